@@ -1,0 +1,30 @@
+//! From text to an immutable snapshot: manifests with positions, merge, diagnostics and the coverage matrix.
+//!
+//! The way of a load is `text → yaml::Node → manifest::Manifest → Snapshot`; every problem on it is collected in one
+//! [`Report`]. Nothing here opens a socket or knows TLS.
+
+mod coverage;
+mod material;
+mod report;
+mod snapshot;
+
+pub use coverage::{Coverage, Guard, Stage};
+pub use material::{Material, MaterialError, Redacted};
+pub use report::{Code, Position, Problem, Report, Severity};
+pub use snapshot::*;
+
+/// The one place where the API group is spelled.
+pub const API_GROUP: &str = "secure.platformspec.io";
+/// `apiVersion` of every manifest.
+pub const API_VERSION: &str = "secure.platformspec.io/v1alpha1";
+
+/// Built-in detectors of DataProtectionPolicy, by id, with what each finds.
+pub const BUILTIN_DETECTORS: &[(&str, &str)] = &[
+    ("payment-card", "payment card numbers of 13 to 19 digits with a valid Luhn digit and a known issuer range"),
+    ("iban", "IBANs of a known country length with a valid ISO 7064 checksum"),
+    ("email", "e-mail addresses"),
+    ("phone", "telephone numbers in international form, or in North American form with separators"),
+    ("us-ssn", "US social security numbers with separators, in an assigned range"),
+    ("ip-address", "IPv4 and IPv6 addresses"),
+    ("secret", "credentials in known formats: cloud keys, platform and vendor tokens, JWTs, PEM private keys"),
+];

@@ -1,0 +1,96 @@
+//! What runs: everything the data path needs, merged, resolved and immutable.
+//!
+//! A [`Snapshot`] is made once per load from a bootstrap file and its manifests, and swapped whole. Nothing in it is
+//! optional that has a default, and every reference is an index that exists. Written policy, with its positions, is
+//! [`crate::manifest`]; nothing here is parsed from text again.
+
+mod content;
+mod identity;
+mod traffic;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use content::*;
+pub use identity::*;
+pub use traffic::*;
+
+use crate::{Coverage, Material};
+
+/// Everything the data path needs.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// SHA-256 over the bootstrap and all manifests, in the order of their identity (kind, namespace, name).
+    pub digest: Digest,
+    pub manifests: Vec<ManifestRef>,
+    /// The gateway's name, the target of `{kind: Gateway}`.
+    pub gateway: String,
+    pub state_dir: PathBuf,
+    /// `/livez`, `/readyz` and `/metrics`, nothing else.
+    pub health: Option<std::net::SocketAddr>,
+    pub listeners: Vec<Listener>,
+    pub upstreams: Vec<Upstream>,
+    /// In no particular order; choose with [`Snapshot::route`].
+    pub routes: Vec<Route>,
+    pub audit: AuditLog,
+}
+
+/// A SHA-256.
+pub type Digest = [u8; 32];
+
+/// One manifest of the running set, as audit records name it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ManifestRef {
+    pub kind: String,
+    pub namespace: String,
+    pub name: String,
+    /// SHA-256 of the manifest's canonical JSON.
+    pub digest: Digest,
+    /// Where it was read, relative to the bootstrap file.
+    pub file: String,
+}
+
+/// The one transparency log of the process.
+#[derive(Debug, Clone)]
+pub struct AuditLog {
+    /// Origin line of the checkpoints, `audit.example.com/edge`.
+    pub origin: String,
+    pub key: AuditKey,
+    pub checkpoint_interval: Duration,
+    /// Directory of the log, `<state>/audit` unless the sink names one.
+    pub dir: PathBuf,
+    /// Header names and JSON pointers redacted on top of the built-in list.
+    pub redact: Vec<String>,
+}
+
+/// Where the log's signing key comes from.
+#[derive(Debug, Clone)]
+pub enum AuditKey {
+    /// Made on first use and kept in the state directory, mode 0600. The name is the key's name.
+    Generate { name: String },
+    /// A 32-byte Ed25519 seed, raw or base64.
+    Material { name: String, from: Material },
+}
+
+impl AuditKey {
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Generate { name } | Self::Material { name, .. } => name,
+        }
+    }
+}
+
+/// All that was attached to one route, merged: the strictest of everything.
+#[derive(Debug, Clone)]
+pub struct EffectivePolicy {
+    pub identity: Identity,
+    pub access: Access,
+    pub authz: Authz,
+    pub data: DataProtection,
+    pub runtime: RuntimeSecurity,
+    /// What may look at which message part, in which direction, buffered and streamed.
+    pub coverage: Coverage,
+    /// Indices into [`Snapshot::manifests`] of the manifests that made this policy, sorted.
+    pub manifests: Vec<usize>,
+}

@@ -1,0 +1,222 @@
+//! Traffic objects after resolution: listeners, upstreams, routes and how a route is chosen.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::{EffectivePolicy, Snapshot};
+use crate::Material;
+
+/// One socket we accept on.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    pub name: String,
+    pub bind: SocketAddr,
+    /// Marked `internal`: client certificates are required unless a manifest said so already.
+    pub internal: bool,
+    /// `None` is plain HTTP, which loads on loopback addresses only.
+    pub tls: Option<ListenerTls>,
+}
+
+/// TLS of a listener: CertificatePolicy and EncryptionPolicy merged.
+#[derive(Debug, Clone)]
+pub struct ListenerTls {
+    /// At least one. The first identity whose `hosts` match the SNI is presented; no match ends the handshake.
+    pub identities: Vec<ServerIdentity>,
+    pub trust: ClientTrust,
+    pub min_version: TlsVersion,
+    pub key_exchange: KeyExchange,
+    pub hsts: Option<Hsts>,
+    /// How long before expiry a warning is logged.
+    pub warn_before: Duration,
+    /// An open connection whose client certificate has expired is refused.
+    pub deny_after_expiry: bool,
+}
+
+/// A certificate chain we present, and for which names.
+#[derive(Debug, Clone)]
+pub struct ServerIdentity {
+    pub name: String,
+    /// Exact names or `*.example.com` for one label. Empty: any name, and no SNI.
+    pub hosts: Vec<String>,
+    pub cert: Material,
+    pub key: Material,
+}
+
+/// Which client certificates are believed.
+#[derive(Debug, Clone)]
+pub struct ClientTrust {
+    pub client_auth: ClientAuth,
+    /// PEM bundles. Not empty where `client_auth` is not `Off`.
+    pub anchors: Vec<Material>,
+    /// Each inner list comes from one manifest and must match: SPIFFE ID globs, or host names. An empty inner list matches nothing.
+    pub names: Vec<Vec<String>>,
+    pub min_rsa_bits: u32,
+    pub curves: Vec<Curve>,
+    /// Longest accepted `notAfter - notBefore`.
+    pub max_lifetime: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClientAuth {
+    Off,
+    Optional,
+    Required,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Curve {
+    P256,
+    P384,
+    Ed25519,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    V1_2,
+    V1_3,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyExchange {
+    Classical,
+    HybridPreferred,
+    HybridRequired,
+}
+
+/// `Strict-Transport-Security`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hsts {
+    pub max_age: Duration,
+    pub include_subdomains: bool,
+}
+
+/// Named endpoints we call.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    pub name: String,
+    pub https: bool,
+    /// Host name or address, without brackets.
+    pub host: String,
+    pub port: u16,
+    /// Name the upstream's certificate must cover; never empty when `https`.
+    pub server_name: String,
+    /// Prefix of every path sent, without a trailing slash; empty for none.
+    pub base_path: String,
+    pub labels: BTreeMap<String, String>,
+    pub credentials: Vec<Credential>,
+    /// Request headers removed on top of the built-in list, lower case.
+    pub strip_headers: Vec<String>,
+}
+
+/// A secret the proxy adds to requests for one upstream.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    pub name: String,
+    pub value: Material,
+    /// Lower case.
+    pub header: String,
+    /// Text before and after the secret: `Bearer {secret}` is `("Bearer ", "")`.
+    pub format: (String, String),
+}
+
+/// What matched.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub name: String,
+    pub matches: RouteMatch,
+    /// Replaces `matches.path_prefix` in the path sent upstream.
+    pub rewrite_prefix: Option<String>,
+    /// Index into [`Snapshot::upstreams`].
+    pub upstream: usize,
+    pub dialect: Dialect,
+    /// Protocols a client may upgrade to on this route, lower case; `websocket` or nothing. Dialect `http` only.
+    pub upgrades: Vec<String>,
+    pub labels: BTreeMap<String, String>,
+    /// Tenant of everything behind this route.
+    pub tenant: Option<String>,
+    pub policy: EffectivePolicy,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct RouteMatch {
+    /// Exact, `*.example.com`, or `None` for any host. Lower case, without port.
+    pub host: Option<String>,
+    /// Begins with `/`, has no trailing slash but for `/` itself; matches whole segments.
+    pub path_prefix: String,
+    pub method: Option<String>,
+    /// Lower-case name and exact value, all of which must match.
+    pub headers: Vec<(String, String)>,
+}
+
+/// The protocol a route promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Dialect {
+    Http,
+    OpenAi,
+}
+
+impl Dialect {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::OpenAi => "openai",
+        }
+    }
+}
+
+impl Snapshot {
+    /// The route for a request: exact host before wildcard before none, then the longest path prefix on whole segments,
+    /// then more header and method matches. `path` is canonical and without query; `host` lower case without port.
+    pub fn route<'h>(
+        &self,
+        host: &str,
+        method: &str,
+        path: &str,
+        header: impl Fn(&str) -> Option<&'h str>,
+    ) -> Option<&Route> {
+        self.routes
+            .iter()
+            .filter(|route| route.matches.accepts(host, method, path, &header))
+            .max_by_key(|route| route.matches.specificity())
+    }
+}
+
+impl RouteMatch {
+    fn accepts<'h>(&self, host: &str, method: &str, path: &str, header: &impl Fn(&str) -> Option<&'h str>) -> bool {
+        self.host.as_deref().is_none_or(|pattern| host_matches(pattern, host))
+            && prefix_matches(&self.path_prefix, path)
+            && self.method.as_deref().is_none_or(|m| m == method)
+            && self.headers.iter().all(|(name, value)| header(name) == Some(value.as_str()))
+    }
+
+    /// Larger is more specific. Two routes with equal specificity that can both match are refused at load.
+    #[must_use]
+    pub fn specificity(&self) -> (u8, usize, bool, usize) {
+        let host = match self.host.as_deref() {
+            None => 0,
+            Some(h) if h.starts_with("*.") => 1,
+            Some(_) => 2,
+        };
+        (host, self.path_prefix.len(), self.method.is_some(), self.headers.len())
+    }
+}
+
+/// Whether `host` is `pattern`, or one label below it where the pattern begins with `*.`.
+#[must_use]
+pub fn host_matches(pattern: &str, host: &str) -> bool {
+    match pattern.strip_prefix("*.") {
+        Some(parent) => host
+            .split_once('.')
+            .is_some_and(|(label, rest)| !label.is_empty() && rest.eq_ignore_ascii_case(parent)),
+        None => pattern.eq_ignore_ascii_case(host),
+    }
+}
+
+/// Whether `path` is `prefix` or lies below it on a segment boundary.
+#[must_use]
+pub fn prefix_matches(prefix: &str, path: &str) -> bool {
+    prefix == "/"
+        || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

@@ -1,0 +1,72 @@
+//! Who asks, once authenticated.
+
+use std::fmt;
+use std::sync::Arc;
+
+use postern_config::PrincipalType;
+
+/// An authenticated caller. Made by the identify stage only; never changed afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    pub kind: PrincipalType,
+    /// Issuer of the credential: the `iss` of a token, or the trust domain of an SVID (`spiffe://example.org`).
+    pub issuer: String,
+    /// `sub` at the issuer, or the whole SPIFFE ID.
+    pub subject: String,
+    pub tenant: String,
+    pub groups: Vec<String>,
+    pub scopes: Vec<String>,
+    /// Tag name and its values.
+    pub tags: Vec<(String, Vec<String>)>,
+    pub authn: Assurance,
+    /// The User an Agent acts for. Only ever set on an Agent.
+    pub on_behalf_of: Option<Arc<Principal>>,
+}
+
+/// How the caller proved who it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Assurance {
+    /// Name of the provider.
+    pub provider: String,
+    /// `jwt` or `spiffe`.
+    pub method: String,
+    pub acr: String,
+    pub amr: Vec<String>,
+    /// Unix seconds at which the user authenticated (`auth_time`, else `iat`; for an SVID its `notBefore`).
+    pub authenticated_at: i64,
+    /// Whether the credential is bound to the TLS connection.
+    pub sender_bound: bool,
+    /// Unix seconds at which the credential ends.
+    pub expires_at: i64,
+}
+
+/// What an X.509-SVID says, as [`Principal`]s are made from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpiffeSubject {
+    /// `spiffe://example.org/ns/acme/sa/bot`.
+    pub id: String,
+    pub not_before: i64,
+    pub not_after: i64,
+}
+
+impl Principal {
+    /// Qualified id: `issuer|subject`, or the SPIFFE ID. Cedar entity id, limit key and name in records.
+    #[must_use]
+    pub fn id(&self) -> String {
+        if self.subject.starts_with("spiffe://") {
+            self.subject.clone()
+        } else {
+            format!("{}|{}", self.issuer, self.subject)
+        }
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} `{}`", self.kind.as_str(), self.id())?;
+        if let Some(user) = &self.on_behalf_of {
+            write!(f, " for {user}")?;
+        }
+        Ok(())
+    }
+}

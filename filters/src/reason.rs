@@ -1,0 +1,147 @@
+//! Public reasons of a refusal, and how each is spelled on the wire.
+
+/// Why a request or an answer was refused. Stable: clients, records and metrics name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    CredentialMissing,
+    CredentialInvalid,
+    NotPermitted,
+    OtherTenant,
+    CrossSite,
+    ContentRefused,
+    AnswerRefused,
+    OverLimit,
+    Malformed,
+    LengthRequired,
+    TooLarge,
+    UnsupportedContent,
+    Misdirected,
+    HeadersTooLarge,
+    SlowRequest,
+    Undecided,
+    UpstreamFailed,
+    Internal,
+}
+
+impl Reason {
+    pub const ALL: [Self; 18] = [
+        Self::CredentialMissing,
+        Self::CredentialInvalid,
+        Self::NotPermitted,
+        Self::OtherTenant,
+        Self::CrossSite,
+        Self::ContentRefused,
+        Self::AnswerRefused,
+        Self::OverLimit,
+        Self::Malformed,
+        Self::LengthRequired,
+        Self::TooLarge,
+        Self::UnsupportedContent,
+        Self::Misdirected,
+        Self::HeadersTooLarge,
+        Self::SlowRequest,
+        Self::Undecided,
+        Self::UpstreamFailed,
+        Self::Internal,
+    ];
+
+    /// The word in records and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CredentialMissing => "credential_missing",
+            Self::CredentialInvalid => "credential_invalid",
+            Self::NotPermitted => "not_permitted",
+            Self::OtherTenant => "other_tenant",
+            Self::CrossSite => "cross_site",
+            Self::ContentRefused => "content_refused",
+            Self::AnswerRefused => "answer_refused",
+            Self::OverLimit => "over_limit",
+            Self::Malformed => "malformed",
+            Self::LengthRequired => "length_required",
+            Self::TooLarge => "too_large",
+            Self::UnsupportedContent => "unsupported_content",
+            Self::Misdirected => "misdirected",
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::SlowRequest => "slow_request",
+            Self::Undecided => "undecided",
+            Self::UpstreamFailed => "upstream_failed",
+            Self::Internal => "internal",
+        }
+    }
+
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::CredentialMissing | Self::CredentialInvalid => 401,
+            Self::NotPermitted
+            | Self::OtherTenant
+            | Self::CrossSite
+            | Self::ContentRefused
+            | Self::AnswerRefused => 403,
+            Self::OverLimit => 429,
+            Self::Malformed => 400,
+            Self::LengthRequired => 411,
+            Self::TooLarge => 413,
+            Self::UnsupportedContent => 415,
+            Self::Misdirected => 421,
+            Self::HeadersTooLarge => 431,
+            Self::SlowRequest => 408,
+            Self::Undecided => 503,
+            Self::UpstreamFailed => 502,
+            Self::Internal => 500,
+        }
+    }
+
+    /// What the caller reads: no policy detail, the same text for absent and forbidden.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::CredentialMissing | Self::CredentialInvalid => "A valid credential is required",
+            Self::NotPermitted | Self::OtherTenant | Self::CrossSite => "Not permitted",
+            Self::ContentRefused => "The content of the request was refused",
+            Self::AnswerRefused => "The answer was refused",
+            Self::OverLimit => "Too many requests",
+            Self::Malformed => "The request is malformed or ambiguous",
+            Self::LengthRequired => "A content length is required",
+            Self::TooLarge => "The request is too large",
+            Self::UnsupportedContent => "The content type or encoding is not supported",
+            Self::Misdirected => "The request was sent to the wrong server",
+            Self::HeadersTooLarge => "The request headers are too large",
+            Self::SlowRequest => "The request took too long",
+            Self::Undecided => "No decision could be made",
+            Self::UpstreamFailed => "The upstream could not be reached",
+            Self::Internal => "Internal error",
+        }
+    }
+
+    /// `type` of an OpenAI error object.
+    #[must_use]
+    pub fn openai_type(self) -> &'static str {
+        match self.status() {
+            401 => "authentication_error",
+            403 => "permission_error",
+            429 => "rate_limit_error",
+            500 | 502 => "server_error",
+            503 => "service_unavailable",
+            _ => "invalid_request_error",
+        }
+    }
+
+    /// `code` of an OpenAI error object. Says no more than the status where policy decided.
+    #[must_use]
+    pub fn openai_code(self) -> &'static str {
+        match self {
+            Self::CredentialMissing | Self::CredentialInvalid => "invalid_credential",
+            Self::NotPermitted | Self::OtherTenant | Self::CrossSite => "policy_denied",
+            Self::OverLimit => "rate_limit_exceeded",
+            other => other.as_str(),
+        }
+    }
+
+    /// Whether policy decided, so that the same request would be refused again: `x-should-retry: false`.
+    #[must_use]
+    pub fn is_policy(self) -> bool {
+        matches!(self.status(), 401 | 403)
+    }
+}
