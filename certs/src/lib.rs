@@ -1,1 +1,22 @@
-//! postern-certs
+//! Who the peer is and who we are: verified peers, SPIFFE IDs, the TLS of a listener, and a throw-away CA.
+//!
+//! A listener's TLS is loaded whole from its settings ([`ListenerTls::load`]); a reload makes a new one beside the old
+//! one. Who called is a [`VerifiedPeer`], and only a checked chain makes one. Nothing here opens a socket.
+
+mod authority;
+mod certificate;
+mod client;
+mod identities;
+mod listener;
+mod peer;
+mod problem;
+mod spiffe;
+mod verifier;
+
+pub use authority::{Authority, AuthorityError, Issued, KeyType, Template};
+pub use client::{ClientTlsError, client_config};
+pub use listener::{Ending, ListenerTls};
+pub use peer::VerifiedPeer;
+pub use problem::{CertFault, CertProblem};
+pub use spiffe::{SpiffeError, SpiffeGlob, SpiffeId};
+pub use verifier::PeerRefusal;

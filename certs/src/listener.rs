@@ -1,0 +1,238 @@
+//! The TLS of one listener: what it presents, whom it believes, which versions and key exchanges it speaks.
+
+use std::fmt;
+use std::sync::Arc;
+
+use postern_config::{ClientAuth, KeyExchange, ListenerTls as Settings, Material, TlsVersion};
+use rustls::crypto::aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
+use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use rustls::server::NoServerSessionStorage;
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
+use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::certificate::Certificate;
+use crate::identities::{Identities, certificates, validity};
+use crate::verifier::PeerVerifier;
+use crate::{CertFault, CertProblem, VerifiedPeer};
+
+/// The TLS of one listener under one generation of its settings. A reload makes a new one; tickets of the old one do
+/// not open a session under the new one.
+pub struct ListenerTls {
+    config: Arc<ServerConfig>,
+    identities: Arc<Identities>,
+    verifier: Option<Arc<PeerVerifier>>,
+    anchors: Vec<(Material, Vec<Certificate>)>,
+    /// Seconds before an end at which [`ListenerTls::warnings`] names it.
+    warn_before: i64,
+}
+
+impl fmt::Debug for ListenerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenerTls").field("identities", &self.identities).finish_non_exhaustive()
+    }
+}
+
+/// A certificate that ends soon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    pub material: Material,
+    /// Unix seconds.
+    pub not_after: i64,
+    pub serial: String,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: certificate {} ends at {}", self.material, self.serial, date(self.not_after))
+    }
+}
+
+/// RFC 3339, or the number where it is no date.
+pub(crate) fn date(unix: i64) -> String {
+    OffsetDateTime::from_unix_timestamp(unix)
+        .ok()
+        .and_then(|at| at.format(&Rfc3339).ok())
+        .unwrap_or_else(|| unix.to_string())
+}
+
+impl ListenerTls {
+    /// Reads all material and makes the TLS of a listener, ALPN `h2` and `http/1.1`, no early data.
+    ///
+    /// # Errors
+    /// Every problem, each with the material it is in.
+    pub fn load(settings: &Settings) -> Result<Self, Vec<CertProblem>> {
+        Self::load_at(settings, Arc::new(DefaultTimeProvider))
+    }
+
+    /// [`ListenerTls::load`] with a clock: what is expired is judged by it, now and in every handshake.
+    ///
+    /// # Errors
+    /// As [`ListenerTls::load`].
+    pub fn load_at(settings: &Settings, clock: Arc<dyn TimeProvider>) -> Result<Self, Vec<CertProblem>> {
+        let Some(now) = clock.current_time() else {
+            return Err(vec![CertFault::NoTime.nowhere()]);
+        };
+        let now = unix(now);
+        let mut problems = Vec::new();
+        let provider = Arc::new(provider(settings.key_exchange));
+        let identities = Arc::new(Identities::load(&settings.identities, &provider, now, &mut problems));
+        let (store, anchors) = load_anchors(settings, now, &mut problems);
+        // Anchors that could not be read are named already; that none is left then is no news.
+        let verifier = match PeerVerifier::new(&settings.trust, store, &provider) {
+            Ok(verifier) => verifier,
+            Err(faults) => {
+                let news = |fault: &CertFault| problems.is_empty() || !matches!(fault, CertFault::NoAnchors);
+                let faults: Vec<_> = faults.into_iter().filter(news).map(CertFault::nowhere).collect();
+                problems.extend(faults);
+                None
+            }
+        };
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let config = server_config(settings, provider, &identities, verifier.clone(), clock)
+            .map_err(|e| vec![CertFault::Tls(e).nowhere()])?;
+        let warn_before = i64::try_from(settings.warn_before.as_secs()).unwrap_or(i64::MAX);
+        Ok(Self { config: Arc::new(config), identities, verifier, anchors, warn_before })
+    }
+
+    /// For the acceptor.
+    #[must_use]
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        self.config.clone()
+    }
+
+    /// Who presented `chain` (leaf first, as the handshake left it). The whole chain is verified again at `now`,
+    /// signatures included, so a [`VerifiedPeer`] is a proof whoever asks; that costs a connection one signature check
+    /// per certificate.
+    ///
+    /// # Errors
+    /// As the handshake would have failed; always where client certificates are off. The source of
+    /// `CertificateError::Other` is a [`PeerRefusal`](crate::PeerRefusal).
+    pub fn peer(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<VerifiedPeer, rustls::Error> {
+        match &self.verifier {
+            Some(verifier) => verifier.verify(chain, now),
+            None => Err(rustls::Error::General("client certificates are off on this listener".to_owned())),
+        }
+    }
+
+    /// Name of the identity that a handshake with this SNI is answered with.
+    #[must_use]
+    pub fn identity_for(&self, sni: Option<&str>) -> Option<&str> {
+        self.identities.select(sni).map(|identity| identity.name.as_str())
+    }
+
+    /// Whether the certificate presented to this SNI covers `host` (a name, or an address with or without brackets;
+    /// no port). Where it does not, the request is misdirected: 421 (RFC 9110 §7.4).
+    #[must_use]
+    pub fn covers(&self, sni: Option<&str>, host: &str) -> bool {
+        self.identities.select(sni).is_some_and(|identity| identity.covers(host))
+    }
+
+    /// Certificates, ours and trust anchors, that end within `warn_before` of `now`.
+    #[must_use]
+    pub fn warnings(&self, now: UnixTime) -> Vec<Ending> {
+        let soon = unix(now).saturating_add(self.warn_before);
+        let ours = self.identities.iter().map(|identity| (&identity.material, &identity.chain));
+        let anchors = self.anchors.iter().map(|(material, chain)| (material, chain));
+        ours.chain(anchors)
+            .flat_map(|(material, chain)| chain.iter().map(move |certificate| (material, certificate)))
+            .filter(|(_, certificate)| certificate.not_after <= soon)
+            .map(|(material, certificate)| Ending {
+                material: material.clone(),
+                not_after: certificate.not_after,
+                serial: certificate.serial.clone(),
+            })
+            .collect()
+    }
+}
+
+fn unix(time: UnixTime) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn provider(key_exchange: KeyExchange) -> CryptoProvider {
+    let kx_groups: Vec<&'static dyn SupportedKxGroup> = match key_exchange {
+        KeyExchange::Classical => vec![X25519, SECP256R1, SECP384R1],
+        KeyExchange::HybridPreferred => vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1],
+        KeyExchange::HybridRequired => vec![X25519MLKEM768],
+    };
+    CryptoProvider { kx_groups, ..default_provider() }
+}
+
+/// TLS 1.2 has no hybrid key exchange, so a listener that demands one does not speak it.
+fn versions(settings: &Settings) -> Vec<&'static SupportedProtocolVersion> {
+    match (settings.min_version, settings.key_exchange) {
+        (TlsVersion::V1_3, _) | (_, KeyExchange::HybridRequired) => vec![&TLS13],
+        (TlsVersion::V1_2, _) => vec![&TLS13, &TLS12],
+    }
+}
+
+fn server_config(
+    settings: &Settings,
+    provider: Arc<CryptoProvider>,
+    identities: &Arc<Identities>,
+    verifier: Option<Arc<PeerVerifier>>,
+    clock: Arc<dyn TimeProvider>,
+) -> Result<ServerConfig, rustls::Error> {
+    let builder = ServerConfig::builder_with_details(provider, clock).with_protocol_versions(&versions(settings))?;
+    let authenticates = verifier.is_some();
+    let builder = match verifier {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(identities.clone());
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.max_early_data_size = 0;
+    config.require_ems = true;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    if authenticates {
+        // A resumed session takes the client's chain from the ticket and never asks the verifier: an expired
+        // certificate, or one that the trust of today refuses, would stay good for the life of the ticket (attack 54).
+        config.send_tls13_tickets = 0;
+        config.max_tls13_tickets = 0;
+    } else {
+        // Keys of this listener and this generation alone; rustls binds a ticket to its SNI (attack 54).
+        config.ticketer = Ticketer::new()?;
+    }
+    Ok(config)
+}
+
+fn load_anchors(
+    settings: &Settings,
+    now: i64,
+    problems: &mut Vec<CertProblem>,
+) -> (RootCertStore, Vec<(Material, Vec<Certificate>)>) {
+    let mut store = RootCertStore::empty();
+    let mut anchors = Vec::new();
+    if settings.trust.client_auth == ClientAuth::Off {
+        return (store, anchors);
+    }
+    for material in &settings.trust.anchors {
+        let Some((ders, chain)) = certificates(material, problems) else { continue };
+        for (index, (der, certificate)) in ders.into_iter().zip(&chain).enumerate() {
+            let added = anchor(settings, index, certificate, now)
+                .and_then(|()| store.add(der).map_err(|e| CertFault::Malformed { index, reason: e.to_string() }));
+            added.map_err(|fault| problems.push(fault.at(material))).ok();
+        }
+        anchors.push((material.clone(), chain));
+    }
+    (store, anchors)
+}
+
+/// An anchor's own signature is never relied on, so only its key, its dates and its right to issue count.
+fn anchor(settings: &Settings, index: usize, certificate: &Certificate, now: i64) -> Result<(), CertFault> {
+    validity(index, certificate, now)?;
+    if !certificate.is_ca {
+        return Err(CertFault::NotAnAuthority { index });
+    }
+    if !certificate.key.is_accepted(settings.trust.min_rsa_bits, &settings.trust.curves) {
+        return Err(CertFault::WeakKey { index, key: certificate.key.to_string() });
+    }
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! What can be wrong with the material of a listener.
+
+use std::fmt;
+
+use postern_config::{Material, MaterialError};
+
+use crate::SpiffeError;
+
+/// One problem, and the material it is in. Names places, never contents.
+#[derive(Debug, thiserror::Error)]
+pub struct CertProblem {
+    /// Absent where the problem is not in a file: a peer name that cannot be read, or settings TLS refuses.
+    pub material: Option<Material>,
+    #[source]
+    pub fault: CertFault,
+}
+
+impl fmt::Display for CertProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.material {
+            Some(material) => write!(f, "`{material}`: {}", self.fault),
+            None => self.fault.fmt(f),
+        }
+    }
+}
+
+/// What is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum CertFault {
+    #[error(transparent)]
+    Unreadable(#[from] MaterialError),
+    #[error("is not PEM: {0}")]
+    NotPem(rustls_pki_types::pem::Error),
+    #[error("holds no certificate")]
+    NoCertificate,
+    #[error("holds no private key")]
+    NoKey,
+    #[error("certificate {index} cannot be read: {reason}")]
+    Malformed { index: usize, reason: String },
+    #[error("the private key cannot be used: {0}")]
+    UnusableKey(rustls::Error),
+    #[error("the private key is not the one of the certificate in `{certificate}`")]
+    KeyMismatch { certificate: Material },
+    #[error("certificate {index} ended at {not_after}")]
+    Expired { index: usize, not_after: String },
+    #[error("certificate {index} is not valid before {not_before}")]
+    NotYetValid { index: usize, not_before: String },
+    #[error("certificate {index} has a weak or unknown key: {key}")]
+    WeakKey { index: usize, key: String },
+    #[error("certificate {index} is signed with SHA-1 or another algorithm that is not accepted")]
+    WeakSignature { index: usize },
+    #[error("the certificate has neither a DNS name nor an address, so no client can accept it")]
+    NoNames,
+    #[error("the certificate does not cover host `{0}` of the identity")]
+    NotCovered(String),
+    #[error("certificate {index} is not a certificate authority, so it cannot be a trust anchor")]
+    NotAnAuthority { index: usize },
+    #[error("client certificates are accepted, but there is no trust anchor")]
+    NoAnchors,
+    #[error("peer name `{name}` is not a SPIFFE ID glob: {source}")]
+    PeerSpiffe { name: String, source: SpiffeError },
+    #[error("peer name `{0}` is not a host name")]
+    PeerHost(String),
+    #[error("there is no identity to present")]
+    NoIdentity,
+    #[error("TLS cannot be set up: {0}")]
+    Tls(rustls::Error),
+    #[error("the time is not known, so nothing can be checked against it")]
+    NoTime,
+}
+
+impl CertFault {
+    pub(crate) fn at(self, material: &Material) -> CertProblem {
+        CertProblem { material: Some(material.clone()), fault: self }
+    }
+
+    pub(crate) fn nowhere(self) -> CertProblem {
+        CertProblem { material: None, fault: self }
+    }
+}
