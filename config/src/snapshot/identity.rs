@@ -180,6 +180,8 @@ pub enum LimitKey {
 pub struct Authz {
     pub roles: Vec<Role>,
     pub bindings: Vec<Binding>,
+    /// Pairs of roles that no subject may hold together.
+    pub exclusive: Vec<(String, String)>,
     pub rules: Vec<Rule>,
 }
 
