@@ -1,17 +1,34 @@
 //! The decision machine: who asks, may they, is the content safe, and what is written down. Pure: no sockets, no
 //! clock of its own; any filter runs in a unit test from a hand-written request.
 
+mod answer;
 pub mod audit;
 pub mod authz;
+mod builtin;
+mod chain;
+mod compile;
+mod context;
 pub mod dialect;
+mod filter;
 pub mod json;
 pub mod limit;
+pub mod path;
+mod permit;
 mod principal;
 mod reason;
+mod request;
 pub mod scan;
 mod text;
 pub mod token;
+mod verdict;
 
+pub use answer::{AnswerHead, AnswerStream, AnswerWay};
+pub use chain::Chain;
+pub use compile::{Chains, check, compile};
+pub use context::Context;
+pub use permit::Permit;
 pub use principal::{Assurance, Principal, SpiffeSubject};
 pub use reason::Reason;
+pub use request::RequestView;
 pub use text::{ContentFinding, Edit, Judgement, TextGuard, TextGuards, TextStep};
+pub use verdict::{FilterError, Flow, Refusal, Verdict};

@@ -1,1 +1,10 @@
-fn main() {}
+//! `postern`, the command.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    postern_proxy::cli::main()
+}

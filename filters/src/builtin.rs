@@ -1,0 +1,17 @@
+//! The filters, one file each, in the order of the chain.
+
+mod authorize;
+mod content;
+mod cross_site;
+mod frame;
+mod identify;
+mod limits;
+mod parse;
+
+pub(crate) use authorize::Authorize;
+pub(crate) use content::{Content, blocked};
+pub(crate) use cross_site::CrossSite;
+pub(crate) use frame::Frame;
+pub(crate) use identify::Identify;
+pub(crate) use limits::{AddressLimits, PrincipalLimits};
+pub(crate) use parse::Parse;

@@ -1,0 +1,74 @@
+//! May this principal do this, here? Cedar decides, over facts that the stages before it established.
+
+use std::sync::Arc;
+
+use postern_config::Action;
+
+use crate::authz::{AiFacts, Authorizer, AuthzRequest, Decision, Denial, HttpFacts, NetFacts, ResourceRef};
+use crate::{Context, FilterError, Flow, Reason, Refusal, RequestView, Verdict};
+
+#[derive(Debug)]
+pub(crate) struct Authorize {
+    authorizer: Arc<Authorizer>,
+    /// Label `vendor` of the upstream.
+    vendor: String,
+}
+
+impl Authorize {
+    pub(crate) const GUARD: &str = "authorize";
+
+    pub(crate) fn new(authorizer: Arc<Authorizer>, vendor: String) -> Self {
+        Self { authorizer, vendor }
+    }
+
+    pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
+        let decision = self.decide(req, cx)?;
+        let rules = decision.rules.iter().map(|rule| &**rule).collect::<Vec<_>>().join(", ");
+        cx.set_rule(rules.clone());
+        Ok(match decision.denial {
+            None => Flow::Continue,
+            Some(denial) => Flow::Refuse(refusal(denial, decision.error, rules)),
+        })
+    }
+
+    fn decide(&self, req: &RequestView<'_>, cx: &Context) -> Result<Decision, FilterError> {
+        let prepared = cx.prepared().ok_or(FilterError::NoPrincipal)?;
+        let action = cx.action().ok_or(FilterError::NoMessage)?;
+        let message = cx.message()?;
+        let (resource, ai) = match action {
+            Action::Chat | Action::Embed => {
+                let ai = AiFacts {
+                    dialect: message.dialect(),
+                    stream: message.streams(),
+                    input_tokens: message.input_tokens(),
+                    max_output_tokens: message.max_output_tokens(),
+                    data_class: cx.data_class(),
+                    tools: message.tools(),
+                    opaque: message.is_opaque(),
+                };
+                let name = message.model().ok_or(FilterError::NoMessage)?;
+                (ResourceRef::Model { name, vendor: &self.vendor }, Some(ai))
+            }
+            _ => (ResourceRef::Route, None),
+        };
+        Ok(self.authorizer.decide(&AuthzRequest {
+            principal: prepared,
+            action,
+            resource,
+            http: HttpFacts { method: req.method, host: req.host, path: req.path },
+            net: NetFacts { source_ip: req.source, tls: req.tls, mtls: req.peer.is_some() },
+            ai,
+            risk: cx.risk(),
+            now: cx.now_ms(),
+            compliance: &[],
+        }))
+    }
+}
+
+fn refusal(denial: Denial, error: Option<String>, rules: String) -> Refusal {
+    let detail = error.unwrap_or_else(|| denial.as_str().to_owned());
+    // What could not be evaluated is not a decision: 503 tells the caller so, and operators (§11).
+    let reason = if denial == Denial::PolicyError { Reason::Undecided } else { denial.reason() };
+    Refusal::new(reason, detail).by(rules)
+}
+

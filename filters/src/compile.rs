@@ -1,0 +1,220 @@
+//! From a snapshot to chains: policies become Cedar slices, patterns automata, key sets verifiers. All at load.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use postern_config::{
+    Code, DataDetectorKind, Direction, Position, ProviderKind, Report, Route, RuntimeDetectorKind, Snapshot, TenantSource,
+};
+
+use crate::answer::Answers;
+use crate::authz::{Authorizer, RouteFacts, Tenancy};
+use crate::builtin::{AddressLimits, Authorize, Content, CrossSite, Frame, Identify, Parse, PrincipalLimits};
+use crate::chain::{Chain, Step};
+use crate::filter::Filter;
+use crate::limit::{LimitSet, LimitStore};
+use crate::scan::ContentGuards;
+use crate::token::{JwtVerifier, KeySet, TokenCache, TokenSet};
+
+/// The chains of a snapshot, by route.
+#[derive(Debug)]
+pub struct Chains {
+    by_route: HashMap<String, Chain>,
+}
+
+impl Chains {
+    /// The chain of the named route.
+    #[must_use]
+    pub fn of(&self, route: &str) -> Option<&Chain> {
+        self.by_route.get(route)
+    }
+}
+
+/// Compiles every route. `limits` holds what was spent so far, so that a reload refills nothing.
+///
+/// # Errors
+/// All problems of all routes: rules that do not validate, guards that cannot be built, key sets that cannot be read.
+pub fn compile(snapshot: &Snapshot, limits: &LimitStore) -> Result<Chains, Report> {
+    build(snapshot, limits, true)
+}
+
+/// Compiles everything that needs no key material, and throws it away: for validation offline.
+///
+/// # Errors
+/// As [`compile`], without what is wrong with key sets.
+pub fn check(snapshot: &Snapshot, limits: &LimitStore) -> Result<(), Report> {
+    build(snapshot, limits, false).map(|_| ())
+}
+
+fn build(snapshot: &Snapshot, limits: &LimitStore, with_keys: bool) -> Result<Chains, Report> {
+    let mut report = Report::new();
+    let cache = Arc::new(TokenCache::default());
+    let mut by_route = HashMap::new();
+    for route in &snapshot.routes {
+        let compiler = Compiler { snapshot, route, limits, cache: &cache, with_keys };
+        if let Some(chain) = compiler.chain(&mut report) {
+            by_route.insert(route.name.clone(), chain);
+        }
+    }
+    if report.has_errors() { Err(report) } else { Ok(Chains { by_route }) }
+}
+
+struct Compiler<'a> {
+    snapshot: &'a Snapshot,
+    route: &'a Route,
+    limits: &'a LimitStore,
+    cache: &'a Arc<TokenCache>,
+    with_keys: bool,
+}
+
+impl Compiler<'_> {
+    fn chain(&self, report: &mut Report) -> Option<Chain> {
+        let policy = &self.route.policy;
+        let authorizer = Authorizer::compile(&policy.authz, &self.facts(), report).map(Arc::new);
+        let tokens = self.tokens(report);
+        let request = self.content(Direction::Request, report);
+        let answer = self.content(Direction::Response, report);
+        let limits = LimitSet::compile(&policy.access.rate_limits, self.limits)
+            .map_err(|error| self.problem(report, 71, error.to_string(), "correct the limit"))
+            .ok()
+            .map(Arc::new);
+        let (authorizer, tokens, request, answer, limits) = (authorizer?, tokens?, request?, answer?, limits?);
+        let request = request.map(Arc::new);
+        Some(Chain {
+            dialect: self.route.dialect,
+            max_body: policy.access.max_body,
+            steps: self.steps(&authorizer, tokens, request.as_ref(), answer.is_some(), &limits),
+            answers: self.answers(answer),
+        })
+    }
+
+    fn steps(
+        &self,
+        authorizer: &Arc<Authorizer>,
+        tokens: TokenSet,
+        request: Option<&Arc<Content>>,
+        reads_answers: bool,
+        limits: &Arc<LimitSet>,
+    ) -> Vec<Step> {
+        let policy = &self.route.policy;
+        let inspected = request.is_some() || reads_answers || self.route.dialect != postern_config::Dialect::Http;
+        let mut steps = vec![
+            step(Filter::Frame(Frame::new(&policy.access, inspected)), [Frame::GUARD]),
+            step(Filter::CrossSite(CrossSite::new(&policy.access.cross_site)), [CrossSite::GUARD]),
+        ];
+        let (address, principal) = limits.guard_names();
+        if !address.is_empty() {
+            steps.push(step(Filter::AddressLimits(AddressLimits::new(limits.clone(), &self.route.name)), address));
+        }
+        let identify = Identify::new(policy.identity.clone(), tokens, authorizer.clone());
+        steps.push(step(Filter::Identify(identify), [Identify::GUARD]));
+        if !principal.is_empty() {
+            steps.push(step(Filter::PrincipalLimits(PrincipalLimits::new(limits.clone(), &self.route.name)), principal));
+        }
+        steps.push(step(Filter::Parse(Parse::new(self.route.dialect, request.is_some())), [Parse::GUARD]));
+        if let Some(content) = request {
+            steps.push(step(Filter::Look(content.clone()), [""; 0]));
+        }
+        steps.push(step(Filter::Authorize(Authorize::new(authorizer.clone(), self.vendor())), [Authorize::GUARD]));
+        if let Some(content) = request {
+            steps.push(step(Filter::Act(content.clone()), content.guards().guard_names()));
+        }
+        steps
+    }
+
+    fn answers(&self, content: Option<Content>) -> Answers {
+        let inspect = content.is_some() || self.route.dialect != postern_config::Dialect::Http;
+        let mut buffered: Vec<Arc<str>> = Vec::new();
+        if inspect {
+            buffered.push(Arc::from(Parse::GUARD));
+        }
+        let names = content.as_ref().map(|content| content.guards().guard_names()).unwrap_or_default();
+        buffered.extend(names.into_iter().map(|name| Arc::from(name.as_str())));
+        Answers {
+            dialect: self.route.dialect,
+            content,
+            streamed: buffered.clone(),
+            buffered,
+            stall: self.route.policy.data.stall,
+        }
+    }
+
+    /// `Some(None)`: nothing to look for in this direction. `None`: a problem was reported.
+    #[expect(clippy::option_option, reason = "failed, absent and present are three cases of one step")]
+    fn content(&self, direction: Direction, report: &mut Report) -> Option<Option<Content>> {
+        let policy = &self.route.policy;
+        match ContentGuards::compile(&policy.data, &policy.runtime, direction) {
+            Ok(guards) if guards.guard_names().is_empty() => Some(None),
+            Ok(guards) => Some(Some(Content::new(Arc::new(guards), &policy.data))),
+            Err(error) => {
+                self.problem(report, 53, error.to_string(), "change the pattern, or the `holdBack` of the route");
+                None
+            }
+        }
+    }
+
+    fn tokens(&self, report: &mut Report) -> Option<TokenSet> {
+        let mut verifiers = Vec::new();
+        let mut failed = false;
+        for provider in &self.route.policy.identity.providers {
+            let ProviderKind::Jwt(jwt) = &provider.kind else { continue };
+            if !self.with_keys {
+                continue;
+            }
+            let place = format!("provider `{}`, key set `{}`", provider.name, jwt.jwks);
+            let made = jwt
+                .jwks
+                .read_public()
+                .map_err(|error| error.to_string())
+                .and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()))
+                .and_then(|keys| JwtVerifier::new(provider, keys).map_err(|error| error.to_string()));
+            match made {
+                Ok(verifier) => verifiers.push(verifier),
+                Err(error) => {
+                    failed = true;
+                    self.problem(report, 11, format!("{place}: {error}"), "put a JWK set with public keys there");
+                }
+            }
+        }
+        (!failed).then(|| TokenSet::new(verifiers, self.cache.clone()))
+    }
+
+    fn facts(&self) -> RouteFacts {
+        let policy = &self.route.policy;
+        let providers = &policy.identity.providers;
+        let tenants: BTreeSet<String> = providers.iter().flat_map(|p| p.tenants.iter().cloned()).collect();
+        let speaks_of_tenants = self.route.tenant.is_some()
+            || providers.iter().any(|p| !p.tenants.is_empty() || matches!(p.tenant, TenantSource::Value(_)));
+        RouteFacts {
+            route: self.route.name.clone(),
+            gateway: self.snapshot.gateway.clone(),
+            labels: self.route.labels.clone(),
+            tenant: match &self.route.tenant {
+                Some(tenant) => Tenancy::Of(tenant.clone()),
+                None if speaks_of_tenants => Tenancy::Unlabelled,
+                None => Tenancy::Off,
+            },
+            dialect: self.route.dialect,
+            sets_risk: policy.runtime.detectors.iter().any(|d| d.kind == RuntimeDetectorKind::PromptInjection),
+            sets_data_class: policy.data.rules.iter().any(|rule| rule.request)
+                && policy.data.detectors.iter().any(|d| {
+                    matches!(d.kind, DataDetectorKind::Builtin(_) | DataDetectorKind::Regex { .. })
+                }),
+            tenants: tenants.into_iter().collect(),
+        }
+    }
+
+    fn vendor(&self) -> String {
+        let upstream = self.snapshot.upstreams.get(self.route.upstream);
+        upstream.and_then(|u| u.labels.get("vendor").cloned()).unwrap_or_default()
+    }
+
+    fn problem(&self, report: &mut Report, code: u16, message: String, help: &str) {
+        let position = Position { file: Arc::from(format!("route {}", self.route.name)), line: 1, column: 1 };
+        report.error(Code(code), &position, "", message, help);
+    }
+}
+
+fn step<S: AsRef<str>>(filter: Filter, guards: impl IntoIterator<Item = S>) -> Step {
+    Step { filter, guards: guards.into_iter().map(|name| Arc::from(name.as_ref())).collect() }
+}

@@ -1,0 +1,64 @@
+//! One variant per check. A `match` without a wildcard finds every place that has to know a new one.
+
+use std::sync::Arc;
+
+use postern_config::Stage;
+
+use crate::builtin::{AddressLimits, Authorize, Content, CrossSite, Frame, Identify, Parse, PrincipalLimits};
+use crate::{Context, RequestView, Verdict};
+
+/// A check of requests. It holds settings, never request state.
+#[derive(Debug)]
+pub(crate) enum Filter {
+    Frame(Frame),
+    CrossSite(CrossSite),
+    AddressLimits(AddressLimits),
+    Identify(Identify),
+    PrincipalLimits(PrincipalLimits),
+    Parse(Parse),
+    /// Content guards looking, before the decision.
+    Look(Arc<Content>),
+    Authorize(Authorize),
+    /// Content guards acting, after the decision.
+    Act(Arc<Content>),
+}
+
+impl Filter {
+    pub(crate) fn stage(&self) -> Stage {
+        match self {
+            Self::Frame(_) => Stage::Frame,
+            Self::CrossSite(_) => Stage::Origin,
+            Self::AddressLimits(_) | Self::PrincipalLimits(_) => Stage::Rate,
+            Self::Identify(_) => Stage::Identify,
+            Self::Parse(_) | Self::Look(_) => Stage::Parse,
+            Self::Authorize(_) => Stage::Authorize,
+            Self::Act(_) => Stage::Inspect,
+        }
+    }
+
+    /// Whether it works on the head alone, so that it runs before the body is read.
+    pub(crate) fn reads_head_only(&self) -> bool {
+        match self {
+            Self::Frame(_)
+            | Self::CrossSite(_)
+            | Self::AddressLimits(_)
+            | Self::Identify(_)
+            | Self::PrincipalLimits(_) => true,
+            Self::Parse(_) | Self::Look(_) | Self::Authorize(_) | Self::Act(_) => false,
+        }
+    }
+
+    pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
+        match self {
+            Self::Frame(filter) => filter.check(req, cx),
+            Self::CrossSite(filter) => filter.check(req, cx),
+            Self::AddressLimits(filter) => filter.check(req, cx),
+            Self::Identify(filter) => filter.check(req, cx),
+            Self::PrincipalLimits(filter) => filter.check(req, cx),
+            Self::Parse(filter) => filter.check(req, cx),
+            Self::Look(filter) => filter.look(cx),
+            Self::Authorize(filter) => filter.check(req, cx),
+            Self::Act(filter) => filter.act(cx),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What a check can say: go on, refuse with a reason, or fail to decide, which also refuses.
+
+use crate::Reason;
+
+/// `Ok(Flow)` is a decision, `Err` is none.
+pub type Verdict = Result<Flow, FilterError>;
+
+/// A decision about one request or answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Flow {
+    Continue,
+    Refuse(Refusal),
+}
+
+impl Flow {
+    /// Refuses with a public reason and a detail for our logs.
+    pub fn refuse(reason: Reason, detail: impl Into<String>) -> Self {
+        Self::Refuse(Refusal::new(reason, detail))
+    }
+}
+
+/// A refusal: the reason goes to the caller, the rest to our records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub reason: Reason,
+    /// For operators. Never a secret, never a piece of the body.
+    pub detail: String,
+    /// The rule or limit that decided, where one did.
+    pub rule: Option<String>,
+    /// Headers the caller gets with it, `Retry-After` and the like.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl Refusal {
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into(), rule: None, headers: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn by(mut self, rule: impl Into<String>) -> Self {
+        self.rule = Some(rule.into());
+        self
+    }
+}
+
+/// Why a filter could not reach a decision. A refusal is not an error; see [`Flow`].
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    #[error("no principal on the request; an authentication filter has to run first")]
+    NoPrincipal,
+    #[error("no parsed message on the request; the dialect has to run first")]
+    NoMessage,
+    #[error("policy could not be evaluated: {0}")]
+    Evaluation(String),
+    #[error("the content guards could not run: {0}")]
+    Content(String),
+}
+
+impl From<FilterError> for Refusal {
+    fn from(error: FilterError) -> Self {
+        Self::new(Reason::Undecided, error.to_string())
+    }
+}

@@ -1,0 +1,126 @@
+//! Our own accept loop: a socket, a handshake with a deadline, and then Pingora's HTTP on the stream.
+//!
+//! It is ours so that listeners can come and go, TLS settings are a pointer swap, connections are counted, and a
+//! connection that never becomes a request still leaves a record.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora_core::apps::ServerApp;
+use pingora_core::listeners::tls::Acceptor;
+use pingora_core::protocols::l4::stream::Stream as L4Stream;
+use pingora_core::protocols::tls::TlsRef;
+use pingora_core::protocols::{IO, Ssl};
+use postern_certs::ListenerTls;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use crate::app::ConnectionApp;
+use crate::connection::{Connection, TlsFacts, peer_facts};
+use crate::shared::Shared;
+
+/// Time a client has for the handshake (§10).
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Pause after the system refused a socket, so that running out of descriptors does not become a busy loop.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until `shutdown` turns true.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    name: String,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = shutdown.wait_for(|stop| *stop) => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, source)) => {
+                let Some(guard) = shared.connections.enter() else {
+                    debug!(%source, "connection refused: too many open");
+                    shared.metrics.connection_refused(&name);
+                    continue;
+                };
+                let (shared, name, shutdown) = (shared.clone(), name.clone(), shutdown.clone());
+                tokio::spawn(async move {
+                    let _guard = guard;
+                    serve(shared, stream, source, name, shutdown).await;
+                });
+            }
+            Err(error) => {
+                warn!("error.type" = "accept", %error, listener = name, "could not accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    source: SocketAddr,
+    name: String,
+    shutdown: watch::Receiver<bool>,
+) {
+    let number = shared.next_connection();
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "could not turn Nagle's algorithm off");
+    }
+    let stream: L4Stream = stream.into();
+    let tls = shared.runtime.load().listener_tls(&name);
+    let (stream, facts): (Box<dyn IO>, _) = match tls {
+        None => (Box::new(stream), None),
+        Some(tls) => match handshake(tls, stream).await {
+            Ok((stream, facts)) => (stream, Some(facts)),
+            Err(detail) => {
+                debug!(%source, listener = name, detail, "handshake failed");
+                shared.metrics.handshake_failed(&name);
+                let connection = Connection::new(number, name, source, None);
+                shared.record_connection(&connection, "handshake_failed", &detail);
+                return;
+            }
+        },
+    };
+    let connection = Arc::new(Connection::new(number, name, source, facts));
+    let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone()));
+    let _ = app.process_new(stream, &shutdown).await;
+    if connection.requests() == 0 {
+        shared.record_connection(&connection, "no_request", "the connection ended without a request");
+    }
+}
+
+async fn handshake(tls: Arc<ListenerTls>, stream: L4Stream) -> Result<(Box<dyn IO>, TlsFacts), String> {
+    let acceptor = Acceptor::from_server_config(tls.server_config());
+    let accepted = tokio::time::timeout(HANDSHAKE, acceptor.tls_handshake(stream)).await;
+    let stream = match accepted {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(error.to_string()),
+        Err(_) => return Err(format!("no handshake within {} s", HANDSHAKE.as_secs())),
+    };
+    let Some(facts) = stream.get_ssl().map(|tls_ref| facts(tls, tls_ref)) else {
+        return Err("the handshake left no TLS facts".to_owned());
+    };
+    let facts = facts?;
+    Ok((Box::new(stream), facts))
+}
+
+fn facts(listener: Arc<ListenerTls>, tls: &TlsRef) -> Result<TlsFacts, String> {
+    let peer = match tls.peer_certificate_der() {
+        // The verifier accepted this certificate a moment ago; not being able to read it now is a reason to stop.
+        Some(der) => Some(listener.peer(der).map_err(|error| error.to_string())?),
+        None => None,
+    };
+    Ok(TlsFacts {
+        version: tls.version().unwrap_or_default().to_owned(),
+        cipher: tls.current_cipher_name().unwrap_or_default().to_owned(),
+        server_name: tls.server_name().map(str::to_ascii_lowercase),
+        facts: peer.as_ref().map(peer_facts),
+        peer,
+        listener,
+    })
+}

@@ -1,0 +1,150 @@
+//! What we write downstream: refusals in the dialect's own shape, and upstream answers with clean heads.
+
+use bytes::Bytes;
+use http::header::{self, HeaderName};
+use pingora_core::protocols::http::ServerSession;
+use pingora_http::ResponseHeader;
+use postern_config::{Access, Hsts};
+use postern_filters::{Refusal, dialect};
+
+use crate::story::Story;
+
+/// Headers of an answer that concern one hop, or tell about software nobody needs to know of.
+const DROPPED: [&str; 13] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "server",
+    "x-powered-by",
+    "x-aspnet-version",
+    "alt-svc",
+    "postern-decision",
+];
+
+/// Writes a refusal, unless an answer has begun already. Never fails: a client that has left is no news.
+pub(crate) async fn refuse(session: &mut ServerSession, story: &mut Story, hsts: Option<&Hsts>) {
+    let Some(refusal) = story.refusal.clone() else { return };
+    let id = story.id.to_string();
+    let (status, content_type, body) = dialect::refusal(story.dialect, refusal.reason, &id);
+    story.status = status;
+    if session.response_written().is_some() {
+        return;
+    }
+    // The rest of a body nobody will read must not be taken for the next request (attack 1).
+    if !session.is_body_done() {
+        session.set_keepalive(None);
+    }
+    let Ok(head) = refusal_head(status, content_type, body.len(), &id, &refusal, story, hsts) else { return };
+    story.bytes_out = body.len().try_into().unwrap_or(u64::MAX);
+    if session.write_response_header(Box::new(head)).await.is_ok() {
+        let _ = session.write_response_body(Bytes::from(body), true).await;
+    }
+}
+
+fn refusal_head(
+    status: u16,
+    content_type: &'static str,
+    length: usize,
+    id: &str,
+    refusal: &Refusal,
+    story: &Story,
+    hsts: Option<&Hsts>,
+) -> pingora_core::Result<ResponseHeader> {
+    let mut head = ResponseHeader::build(status, Some(12))?;
+    head.insert_header(header::CONTENT_TYPE, content_type)?;
+    head.insert_header(header::CONTENT_LENGTH, length)?;
+    head.insert_header(header::CACHE_CONTROL, "no-store")?;
+    head.insert_header("postern-decision", id)?;
+    if refusal.reason.is_policy() {
+        head.insert_header("x-should-retry", "false")?;
+    }
+    if status == 401 {
+        head.insert_header(header::WWW_AUTHENTICATE, "Bearer")?;
+    }
+    add_own(&mut head, story, hsts)?;
+    for (name, value) in &refusal.headers {
+        head.insert_header(*name, value)?;
+    }
+    Ok(head)
+}
+
+/// What goes with every answer: limits, and what browsers should mind.
+fn add_own(head: &mut ResponseHeader, story: &Story, hsts: Option<&Hsts>) -> pingora_core::Result<()> {
+    head.insert_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")?;
+    if let Some(hsts) = hsts {
+        let sub = if hsts.include_subdomains { "; includeSubDomains" } else { "" };
+        head.insert_header(header::STRICT_TRANSPORT_SECURITY, format!("max-age={}{sub}", hsts.max_age.as_secs()))?;
+    }
+    for (name, value) in story.context.headers() {
+        head.insert_header(*name, value)?;
+    }
+    Ok(())
+}
+
+/// How the length of a forwarded answer is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Known: the body was read whole.
+    Length(usize),
+    /// As the upstream said it, or chunked.
+    AsReceived,
+    /// Rewritten on the way, so the upstream's length does not hold.
+    Chunked,
+    /// There is no body: an answer to HEAD, or 204 and 304.
+    None,
+}
+
+/// The head of an upstream's answer as the caller gets it.
+pub(crate) fn forwarded_head(
+    upstream: &ResponseHeader,
+    access: &Access,
+    story: &Story,
+    hsts: Option<&Hsts>,
+    framing: Framing,
+) -> pingora_core::Result<ResponseHeader> {
+    let mut head = ResponseHeader::build(upstream.status, Some(upstream.headers.len() + 4))?;
+    let nominated = nominated(upstream);
+    for (name, value) in &upstream.headers {
+        let text = name.as_str();
+        let length = *name == header::CONTENT_LENGTH && !matches!(framing, Framing::AsReceived | Framing::None);
+        if !length
+            && !DROPPED.contains(&text)
+            && !nominated.iter().any(|nominee| nominee == text)
+            && !access.response_remove.iter().any(|remove| remove == text)
+        {
+            head.append_header(name.clone(), value.clone())?;
+        }
+    }
+    if let Framing::Length(length) = framing {
+        head.insert_header(header::CONTENT_LENGTH, length)?;
+    }
+    if framing == Framing::Chunked || (framing == Framing::AsReceived && !head.headers.contains_key(header::CONTENT_LENGTH)) {
+        // Pingora's HTTP/1.1 writer takes it from here; its HTTP/2 writer drops it.
+        head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+    }
+    add_own(&mut head, story, hsts)?;
+    for (name, value) in &access.response_set {
+        head.insert_header(HeaderName::from_bytes(name.as_bytes()).map_err(invalid)?, value)?;
+    }
+    Ok(head)
+}
+
+fn invalid(error: http::header::InvalidHeaderName) -> Box<pingora_core::Error> {
+    pingora_core::Error::because(pingora_core::ErrorType::InvalidHTTPHeader, "response header of policy", error)
+}
+
+fn nominated(upstream: &ResponseHeader) -> Vec<String> {
+    upstream
+        .headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect()
+}

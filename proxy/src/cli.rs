@@ -1,0 +1,99 @@
+//! The command line: what a person types, and the exit code they get.
+//!
+//! 0 is success, 1 a failure while running or a tampered log, 2 a configuration that does not load or a wrong call.
+
+mod audit;
+mod init;
+mod run;
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::telemetry::LogFormat;
+
+/// A proxy that enforces zero-trust policy in the data path.
+#[derive(Debug, Parser)]
+#[command(name = "postern", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT. Changed manifests are picked up; SIGHUP asks for it.
+    Run {
+        /// The bootstrap file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// How log lines are written to standard error.
+        #[arg(long, value_enum, default_value = "json")]
+        log_format: LogFormat,
+    },
+    /// Check a bootstrap file and its manifests, offline. Exit code 2 if anything is wrong.
+    Validate {
+        /// The bootstrap file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Write a small commented set of files to start from.
+    Init {
+        /// A folder that does not exist yet, or is empty.
+        dir: PathBuf,
+    },
+    /// The audit log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Start a throw-away proxy with everything around it, and show what it stops.
+    Demo(crate::demo::Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Check a log's every entry against its signed checkpoint. Exit code 1 names the first bad entry.
+    Verify {
+        /// The log's folder.
+        dir: PathBuf,
+        /// The log's verifier key, or a file that holds it.
+        #[arg(long, value_name = "VKEY")]
+        key: String,
+        /// A checkpoint kept elsewhere: proves that the log still extends it.
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// A configuration that does not load, or a call that cannot be carried out.
+const MISCONFIGURED: u8 = 2;
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Run { config, log_format } => run::run(&config, log_format),
+        Command::Validate { config, format } => validate::run(&config, format),
+        Command::Init { dir } => init::run(&dir),
+        Command::Audit(AuditCommand::Verify { dir, key, checkpoint, format }) => {
+            audit::verify(&dir, &key, checkpoint.as_deref(), format)
+        }
+        Command::Demo(options) => run::block_on(crate::demo::run(options)).unwrap_or_else(|error| {
+            eprintln!("postern: {error}");
+            ExitCode::FAILURE
+        }),
+    }
+}

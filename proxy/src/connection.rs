@@ -1,0 +1,70 @@
+//! One accepted connection: its number, its peer, and how many requests it carried.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use postern_certs::{ListenerTls, VerifiedPeer};
+use postern_filters::token::PeerFacts;
+use postern_filters::SpiffeSubject;
+
+/// Facts about a connection that do not change while it is open.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// Counts from 1 over the life of the process.
+    pub(crate) number: u64,
+    pub(crate) listener: String,
+    pub(crate) source: SocketAddr,
+    pub(crate) tls: Option<TlsFacts>,
+    /// Requests seen so far; records carry it, so that an omission shows.
+    sequence: AtomicU32,
+}
+
+/// What the handshake settled.
+#[derive(Debug)]
+pub(crate) struct TlsFacts {
+    pub(crate) version: String,
+    pub(crate) cipher: String,
+    pub(crate) server_name: Option<String>,
+    pub(crate) peer: Option<VerifiedPeer>,
+    pub(crate) facts: Option<PeerFacts>,
+    /// The listener's TLS as it was at the handshake: it knows which names the presented certificate covers.
+    pub(crate) listener: Arc<ListenerTls>,
+}
+
+impl Connection {
+    pub(crate) fn new(number: u64, listener: String, source: SocketAddr, tls: Option<TlsFacts>) -> Self {
+        Self { number, listener, source, tls, sequence: AtomicU32::new(0) }
+    }
+
+    /// The number of the next request on this connection, from 1.
+    pub(crate) fn next_sequence(&self) -> u32 {
+        self.sequence.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn requests(&self) -> u32 {
+        self.sequence.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn peer_facts(&self) -> Option<&PeerFacts> {
+        self.tls.as_ref()?.facts.as_ref()
+    }
+
+    /// Whether the presented certificate speaks for `host` (RFC 9110 §15.5.20).
+    pub(crate) fn covers(&self, host: &str) -> bool {
+        self.tls.as_ref().is_none_or(|tls| tls.listener.covers(tls.server_name.as_deref(), host))
+    }
+}
+
+/// What filters may know of a verified peer.
+pub(crate) fn peer_facts(peer: &VerifiedPeer) -> PeerFacts {
+    PeerFacts {
+        spiffe: peer.spiffe().map(|id| SpiffeSubject {
+            id: id.to_string(),
+            not_before: peer.not_before(),
+            not_after: peer.not_after(),
+        }),
+        leaf_sha256: *peer.leaf_sha256(),
+        not_after: peer.not_after(),
+    }
+}

@@ -1,0 +1,158 @@
+//! One request, the whole way: frame, route, chain, permit, upstream, answer.
+//!
+//! The request is read whole before anything is sent, and the answer is judged before anything is returned; streams go
+//! through the hold-back window. The parts live in `request`, `forward` and `respond`; this file is their order.
+
+mod forward;
+mod request;
+mod respond;
+
+use std::sync::Arc;
+
+use pingora_core::protocols::http::ServerSession;
+use postern_config::Route;
+use postern_filters::{Chain, Reason, Refusal, RequestView};
+
+use crate::connection::Connection;
+use crate::head::{self, Head};
+use crate::runtime::Runtime;
+use crate::shared::Shared;
+use crate::story::Story;
+use crate::{answer, relay};
+
+/// Serves requests of one connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Exchange<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) connection: &'a Connection,
+}
+
+/// The route that matched, with all that was compiled for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Matched<'a> {
+    pub(crate) runtime: &'a Runtime,
+    pub(crate) route: &'a Route,
+    pub(crate) chain: &'a Chain,
+}
+
+/// Whether the connection may carry another request.
+type Reusable = bool;
+
+impl<'a> Exchange<'a> {
+    pub(crate) fn new(shared: &'a Arc<Shared>, connection: &'a Connection) -> Self {
+        Self { shared, connection }
+    }
+
+    /// Serves the request in `session`; `story` holds what happened.
+    pub(crate) async fn run(self, session: &mut ServerSession, story: &mut Story) -> Reusable {
+        let runtime = self.shared.runtime.load_full();
+        story.snapshot = runtime.snapshot.digest;
+        story.http_version = if session.is_http2() { "2" } else { "1.1" };
+        match self.decide(&runtime, session, story).await {
+            Ok(reusable) => reusable,
+            Err(refusal) => {
+                story.refuse(refusal);
+                self.answer_refusal(session, story).await;
+                session.is_body_done() && story.trouble.is_none()
+            }
+        }
+    }
+
+    async fn decide(
+        self,
+        runtime: &Runtime,
+        session: &mut ServerSession,
+        story: &mut Story,
+    ) -> Result<Reusable, Refusal> {
+        self.refuse_without_record()?;
+        let head = head::read(session)?;
+        story.head = Some(head.clone());
+        self.refuse_misdirected(&head)?;
+        self.refuse_expired(story)?;
+        let matched = self.matched(runtime, &head, session)?;
+        story.route = Some(matched.route.name.clone());
+        story.dialect = matched.route.dialect;
+        {
+            let view = self.view(&head, session);
+            matched.chain.check_head(&view, &mut story.context)?;
+        }
+        if let Some(protocol) = &head.upgrade {
+            return relay::run(self, matched, protocol, &head, session, story).await;
+        }
+        let body = request::read_body(matched.chain, &head, session, story).await?;
+        let (permit, body) = {
+            let view = self.view(&head, session);
+            matched.chain.check_message(&view, body, &mut story.context)?
+        };
+        let upstream = forward::send(self, matched, permit, &head, body, session, story).await?;
+        respond::answer(self, matched, upstream, &head, session, story).await
+    }
+
+    /// No record, no request: a proxy that cannot write down what it does refuses to do it.
+    fn refuse_without_record(self) -> Result<(), Refusal> {
+        match self.shared.audit.accepting() {
+            Ok(()) => Ok(()),
+            Err(error) => Err(Refusal::new(Reason::Undecided, format!("the audit log is not writable: {error}"))),
+        }
+    }
+
+    fn refuse_misdirected(self, head: &Head) -> Result<(), Refusal> {
+        if self.connection.covers(&head.host) {
+            return Ok(());
+        }
+        Err(Refusal::new(Reason::Misdirected, format!("the presented certificate does not cover `{}`", head.host)))
+    }
+
+    /// A certificate that expired after the handshake speaks for nobody any more.
+    fn refuse_expired(self, story: &Story) -> Result<(), Refusal> {
+        let Some(tls) = &self.connection.tls else { return Ok(()) };
+        match &tls.facts {
+            Some(facts) if tls.listener.deny_after_expiry() && facts.not_after < story.context.now() => {
+                Err(Refusal::new(Reason::CredentialInvalid, "the client certificate has expired"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn matched<'r>(self, runtime: &'r Runtime, head: &Head, session: &ServerSession) -> Result<Matched<'r>, Refusal> {
+        let headers = &session.req_header().headers;
+        let sole = |name: &str| {
+            let mut values = headers.get_all(name).iter();
+            let first = values.next()?.to_str().ok()?;
+            values.next().is_none().then_some(first)
+        };
+        let found = runtime.snapshot.route(&head.host, &head.method, &head.path, sole);
+        let route = found.ok_or_else(|| Refusal::new(Reason::NotPermitted, "no route matches"))?;
+        let chain = runtime
+            .chains
+            .of(&route.name)
+            .ok_or_else(|| Refusal::new(Reason::Undecided, format!("route `{}` has no chain", route.name)))?;
+        Ok(Matched { runtime, route, chain })
+    }
+
+    pub(crate) fn view<'v>(self, head: &'v Head, session: &'v ServerSession) -> RequestView<'v>
+    where
+        'a: 'v,
+    {
+        RequestView {
+            method: &head.method,
+            host: &head.host,
+            path: &head.path,
+            query: head.query.as_deref(),
+            headers: &session.req_header().headers,
+            source: self.connection.source.ip(),
+            tls: self.connection.tls.is_some(),
+            peer: self.connection.peer_facts(),
+            listener: &self.connection.listener,
+        }
+    }
+
+    /// Answers with the story's refusal, unless an answer has begun.
+    pub(crate) async fn answer_refusal(self, session: &mut ServerSession, story: &mut Story) {
+        answer::refuse(session, story, self.hsts()).await;
+    }
+
+    pub(crate) fn hsts(self) -> Option<&'a postern_config::Hsts> {
+        self.connection.tls.as_ref()?.listener.hsts()
+    }
+}

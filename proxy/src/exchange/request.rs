@@ -1,0 +1,103 @@
+//! Reads the whole request body, within its limits, before anything is decided about it.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header;
+use pingora_core::protocols::http::ServerSession;
+use postern_filters::{Chain, Reason, Refusal};
+
+use crate::head::Head;
+use crate::story::Story;
+
+/// Longest pause between two pieces of a body (§10: body idle 30s).
+const IDLE: Duration = Duration::from_secs(30);
+/// Time for the whole body: a client that sends a byte every 29 s is not served for long.
+const WHOLE: Duration = Duration::from_secs(300);
+
+/// The body, or nothing where the request has none.
+///
+/// # Errors
+/// 413 as soon as the declared or real length exceeds the route's limit, 408 for a body that does not come, 400 for
+/// broken framing.
+pub(super) async fn read_body(
+    chain: &Chain,
+    head: &Head,
+    session: &mut ServerSession,
+    story: &mut Story,
+) -> Result<Bytes, Refusal> {
+    let max = chain.max_body();
+    let declared = declared_length(session);
+    if declared.is_some_and(|length| length > max) {
+        return Err(too_large(max));
+    }
+    if session.is_body_empty() {
+        return Ok(Bytes::new());
+    }
+    if head.expects_continue {
+        session.write_continue_response().await.map_err(|error| broken(&error))?;
+    }
+    let read = tokio::time::timeout(WHOLE, collect(session, max, declared)).await;
+    let body = read.unwrap_or_else(|_| Err(slow("the body took too long")));
+    let body = body.inspect_err(|refusal| {
+        if refusal.reason == Reason::SlowRequest {
+            story.trouble = Some(refusal.detail.clone());
+        }
+    })?;
+    story.bytes_in = body.len().try_into().unwrap_or(u64::MAX);
+    Ok(body)
+}
+
+async fn collect(session: &mut ServerSession, max: u64, declared: Option<u64>) -> Result<Bytes, Refusal> {
+    let mut whole = BytesMut::with_capacity(usize::try_from(declared.unwrap_or(0).min(1 << 20)).unwrap_or(0));
+    loop {
+        let piece = match tokio::time::timeout(IDLE, session.read_request_body()).await {
+            Ok(Ok(piece)) => piece,
+            Ok(Err(error)) => return Err(broken(&error)),
+            Err(_) => return Err(slow("the body stopped coming")),
+        };
+        let Some(piece) = piece else { break };
+        let total = u64::try_from(whole.len() + piece.len()).unwrap_or(u64::MAX);
+        if total > max {
+            return Err(too_large(max));
+        }
+        if declared == Some(total) && whole.is_empty() {
+            // The common case: one piece is the whole body, and is not copied again.
+            whole.clear();
+            return finish(session, piece).await;
+        }
+        whole.extend_from_slice(&piece);
+    }
+    let whole = whole.freeze();
+    if declared.is_some_and(|length| length != u64::try_from(whole.len()).unwrap_or(u64::MAX)) {
+        return Err(Refusal::new(Reason::Malformed, "the body is not as long as declared"));
+    }
+    Ok(whole)
+}
+
+/// Reads the end of a body that has come whole, so that the session knows it is done.
+async fn finish(session: &mut ServerSession, body: Bytes) -> Result<Bytes, Refusal> {
+    match tokio::time::timeout(IDLE, session.read_request_body()).await {
+        Ok(Ok(None)) => Ok(body),
+        Ok(Ok(Some(more))) if more.is_empty() => Ok(body),
+        Ok(Ok(Some(_))) => Err(Refusal::new(Reason::Malformed, "the body is longer than declared")),
+        Ok(Err(error)) => Err(broken(&error)),
+        Err(_) => Err(slow("the end of the body did not come")),
+    }
+}
+
+fn declared_length(session: &ServerSession) -> Option<u64> {
+    session.get_header(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_large(max: u64) -> Refusal {
+    Refusal::new(Reason::TooLarge, format!("the body exceeds {max} bytes"))
+}
+
+fn slow(detail: &str) -> Refusal {
+    Refusal::new(Reason::SlowRequest, detail)
+}
+
+fn broken(error: &pingora_core::Error) -> Refusal {
+    Refusal::new(Reason::Malformed, format!("the body could not be read: {error}"))
+}

@@ -1,0 +1,263 @@
+//! Judges the upstream's answer and writes it: whole, as a stream through the hold-back window, or as it comes where
+//! no guard reads answers on this route.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header;
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::http::client::HttpSession;
+use pingora_http::ResponseHeader;
+use postern_filters::{AnswerHead, AnswerStream, AnswerWay, Reason, Refusal};
+use tokio::time::Instant;
+
+use super::forward::{Answering, client_left};
+use super::{Exchange, Matched};
+use crate::answer::{self, Framing};
+use crate::head::Head;
+use crate::story::Story;
+
+/// Largest answer that is read whole.
+const MAX_WHOLE: usize = 10 * 1024 * 1024;
+/// Longest pause inside an answer (§10: stream idle 5m).
+const IDLE: Duration = Duration::from_secs(300);
+/// Longest answer (§10: stream total 1h).
+const TOTAL: Duration = Duration::from_secs(3600);
+
+/// Writes the answer. Returns whether the connection may carry another request.
+///
+/// # Errors
+/// A refusal where nothing of the answer has left yet.
+pub(super) async fn answer(
+    exchange: Exchange<'_>,
+    matched: Matched<'_>,
+    mut upstream: Answering,
+    head: &Head,
+    session: &mut ServerSession,
+    story: &mut Story,
+) -> Result<bool, Refusal> {
+    let Some(response) = upstream.session.response_header().cloned() else {
+        return Err(Refusal::new(Reason::UpstreamFailed, "the upstream sent no head"));
+    };
+    if response.status == http::StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Refusal::new(Reason::UpstreamFailed, "the upstream switched protocols unasked"));
+    }
+    let way = matched.chain.open_answer(&answer_head(&response, story), &mut story.context);
+    let deadline = deadline(story);
+    let done = match way {
+        Err(refusal) => Err(refusal),
+        Ok(AnswerWay::Pass) => pass(exchange, matched, &mut upstream.session, &response, head, session, story, deadline).await,
+        Ok(AnswerWay::Whole) => whole(exchange, matched, &mut upstream.session, &response, session, story, deadline).await,
+        Ok(AnswerWay::Stream(stream)) => {
+            streamed(exchange, matched, &mut upstream.session, &response, *stream, session, story, deadline).await
+        }
+    };
+    match done {
+        Ok(true) if story.trouble.is_none() => {
+            let Answering { session, target } = upstream;
+            exchange.shared.connector.release_http_session(session, &target.peer, target.idle).await;
+            Ok(true)
+        }
+        Ok(_) => {
+            upstream.session.shutdown().await;
+            Ok(false)
+        }
+        Err(refusal) => {
+            upstream.session.shutdown().await;
+            Err(refusal)
+        }
+    }
+}
+
+fn answer_head(response: &ResponseHeader, story: &Story) -> AnswerHead {
+    let text = |name| response.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    AnswerHead {
+        status: response.status.as_u16(),
+        content_type: text(header::CONTENT_TYPE)
+            .and_then(|value| value.split(';').next())
+            .map(|value| value.trim().to_ascii_lowercase()),
+        encoded: text(header::CONTENT_ENCODING).is_some_and(|value| !value.eq_ignore_ascii_case("identity"))
+            || response.headers.get_all(header::CONTENT_ENCODING).iter().count() > 1,
+        asked_to_stream: story.streamed,
+    }
+}
+
+/// A stream ends with the credential that opened it, or after an hour (§10, "time").
+fn deadline(story: &Story) -> Instant {
+    let mut left = TOTAL;
+    if let Some(principal) = story.context.known_principal() {
+        let seconds = principal.authn.expires_at.saturating_sub(story.context.now()).max(0);
+        left = left.min(Duration::from_secs(seconds.unsigned_abs()));
+    }
+    Instant::now() + left
+}
+
+async fn read(upstream: &mut HttpSession, deadline: Instant) -> Result<Option<Bytes>, String> {
+    let limit = deadline.min(Instant::now() + IDLE);
+    match tokio::time::timeout_at(limit, upstream.read_response_body()).await {
+        Ok(Ok(piece)) => Ok(piece),
+        Ok(Err(error)) => Err(format!("the upstream broke off: {error}")),
+        Err(_) if Instant::now() >= deadline => Err("the answer outlived its credential or its time".to_owned()),
+        Err(_) => Err("the upstream paused too long".to_owned()),
+    }
+}
+
+/// Nothing on this route reads answers: pieces go out as they come in.
+#[expect(clippy::too_many_arguments, reason = "one call site; a struct for it would only rename the arguments")]
+async fn pass(
+    exchange: Exchange<'_>,
+    matched: Matched<'_>,
+    upstream: &mut HttpSession,
+    response: &ResponseHeader,
+    head: &Head,
+    session: &mut ServerSession,
+    story: &mut Story,
+    deadline: Instant,
+) -> Result<bool, Refusal> {
+    let bodiless = head.method == "HEAD" || matches!(response.status.as_u16(), 204 | 304);
+    let framing = if bodiless { Framing::None } else { Framing::AsReceived };
+    write_head(exchange, matched, response, framing, session, story).await?;
+    loop {
+        let piece = tokio::select! {
+            piece = read(upstream, deadline) => piece,
+            () = client_left(session) => return Ok(left(story)),
+        };
+        match piece {
+            Ok(Some(piece)) => {
+                story.bytes_out += piece.len() as u64;
+                if session.write_response_body(piece, false).await.is_err() {
+                    return Ok(left(story));
+                }
+            }
+            Ok(None) => return end(session, story).await,
+            // The head has gone out, so all that is left is to end the connection where the client must notice.
+            Err(trouble) => return Ok(broke(story, trouble)),
+        }
+    }
+}
+
+/// Reads the whole answer, has it judged, and writes what came out.
+async fn whole(
+    exchange: Exchange<'_>,
+    matched: Matched<'_>,
+    upstream: &mut HttpSession,
+    response: &ResponseHeader,
+    session: &mut ServerSession,
+    story: &mut Story,
+    deadline: Instant,
+) -> Result<bool, Refusal> {
+    let mut body = BytesMut::new();
+    loop {
+        let piece = tokio::select! {
+            piece = read(upstream, deadline) => piece,
+            () = client_left(session) => return Ok(left(story)),
+        };
+        match piece.map_err(|trouble| Refusal::new(Reason::UpstreamFailed, trouble))? {
+            Some(piece) if body.len() + piece.len() > MAX_WHOLE => {
+                return Err(Refusal::new(Reason::AnswerRefused, format!("the answer exceeds {MAX_WHOLE} bytes")));
+            }
+            Some(piece) => body.extend_from_slice(&piece),
+            None => break,
+        }
+    }
+    let judged = matched.chain.judge_answer(&answer_head(response, story), body.freeze(), &mut story.context)?;
+    write_head(exchange, matched, response, Framing::Length(judged.len()), session, story).await?;
+    story.bytes_out = judged.len() as u64;
+    if session.write_response_body(judged, true).await.is_err() {
+        return Ok(left(story));
+    }
+    Ok(true)
+}
+
+/// Releases events as their text is judged. A stream that is cut ends with the dialect's own error event.
+#[expect(clippy::too_many_arguments, reason = "one call site; a struct for it would only rename the arguments")]
+async fn streamed(
+    exchange: Exchange<'_>,
+    matched: Matched<'_>,
+    upstream: &mut HttpSession,
+    response: &ResponseHeader,
+    mut stream: AnswerStream,
+    session: &mut ServerSession,
+    story: &mut Story,
+    deadline: Instant,
+) -> Result<bool, Refusal> {
+    write_head(exchange, matched, response, Framing::Chunked, session, story).await?;
+    let mut stalled = None;
+    loop {
+        let stall_at = stalled.unwrap_or(deadline);
+        let event = tokio::select! {
+            piece = read(upstream, deadline) => Some(piece),
+            () = tokio::time::sleep_until(stall_at), if stalled.is_some() => None,
+            () = client_left(session) => return Ok(left(story)),
+        };
+        let (out, last) = match event {
+            None => (stream.stall(&mut story.context), false),
+            Some(Ok(Some(piece))) => (stream.push(&piece, &mut story.context), false),
+            Some(Ok(None)) => (stream.finish(&mut story.context), true),
+            Some(Err(trouble)) => {
+                let refusal = Refusal::new(Reason::UpstreamFailed, trouble.clone());
+                cut(&stream, session, story, refusal).await;
+                return Ok(broke(story, trouble));
+            }
+        };
+        match out {
+            Ok(bytes) => {
+                story.bytes_out += bytes.len() as u64;
+                if session.write_response_body(bytes, false).await.is_err() {
+                    return Ok(left(story));
+                }
+            }
+            Err(refusal) => {
+                cut(&stream, session, story, refusal).await;
+                return Ok(false);
+            }
+        }
+        if last {
+            return end(session, story).await;
+        }
+        stalled = stream.is_holding().then(|| Instant::now() + stream.stall_after());
+    }
+}
+
+/// Ends a stream with an error event: the status has gone out long ago.
+async fn cut(stream: &AnswerStream, session: &mut ServerSession, story: &mut Story, refusal: Refusal) {
+    let event = stream.error_event(refusal.reason, &story.id.to_string());
+    story.refuse(refusal);
+    session.set_keepalive(None);
+    let _ = session.write_response_body(event, true).await;
+}
+
+async fn write_head(
+    exchange: Exchange<'_>,
+    matched: Matched<'_>,
+    response: &ResponseHeader,
+    framing: Framing,
+    session: &mut ServerSession,
+    story: &mut Story,
+) -> Result<(), Refusal> {
+    let access = &matched.route.policy.access;
+    let head = answer::forwarded_head(response, access, story, exchange.hsts(), framing)
+        .map_err(|error| Refusal::new(Reason::UpstreamFailed, format!("the answer's head cannot be sent: {error}")))?;
+    story.status = response.status.as_u16();
+    if session.write_response_header(Box::new(head)).await.is_err() {
+        story.trouble = Some("the client left before the answer".to_owned());
+    }
+    Ok(())
+}
+
+async fn end(session: &mut ServerSession, story: &mut Story) -> Result<bool, Refusal> {
+    if session.write_response_body(Bytes::new(), true).await.is_err() {
+        return Ok(left(story));
+    }
+    Ok(true)
+}
+
+fn left(story: &mut Story) -> bool {
+    story.trouble = Some("the client left during the answer".to_owned());
+    false
+}
+
+fn broke(story: &mut Story, trouble: String) -> bool {
+    story.trouble = Some(trouble);
+    false
+}

@@ -1,0 +1,253 @@
+//! The frame of a request: the head as it was sent is checked and read once, into one spelling.
+//!
+//! What two servers could read differently is refused here, before a route is chosen: conflicting framing, repeated
+//! single-value headers, bytes outside visible ASCII, ambiguous targets and hosts (attacks 3, 15–19, 26–29, 36).
+
+use http::header::{self, HeaderName};
+use http::{HeaderMap, Method, Version};
+use pingora_core::protocols::http::ServerSession;
+use pingora_http::RequestHeader;
+use postern_filters::{Reason, Refusal, path};
+
+/// Bytes of all header lines together (§10 of the manifest reference).
+pub(crate) const MAX_HEADER_BYTES: usize = 32 * 1024;
+const MAX_HEADER_COUNT: usize = 128;
+
+/// Headers that mean something only once.
+const SINGLE: [HeaderName; 6] = [
+    header::HOST,
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    header::ORIGIN,
+];
+
+/// A request head in its one spelling.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    pub(crate) method: String,
+    /// Lower case, without port.
+    pub(crate) host: String,
+    pub(crate) path: String,
+    pub(crate) query: Option<String>,
+    /// Lower-case protocol of an `Upgrade` request.
+    pub(crate) upgrade: Option<String>,
+    /// The client waits for `100 Continue` before it sends the body.
+    pub(crate) expects_continue: bool,
+}
+
+/// Reads the head of the request the session holds.
+///
+/// # Errors
+/// A refusal with status 400, 417 (as 400) or 431, for everything that is malformed or ambiguous.
+pub(crate) fn read(session: &ServerSession) -> Result<Head, Refusal> {
+    let request = session.req_header();
+    check_version(request.version)?;
+    if let Some(h1) = session.as_http1() {
+        check_raw(&h1.get_headers_raw_bytes())?;
+    }
+    check_headers(&request.headers)?;
+    let target = target(request)?;
+    Ok(Head {
+        method: method(&request.method)?,
+        host: host(request)?,
+        path: target.path.into_owned(),
+        query: target.query.map(str::to_owned),
+        upgrade: upgrade(request)?,
+        expects_continue: expectation(&request.headers)?,
+    })
+}
+
+fn malformed(detail: impl Into<String>) -> Refusal {
+    Refusal::new(Reason::Malformed, detail)
+}
+
+fn check_version(version: Version) -> Result<(), Refusal> {
+    match version {
+        Version::HTTP_11 | Version::HTTP_2 => Ok(()),
+        other => Err(malformed(format!("{other:?} is not served"))),
+    }
+}
+
+/// Looks at the bytes as they came: Pingora drops one of `Content-Length` and `Transfer-Encoding` before it hands the
+/// head over, and takes lines folded over several as one.
+fn check_raw(raw: &[u8]) -> Result<(), Refusal> {
+    let (mut length, mut encoding) = (0, 0);
+    for line in raw.split(|byte| *byte == b'\n').skip(1) {
+        let Some(line) = line.strip_suffix(b"\r") else {
+            if line.is_empty() {
+                continue;
+            }
+            return Err(malformed("a header line ends without carriage return"));
+        };
+        if line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
+            return Err(malformed("a header line is folded"));
+        }
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        length += usize::from(name.eq_ignore_ascii_case(b"content-length"));
+        encoding += usize::from(name.eq_ignore_ascii_case(b"transfer-encoding"));
+    }
+    if length + encoding > 1 {
+        return Err(malformed("the body's length is given more than once"));
+    }
+    Ok(())
+}
+
+fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut bytes = 0;
+    if headers.len() > MAX_HEADER_COUNT {
+        return Err(Refusal::new(Reason::HeadersTooLarge, format!("{} header lines", headers.len())));
+    }
+    for (name, value) in headers {
+        bytes += name.as_str().len() + value.len() + 4;
+        if !value.as_bytes().iter().all(|byte| matches!(byte, b'\t' | 0x20..=0x7e)) {
+            return Err(malformed(format!("header `{name}` holds a byte outside visible ASCII")));
+        }
+    }
+    if bytes > MAX_HEADER_BYTES {
+        return Err(Refusal::new(Reason::HeadersTooLarge, format!("{bytes} bytes of headers")));
+    }
+    for name in &SINGLE {
+        if headers.get_all(name).iter().count() > 1 {
+            return Err(malformed(format!("header `{name}` occurs more than once")));
+        }
+    }
+    check_framing(headers)
+}
+
+fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
+    if let Some(encoding) = headers.get(header::TRANSFER_ENCODING) {
+        if !encoding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            return Err(malformed("a transfer encoding other than `chunked`"));
+        }
+    }
+    if let Some(length) = headers.get(header::CONTENT_LENGTH) {
+        let digits = length.as_bytes();
+        if digits.is_empty() || digits.len() > 19 || !digits.iter().all(u8::is_ascii_digit) {
+            return Err(malformed("a content length that is not a plain number"));
+        }
+    }
+    Ok(())
+}
+
+fn method(method: &Method) -> Result<String, Refusal> {
+    match method.as_str() {
+        "CONNECT" | "TRACE" => Err(malformed(format!("method `{method}` is not served"))),
+        name if name.bytes().all(|byte| byte.is_ascii_uppercase()) => Ok(name.to_owned()),
+        _ => Err(malformed("the method is not upper-case letters")),
+    }
+}
+
+fn target(request: &RequestHeader) -> Result<path::Target<'_>, Refusal> {
+    let raw = std::str::from_utf8(request.raw_path()).map_err(|_| malformed("the target is not UTF-8"))?;
+    path::canonical(raw).map_err(|error| malformed(error.to_string()))
+}
+
+/// One authority for routing, policy and records: from `:authority` or `Host`, which must agree.
+fn host(request: &RequestHeader) -> Result<String, Refusal> {
+    let from_uri = request.uri.authority().map(http::uri::Authority::as_str);
+    let from_header = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    let authority = match (from_uri, from_header) {
+        (Some(uri), Some(host)) if !uri.eq_ignore_ascii_case(host) => {
+            return Err(malformed("`:authority` and `Host` differ"));
+        }
+        (Some(authority), _) | (None, Some(authority)) => authority,
+        (None, None) => return Err(malformed("the request names no host")),
+    };
+    let host = without_port(authority).ok_or_else(|| malformed("the host is not a name or an address"))?;
+    Ok(host.to_ascii_lowercase())
+}
+
+/// The host of an authority: a name, an IPv4 address, or an IPv6 address in brackets; no user, no trailing dot.
+fn without_port(authority: &str) -> Option<&str> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (inside, after) = rest.split_once(']')?;
+            inside.parse::<std::net::Ipv6Addr>().ok()?;
+            (authority.get(..inside.len() + 2)?, after.strip_prefix(':').or_else(|| after.is_empty().then_some(""))?)
+        }
+        None => authority.split_once(':').unwrap_or((authority, "")),
+    };
+    if !port.is_empty() && port.parse::<u16>().is_err() {
+        return None;
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let name = host.starts_with('[') || (host.bytes().all(plain) && !host.starts_with('.') && !host.ends_with('.'));
+    (name && !host.is_empty() && host.len() <= 253).then_some(host)
+}
+
+fn upgrade(request: &RequestHeader) -> Result<Option<String>, Refusal> {
+    let mut values = request.headers.get_all(header::UPGRADE).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() || request.version == Version::HTTP_2 {
+        return Err(malformed("an upgrade that HTTP does not allow here"));
+    }
+    Ok(value.to_str().ok().map(str::to_ascii_lowercase))
+}
+
+fn expectation(headers: &HeaderMap) -> Result<bool, Refusal> {
+    match headers.get(header::EXPECT) {
+        None => Ok(false),
+        Some(value) if value.as_bytes().eq_ignore_ascii_case(b"100-continue") => Ok(true),
+        Some(_) => Err(malformed("an expectation other than `100-continue`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attack_29_a_host_is_a_name_or_an_address() {
+        for (authority, want) in [
+            ("ai.example.com", Some("ai.example.com")),
+            ("ai.example.com:8443", Some("ai.example.com")),
+            ("127.0.0.1:1", Some("127.0.0.1")),
+            ("[::1]:8443", Some("[::1]")),
+            ("[::1]", Some("[::1]")),
+            ("a@b", None),
+            ("ai.example.com.", None),
+            ("ai.example.com:port", None),
+            ("ai.example.com:99999", None),
+            ("[::1", None),
+            ("[::g]", None),
+            ("", None),
+            (".example.com", None),
+            ("a b", None),
+        ] {
+            assert_eq!(without_port(authority), want, "{authority}");
+        }
+    }
+
+    #[test]
+    fn attack_36_raw_framing_that_can_be_read_two_ways_is_refused() {
+        for (lines, ok) in [
+            ("Host: a\r\n", true),
+            ("Content-Length: 5\r\n", true),
+            ("Transfer-Encoding: chunked\r\n", true),
+            ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", false),
+            ("content-length: 5\r\nContent-Length: 5\r\n", false),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", false),
+            ("X: a\r\n b\r\n", false),
+            ("X: a\n", false),
+        ] {
+            let raw = format!("POST / HTTP/1.1\r\n{lines}\r\n");
+            assert_eq!(check_raw(raw.as_bytes()).is_ok(), ok, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn headers_outside_visible_ascii_or_repeated_are_refused() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-a", http::HeaderValue::from_bytes(b"\x80").unwrap());
+        assert_eq!(check_headers(&headers).unwrap_err().reason, Reason::Malformed);
+        let mut headers = HeaderMap::new();
+        headers.append(header::AUTHORIZATION, http::HeaderValue::from_static("Bearer a"));
+        headers.append(header::AUTHORIZATION, http::HeaderValue::from_static("Bearer b"));
+        assert_eq!(check_headers(&headers).unwrap_err().reason, Reason::Malformed);
+        let mut headers = HeaderMap::new();
+        headers.append("x-a", http::HeaderValue::from_str(&"a".repeat(MAX_HEADER_BYTES)).unwrap());
+        assert_eq!(check_headers(&headers).unwrap_err().reason, Reason::HeadersTooLarge);
+    }
+}

@@ -1,0 +1,151 @@
+//! The one thing that a reload swaps: a snapshot, and everything that was made from it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use postern_certs::ListenerTls;
+use postern_config::{Material, Report, Route, Snapshot};
+use postern_filters::Chains;
+use postern_filters::limit::LimitStore;
+
+use crate::upstream::Upstream;
+
+/// A compiled policy set, ready to serve.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) chains: Chains,
+    listeners: HashMap<String, Arc<ListenerTls>>,
+    upstreams: Vec<Arc<Upstream>>,
+    /// Problems that do not stop a load.
+    pub(crate) warnings: Vec<String>,
+    /// Files whose change means a reload.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Why a set does not load. All of it is told, not only the first problem.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Problems in the files, with positions.
+    #[error("{0}")]
+    Policy(Report),
+    /// Problems in what the files point at: keys, certificates, key sets, secrets.
+    #[error("{}", .0.join("\n"))]
+    Material(Vec<String>),
+}
+
+/// Distinguishes the pooled connections and cached tokens of one load from those of another.
+static GENERATION: AtomicU64 = AtomicU64::new(1);
+
+impl Runtime {
+    /// Reads, merges and compiles everything that `config` names.
+    ///
+    /// # Errors
+    /// [`LoadError`], complete: nothing was changed.
+    pub(crate) fn load(config: &Path, limits: &LimitStore, now: i64) -> Result<Self, LoadError> {
+        let loaded = postern_config::load(config, now).map_err(LoadError::Policy)?;
+        let mut warnings: Vec<String> = loaded.warnings.problems().iter().map(ToString::to_string).collect();
+        let snapshot = loaded.snapshot;
+        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+        let chains = postern_filters::compile(&snapshot, limits).map_err(LoadError::Policy)?;
+        let mut problems = Vec::new();
+        let listeners = load_listeners(&snapshot, now, &mut warnings, &mut problems);
+        let upstreams = load_upstreams(&snapshot, generation, &mut problems);
+        if !problems.is_empty() {
+            return Err(LoadError::Material(problems));
+        }
+        let mut files = loaded.files;
+        files.extend(material_files(&snapshot));
+        files.sort();
+        files.dedup();
+        Ok(Self { snapshot, chains, listeners, upstreams, warnings, files })
+    }
+
+    /// The TLS of a listener; `None` where it is plain.
+    pub(crate) fn listener_tls(&self, name: &str) -> Option<Arc<ListenerTls>> {
+        self.listeners.get(name).cloned()
+    }
+
+    /// The upstream of a route.
+    #[expect(clippy::indexing_slicing, reason = "a snapshot's upstream index exists: `Upstream`s are made one for one")]
+    pub(crate) fn upstream(&self, route: &Route) -> &Arc<Upstream> {
+        &self.upstreams[route.upstream]
+    }
+
+    /// What of a new set cannot be taken over while running; nothing where all of it can.
+    pub(crate) fn needs_restart(&self, new: &Self) -> Option<&'static str> {
+        let sockets = |snapshot: &Snapshot| -> Vec<_> {
+            snapshot.listeners.iter().map(|l| (l.name.clone(), l.bind, l.tls.is_some())).collect()
+        };
+        if sockets(&self.snapshot) != sockets(&new.snapshot) {
+            return Some("listeners were added, removed or moved");
+        }
+        if self.snapshot.health != new.snapshot.health || self.snapshot.state_dir != new.snapshot.state_dir {
+            return Some("`admin.health` or `state.dir` changed");
+        }
+        let (old, new) = (&self.snapshot.audit, &new.snapshot.audit);
+        let same = old.origin == new.origin
+            && old.dir == new.dir
+            && old.key.name() == new.key.name()
+            && old.checkpoint_interval == new.checkpoint_interval
+            && old.redact == new.redact;
+        (!same).then_some("the audit log's origin, key, place or interval changed")
+    }
+}
+
+fn load_listeners(
+    snapshot: &Snapshot,
+    now: i64,
+    warnings: &mut Vec<String>,
+    problems: &mut Vec<String>,
+) -> HashMap<String, Arc<ListenerTls>> {
+    let mut loaded = HashMap::new();
+    for listener in &snapshot.listeners {
+        let Some(settings) = &listener.tls else { continue };
+        match ListenerTls::load(settings, now) {
+            Ok(tls) => {
+                warnings.extend(tls.warnings(now).iter().map(|w| format!("listener `{}`: {w}", listener.name)));
+                loaded.insert(listener.name.clone(), Arc::new(tls));
+            }
+            Err(errors) => problems.extend(errors.iter().map(|e| format!("error: listener `{}`: {e}", listener.name))),
+        }
+    }
+    loaded
+}
+
+fn load_upstreams(snapshot: &Snapshot, generation: u64, problems: &mut Vec<String>) -> Vec<Arc<Upstream>> {
+    let mut loaded = Vec::new();
+    for settings in &snapshot.upstreams {
+        match Upstream::prepare(settings.clone(), generation) {
+            Ok(upstream) => loaded.push(Arc::new(upstream)),
+            Err(errors) => problems.extend(errors.iter().map(|e| format!("error: upstream `{}`: {e}", settings.name))),
+        }
+    }
+    loaded
+}
+
+/// Every file that material comes from.
+fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
+    let mut materials: Vec<&Material> = Vec::new();
+    for tls in snapshot.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
+        materials.extend(tls.identities.iter().flat_map(|identity| [&identity.cert, &identity.key]));
+        materials.extend(&tls.trust.anchors);
+    }
+    for upstream in &snapshot.upstreams {
+        materials.extend(upstream.credentials.iter().map(|credential| &credential.value));
+    }
+    for route in &snapshot.routes {
+        for provider in &route.policy.identity.providers {
+            if let postern_config::ProviderKind::Jwt(jwt) = &provider.kind {
+                materials.push(&jwt.jwks);
+            }
+        }
+    }
+    let path = |material: &Material| match material {
+        Material::File(path) => Some(path.clone()),
+        Material::Env(_) => None,
+    };
+    materials.into_iter().filter_map(path).collect()
+}

@@ -1,0 +1,217 @@
+//! Starting, running and stopping the proxy. `postern run`, the demo and the tests all come through here.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use postern_filters::limit::LimitStore;
+
+use crate::audit::AuditWriter;
+use crate::clock::{Clock, SystemClock};
+use crate::reload::Reload;
+use crate::runtime::{LoadError, Runtime};
+use crate::shared::Shared;
+use crate::{accept, health, record, reload};
+
+/// How long open requests may take to end after a stop was asked for.
+pub const GRACE: Duration = Duration::from_secs(30);
+
+/// Why the proxy does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("the audit log in `{}` cannot be opened: {source}", dir.display())]
+    Audit { dir: PathBuf, source: crate::audit::AuditError },
+    #[error("cannot listen on {address}: {source}")]
+    Bind { address: SocketAddr, source: std::io::Error },
+    #[error("`state.dir` `{}` cannot be used: {source}", dir.display())]
+    State { dir: PathBuf, source: std::io::Error },
+}
+
+/// The proxy.
+#[derive(Debug)]
+pub struct Server;
+
+/// A running proxy. Dropping it stops nothing; call [`Running::shutdown`].
+#[derive(Debug)]
+pub struct Running {
+    shared: Arc<Shared>,
+    config: PathBuf,
+    addresses: HashMap<String, SocketAddr>,
+    health: Option<SocketAddr>,
+    /// Ends accepting, and idle connections.
+    drain: watch::Sender<bool>,
+    /// Ends everything else: health, watching.
+    stop: watch::Sender<bool>,
+    accepting: Vec<JoinHandle<()>>,
+    helping: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Loads `config`, opens the log and every listener, and serves.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start(config: &Path) -> Result<Running, StartError> {
+        Self::start_with(config, Arc::new(SystemClock)).await
+    }
+
+    /// As [`Server::start`], by a clock of the caller's.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start_with(config: &Path, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
+        // First: Pingora would install another provider, without post-quantum key exchange. A second start in one
+        // process finds it installed.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let limits = Arc::new(LimitStore::default());
+        let runtime = Runtime::load(config, &limits, clock.unix_ms() / 1000)?;
+        for warning in &runtime.warnings {
+            warn!("{warning}");
+        }
+        make_state_dir(&runtime.snapshot.state_dir)?;
+        let sockets = bind(&runtime).await?;
+        let audit = AuditWriter::open(&runtime.snapshot.audit, &runtime.snapshot.state_dir, clock.clone())
+            .map_err(|source| StartError::Audit { dir: runtime.snapshot.audit.dir.clone(), source })?;
+        let shared = Arc::new(Shared::new(runtime, audit, clock, limits));
+        shared.submit(record::of_start(&shared.runtime.load().snapshot, shared.clock.unix_ms()));
+        Ok(serve(shared, config, sockets))
+    }
+}
+
+struct Sockets {
+    listeners: Vec<(String, TcpListener, SocketAddr)>,
+    health: Option<(TcpListener, SocketAddr)>,
+}
+
+fn make_state_dir(dir: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|source| StartError::State { dir: dir.to_owned(), source })
+}
+
+async fn bind(runtime: &Runtime) -> Result<Sockets, StartError> {
+    let mut listeners = Vec::new();
+    for listener in &runtime.snapshot.listeners {
+        let (socket, address) = bind_one(listener.bind).await?;
+        listeners.push((listener.name.clone(), socket, address));
+    }
+    let health = match runtime.snapshot.health {
+        Some(address) => Some(bind_one(address).await?),
+        None => None,
+    };
+    Ok(Sockets { listeners, health })
+}
+
+async fn bind_one(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Bind { address, source };
+    let socket = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = socket.local_addr().map_err(failed)?;
+    Ok((socket, bound))
+}
+
+fn serve(shared: Arc<Shared>, config: &Path, sockets: Sockets) -> Running {
+    let (drain, draining) = watch::channel(false);
+    let (stop, stopping) = watch::channel(false);
+    let mut addresses = HashMap::new();
+    let mut accepting = Vec::new();
+    for (name, socket, address) in sockets.listeners {
+        info!(listener = name, %address, "listening");
+        addresses.insert(name.clone(), address);
+        accepting.push(tokio::spawn(accept::run(shared.clone(), socket, name, draining.clone())));
+    }
+    let mut helping = vec![tokio::spawn(reload::run(shared.clone(), config.to_owned(), stopping.clone()))];
+    let health = sockets.health.map(|(socket, address)| {
+        info!(%address, "health and metrics");
+        helping.push(tokio::spawn(health::run(shared.clone(), socket, stopping.clone())));
+        address
+    });
+    Running { shared, config: config.to_owned(), addresses, health, drain, stop, accepting, helping }
+}
+
+impl Running {
+    /// Where the named listener listens; the port is real even where the bootstrap says 0.
+    #[must_use]
+    pub fn address(&self, listener: &str) -> Option<SocketAddr> {
+        self.addresses.get(listener).copied()
+    }
+
+    #[must_use]
+    pub fn health(&self) -> Option<SocketAddr> {
+        self.health
+    }
+
+    /// The verifier key of the audit log, as `postern audit verify --key` takes it.
+    #[must_use]
+    pub fn vkey(&self) -> String {
+        self.shared.audit.vkey()
+    }
+
+    #[must_use]
+    pub fn audit_dir(&self) -> PathBuf {
+        self.shared.runtime.load().snapshot.audit.dir.clone()
+    }
+
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        self.shared.runtime.load().snapshot.state_dir.clone()
+    }
+
+    /// The running policy.
+    #[must_use]
+    pub fn snapshot(&self) -> postern_config::Snapshot {
+        self.shared.runtime.load().snapshot.clone()
+    }
+
+    /// Loads the files again, now.
+    pub async fn reload(&self) -> Reload {
+        reload::reload(&self.shared, &self.config).await
+    }
+
+    /// Stops accepting, lets open requests end within [`GRACE`], writes the last records and a checkpoint.
+    pub async fn shutdown(self) {
+        self.shutdown_within(GRACE).await;
+    }
+
+    /// As [`Running::shutdown`], with another deadline. Returns how many connections had to be cut.
+    pub async fn shutdown_within(self, grace: Duration) -> usize {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        let _ = self.drain.send(true);
+        for task in self.accepting {
+            let _ = task.await;
+        }
+        let left = drained(&self.shared, grace).await;
+        let _ = self.stop.send(true);
+        for task in self.helping {
+            let _ = task.await;
+        }
+        self.shared.submit(record::of_stop(left, &self.shared.runtime.load().snapshot, self.shared.clock.unix_ms()));
+        self.shared.audit.close().await;
+        info!(cut = left, "stopped");
+        left
+    }
+}
+
+/// Waits for open connections to end; returns how many did not.
+async fn drained(shared: &Shared, grace: Duration) -> usize {
+    let mut tick = tokio::time::interval(Duration::from_millis(10));
+    let empty = async {
+        while shared.connections.open() > 0 {
+            tick.tick().await;
+        }
+    };
+    let _ = tokio::time::timeout(grace, empty).await;
+    shared.connections.open()
+}

@@ -1,0 +1,141 @@
+//! What all connections of a process share: the running policy, the audit log, metrics, the connection pool.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use pingora_core::connectors::http::Connector;
+use postern_filters::limit::LimitStore;
+use tracing::error;
+
+use crate::audit::AuditWriter;
+use crate::clock::Clock;
+use crate::connection::Connection;
+use crate::record;
+use crate::runtime::Runtime;
+use crate::story::Story;
+use crate::telemetry::Metrics;
+
+/// Most connections open at once; further ones are closed unanswered.
+const MAX_CONNECTIONS: usize = 20_000;
+
+/// The state of a process.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The one thing that a reload swaps.
+    pub(crate) runtime: ArcSwap<Runtime>,
+    pub(crate) audit: AuditWriter,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) connector: Connector,
+    pub(crate) limits: Arc<LimitStore>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) draining: AtomicBool,
+    numbers: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        runtime: Runtime,
+        audit: AuditWriter,
+        clock: Arc<dyn Clock>,
+        limits: Arc<LimitStore>,
+    ) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        metrics.loaded_at.set(clock.unix_ms() / 1000);
+        Self {
+            runtime: ArcSwap::from_pointee(runtime),
+            audit,
+            clock,
+            connector: Connector::new(None),
+            limits,
+            connections: Arc::new(Connections::new(metrics.clone())),
+            metrics,
+            draining: AtomicBool::new(false),
+            numbers: AtomicU64::new(0),
+        }
+    }
+
+    /// Numbers connections from 1.
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Writes the record of a finished request, and counts it.
+    pub(crate) fn finish(&self, story: Story, connection: &Connection) {
+        let seconds = story.began.elapsed().as_secs_f64();
+        let reason = story.refusal.as_ref().map(|refusal| refusal.reason);
+        self.metrics.request(
+            story.route.as_deref().unwrap_or_default(),
+            record::decision(&story).as_str(),
+            reason.map_or("", postern_filters::Reason::as_str),
+            seconds,
+        );
+        for finding in story.context.findings() {
+            self.metrics.finding(&finding.guard, record::action_word(finding.action));
+        }
+        self.submit(record::of_request(story, connection));
+    }
+
+    /// Writes the record of a connection that carried no request.
+    pub(crate) fn record_connection(&self, connection: &Connection, cause: &str, detail: &str) {
+        let now = self.clock.unix_ms();
+        self.submit(record::of_connection(connection, cause, detail, now));
+    }
+
+    pub(crate) fn submit(&self, record: postern_filters::audit::AuditRecord) {
+        if let Err(lost) = self.audit.submit(record) {
+            self.metrics.audit_lost();
+            error!("error.type" = "audit", error = %lost, "a record could not be written; requests are refused until it can");
+        }
+    }
+
+    /// Why traffic should go elsewhere, if it should.
+    pub(crate) fn ready(&self) -> Result<(), String> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err("draining".to_owned());
+        }
+        self.audit.accepting().map_err(|error| format!("audit log: {error}"))
+    }
+
+    pub(crate) fn refresh_metrics(&self) {
+        self.metrics.audit_entries.set(self.audit.status().size);
+    }
+}
+
+/// Counts open connections and holds the line.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    open: AtomicUsize,
+    metrics: Arc<Metrics>,
+}
+
+/// One open connection; leaving is dropping it.
+#[derive(Debug)]
+pub(crate) struct Guest(Arc<Connections>);
+
+impl Connections {
+    fn new(metrics: Arc<Metrics>) -> Self {
+        Self { open: AtomicUsize::new(0), metrics }
+    }
+
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<Guest> {
+        if self.open.fetch_add(1, Ordering::AcqRel) >= MAX_CONNECTIONS {
+            self.open.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
+        self.metrics.connections.inc();
+        Some(Guest(self.clone()))
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        self.0.metrics.connections.dec();
+    }
+}

@@ -1,0 +1,156 @@
+//! Counters and histograms. Every label comes from policy or from a fixed list: none is an attacker's to choose.
+
+use std::fmt::Debug;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use super::names;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByRoute {
+    http_route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByDecision {
+    http_route: String,
+    postern_decision: &'static str,
+    postern_reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByGuard {
+    postern_filter: String,
+    postern_action: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByListener {
+    postern_listener: String,
+    error_type: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByOutcome {
+    outcome: &'static str,
+}
+
+/// All metrics of a process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    duration: Family<ByRoute, Histogram>,
+    decisions: Family<ByDecision, Counter>,
+    findings: Family<ByGuard, Counter>,
+    refused: Family<ByListener, Counter>,
+    reloads: Family<ByOutcome, Counter>,
+    panics: Counter,
+    audit_lost: Counter,
+    pub(crate) active: Gauge,
+    pub(crate) connections: Gauge,
+    pub(crate) audit_entries: Gauge<u64, AtomicU64>,
+    pub(crate) loaded_at: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::default();
+        let metrics = Self {
+            duration: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_25, 2.0, 18))),
+            decisions: Family::default(),
+            findings: Family::default(),
+            refused: Family::default(),
+            reloads: Family::default(),
+            panics: Counter::default(),
+            audit_lost: Counter::default(),
+            active: Gauge::default(),
+            connections: Gauge::default(),
+            audit_entries: Gauge::default(),
+            loaded_at: Gauge::default(),
+            registry: Registry::default(),
+        };
+        let name = |otel: &str| otel.replace('.', "_");
+        registry.register_with_unit(
+            name(names::REQUEST_DURATION),
+            "Time from the head of a request to the end of its answer",
+            Unit::Seconds,
+            metrics.duration.clone(),
+        );
+        registry.register(name(names::ACTIVE_REQUESTS), "Requests being served", metrics.active.clone());
+        registry.register(name(names::DECISIONS), "Decisions by route, outcome and reason", metrics.decisions.clone());
+        registry.register(name(names::FINDINGS), "Content findings by guard and action", metrics.findings.clone());
+        registry.register(name(names::CONNECTIONS), "Open connections", metrics.connections.clone());
+        registry.register(
+            name(names::CONNECTIONS_REFUSED),
+            "Connections that ended before a request",
+            metrics.refused.clone(),
+        );
+        registry.register(name(names::RELOADS), "Loads of the policy set by outcome", metrics.reloads.clone());
+        registry.register(name(names::PANICS), "Requests that panicked", metrics.panics.clone());
+        registry.register(name(names::AUDIT_LOST), "Records the audit log did not take", metrics.audit_lost.clone());
+        registry.register(name(names::AUDIT_ENTRIES), "Entries in the audit log", metrics.audit_entries.clone());
+        registry.register(name(names::LOADED_AT), "Unix seconds of the running set's load", metrics.loaded_at.clone());
+        Self { registry, ..metrics }
+    }
+
+    /// The page of `/metrics`, in OpenMetrics text.
+    ///
+    /// # Errors
+    /// Never for a `String`; the encoder's signature says so.
+    pub fn page(&self) -> Result<String, std::fmt::Error> {
+        let mut page = String::new();
+        encode(&mut page, &self.registry)?;
+        Ok(page)
+    }
+
+    /// One finished request. `route` is empty where none matched.
+    pub(crate) fn request(&self, route: &str, decision: &'static str, reason: &'static str, seconds: f64) {
+        self.duration.get_or_create(&ByRoute { http_route: route.to_owned() }).observe(seconds);
+        let labels =
+            ByDecision { http_route: route.to_owned(), postern_decision: decision, postern_reason: reason };
+        self.decisions.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn finding(&self, guard: &str, action: &'static str) {
+        let labels = ByGuard { postern_filter: guard.to_owned(), postern_action: action };
+        self.findings.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn connection_refused(&self, listener: &str) {
+        self.connection_ended(listener, "too_many");
+    }
+
+    pub(crate) fn handshake_failed(&self, listener: &str) {
+        self.connection_ended(listener, "handshake");
+    }
+
+    fn connection_ended(&self, listener: &str, error_type: &'static str) {
+        self.refused.get_or_create(&ByListener { postern_listener: listener.to_owned(), error_type }).inc();
+    }
+
+    pub(crate) fn reloaded(&self, outcome: &'static str) {
+        self.reloads.get_or_create(&ByOutcome { outcome }).inc();
+    }
+
+    pub(crate) fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    pub(crate) fn audit_lost(&self) {
+        self.audit_lost.inc();
+    }
+}

@@ -1,0 +1,26 @@
+//! Every metric, spelled once: OpenTelemetry names, ours under `postern.`.
+//!
+//! The Prometheus page shows them with `_` for `.`, and the unit and `_total` that OpenMetrics adds.
+
+/// Seconds from the head of a request to the end of its answer.
+pub const REQUEST_DURATION: &str = "http.server.request.duration";
+/// Requests being served.
+pub const ACTIVE_REQUESTS: &str = "http.server.active_requests";
+/// Decisions, by route, outcome and reason.
+pub const DECISIONS: &str = "postern.decisions";
+/// Content findings, by guard and action.
+pub const FINDINGS: &str = "postern.findings";
+/// Open connections.
+pub const CONNECTIONS: &str = "postern.connections";
+/// Connections that ended before a request, by listener and cause.
+pub const CONNECTIONS_REFUSED: &str = "postern.connections.refused";
+/// Loads of the policy set, by outcome.
+pub const RELOADS: &str = "postern.reloads";
+/// Requests that panicked: each is a bug.
+pub const PANICS: &str = "postern.panics";
+/// Records that could not be handed to the audit log: each is an alarm.
+pub const AUDIT_LOST: &str = "postern.audit.lost";
+/// Entries in the audit log.
+pub const AUDIT_ENTRIES: &str = "postern.audit.entries";
+/// Unix seconds of the running policy set's load.
+pub const LOADED_AT: &str = "postern.policy.loaded";

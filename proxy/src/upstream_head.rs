@@ -1,0 +1,184 @@
+//! The head we send upstream: what the client sent, less what is not the client's to say, plus what is ours.
+//!
+//! Ours is added last, so that nothing a client nominates in `Connection` can remove it (attack 7).
+
+use http::header::{self, HeaderName, HeaderValue};
+use pingora_http::RequestHeader;
+use postern_config::{Redacted, Route, Upstream};
+use postern_filters::Permit;
+
+use crate::head::Head;
+
+/// Never forwarded: they concern one hop (RFC 9110 §7.6.1), or the body's framing, which is ours.
+const HOP: [&str; 12] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "max-forwards",
+];
+
+/// Never forwarded: credentials meant for us.
+const CREDENTIALS: [&str; 8] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "x-auth-token",
+    "dpop",
+];
+
+/// Never forwarded: claims about identity, address or target that only a trusted hop may make (attacks 21–25).
+const CLAIMS: [&str; 16] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "x-remote-user",
+    "remote-user",
+    "x-rewrite-url",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "txn-token",
+    "x-cluster-client-ip",
+    "x-amzn-oidc-data",
+    "postern-decision",
+];
+const CLAIM_PREFIXES: [&str; 6] = ["x-forwarded-", "x-original-", "x-user-", "x-auth-", "client-cert", "x-postern-"];
+
+/// Query keys that carry credentials meant for us.
+const CREDENTIAL_QUERY: [&str; 3] = ["access_token", "api_key", "apikey"];
+
+/// A credential as it goes on the wire.
+#[derive(Debug, Clone)]
+pub(crate) struct Injection {
+    pub(crate) header: HeaderName,
+    pub(crate) value: Redacted<Vec<u8>>,
+}
+
+/// What the body will be, as far as the head must say it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum BodyLength {
+    None,
+    Known(usize),
+}
+
+/// Builds the head of the one request that `permit` allows, and spends it.
+///
+/// # Errors
+/// Where a value cannot be a header; nothing is sent then.
+pub(crate) fn build(
+    permit: Permit,
+    request: &RequestHeader,
+    head: &Head,
+    route: &Route,
+    upstream: &Upstream,
+    injections: &[Injection],
+    length: BodyLength,
+) -> pingora_core::Result<Box<RequestHeader>> {
+    let target = target(head, route, upstream);
+    let mut out = RequestHeader::build(head.method.as_str(), target.as_bytes(), Some(request.headers.len() + 4))?;
+    let nominated = nominated(request);
+    for (name, value) in &request.headers {
+        if may_pass(name.as_str(), &nominated, upstream, &permit) {
+            out.append_header(name.clone(), value.clone())?;
+        }
+    }
+    out.insert_header(header::HOST, authority(upstream))?;
+    if permit.inspects_answer() {
+        // An answer in an encoding we do not read cannot be judged.
+        out.insert_header(header::ACCEPT_ENCODING, "identity")?;
+    }
+    match length {
+        BodyLength::Known(bytes) => out.insert_header(header::CONTENT_LENGTH, bytes)?,
+        BodyLength::None if matches!(head.method.as_str(), "POST" | "PUT" | "PATCH") => {
+            out.insert_header(header::CONTENT_LENGTH, 0)?;
+        }
+        BodyLength::None => {}
+    }
+    for injection in injections {
+        let mut value = HeaderValue::from_bytes(injection.value.expose())
+            .map_err(|e| pingora_core::Error::because(pingora_core::ErrorType::InvalidHTTPHeader, "credential", e))?;
+        value.set_sensitive(true);
+        out.insert_header(injection.header.clone(), value)?;
+    }
+    Ok(Box::new(out))
+}
+
+/// Adds what an upgrade needs, after everything else.
+pub(crate) fn add_upgrade(out: &mut RequestHeader, protocol: &str) -> pingora_core::Result<()> {
+    out.insert_header(header::CONNECTION, "upgrade")?;
+    out.insert_header(header::UPGRADE, protocol)
+}
+
+fn may_pass(name: &str, nominated: &[String], upstream: &Upstream, permit: &Permit) -> bool {
+    // `_` and `.` reach some applications as `-`: a name in such a spelling is not one we checked (attacks 21, 22).
+    if name.contains(['_', '.']) || (permit.inspects_answer() && matches!(name, "range" | "if-range")) {
+        return false;
+    }
+    !HOP.contains(&name)
+        && !CREDENTIALS.contains(&name)
+        && !CLAIMS.contains(&name)
+        && !CLAIM_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        && !upstream.strip_headers.iter().any(|strip| strip == name)
+        && !nominated.iter().any(|nominee| nominee == name)
+}
+
+fn nominated(request: &RequestHeader) -> Vec<String> {
+    request
+        .headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        // The body's type was part of the decision: a client cannot take it back.
+        .filter(|name| !name.starts_with("content-"))
+        .collect()
+}
+
+fn authority(upstream: &Upstream) -> String {
+    let default = if upstream.https { 443 } else { 80 };
+    let host = if upstream.host.contains(':') { format!("[{}]", upstream.host) } else { upstream.host.clone() };
+    if upstream.port == default { host } else { format!("{host}:{}", upstream.port) }
+}
+
+/// The path that policy saw, under the upstream's base path, with the route's prefix replaced where it says so.
+fn target(head: &Head, route: &Route, upstream: &Upstream) -> String {
+    let path = match &route.rewrite_prefix {
+        Some(replacement) => {
+            let rest = head.path.strip_prefix(route.matches.path_prefix.trim_end_matches('/')).unwrap_or(&head.path);
+            format!("{}{}", replacement.trim_end_matches('/'), rest)
+        }
+        None => head.path.clone(),
+    };
+    let path = if path.is_empty() { "/".to_owned() } else { path };
+    let query = head.query.as_deref().map(strip_query).filter(|query| !query.is_empty());
+    match query {
+        Some(query) => format!("{}{path}?{query}", upstream.base_path),
+        None => format!("{}{path}", upstream.base_path),
+    }
+}
+
+fn strip_query(query: &str) -> String {
+    let kept: Vec<&str> = query
+        .split('&')
+        .filter(|pair| {
+            let key = pair.split('=').next().unwrap_or_default();
+            !CREDENTIAL_QUERY.iter().any(|name| key.eq_ignore_ascii_case(name))
+        })
+        .collect();
+    kept.join("&")
+}
