@@ -19,6 +19,7 @@ use tracing::{debug, warn};
 
 use crate::app::ConnectionApp;
 use crate::connection::{Connection, TlsFacts, peer_facts};
+use crate::record;
 use crate::shared::Shared;
 
 /// Time a client has for the handshake (§10).
@@ -81,7 +82,7 @@ async fn serve(
                 debug!(%source, listener = name, detail, "handshake failed");
                 shared.metrics.handshake_failed(&name);
                 let connection = Connection::new(number, name, source, None);
-                shared.record_connection(&connection, "handshake_failed", &detail);
+                shared.record_connection(&connection, true, &detail);
                 return;
             }
         },
@@ -90,7 +91,7 @@ async fn serve(
     let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone()));
     let _ = app.process_new(stream, &shutdown).await;
     if connection.requests() == 0 {
-        shared.record_connection(&connection, "no_request", "the connection ended without a request");
+        shared.record_connection(&connection, false, "the connection ended without a request");
     }
 }
 
@@ -115,12 +116,8 @@ fn facts(listener: Arc<ListenerTls>, tls: &TlsRef) -> Result<TlsFacts, String> {
         Some(der) => Some(listener.peer(der).map_err(|error| error.to_string())?),
         None => None,
     };
-    Ok(TlsFacts {
-        version: tls.version().unwrap_or_default().to_owned(),
-        cipher: tls.current_cipher_name().unwrap_or_default().to_owned(),
-        server_name: tls.server_name().map(str::to_ascii_lowercase),
-        facts: peer.as_ref().map(peer_facts),
-        peer,
-        listener,
-    })
+    let server_name = tls.server_name().map(str::to_ascii_lowercase);
+    let (version, cipher) = (tls.version().unwrap_or_default(), tls.current_cipher_name().unwrap_or_default());
+    let recorded = record::tls_facts(version, cipher, server_name.as_deref(), peer.as_ref());
+    Ok(TlsFacts { server_name, facts: peer.as_ref().map(peer_facts), recorded, listener })
 }

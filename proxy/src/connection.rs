@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use postern_certs::{ListenerTls, VerifiedPeer};
 use postern_filters::token::PeerFacts;
@@ -16,30 +17,31 @@ pub(crate) struct Connection {
     pub(crate) listener: String,
     pub(crate) source: SocketAddr,
     pub(crate) tls: Option<TlsFacts>,
-    /// Requests seen so far; records carry it, so that an omission shows.
+    pub(crate) opened: Instant,
+    /// Records of this connection so far; each carries its number, so that an omission shows.
     sequence: AtomicU32,
 }
 
 /// What the handshake settled.
 #[derive(Debug)]
 pub(crate) struct TlsFacts {
-    pub(crate) version: String,
-    pub(crate) cipher: String,
+    /// Lower case.
     pub(crate) server_name: Option<String>,
-    pub(crate) peer: Option<VerifiedPeer>,
     pub(crate) facts: Option<PeerFacts>,
+    /// As records show it.
+    pub(crate) recorded: Arc<postern_filters::audit::TlsFacts>,
     /// The listener's TLS as it was at the handshake: it knows which names the presented certificate covers.
     pub(crate) listener: Arc<ListenerTls>,
 }
 
 impl Connection {
     pub(crate) fn new(number: u64, listener: String, source: SocketAddr, tls: Option<TlsFacts>) -> Self {
-        Self { number, listener, source, tls, sequence: AtomicU32::new(0) }
+        Self { number, listener, source, tls, opened: Instant::now(), sequence: AtomicU32::new(0) }
     }
 
-    /// The number of the next request on this connection, from 1.
+    /// The number of the next record of this connection, from 0.
     pub(crate) fn next_sequence(&self) -> u32 {
-        self.sequence.fetch_add(1, Ordering::Relaxed) + 1
+        self.sequence.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn requests(&self) -> u32 {

@@ -1,1 +1,26 @@
-//! postern-proxy
+//! Postern: the sockets around the decision machine.
+//!
+//! Follow one request: `accept` → `app` → `exchange` (frame, route, chain) → `exchange::forward` → `exchange::respond`
+//! → `record`. Starting and stopping is `server`, taking over changed policy is `reload`.
+
+mod accept;
+mod answer;
+mod app;
+pub mod audit;
+pub mod cli;
+pub mod clock;
+mod connection;
+pub mod demo;
+mod exchange;
+mod head;
+mod health;
+mod record;
+mod relay;
+pub mod reload;
+mod runtime;
+pub mod server;
+mod shared;
+mod story;
+pub mod telemetry;
+mod upstream;
+mod upstream_head;

@@ -20,7 +20,6 @@ use crate::telemetry::Metrics;
 const MAX_CONNECTIONS: usize = 20_000;
 
 /// The state of a process.
-#[derive(Debug)]
 pub(crate) struct Shared {
     /// The one thing that a reload swaps.
     pub(crate) runtime: ArcSwap<Runtime>,
@@ -32,6 +31,12 @@ pub(crate) struct Shared {
     pub(crate) connections: Arc<Connections>,
     pub(crate) draining: AtomicBool,
     numbers: AtomicU64,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("connections", &self.connections).finish_non_exhaustive()
+    }
 }
 
 impl Shared {
@@ -78,9 +83,9 @@ impl Shared {
     }
 
     /// Writes the record of a connection that carried no request.
-    pub(crate) fn record_connection(&self, connection: &Connection, cause: &str, detail: &str) {
+    pub(crate) fn record_connection(&self, connection: &Connection, failed_handshake: bool, detail: &str) {
         let now = self.clock.unix_ms();
-        self.submit(record::of_connection(connection, cause, detail, now));
+        self.submit(record::of_connection(connection, failed_handshake, detail, now));
     }
 
     pub(crate) fn submit(&self, record: postern_filters::audit::AuditRecord) {

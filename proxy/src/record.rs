@@ -1,0 +1,163 @@
+//! From what happened to what is written down. Each story becomes one record, once, here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use postern_config::{ContentAction, Snapshot};
+use postern_filters::audit::{
+    AuditRecord, ConnectionEvent, ConnectionFailure, ConnectionRef, Decision, Event, LifecycleEvent, RequestEvent,
+    TlsFacts,
+};
+use postern_filters::{Reason, Refusal};
+use uuid::Uuid;
+
+use crate::connection::Connection;
+use crate::story::Story;
+
+/// Allow, deny, or no decision.
+pub(crate) fn decision(story: &Story) -> Decision {
+    match story.refusal.as_ref().map(|refusal| refusal.reason) {
+        None => Decision::Allow,
+        Some(Reason::Undecided | Reason::Internal | Reason::UpstreamFailed) => Decision::Error,
+        Some(_) => Decision::Deny,
+    }
+}
+
+/// The word of a content action in metrics.
+pub(crate) fn action_word(action: ContentAction) -> &'static str {
+    match action {
+        ContentAction::Mask => "mask",
+        ContentAction::Redact => "redact",
+        ContentAction::Block => "block",
+    }
+}
+
+pub(crate) fn of_request(story: Story, connection: &Connection) -> AuditRecord {
+    use postern_config::Direction::{Request, Response};
+    let duration = story.began.elapsed();
+    let concluded = decision(&story);
+    let detail = detail(story.refusal.as_ref(), story.trouble.as_deref());
+    let cx = &story.context;
+    let rule = story.refusal.as_ref().and_then(|refusal| refusal.rule.as_deref()).or(cx.rule());
+    let event = RequestEvent {
+        principal: cx.known_principal().cloned(),
+        route: story.route.as_deref().map(Arc::from),
+        upstream: story.upstream.as_deref().map(Arc::from),
+        dialect: story.route.is_some().then_some(story.dialect),
+        action: cx.action(),
+        model: cx.model().map(str::to_owned),
+        method: story.head.as_ref().map(|head| head.method.clone()).unwrap_or_default(),
+        host: story.head.as_ref().map(|head| head.host.clone()).unwrap_or_default(),
+        path: story.head.as_ref().map(|head| head.path.clone()).unwrap_or_default(),
+        status: story.status,
+        decision: concluded,
+        reason: story.refusal.as_ref().map(|refusal| refusal.reason),
+        rule: rule.map(Arc::from),
+        request_guards: cx.ran(Request),
+        response_guards: cx.ran(Response),
+        findings: cx.findings().to_vec(),
+        bytes_in: story.bytes_in,
+        bytes_out: story.bytes_out,
+        duration_us: micros(duration),
+        streamed: story.streamed,
+    };
+    AuditRecord {
+        id: story.id,
+        time_ms: unsigned(story.context.now_ms()),
+        connection: Some(reference(connection, story.sequence)),
+        snapshot: Some(story.snapshot),
+        detail,
+        event: Event::Request(Box::new(event)),
+    }
+}
+
+pub(crate) fn of_connection(connection: &Connection, failed_handshake: bool, detail: &str, now_ms: i64) -> AuditRecord {
+    let event = ConnectionEvent {
+        failure: if failed_handshake { ConnectionFailure::Handshake } else { ConnectionFailure::Framing },
+        reason: None,
+        claimed: None,
+        bytes_in: 0,
+        bytes_out: 0,
+        duration_us: micros(connection.opened.elapsed()),
+    };
+    AuditRecord {
+        id: Uuid::now_v7(),
+        time_ms: unsigned(now_ms),
+        connection: Some(reference(connection, connection.next_sequence())),
+        snapshot: None,
+        detail: Some(detail.to_owned()),
+        event: Event::Connection(event),
+    }
+}
+
+pub(crate) fn of_start(snapshot: &Snapshot, now_ms: i64) -> AuditRecord {
+    lifecycle(LifecycleEvent::Started { manifests: snapshot.manifests.clone() }, Some(snapshot), None, now_ms)
+}
+
+pub(crate) fn of_reload(outcome: Result<(), &str>, snapshot: &Snapshot, now_ms: i64) -> AuditRecord {
+    let event = match outcome {
+        Ok(()) => LifecycleEvent::ReloadAccepted { manifests: snapshot.manifests.clone() },
+        Err(_) => LifecycleEvent::ReloadRefused,
+    };
+    lifecycle(event, Some(snapshot), outcome.err().map(str::to_owned), now_ms)
+}
+
+pub(crate) fn of_stop(cut: usize, snapshot: &Snapshot, now_ms: i64) -> AuditRecord {
+    let detail = (cut > 0).then(|| format!("{cut} connections were cut at the deadline"));
+    lifecycle(LifecycleEvent::Stopped, Some(snapshot), detail, now_ms)
+}
+
+fn lifecycle(event: LifecycleEvent, snapshot: Option<&Snapshot>, detail: Option<String>, now_ms: i64) -> AuditRecord {
+    AuditRecord {
+        id: Uuid::now_v7(),
+        time_ms: unsigned(now_ms),
+        connection: None,
+        snapshot: snapshot.map(|snapshot| snapshot.digest),
+        detail,
+        event: Event::Lifecycle(event),
+    }
+}
+
+fn reference(connection: &Connection, sequence: u32) -> ConnectionRef {
+    ConnectionRef {
+        listener: Arc::from(connection.listener.as_str()),
+        peer: Some(connection.source),
+        tls: connection.tls.as_ref().map(|tls| tls.recorded.clone()),
+        number: connection.number,
+        sequence: u64::from(sequence),
+    }
+}
+
+/// How a handshake looks in records; made once per connection.
+pub(crate) fn tls_facts(
+    version: &str,
+    cipher: &str,
+    server_name: Option<&str>,
+    peer: Option<&postern_certs::VerifiedPeer>,
+) -> Arc<TlsFacts> {
+    Arc::new(TlsFacts {
+        version: version.to_owned(),
+        cipher: cipher.to_owned(),
+        group: None,
+        sni: server_name.map(str::to_owned),
+        alpn: None,
+        peer: peer.and_then(|peer| peer.spiffe()).map(ToString::to_string),
+        certificate_sha256: peer.map(|peer| *peer.leaf_sha256()),
+    })
+}
+
+fn detail(refusal: Option<&Refusal>, trouble: Option<&str>) -> Option<String> {
+    match (refusal.map(|refusal| refusal.detail.as_str()), trouble) {
+        (Some(detail), Some(trouble)) if detail != trouble => Some(format!("{detail}; {trouble}")),
+        (Some(detail), _) => Some(detail.to_owned()),
+        (None, trouble) => trouble.map(str::to_owned),
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn unsigned(ms: i64) -> u64 {
+    u64::try_from(ms).unwrap_or(0)
+}
