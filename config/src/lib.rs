@@ -4,12 +4,14 @@
 //! [`Report`]. Nothing here opens a socket or knows TLS.
 
 pub mod bootstrap;
+pub mod capability;
 mod coverage;
 pub mod decode;
 mod disk;
 pub mod manifest;
 mod material;
 mod report;
+mod resolve;
 mod secrets;
 mod snapshot;
 pub mod values;
@@ -20,6 +22,7 @@ pub use coverage::{Coverage, Guard, Stage};
 pub use manifest::{Manifest, ManifestId, ManifestRules, Parsed, SourceFile, load_manifests, parse_manifests};
 pub use material::{Material, MaterialError, Redacted};
 pub use report::{Code, Position, Problem, Report, Severity};
+pub use resolve::{Loaded, load, resolve};
 pub use snapshot::*;
 
 /// The one place where the API group is spelled.
