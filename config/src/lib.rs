@@ -3,14 +3,26 @@
 //! The way of a load is `text → yaml::Node → manifest::Manifest → Snapshot`; every problem on it is collected in one
 //! [`Report`]. Nothing here opens a socket or knows TLS.
 
+pub mod bootstrap;
+pub mod capability;
 mod coverage;
+pub mod decode;
+mod disk;
+pub mod manifest;
 mod material;
 mod report;
+mod resolve;
+mod secrets;
 mod snapshot;
+pub mod values;
+pub mod yaml;
 
+pub use bootstrap::{Bootstrap, load_bootstrap, parse_bootstrap};
 pub use coverage::{Coverage, Guard, Stage};
+pub use manifest::{Manifest, ManifestId, ManifestRules, Parsed, SourceFile, load_manifests, parse_manifests};
 pub use material::{Material, MaterialError, Redacted};
 pub use report::{Code, Position, Problem, Report, Severity};
+pub use resolve::{Loaded, load, resolve};
 pub use snapshot::*;
 
 /// The one place where the API group is spelled.

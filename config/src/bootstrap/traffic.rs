@@ -1,0 +1,143 @@
+//! Listeners, upstreams and routes as they are written.
+
+use std::collections::BTreeMap;
+
+use crate::Dialect;
+use crate::decode::{At, Fields, Setting, spec, words};
+use crate::manifest::LabelName;
+use crate::values::{BindAddress, HeaderName, HeaderValue, Host, Method, Name, PathPrefix, UpstreamUrl};
+
+spec! {
+    /// One socket the proxy accepts on.
+    pub struct ListenerSpec {
+        /// Named by `sectionName` of a target.
+        [E] name: At<Name>,
+        /// Address and port.
+        [E] bind: At<BindAddress>,
+        /// With TLS or without; without only on loopback addresses (PV-030).
+        [E] protocol: At<ListenerProtocol>,
+        /// For workloads only: client certificates are required unless a CertificatePolicy says otherwise.
+        [E] internal: Setting<bool> = "false",
+    }
+}
+
+words! {
+    /// With TLS or without.
+    pub enum ListenerProtocol {
+        /// HTTP/1.1 and HTTP/2 over TLS.
+        Https = "https",
+        /// HTTP/1.1 and HTTP/2 without TLS.
+        Http = "http",
+    }
+}
+
+spec! {
+    /// One service the proxy calls.
+    pub struct UpstreamSpec {
+        /// Named by routes and targets.
+        [E] name: At<Name>,
+        /// Its address.
+        [E] url: At<UpstreamUrl>,
+        /// How its certificate is checked.
+        [E] tls: Setting<UpstreamTls> = "{}",
+        /// For `targetSelector`.
+        [E] labels: Option<At<BTreeMap<LabelName, At<String>>>>,
+    }
+    later {
+        /// Several addresses instead of one.
+        [E] "endpoints",
+        /// How an endpoint is chosen.
+        [E] "balance",
+    }
+}
+
+spec! {
+    /// How an upstream's certificate is checked.
+    pub struct UpstreamTls {
+        /// The name its certificate must cover. Default: the host of `url`.
+        [E] server_name: Option<At<Host>>,
+    }
+    later {
+        /// The SPIFFE ID its certificate must have.
+        [E] "spiffeId",
+    }
+}
+
+spec! {
+    /// Which requests go to which upstream. Exact hosts come before wildcards, then the longest path prefix, then methods and
+    /// headers; a tie is refused.
+    pub struct RouteSpec {
+        /// Named by targets, limits and records.
+        [E] name: At<Name>,
+        /// Which requests.
+        [E] matches as "match": At<MatchSpec>,
+        /// What is changed in the path.
+        [E] rewrite: Option<At<RewriteSpec>>,
+        /// Name of the upstream.
+        [E] upstream: At<Name>,
+        /// The protocol the route promises: a body that is not of it is refused. A route of dialect `http` has no content and tool
+        /// protection by parts.
+        [E] dialect: At<Dialect>,
+        /// Protocols a client may upgrade to; dialect `http` only. An upgraded connection is relayed, and nothing reads its content.
+        [E] upgrades: Vec<At<UpgradeProtocol>>,
+        /// For `targetSelector`, and for the tenant of what is behind the route.
+        [E] labels: Option<At<BTreeMap<LabelName, At<String>>>>,
+    }
+    check check_upgrades
+}
+
+fn check_upgrades(route: &RouteSpec, fields: &mut Fields<'_, '_, '_>) {
+    if route.dialect.value == Dialect::Http {
+        return;
+    }
+    for upgrade in &route.upgrades {
+        let help = "remove `upgrades`, or use dialect `http` on a route of its own";
+        upgrade.error(
+            fields.cx.report,
+            crate::Code(2),
+            "an upgraded connection cannot keep the promise of the dialect",
+            help,
+        );
+    }
+}
+
+spec! {
+    /// Which requests a route takes; all that is written must match.
+    pub struct MatchSpec {
+        /// Host of the request. Default: any.
+        [E] host: Option<At<Host>>,
+        /// Beginning of the canonical path, on whole segments.
+        [E] path_prefix: At<PathPrefix>,
+        /// The method.
+        [E] method: Option<At<Method>>,
+        /// Headers with their exact values.
+        [E] header: Option<At<BTreeMap<HeaderName, At<HeaderValue>>>>,
+    }
+}
+
+spec! {
+    /// What is changed in the path before the request is sent.
+    pub struct RewriteSpec {
+        /// Replaces the matched prefix.
+        [E] path_prefix: At<PathPrefix>,
+    }
+}
+
+words! {
+    /// The protocol of a route.
+    impl Dialect {
+        /// Plain HTTP.
+        (Dialect::Http) = "http",
+        /// The OpenAI API: chat completions and embeddings.
+        (Dialect::OpenAi) = "openai",
+    }
+    later { "anthropic", "gemini", "mcp", "a2a" }
+}
+
+words! {
+    /// A protocol a client may upgrade to.
+    pub enum UpgradeProtocol {
+        /// RFC 6455.
+        WebSocket = "websocket",
+    }
+}

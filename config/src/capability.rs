@@ -1,0 +1,42 @@
+//! What each dialect can show a guard: which parts occur in which direction, read whole and as a stream. Coverage is
+//! judged against these tables, so a policy that could never see anything is found at load.
+
+use crate::{Action, Dialect, Direction, Part};
+
+/// Parts that are read when a message is read whole.
+#[must_use]
+pub fn parts(dialect: Dialect, direction: Direction) -> &'static [Part] {
+    use Part::{Assistant, HttpBody, HttpQuery, Reasoning, System, ToolArguments, ToolDefinition, ToolResult, User};
+    match (dialect, direction) {
+        (Dialect::Http, Direction::Request) => &[HttpQuery, HttpBody],
+        (Dialect::Http, Direction::Response) => &[HttpBody],
+        (Dialect::OpenAi, Direction::Request) => {
+            &[System, User, Assistant, Reasoning, ToolDefinition, ToolArguments, ToolResult]
+        }
+        (Dialect::OpenAi, Direction::Response) => &[Assistant, Reasoning, ToolArguments],
+    }
+}
+
+/// Whether messages of this direction may come as a stream that is judged on its way.
+#[must_use]
+pub fn streams(dialect: Dialect, direction: Direction) -> bool {
+    match (dialect, direction) {
+        (Dialect::OpenAi, Direction::Response) => true,
+        (Dialect::OpenAi, Direction::Request) | (Dialect::Http, _) => false,
+    }
+}
+
+/// Actions that requests of a dialect can ask for.
+#[must_use]
+pub fn actions(dialect: Dialect) -> &'static [Action] {
+    match dialect {
+        Dialect::Http => &[Action::Read, Action::Create, Action::Update, Action::Delete],
+        Dialect::OpenAi => &[Action::Chat],
+    }
+}
+
+/// Whether a part comes from outside the conversation: nobody the operator trusts wrote it.
+#[must_use]
+pub fn is_untrusted(part: Part) -> bool {
+    matches!(part, Part::ToolResult | Part::Resource | Part::AgentMessage)
+}

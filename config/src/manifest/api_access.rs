@@ -1,0 +1,183 @@
+//! APIAccessPolicy: what one API demands of a caller.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::decode::{At, Cx, Decode, Setting, Shape, spec, tagged, words};
+use crate::values::{HeaderName, HeaderValue, MediaType, Method, Name, Origin, PathGlob, Size};
+use crate::yaml::Node;
+use crate::{Code, LimitKey, Require};
+
+spec! {
+    /// What one API demands of a caller: which providers, which requests, how many. A route for which no attached
+    /// APIAccessPolicy names a provider does not load (PV-010).
+    pub struct ApiAccessPolicy {
+        /// Which providers are accepted.
+        [E] authentication: Option<At<Authentication>>,
+        /// Which requests may pass. A request must be matched by a rule of *every* attached manifest that has this list; if none
+        /// has it, nothing passes.
+        [E] allow: Option<At<Vec<At<AllowRule>>>>,
+        /// Longest request body.
+        [E, max "100Mi"] max_body_size: Setting<Size> = "10Mi",
+        /// How many requests may pass; all of them apply.
+        [E] rate_limits: Vec<At<RateLimit>>,
+        /// Whether browsers may send requests from other sites with methods that change something.
+        [E] cross_site: Setting<CrossSite> = "{type: Deny}",
+        /// Headers of answers to remove and to set.
+        [E] response_headers: Setting<ResponseHeaders> = "{}",
+        /// The form of refusals.
+        [E] errors: Setting<Errors> = "{}",
+    }
+    later {
+        /// An OpenAPI document that bodies and parameters must match.
+        [E] "schemaFrom",
+        /// Answers to CORS preflights.
+        [E] "cors",
+    }
+}
+
+spec! {
+    /// Which providers are accepted.
+    pub struct Authentication {
+        /// Names of providers that an IAMPolicy attaches to the same place.
+        [E] providers: At<Vec<At<Name>>>,
+        /// Whether one of them is enough.
+        [E] require: Setting<Require> = "AnyOf",
+    }
+}
+
+words! {
+    /// How many of the providers must recognise the caller.
+    impl Require {
+        /// At least one.
+        (Require::AnyOf) = "AnyOf",
+        /// All of them.
+        (Require::AllOf) = "AllOf",
+    }
+}
+
+spec! {
+    /// One kind of request that may pass.
+    pub struct AllowRule {
+        /// Methods, any of them.
+        [E] methods: At<Vec<At<Method>>>,
+        /// Globs over the canonical path, any of them.
+        [E] paths: At<Vec<At<PathGlob>>>,
+        /// Media types of a body, any of them. Without this field the request must have no body.
+        [E] content_types: Option<At<Vec<At<MediaType>>>>,
+    }
+}
+
+spec! {
+    /// How much one key may use in a window (GCRA).
+    pub struct RateLimit {
+        /// Named by `RateLimit-Policy` and by records.
+        [E] name: At<Name>,
+        /// What is counted together, at least one.
+        [E, missing 71] key: At<Vec<At<LimitKey>>>,
+        /// What is counted.
+        [E] unit: At<LimitUnit>,
+        /// Units per `window`, at least 1.
+        [E] limit: At<NonZeroU32>,
+        /// The window, not 0 (PV-071).
+        [E] window: At<Duration>,
+        /// Units let through at once, at most ten times `limit` (PV-071). Default: `limit`.
+        [E] burst: Option<At<NonZeroU32>>,
+        /// What happens to a request over the limit.
+        [E] over_limit: Setting<OverLimit> = "{type: Refuse}",
+    }
+}
+
+words! {
+    /// What is counted together.
+    impl LimitKey {
+        /// The authenticated caller.
+        (LimitKey::Principal) = "Principal",
+        /// The caller's tenant.
+        (LimitKey::Tenant) = "Tenant",
+        /// The caller's address.
+        (LimitKey::SourceIp) = "SourceIp",
+        /// The route.
+        (LimitKey::Route) = "Route",
+    }
+    later { "Model", "Tool", "Header:" }
+}
+
+words! {
+    /// What is counted.
+    pub enum LimitUnit {
+        /// Requests, refused ones included.
+        Requests = "Requests",
+    }
+    later { "ConcurrentRequests", "InputTokens", "OutputTokens", "TotalTokens", "ToolCalls", "Bytes" }
+}
+
+spec! {
+    /// An object without further fields.
+    pub struct Nothing {}
+}
+
+tagged! {
+    /// What happens to a request over a limit.
+    pub enum OverLimit {
+        /// 429 with `Retry-After`.
+        Refuse(Nothing),
+    }
+    later { "Queue" }
+}
+
+tagged! {
+    /// Browser requests from other sites with methods that change something.
+    pub enum CrossSite {
+        /// They are refused.
+        Deny(Nothing),
+        /// They are refused unless they come from one of these origins.
+        AllowOrigins(AllowOrigins),
+    }
+}
+
+spec! {
+    /// Origins that may send requests across sites.
+    pub struct AllowOrigins {
+        /// Compared exactly.
+        [E] origins: At<Vec<At<Origin>>>,
+    }
+}
+
+spec! {
+    /// Headers of answers.
+    pub struct ResponseHeaders {
+        /// Removed if the upstream sent them.
+        [E] remove: Vec<At<HeaderName>>,
+        /// Set, in place of what the upstream sent.
+        [E] set: Option<At<BTreeMap<HeaderName, At<HeaderValue>>>>,
+    }
+}
+
+spec! {
+    /// The form of refusals.
+    pub struct Errors {
+        /// RFC 9457 problem details on routes of dialect `http`. Cannot be turned off: the other dialects use their own form.
+        [E] problem_json: Setting<Always> = "true",
+    }
+}
+
+/// `true`; `false` is PV-007.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Always;
+
+impl Decode for Always {
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        if bool::decode(node, cx)? {
+            return Some(Self);
+        }
+        let message = format!("`{}: false` is not supported by this version", cx.field());
+        cx.error(Code(7), &node.position, message, "remove the field or write `true`");
+        None
+    }
+
+    fn shape() -> Shape {
+        Shape::Scalar { name: "`true`", doc: "Always `true` in this version." }
+    }
+}

@@ -1,0 +1,162 @@
+//! CertificatePolicy: what we present and what we accept.
+
+use std::time::Duration;
+
+use crate::decode::{At, Setting, spec, tagged, words};
+use crate::values::{Host, Name, PeerName, RsaBits};
+use crate::{ClientAuth, Curve, Material};
+
+spec! {
+    /// Certificates: what the proxy presents and what it accepts.
+    pub struct CertificatePolicy {
+        /// What the proxy presents. The first identity whose `hosts` match the name asked for is presented; no match ends the
+        /// handshake.
+        [E] identities: Vec<At<CertificateIdentity>>,
+        /// What it accepts of peers.
+        [E] trust: Option<At<Trust>>,
+        /// Renewal and expiry.
+        [E] rotation: Setting<CertificateRotation> = "{}",
+        /// Whether the client certificate is told to the upstream.
+        [E] forward: Option<At<CertificateForward>>,
+        /// Who issues certificates.
+        [D] issuance: Option<At<Issuance>>,
+    }
+}
+
+spec! {
+    /// A chain we present.
+    pub struct CertificateIdentity {
+        /// For records and problems.
+        [E] name: At<Name>,
+        /// Names it is presented for (SNI). Without it: any name, and none.
+        [E] hosts: Vec<At<Host>>,
+        /// Where chain and key come from.
+        [E] source: At<CertificateSource>,
+    }
+}
+
+tagged! {
+    /// Where a chain and its key come from.
+    pub enum CertificateSource {
+        /// PEM files.
+        Files(CertificateFiles),
+    }
+    later { "Spiffe" }
+}
+
+spec! {
+    /// A chain and its key in PEM. Both are watched, and a new pair is used when it fits together.
+    pub struct CertificateFiles {
+        /// The chain, own certificate first.
+        [E] cert_from: At<Material>,
+        /// The private key; a file that group or others may read is refused.
+        [E] key_from: At<Material>,
+    }
+}
+
+spec! {
+    /// What is accepted of peers.
+    pub struct Trust {
+        /// Roots, any of them.
+        [E] anchors: Vec<At<Anchor>>,
+        /// Names of peers that may connect; a peer must match one. Empty: none may.
+        [E] names: Vec<At<PeerName>>,
+        /// Whether clients must present a certificate. Default: `Required` on listeners marked `internal`, else `Off`.
+        [E] client_auth: Option<At<ClientAuth>>,
+        /// Shortest RSA key in a chain.
+        [E] min_rsa_bits: Setting<RsaBits> = "2048",
+        /// Elliptic curves accepted in a chain.
+        [E] curves: Setting<Vec<At<Curve>>> = "[P-256, P-384, Ed25519]",
+        /// Longest validity of a peer's own certificate.
+        [E] max_lifetime: Option<At<Duration>>,
+    }
+    later {
+        /// Revocation lists.
+        [E] "revocation",
+    }
+}
+
+spec! {
+    /// One root, or several in one file.
+    pub struct Anchor {
+        /// For records and problems.
+        [E] name: At<Name>,
+        /// A bundle of CA certificates in PEM.
+        [E] ca_from: At<Material>,
+    }
+    later {
+        /// The bundle of a SPIFFE trust domain.
+        [E] "spiffeTrustDomain",
+    }
+}
+
+words! {
+    /// Whether clients present a certificate.
+    impl ClientAuth {
+        /// They are not asked.
+        (ClientAuth::Off) = "Off",
+        /// They are asked; one that is presented must be good.
+        (ClientAuth::Optional) = "Optional",
+        /// No handshake without a good one.
+        (ClientAuth::Required) = "Required",
+    }
+}
+
+words! {
+    /// An elliptic curve.
+    impl Curve {
+        /// NIST P-256.
+        (Curve::P256) = "P-256",
+        /// NIST P-384.
+        (Curve::P384) = "P-384",
+        /// Edwards 25519.
+        (Curve::Ed25519) = "Ed25519",
+    }
+}
+
+spec! {
+    /// Renewal and expiry.
+    pub struct CertificateRotation {
+        /// How new files are noticed.
+        [E] reload: Setting<Reload> = "Watch",
+        /// How long before expiry a warning is logged.
+        [E] warn_before: Setting<Duration> = "30d",
+        /// Whether requests on an open connection are refused once its client certificate has expired.
+        [E] deny_after_expiry: Setting<bool> = "true",
+    }
+}
+
+words! {
+    /// How new files are noticed.
+    pub enum Reload {
+        /// They are watched.
+        Watch = "Watch",
+    }
+}
+
+spec! {
+    /// Whether the client certificate is told to the upstream. It is never believed from clients.
+    pub struct CertificateForward {
+        /// The header.
+        [E] header: Setting<ForwardHeader> = "None",
+    }
+}
+
+words! {
+    /// A header that tells the client certificate.
+    pub enum ForwardHeader {
+        /// It is not told.
+        None = "None",
+    }
+    later { "ClientCert", "Xfcc" }
+}
+
+spec! {
+    /// Who issues certificates.
+    pub struct Issuance {
+        /// The authority.
+        [D] authority: Option<At<String>>,
+        /// How a certificate is asked for.
+        [D] process: Option<At<String>>,
+    }
+}

@@ -1,0 +1,228 @@
+//! DataProtectionPolicy: find sensitive content, then decide.
+
+use std::time::Duration;
+
+use crate::decode::{At, Fields, Setting, spec, tagged, words};
+use crate::values::{BuiltinDetector, Name, Pattern, Size, show_duration};
+use crate::{Code, ContentAction, DataClass, Part, Validator};
+
+spec! {
+    /// Sensitive content: find it, say how sensitive it is, then decide.
+    pub struct DataProtectionPolicy {
+        /// What is looked for.
+        [E] detectors: Vec<At<DataDetector>>,
+        /// What happens to what is found; the strongest action on a finding wins.
+        [E] rules: Vec<At<DataRule>>,
+        /// Content the proxy cannot read: images, audio, files, encrypted reasoning, references to content stored elsewhere.
+        [E] opaque: Setting<Opaque> = "Deny",
+        /// How streams are held back until they are judged.
+        [E] streaming: Setting<Streaming> = "{}",
+        /// What the proxy keeps.
+        [E] retention: Setting<DataRetention> = "{}",
+        /// Why the data is processed.
+        [D] purposes: Vec<At<Purpose>>,
+    }
+    later {
+        /// Which upstream may see which class.
+        [E] "eligibility",
+        /// Fields to drop from requests.
+        [E] "minimize",
+    }
+}
+
+tagged! {
+    /// One thing to look for.
+    pub enum DataDetector {
+        /// One that comes with the proxy.
+        Builtin(BuiltinSpec),
+        /// A regular expression.
+        Regex(RegexSpec),
+    }
+    later { "Dictionary", "ExactMatch", "Managed" }
+}
+
+impl DataDetector {
+    #[must_use]
+    pub fn name(&self) -> &At<Name> {
+        match self {
+            Self::Builtin(spec) => &spec.name,
+            Self::Regex(spec) => &spec.name,
+        }
+    }
+
+    #[must_use]
+    pub fn class(&self) -> DataClass {
+        match self {
+            Self::Builtin(spec) => spec.class.value,
+            Self::Regex(spec) => spec.class.value,
+        }
+    }
+}
+
+spec! {
+    /// A detector that comes with the proxy.
+    pub struct BuiltinSpec {
+        /// Named by `match.detectors`.
+        [E] name: At<Name>,
+        /// Which one.
+        [E] id: At<BuiltinDetector>,
+        /// How sensitive a finding is.
+        [E] class: At<DataClass>,
+    }
+}
+
+spec! {
+    /// A regular expression.
+    pub struct RegexSpec {
+        /// Named by `match.detectors`.
+        [E] name: At<Name>,
+        /// What it matches. On streaming routes no match may be longer than `streaming.holdBack` (PV-053).
+        [E] pattern: At<Pattern>,
+        /// A match counts only if this holds too.
+        [E] validate: Option<At<Validator>>,
+        /// How sensitive a finding is.
+        [E] class: At<DataClass>,
+    }
+}
+
+words! {
+    /// A check digit.
+    impl Validator {
+        /// ISO/IEC 7812-1, as payment cards have it.
+        (Validator::Luhn) = "Luhn",
+        /// ISO 7064 MOD 97-10, as IBANs have it.
+        (Validator::Iban) = "Iban",
+    }
+}
+
+spec! {
+    /// What happens to what is found.
+    pub struct DataRule {
+        /// For records and explanations.
+        [E] name: At<Name>,
+        /// Where it looks.
+        [E] direction: At<DirectionWord>,
+        /// Message parts it looks at. A rule that can see none of them on a route does not load.
+        [E] parts: At<Vec<At<Part>>>,
+        /// Which findings it is about.
+        [E] matches as "match": At<DataMatch>,
+        /// What happens.
+        [E] action: At<ContentAction>,
+    }
+    later {
+        /// Puts tokenized values back into the answer.
+        [E] "restore",
+        /// Who shares a token for the same value.
+        [E] "scope",
+    }
+}
+
+words! {
+    /// Requests, answers, or both.
+    pub enum DirectionWord {
+        /// On the way in.
+        Request = "Request",
+        /// On the way out.
+        Response = "Response",
+        /// Both ways.
+        Both = "Both",
+    }
+}
+
+impl DirectionWord {
+    #[must_use]
+    pub fn request(self) -> bool {
+        self != Self::Response
+    }
+
+    #[must_use]
+    pub fn response(self) -> bool {
+        self != Self::Request
+    }
+}
+
+spec! {
+    /// Which findings a rule is about: at least one of the two; both set = both must hold.
+    pub struct DataMatch {
+        /// Findings of these detectors.
+        [E] detectors: Option<At<Vec<At<Name>>>>,
+        /// Findings of at least this class.
+        [E] min_class: Option<At<DataClass>>,
+    }
+    check check_match
+}
+
+fn check_match(matches: &DataMatch, fields: &mut Fields<'_, '_, '_>) {
+    let named = matches.detectors.as_ref().is_some_and(|names| !names.is_empty());
+    if !named && (matches.min_class.is_none() || matches.detectors.is_some()) {
+        let position = fields.position.clone();
+        fields.cx.shape(&position, "`match` is about no finding", "name `detectors` or a `minClass`");
+    }
+}
+
+words! {
+    /// What happens to a finding, strongest first.
+    impl ContentAction {
+        /// The message is refused.
+        (ContentAction::Block) = "Block",
+        /// The finding is replaced by a mark that names the detector.
+        (ContentAction::Redact) = "Redact",
+        /// The finding is covered, all but its last characters.
+        (ContentAction::Mask) = "Mask",
+    }
+    later { "Tokenize", "Annotate", "Allow" }
+}
+
+words! {
+    /// Content the proxy cannot read.
+    pub enum Opaque {
+        /// It is refused.
+        Deny = "Deny",
+    }
+    later { "Allow", "Strip" }
+}
+
+spec! {
+    /// How streams are held back until they are judged.
+    pub struct Streaming {
+        /// Most decoded text a stream may hold back.
+        [E, max "1Mi"] hold_back: Setting<Size> = "512",
+        /// How long an open match may wait for its end before it counts as found.
+        [E, max "60s"] stall: Setting<Duration> = "5s",
+    }
+}
+
+spec! {
+    /// What the proxy keeps of content.
+    pub struct DataRetention {
+        /// Content of messages. This version keeps none.
+        [E] payloads: Setting<Duration> = "0s",
+    }
+    later {
+        /// Tokens of `Tokenize`.
+        [E] "tokens",
+    }
+    check check_retention
+}
+
+fn check_retention(retention: &DataRetention, fields: &mut Fields<'_, '_, '_>) {
+    if !retention.payloads.is_zero() {
+        let message = format!(
+            "`payloads: {}` is not enforced by this version, which keeps no content",
+            show_duration(*retention.payloads)
+        );
+        retention.payloads.at.error(fields.cx.report, Code(7), message, "remove the field or write `0s`");
+    }
+}
+
+spec! {
+    /// Why data is processed.
+    pub struct Purpose {
+        /// The purpose.
+        [D] name: At<String>,
+        /// What allows it.
+        [D] legal_basis: Option<At<String>>,
+        /// Whose data it is.
+        [D] data_subjects: Option<At<String>>,
+    }
+}

@@ -1,0 +1,100 @@
+//! KeyManagementPolicy: named keys of the proxy.
+
+use crate::Material;
+use crate::decode::{At, spec, tagged, words};
+use crate::values::Name;
+
+use super::Nothing;
+
+spec! {
+    /// The proxy's own keys, by name.
+    pub struct KeyManagementPolicy {
+        /// The keys, unique by name.
+        [E] keys: At<Vec<At<KeySpec>>>,
+        /// Who else can restore a key.
+        [D] escrow: Option<At<Escrow>>,
+        /// How keys come to be.
+        [D] ceremony: Option<At<Ceremony>>,
+    }
+}
+
+spec! {
+    /// One key.
+    pub struct KeySpec {
+        /// Named by other manifests.
+        [E] name: At<Name>,
+        /// The one thing it is used for.
+        [E] purpose: At<KeyPurpose>,
+        /// Its algorithm.
+        [E] algorithm: At<KeyAlgorithm>,
+        /// Where it comes from.
+        [E] source: At<KeySource>,
+    }
+    later {
+        /// Replaces the key regularly.
+        [E] "rotation",
+        /// Erases old keys.
+        [E] "destroy",
+        /// Publishes the public half.
+        [E] "publish",
+    }
+}
+
+words! {
+    /// What a key is used for.
+    pub enum KeyPurpose {
+        /// Signs checkpoints of the audit log.
+        AuditSigning = "AuditSigning",
+    }
+    later { "ReportSigning", "DataEncryption", "TokenSigning", "Tokenization", "StateSealing" }
+}
+
+words! {
+    /// Algorithm of a key.
+    pub enum KeyAlgorithm {
+        /// RFC 8032.
+        Ed25519 = "Ed25519",
+    }
+    later { "ES256", "AES-256", "HMAC-SHA-256", "ML-DSA-44" }
+}
+
+tagged! {
+    /// Where a key comes from.
+    pub enum KeySource {
+        /// Made on first use and kept in the state directory, mode 0600.
+        Generate(Nothing),
+        /// A 32-byte seed, raw or in base64.
+        Material(KeyMaterial),
+    }
+    later { "Kms" }
+}
+
+spec! {
+    /// A key that exists already.
+    pub struct KeyMaterial {
+        /// The seed; a file that group or others may read is refused.
+        [E] from: At<Material>,
+    }
+}
+
+spec! {
+    /// Who else can restore a key.
+    pub struct Escrow {
+        /// Who.
+        [D] holder: Option<At<String>>,
+        /// How.
+        [D] procedure: Option<At<String>>,
+        /// How many must agree.
+        [D] quorum: Option<At<String>>,
+    }
+}
+
+spec! {
+    /// How keys come to be.
+    pub struct Ceremony {
+        /// How.
+        [D] procedure: Option<At<String>>,
+        /// Who is present.
+        [D] witnesses: Option<At<String>>,
+    }
+}

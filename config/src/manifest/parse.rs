@@ -1,0 +1,228 @@
+//! Files to manifests.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+
+use super::{Common, Kind, LATER_KINDS, Manifest, ManifestId, Metadata, Spec};
+use crate::decode::{Cx, Fields, MaterialRule, Record, nearest};
+use crate::secrets::{self, shown};
+use crate::yaml::{self, End, Node, Value};
+use crate::{API_GROUP, API_VERSION, Code, Digest, Position, Report};
+
+const PV_SHAPE: Code = Code(2);
+const PV_LATER: Code = Code(7);
+const PV_PROCESS_WIDE: Code = Code(8);
+const PV_CEILING: Code = Code(9);
+
+/// Largest manifest file.
+pub(super) const MAX_FILE: usize = 1 << 20;
+/// All manifest files together.
+pub(super) const MAX_SET: usize = 16 << 20;
+
+/// A file that was read.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// As problems show it: relative to the bootstrap file.
+    pub name: String,
+    pub bytes: Vec<u8>,
+}
+
+/// What the bootstrap says about manifests.
+#[derive(Debug, Clone)]
+pub struct ManifestRules {
+    /// Directory of the bootstrap file.
+    pub base: std::path::PathBuf,
+    pub system_namespace: String,
+    pub end: End,
+}
+
+/// What came of the files.
+#[derive(Debug, Clone, Default)]
+pub struct Parsed {
+    /// Every manifest that could be read, in the order of the files.
+    pub manifests: Vec<Manifest>,
+    /// Manifests that are there but could not be read. What refers to them is not missing.
+    pub broken: Vec<ManifestId>,
+    /// False if there may be manifests of which not even the name could be read.
+    pub whole: bool,
+}
+
+/// Reads manifests from files and reports every problem of every file. Nothing is resolved: targets and names may dangle.
+pub fn parse_manifests(files: &[SourceFile], rules: &ManifestRules, report: &mut Report) -> Parsed {
+    let mut parsed = Parsed { whole: true, ..Parsed::default() };
+    let mut total = 0_usize;
+    for file in files {
+        let name: Arc<str> = Arc::from(file.name.as_str());
+        total = total.saturating_add(file.bytes.len());
+        if total > MAX_SET {
+            let start = Position { file: name, line: 1, column: 1 };
+            report.error(
+                PV_CEILING,
+                &start,
+                "",
+                "with this file the manifests have more than 16Mi",
+                "remove what is not needed",
+            );
+            parsed.whole = false;
+            break;
+        }
+        let documents = yaml::parse(&name, &file.bytes, MAX_FILE, rules.end, report);
+        parsed.whole &= documents.whole;
+        for node in &documents.nodes {
+            secrets::scan(node, report);
+            document(node, rules, report, &mut parsed);
+        }
+    }
+    refuse_twins(&parsed, report);
+    parsed
+}
+
+/// Reads one document into `parsed`.
+fn document(node: &Node, rules: &ManifestRules, report: &mut Report, parsed: &mut Parsed) {
+    let Some((id, metadata)) = envelope(node, rules, report) else {
+        parsed.whole = false;
+        return;
+    };
+    let local = id.namespace == rules.system_namespace;
+    let material = MaterialRule { base: &rules.base, local, system_namespace: &rules.system_namespace };
+    let mut cx = Cx::new(report, material);
+    let process_wide = id.kind.targets().is_empty() && !local;
+    if process_wide {
+        let message = format!("{} is process-wide and stands outside the system namespace", id.kind);
+        let help = format!("move it to namespace `{}`", rules.system_namespace);
+        cx.key("metadata", |cx| cx.error(PV_PROCESS_WIDE, &metadata.name.position, message, help));
+    }
+    let Some(spec_node) = node.get("spec") else {
+        parsed.broken.push(id);
+        return;
+    };
+    let read = cx.key("spec", |cx| {
+        let mut fields = Fields::open(spec_node, cx)?;
+        let common = Common::take(id.kind, &mut fields);
+        let spec = Spec::take(id.kind, &mut fields);
+        fields.finish()?;
+        Some((common?, spec?))
+    });
+    match read {
+        Some((common, spec)) if !process_wide => parsed.manifests.push(Manifest {
+            id,
+            metadata,
+            common,
+            spec,
+            position: node.position.clone(),
+            file: Arc::clone(&node.position.file),
+            digest: digest_of(node),
+        }),
+        _ => parsed.broken.push(id),
+    }
+}
+
+/// All four fields must be there: a document that was cut after some of them must not pass for a smaller one.
+fn envelope(node: &Node, rules: &ManifestRules, report: &mut Report) -> Option<(ManifestId, Metadata)> {
+    let material = MaterialRule { base: &rules.base, local: false, system_namespace: &rules.system_namespace };
+    let mut cx = Cx::new(report, material);
+    let mut fields = Fields::open(node, &mut cx)?;
+    let api_version = fields.field::<crate::decode::At<String>>("apiVersion", PV_SHAPE);
+    let known_group = api_version.is_some_and(|version| check_version(&version, fields.cx.report));
+    let kind = fields.field::<crate::decode::At<String>>("kind", PV_SHAPE);
+    let kind = kind.filter(|_| known_group).and_then(|kind| check_kind(&kind, fields.cx.report));
+    let metadata = fields.field::<crate::decode::At<Metadata>>("metadata", PV_SHAPE);
+    fields.ignore("spec");
+    fields.ignore("status");
+    if !fields.has("spec") {
+        let (position, help) = (fields.position.clone(), "add `spec`; if the file ends here, it was cut");
+        fields.cx.shape(&position, "`spec` is missing", help);
+    }
+    fields.finish()?;
+    let (kind, metadata) = (kind?, metadata?.value);
+    let id =
+        ManifestId { kind, namespace: metadata.namespace.as_str().to_owned(), name: metadata.name.as_str().to_owned() };
+    Some((id, metadata))
+}
+
+fn check_version(version: &crate::decode::At<String>, report: &mut Report) -> bool {
+    if version.value == API_VERSION {
+        return true;
+    }
+    let message = format!("unknown apiVersion `{}`", shown(version));
+    version.error(report, PV_SHAPE, message, format!("write `{API_VERSION}`"));
+    false
+}
+
+fn check_kind(kind: &crate::decode::At<String>, report: &mut Report) -> Option<Kind> {
+    let found = Kind::ALL.into_iter().find(|known| known.as_str() == kind.value);
+    if found.is_some() {
+        return found;
+    }
+    if LATER_KINDS.contains(&kind.as_str()) {
+        let message = format!("`kind: {}` is not enforced by this version", kind.value);
+        kind.error(report, PV_LATER, message, "remove the manifest; nothing would act on it");
+        return None;
+    }
+    let words: Vec<_> = Kind::ALL.into_iter().map(Kind::as_str).chain(LATER_KINDS).collect();
+    let help = match nearest(kind, &words) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("use a kind of {API_GROUP} that `docs/manifests.md` lists"),
+    };
+    kind.error(report, PV_SHAPE, format!("unknown kind `{}`", shown(kind)), help);
+    None
+}
+
+impl Spec {
+    fn take(kind: Kind, fields: &mut Fields<'_, '_, '_>) -> Option<Self> {
+        Some(match kind {
+            Kind::AccessControlPolicy => Self::AccessControlPolicy(Record::take(fields)?),
+            Kind::ApiAccessPolicy => Self::ApiAccessPolicy(Record::take(fields)?),
+            Kind::AuditPolicy => Self::AuditPolicy(Record::take(fields)?),
+            Kind::CertificatePolicy => Self::CertificatePolicy(Record::take(fields)?),
+            Kind::DataProtectionPolicy => Self::DataProtectionPolicy(Record::take(fields)?),
+            Kind::EncryptionPolicy => Self::EncryptionPolicy(Record::take(fields)?),
+            Kind::IamPolicy => Self::IamPolicy(Record::take(fields)?),
+            Kind::KeyManagementPolicy => Self::KeyManagementPolicy(Record::take(fields)?),
+            Kind::RbacPolicy => Self::RbacPolicy(Record::take(fields)?),
+            Kind::RuntimeSecurityPolicy => Self::RuntimeSecurityPolicy(Record::take(fields)?),
+            Kind::SecretManagement => Self::SecretManagement(Record::take(fields)?),
+        })
+    }
+}
+
+/// One object, two contents: which of them counts would depend on the order of the files.
+fn refuse_twins(parsed: &Parsed, report: &mut Report) {
+    let mut first: BTreeMap<&ManifestId, &Manifest> = BTreeMap::new();
+    for manifest in &parsed.manifests {
+        if let Some(other) = first.get(&manifest.id) {
+            let message = format!("{} is written twice", manifest.id);
+            let help = format!("keep one of them, or rename it; the other is at {}", other.position);
+            manifest.metadata.name.error(report, PV_SHAPE, message, help);
+        } else {
+            first.insert(&manifest.id, manifest);
+        }
+    }
+}
+
+/// SHA-256 over the canonical JSON of the document without `status`.
+fn digest_of(node: &Node) -> Digest {
+    let mut written = node.clone();
+    if let Value::Mapping(entries) = &mut written.value {
+        entries.retain(|entry| entry.key != "status");
+    }
+    let sum = digest::digest(&digest::SHA256, yaml::canonical_json(&written).as_bytes());
+    let mut out = Digest::default();
+    out.iter_mut().zip(sum.as_ref()).for_each(|(to, from)| *to = *from);
+    out
+}
+
+/// Reads every `.yaml`, `.yml` and `.json` file of a folder, in the order of their names, and parses them. Names that begin
+/// with `.` are left out, as Kubernetes' own links of mounted volumes are; links to files and folders are followed.
+pub fn load_manifests(folder: &Path, recursive: bool, rules: &ManifestRules, report: &mut Report) -> Parsed {
+    let (files, whole) = crate::disk::read_folder(folder, recursive, &rules.base, report);
+    let mut parsed = parse_manifests(&files, rules, report);
+    parsed.whole &= whole;
+    parsed
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! From what was written to what runs: targets are resolved, everything attached to one place is merged, and what is
+//! unsafe is refused. All problems of a load are in one report.
+
+mod access;
+mod attach;
+mod audit;
+mod authz;
+mod content;
+mod cover;
+mod identity;
+mod secrets;
+mod tls;
+mod traffic;
+
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest;
+
+use crate::manifest::Parsed;
+use crate::{Bootstrap, Digest, EffectivePolicy, ManifestRef, Report, Route, Snapshot, load_bootstrap, load_manifests};
+use attach::Attachments;
+
+/// A set that loads.
+#[derive(Debug)]
+pub struct Loaded {
+    pub snapshot: Snapshot,
+    /// Problems that do not stop a load.
+    pub warnings: Report,
+    /// The bootstrap file, the folder of manifests and every file in it: a change of one means a reload.
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads and resolves the bootstrap file at `path` and its manifests. `now` in Unix seconds.
+///
+/// # Errors
+/// Every problem of the whole set, warnings included.
+pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
+    let mut report = Report::new();
+    let Some(bootstrap) = load_bootstrap(path, &mut report) else { return Err(report) };
+    let settings = &bootstrap.spec.manifests;
+    let folder = settings.path.0.clone();
+    let parsed = load_manifests(&folder, *settings.recursive, &bootstrap.manifest_rules(), &mut report);
+    let snapshot = resolve(&bootstrap, &parsed, now, &mut report);
+    match snapshot {
+        Some(snapshot) if !report.has_errors() => {
+            let mut files: Vec<PathBuf> = vec![path.to_owned(), folder];
+            files.extend(parsed.manifests.iter().map(|manifest| bootstrap.base.join(&*manifest.file)));
+            files.sort();
+            files.dedup();
+            Ok(Loaded { snapshot, warnings: report, files })
+        }
+        _ => Err(report),
+    }
+}
+
+/// Resolves a bootstrap and its manifests. `None` where something is missing without which nothing can be built; also
+/// where it is `Some`, the set loads only if `report` has no errors.
+pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Report) -> Option<Snapshot> {
+    let attached = Attachments::find(bootstrap, parsed, report);
+    let mut upstreams = traffic::upstreams(bootstrap, report);
+    secrets::add(&mut upstreams, bootstrap, &attached, report);
+    let listeners = traffic::listeners(bootstrap, &attached, report);
+    let manifests = manifest_refs(parsed);
+    let routes = routes(bootstrap, &attached, parsed, &manifests, now, report);
+    audit::check_material_uses(&attached, report);
+    let audit = audit::log(bootstrap, &attached, report);
+    Some(Snapshot {
+        digest: digest_of(bootstrap, &manifests),
+        manifests,
+        gateway: bootstrap.spec.gateway.name.as_str().to_owned(),
+        state_dir: bootstrap.spec.state.dir.0.clone(),
+        health: bootstrap.spec.admin.health.as_ref().map(|health| health.value.0),
+        listeners: listeners?,
+        upstreams,
+        routes: routes?,
+        audit: audit?,
+    })
+}
+
+fn routes(
+    bootstrap: &Bootstrap,
+    attached: &Attachments<'_>,
+    parsed: &Parsed,
+    manifests: &[ManifestRef],
+    now: i64,
+    report: &mut Report,
+) -> Option<Vec<Route>> {
+    traffic::check_routes(bootstrap, report);
+    let specs = &bootstrap.spec.routes.value;
+    let made: Vec<Option<Route>> = specs
+        .iter()
+        .enumerate()
+        .map(|(index, spec)| {
+            let tenant = identity::tenant(attached, index, spec, report);
+            let policy = policy(attached, parsed, manifests, index, spec, now, report);
+            traffic::route(bootstrap, spec, tenant, policy?)
+        })
+        .collect();
+    cover::check_use(bootstrap, attached, report);
+    made.into_iter().collect()
+}
+
+/// The effective policy of one route.
+fn policy(
+    attached: &Attachments<'_>,
+    parsed: &Parsed,
+    manifests: &[ManifestRef],
+    route: usize,
+    spec: &crate::bootstrap::RouteSpec,
+    now: i64,
+    report: &mut Report,
+) -> Option<EffectivePolicy> {
+    // All of them, so that all their problems are told.
+    let identity = identity::merge(attached, parsed, route, spec, report);
+    let access = access::merge(attached, route, spec, report);
+    let authz = authz::merge(attached, route, now, report);
+    let data = content::data(attached, route, spec, report);
+    let runtime = content::runtime(attached, route, spec, report);
+    audit::check_route(attached, route, spec, report);
+    let mut policy = EffectivePolicy {
+        identity: identity?,
+        access: access?,
+        authz: authz?,
+        data: data?,
+        runtime: runtime?,
+        coverage: crate::Coverage::default(),
+        manifests: attached.indices(route, manifests),
+    };
+    traffic::check_upgrades(spec, &policy, report);
+    policy.coverage = cover::coverage(&policy, spec.dialect.value);
+    Some(policy)
+}
+
+fn manifest_refs(parsed: &Parsed) -> Vec<ManifestRef> {
+    let mut refs: Vec<ManifestRef> = parsed
+        .manifests
+        .iter()
+        .map(|manifest| ManifestRef {
+            kind: manifest.id.kind.as_str().to_owned(),
+            namespace: manifest.id.namespace.clone(),
+            name: manifest.id.name.clone(),
+            digest: manifest.digest,
+            file: manifest.file.to_string(),
+        })
+        .collect();
+    refs.sort();
+    refs
+}
+
+/// The same set has the same digest, however its files are named and ordered.
+fn digest_of(bootstrap: &Bootstrap, manifests: &[ManifestRef]) -> Digest {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(bootstrap.canonical.as_bytes());
+    for manifest in manifests {
+        for part in [&manifest.kind, &manifest.namespace, &manifest.name] {
+            context.update(&[0]);
+            context.update(part.as_bytes());
+        }
+        context.update(&manifest.digest);
+    }
+    let mut out = Digest::default();
+    out.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    out
+}

@@ -1,0 +1,149 @@
+//! APIAccessPolicy, without authentication: which requests may pass, and how many.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::attach::{Attachments, of, tighten};
+use crate::bootstrap::RouteSpec;
+use crate::manifest::{self, Manifest};
+use crate::{Access, AllowRule, Code, CrossSite, Dialect, RateLimit, Report};
+
+const PV_CONFLICT: Code = Code(5);
+const PV_UNLIMITED: Code = Code(70);
+const PV_LIMIT: Code = Code(71);
+
+/// 10Mi.
+const DEFAULT_MAX_BODY: u64 = 10 << 20;
+
+pub(super) fn merge(
+    attached: &Attachments<'_>,
+    route: usize,
+    spec: &RouteSpec,
+    report: &mut Report,
+) -> Option<Access> {
+    let mut access = Access::default();
+    let mut max_body = None;
+    let mut cross_site: Option<CrossSite> = None;
+    let mut set: BTreeMap<String, (String, &Manifest)> = BTreeMap::new();
+    for (_, manifest, policy) in of!(attached.on_route(route), ApiAccessPolicy) {
+        if let Some(allow) = &policy.allow {
+            access.allow.push(allow.iter().map(|rule| allow_rule(rule)).collect());
+        }
+        tighten(&mut max_body, policy.max_body_size.written().map(|size| size.value.0), u64::min);
+        if let Some(written) = policy.cross_site.written() {
+            cross_site = Some(stricter_cross_site(cross_site, &written.value));
+        }
+        limits(&mut access, manifest, policy, report);
+        headers(&mut access, &mut set, manifest, &policy.response_headers, report);
+    }
+    if access.rate_limits.is_empty() && spec.dialect.value != Dialect::Http {
+        let message = format!("route `{}` has no rate limit", spec.name.as_str());
+        let help = "attach an APIAccessPolicy with `rateLimits`, for example by Principal";
+        spec.name.error(report, PV_UNLIMITED, message, help);
+    }
+    access.max_body = max_body.unwrap_or(DEFAULT_MAX_BODY);
+    access.cross_site = cross_site.unwrap_or_default();
+    access.response_set = set.into_iter().map(|(name, (value, _))| (name, value)).collect();
+    Some(access)
+}
+
+fn allow_rule(rule: &manifest::AllowRule) -> AllowRule {
+    AllowRule {
+        methods: rule.methods.iter().map(|method| method.as_str().to_owned()).collect(),
+        paths: rule.paths.iter().map(|path| path.as_str().to_owned()).collect(),
+        content_types: rule
+            .content_types
+            .as_ref()
+            .map(|types| types.iter().map(|media| media.as_str().to_owned()).collect()),
+    }
+}
+
+/// `Deny` is stricter than any list; of two lists only what both allow stays.
+fn stricter_cross_site(merged: Option<CrossSite>, written: &manifest::CrossSite) -> CrossSite {
+    let written = match written {
+        manifest::CrossSite::Deny(_) => return CrossSite::Deny,
+        manifest::CrossSite::AllowOrigins(list) => {
+            list.origins.iter().map(|origin| origin.as_str().to_owned()).collect::<Vec<_>>()
+        }
+    };
+    match merged {
+        None => CrossSite::AllowOrigins(written),
+        Some(CrossSite::Deny) => CrossSite::Deny,
+        Some(CrossSite::AllowOrigins(list)) => {
+            CrossSite::AllowOrigins(list.into_iter().filter(|origin| written.contains(origin)).collect())
+        }
+    }
+}
+
+fn limits(access: &mut Access, manifest: &Manifest, policy: &manifest::ApiAccessPolicy, report: &mut Report) {
+    for written in &policy.rate_limits {
+        if !check_limit(written, report) {
+            continue;
+        }
+        let owner = format!("{}/{}", manifest.id.namespace, manifest.id.name);
+        if access.rate_limits.iter().any(|limit| limit.name == written.name.as_str()) {
+            let message = format!("another limit on the same route is named `{}`", written.name.as_str());
+            written.name.error(report, PV_CONFLICT, message, "rename one: records and headers name limits");
+            continue;
+        }
+        let mut key: Vec<_> = written.key.iter().map(|key| key.value.clone()).collect();
+        key.sort();
+        key.dedup();
+        access.rate_limits.push(RateLimit {
+            name: written.name.as_str().to_owned(),
+            owner,
+            key,
+            limit: written.limit.value.get(),
+            window: written.window.value,
+            burst: written.burst.as_ref().map_or(written.limit.value, |burst| burst.value).get(),
+        });
+    }
+}
+
+fn check_limit(limit: &manifest::RateLimit, report: &mut Report) -> bool {
+    let mut good = true;
+    if limit.key.is_empty() {
+        limit.key.error(report, PV_LIMIT, "a limit that counts nothing", "name at least one key, for example `Principal`");
+        good = false;
+    }
+    if limit.window.value == Duration::ZERO {
+        limit.window.error(report, PV_LIMIT, "`window` is 0", "use a window such as `1m`");
+        good = false;
+    }
+    let most = limit.limit.value.get().saturating_mul(10);
+    if let Some(burst) = limit.burst.as_ref().filter(|burst| burst.value.get() > most) {
+        let message =
+            format!("`burst` is {}, more than ten times the `limit` of {}", burst.value, limit.limit.value);
+        burst.error(report, PV_LIMIT, message, format!("use a burst of at most {most}, or raise the limit"));
+        good = false;
+    }
+    good
+}
+
+fn headers<'m>(
+    access: &mut Access,
+    set: &mut BTreeMap<String, (String, &'m Manifest)>,
+    manifest: &'m Manifest,
+    written: &manifest::ResponseHeaders,
+    report: &mut Report,
+) {
+    for name in &written.remove {
+        let name = name.as_str().to_ascii_lowercase();
+        if !access.response_remove.contains(&name) {
+            access.response_remove.push(name);
+        }
+    }
+    let Some(headers) = &written.set else { return };
+    for (name, value) in &headers.value {
+        let name = name.as_str().to_ascii_lowercase();
+        match set.get(&name) {
+            Some((other, by)) if other != value.as_str() => {
+                let message = format!("{} sets `{name}` to another value", by.id);
+                value.error(report, PV_CONFLICT, message, "set it in one manifest only");
+            }
+            _ => {
+                set.insert(name, (value.as_str().to_owned(), manifest));
+            }
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Where each manifest applies: Gateway ⊇ listener ⊇ Route, and Upstream separately.
+
+use std::collections::BTreeMap;
+
+use crate::bootstrap::{RouteSpec, UpstreamSpec};
+use crate::decode::At;
+use crate::manifest::{Kind, LabelName, Manifest, Parsed, Target, TargetKind, TargetRef, TargetSelector};
+use crate::{Bootstrap, Code, ManifestRef, Report};
+
+const PV_TARGET: Code = Code(4);
+const PV_LATER: Code = Code(7);
+
+/// A place a manifest applies to. The order is from general to specific.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    Process,
+    Gateway,
+    Listener(usize),
+    Route(usize),
+    Upstream(usize),
+}
+
+/// Which manifest applies where.
+#[derive(Debug)]
+pub(super) struct Attachments<'m> {
+    /// Sorted by manifest id, so that the order of files decides nothing.
+    pairs: Vec<(Place, &'m Manifest)>,
+}
+
+impl<'m> Attachments<'m> {
+    pub(super) fn find(bootstrap: &Bootstrap, parsed: &'m Parsed, report: &mut Report) -> Self {
+        let mut pairs = Vec::new();
+        for manifest in &parsed.manifests {
+            let places = Finder { bootstrap, manifest, report }.places();
+            pairs.extend(places.into_iter().map(|place| (place, manifest)));
+        }
+        pairs.sort_by(|a, b| (&a.1.id, a.0).cmp(&(&b.1.id, b.0)));
+        pairs.dedup_by(|a, b| a.0 == b.0 && a.1.id == b.1.id);
+        Self { pairs }
+    }
+
+    /// Manifests that apply to a route: attached to it or to the gateway. Each once, with its most general place.
+    pub(super) fn on_route(&self, route: usize) -> Vec<(Place, &'m Manifest)> {
+        self.at(|place| matches!(place, Place::Gateway) || place == Place::Route(route))
+    }
+
+    /// Manifests that apply to a listener.
+    pub(super) fn on_listener(&self, listener: usize) -> Vec<(Place, &'m Manifest)> {
+        self.at(|place| matches!(place, Place::Gateway) || place == Place::Listener(listener))
+    }
+
+    pub(super) fn on_upstream(&self, upstream: usize) -> Vec<(Place, &'m Manifest)> {
+        self.at(|place| place == Place::Upstream(upstream))
+    }
+
+    /// Every manifest with every place of it.
+    pub(super) fn all(&self) -> &[(Place, &'m Manifest)] {
+        &self.pairs
+    }
+
+    fn at(&self, wanted: impl Fn(Place) -> bool) -> Vec<(Place, &'m Manifest)> {
+        let mut found: Vec<(Place, &'m Manifest)> = Vec::new();
+        for (place, manifest) in self.pairs.iter().filter(|(place, _)| wanted(*place)) {
+            if found.last().is_none_or(|(_, last)| last.id != manifest.id) {
+                found.push((*place, manifest));
+            }
+        }
+        found
+    }
+
+    /// Numbers, in `refs`, of the manifests that apply to a route.
+    pub(super) fn indices(&self, route: usize, refs: &[ManifestRef]) -> Vec<usize> {
+        let is = |reference: &ManifestRef, manifest: &Manifest| {
+            reference.kind == manifest.id.kind.as_str()
+                && reference.namespace == manifest.id.namespace
+                && reference.name == manifest.id.name
+        };
+        let mut found: Vec<usize> = self
+            .on_route(route)
+            .into_iter()
+            .filter_map(|(_, manifest)| refs.iter().position(|reference| is(reference, manifest)))
+            .collect();
+        found.sort_unstable();
+        found
+    }
+}
+
+/// Picks the manifests of one kind: `of!(list, IamPolicy)` yields `(Place, &Manifest, &IamPolicy)`.
+macro_rules! of {
+    ($list:expr, $kind:ident) => {
+        $list.into_iter().filter_map(|(place, manifest)| match &manifest.spec {
+            $crate::manifest::Spec::$kind(spec) => Some((place, manifest, &**spec)),
+            _ => None,
+        })
+    };
+}
+pub(super) use of;
+
+struct Finder<'b, 'm, 'r> {
+    bootstrap: &'b Bootstrap,
+    manifest: &'m Manifest,
+    report: &'r mut Report,
+}
+
+impl<'b> Finder<'b, '_, '_> {
+    fn places(mut self) -> Vec<Place> {
+        if !self.in_system_namespace() {
+            return Vec::new();
+        }
+        match &self.manifest.common.target {
+            Target::Process => vec![Place::Process],
+            Target::Refs(refs) => refs.iter().filter_map(|reference| self.one(reference)).collect(),
+            Target::Selector(selector) => self.selected(selector),
+        }
+    }
+
+    /// A reference stays in its own namespace, and what the bootstrap declares is in the system namespace.
+    fn in_system_namespace(&mut self) -> bool {
+        let system = self.bootstrap.spec.manifests.system_namespace.as_str();
+        let namespace = self.manifest.id.namespace.as_str();
+        if namespace == system || matches!(self.manifest.common.target, Target::Process) {
+            return true;
+        }
+        let message = format!("the targets are in namespace `{system}`, the manifest in `{namespace}`");
+        self.manifest.metadata.namespace.at.error(
+            self.report,
+            PV_TARGET,
+            message,
+            format!("write `namespace: {system}`, or leave it out if that is the default"),
+        );
+        false
+    }
+
+    fn one(&mut self, reference: &At<TargetRef>) -> Option<Place> {
+        if !self.may_attach(&reference.kind) {
+            return None;
+        }
+        let name = reference.name.as_str();
+        match reference.kind.value {
+            TargetKind::Gateway => self.gateway(reference),
+            TargetKind::Route => {
+                self.no_section(reference)?;
+                let names: Vec<&str> = self.routes().map(|route| route.name.as_str()).collect();
+                self.index(reference, &names, name).map(Place::Route)
+            }
+            TargetKind::Upstream => {
+                self.no_section(reference)?;
+                let names: Vec<&str> = self.upstreams().map(|upstream| upstream.name.as_str()).collect();
+                self.index(reference, &names, name).map(Place::Upstream)
+            }
+        }
+    }
+
+    fn gateway(&mut self, reference: &At<TargetRef>) -> Option<Place> {
+        let gateway = self.bootstrap.spec.gateway.name.as_str();
+        if reference.name.as_str() != gateway {
+            let message = format!("there is no gateway `{}`", reference.name.as_str());
+            reference.name.error(self.report, PV_TARGET, message, format!("the gateway is `{gateway}`"));
+            return None;
+        }
+        let Some(section) = &reference.section_name else { return Some(Place::Gateway) };
+        if !self.manifest.id.kind.attaches_to_listeners() {
+            let message = format!("{} cannot attach to one listener", self.manifest.id.kind);
+            section.error(self.report, PV_TARGET, message, "remove `sectionName`, or attach to routes");
+            return None;
+        }
+        let names: Vec<&str> = self.bootstrap.spec.listeners.iter().map(|l| l.name.as_str()).collect();
+        match names.iter().position(|name| *name == section.as_str()) {
+            Some(index) => Some(Place::Listener(index)),
+            None => {
+                let message = format!("there is no listener `{}`", section.as_str());
+                section.error(self.report, PV_TARGET, message, format!("the listeners are {}", listed(&names)));
+                None
+            }
+        }
+    }
+
+    fn no_section(&mut self, reference: &At<TargetRef>) -> Option<()> {
+        let Some(section) = &reference.section_name else { return Some(()) };
+        let message = "`sectionName` names a listener, and only a Gateway has listeners";
+        section.error(self.report, PV_TARGET, message, "remove it, or target the Gateway");
+        None
+    }
+
+    fn index(&mut self, reference: &At<TargetRef>, names: &[&str], name: &str) -> Option<usize> {
+        let found = names.iter().position(|known| *known == name);
+        if found.is_none() {
+            let kind = reference.kind.value.to_string().to_lowercase();
+            let message = format!("there is no {kind} `{name}`");
+            reference.name.error(self.report, PV_TARGET, message, format!("the {kind}s are {}", listed(names)));
+        }
+        found
+    }
+
+    fn selected(&mut self, selector: &At<TargetSelector>) -> Vec<Place> {
+        if !self.may_attach(&selector.kind) {
+            return Vec::new();
+        }
+        let wanted = &selector.match_labels.value;
+        let places: Vec<Place> = match selector.kind.value {
+            TargetKind::Route => {
+                matching(self.routes().map(|route| route.labels.as_ref()), wanted).map(Place::Route).collect()
+            }
+            TargetKind::Upstream => {
+                matching(self.upstreams().map(|upstream| upstream.labels.as_ref()), wanted).map(Place::Upstream).collect()
+            }
+            // Refused by the decoder.
+            TargetKind::Gateway => Vec::new(),
+        };
+        if places.is_empty() {
+            let kind = selector.kind.value.to_string().to_lowercase();
+            let message = format!("no {kind} has these labels, so the manifest applies nowhere");
+            selector.match_labels.error(self.report, PV_TARGET, message, format!("label a {kind}, or correct the selector"));
+        }
+        places
+    }
+
+    fn may_attach(&mut self, kind: &At<TargetKind>) -> bool {
+        let own = self.manifest.id.kind;
+        if !own.targets().contains(&kind.value) {
+            let names: Vec<&str> = own.targets().iter().map(|target| target.as_str()).collect();
+            let message = format!("{own} cannot attach to {}", a(kind.value));
+            kind.error(self.report, PV_TARGET, message, format!("it attaches to {}", listed(&names)));
+            return false;
+        }
+        if kind.value == TargetKind::Upstream && matches!(own, Kind::CertificatePolicy | Kind::EncryptionPolicy) {
+            let message = format!("{own} on an Upstream is not enforced by this version");
+            kind.error(self.report, PV_LATER, message, "remove the target: connections to https upstreams are verified against the system's authorities");
+            return false;
+        }
+        true
+    }
+
+    fn routes(&self) -> impl Iterator<Item = &'b RouteSpec> + use<'b> {
+        self.bootstrap.spec.routes.iter().map(|route| &route.value)
+    }
+
+    fn upstreams(&self) -> impl Iterator<Item = &'b UpstreamSpec> + use<'b> {
+        self.bootstrap.spec.upstreams.iter().map(|upstream| &upstream.value)
+    }
+}
+
+fn a(kind: TargetKind) -> String {
+    match kind {
+        TargetKind::Upstream => "an Upstream".to_owned(),
+        other => format!("a {other}"),
+    }
+}
+
+type Labels = BTreeMap<LabelName, At<String>>;
+
+fn matching<'l>(
+    all: impl Iterator<Item = Option<&'l At<Labels>>>,
+    wanted: &Labels,
+) -> impl Iterator<Item = usize> {
+    let has = |labels: Option<&At<Labels>>| {
+        wanted.iter().all(|(name, value)| {
+            labels.and_then(|labels| labels.get(name)).is_some_and(|label| label.value == value.value)
+        })
+    };
+    all.enumerate().filter(|(_, labels)| has(*labels)).map(|(index, _)| index).collect::<Vec<_>>().into_iter()
+}
+
+/// Names in backticks, for a help.
+pub(super) fn listed(names: &[&str]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Merge of two settings: what was written replaces the default, and a further one tightens.
+pub(super) fn tighten<T: Copy>(merged: &mut Option<T>, written: Option<T>, stricter: impl Fn(T, T) -> T) {
+    *merged = match (*merged, written) {
+        (Some(a), Some(b)) => Some(stricter(a, b)),
+        (a, b) => a.or(b),
+    };
+}
+

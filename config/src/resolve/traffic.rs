@@ -1,0 +1,173 @@
+//! Listeners, upstreams and routes of the bootstrap, checked and resolved.
+
+use std::collections::BTreeMap;
+
+use super::attach::{Attachments, listed};
+use super::tls;
+use crate::bootstrap::{ListenerProtocol, ListenerSpec, RouteSpec};
+use crate::decode::At;
+use crate::{Bootstrap, Code, EffectivePolicy, Listener, Report, Route, RouteMatch, Upstream, host_matches};
+
+const PV_SHAPE: Code = Code(2);
+const PV_TARGET: Code = Code(4);
+const PV_CONFLICT: Code = Code(5);
+const PV_BLIND: Code = Code(25);
+const PV_PLAIN: Code = Code(30);
+
+pub(super) fn upstreams(bootstrap: &Bootstrap, report: &mut Report) -> Vec<Upstream> {
+    let specs = &bootstrap.spec.upstreams.value;
+    unique(specs.iter().map(|upstream| &upstream.name), "upstream", report);
+    specs
+        .iter()
+        .map(|spec| {
+            let url = &spec.url.value;
+            if !url.https && !url.is_loopback() {
+                let message = format!("upstream `{}` would be called without TLS", spec.name.as_str());
+                spec.url.error(report, PV_PLAIN, message, "use `https:`; `http:` is for this machine only");
+            }
+            Upstream {
+                name: spec.name.as_str().to_owned(),
+                https: url.https,
+                host: url.host.clone(),
+                port: url.port,
+                server_name: spec.tls.server_name.as_ref().map_or(url.host.clone(), |name| name.as_str().to_owned()),
+                base_path: url.base_path.clone(),
+                labels: labels(spec.labels.as_ref()),
+                credentials: Vec::new(),
+                strip_headers: Vec::new(),
+            }
+        })
+        .collect()
+}
+
+fn labels(written: Option<&At<BTreeMap<crate::manifest::LabelName, At<String>>>>) -> BTreeMap<String, String> {
+    written
+        .into_iter()
+        .flat_map(|labels| labels.iter())
+        .map(|(name, value)| (name.as_str().to_owned(), value.value.clone()))
+        .collect()
+}
+
+fn unique<'n>(names: impl Iterator<Item = &'n At<crate::values::Name>>, what: &str, report: &mut Report) {
+    let mut seen: Vec<&str> = Vec::new();
+    for name in names {
+        if seen.contains(&name.as_str()) {
+            let message = format!("two {what}s are named `{}`", name.as_str());
+            name.error(report, PV_SHAPE, message, "rename one of them");
+        }
+        seen.push(name.as_str());
+    }
+}
+
+pub(super) fn listeners(
+    bootstrap: &Bootstrap,
+    attached: &Attachments<'_>,
+    report: &mut Report,
+) -> Option<Vec<Listener>> {
+    let specs = &bootstrap.spec.listeners.value;
+    unique(specs.iter().map(|listener| &listener.name), "listener", report);
+    if specs.is_empty() {
+        bootstrap.spec.listeners.error(report, PV_SHAPE, "there is no listener", "add one, or nothing can be called");
+    }
+    let made: Vec<Option<Listener>> =
+        specs.iter().enumerate().map(|(index, spec)| listener(index, spec, attached, report)).collect();
+    made.into_iter().collect()
+}
+
+fn listener(index: usize, spec: &ListenerSpec, attached: &Attachments<'_>, report: &mut Report) -> Option<Listener> {
+    let bind = spec.bind.value.0;
+    let plain = spec.protocol.value == ListenerProtocol::Http;
+    if plain && !bind.ip().is_loopback() {
+        let message = format!("listener `{}` would accept without TLS from other machines", spec.name.as_str());
+        spec.protocol.error(report, PV_PLAIN, message, "use `protocol: https`, or bind to 127.0.0.1 or [::1]");
+    }
+    let tls = if plain { None } else { Some(tls::listener(index, spec, attached, report)?) };
+    Some(Listener { name: spec.name.as_str().to_owned(), bind, internal: *spec.internal, tls })
+}
+
+/// Names, upstreams and ties.
+pub(super) fn check_routes(bootstrap: &Bootstrap, report: &mut Report) {
+    let specs = &bootstrap.spec.routes.value;
+    unique(specs.iter().map(|route| &route.name), "route", report);
+    if specs.is_empty() {
+        bootstrap.spec.routes.error(report, PV_SHAPE, "there is no route", "add one, or every request is refused");
+    }
+    let names: Vec<&str> = bootstrap.spec.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
+    for route in specs {
+        if !names.contains(&route.upstream.as_str()) {
+            let message = format!("there is no upstream `{}`", route.upstream.as_str());
+            route.upstream.error(report, PV_TARGET, message, format!("the upstreams are {}", listed(&names)));
+        }
+    }
+    for (index, first) in specs.iter().enumerate() {
+        for second in specs.iter().skip(index + 1) {
+            if tie(&route_match(first), &route_match(second)) {
+                let message = format!(
+                    "a request could match routes `{}` and `{}` equally well",
+                    first.name.as_str(),
+                    second.name.as_str()
+                );
+                second.matches.error(report, PV_CONFLICT, message, "make one of them more specific");
+            }
+        }
+    }
+}
+
+/// Whether some request matches both, and neither is more specific.
+fn tie(a: &RouteMatch, b: &RouteMatch) -> bool {
+    let hosts = match (a.host.as_deref(), b.host.as_deref()) {
+        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b) || host_matches(a, b) || host_matches(b, a),
+        (None, None) => true,
+        _ => false,
+    };
+    let methods = a.method.is_none() || b.method.is_none() || a.method == b.method;
+    let headers = a.headers.iter().all(|(name, value)| b.headers.iter().all(|(n, v)| n != name || v == value));
+    a.specificity() == b.specificity() && hosts && a.path_prefix == b.path_prefix && methods && headers
+}
+
+fn route_match(spec: &RouteSpec) -> RouteMatch {
+    let written = &spec.matches.value;
+    RouteMatch {
+        host: written.host.as_ref().map(|host| host.as_str().to_ascii_lowercase()),
+        path_prefix: written.path_prefix.as_str().to_owned(),
+        method: written.method.as_ref().map(|method| method.as_str().to_owned()),
+        headers: written
+            .header
+            .iter()
+            .flat_map(|headers| headers.iter())
+            .map(|(name, value)| (name.as_str().to_ascii_lowercase(), value.as_str().to_owned()))
+            .collect(),
+    }
+}
+
+pub(super) fn route(
+    bootstrap: &Bootstrap,
+    spec: &RouteSpec,
+    tenant: Option<String>,
+    policy: EffectivePolicy,
+) -> Option<Route> {
+    let upstreams = &bootstrap.spec.upstreams.value;
+    let upstream = upstreams.iter().position(|upstream| upstream.name.as_str() == spec.upstream.as_str())?;
+    Some(Route {
+        name: spec.name.as_str().to_owned(),
+        matches: route_match(spec),
+        rewrite_prefix: spec.rewrite.as_ref().map(|rewrite| rewrite.path_prefix.as_str().to_owned()),
+        upstream,
+        dialect: spec.dialect.value,
+        upgrades: spec.upgrades.iter().map(|_| "websocket".to_owned()).collect(),
+        labels: labels(spec.labels.as_ref()),
+        tenant,
+        policy,
+    })
+}
+
+/// An upgraded connection is relayed unread, so no guard of content may rely on reading it.
+pub(super) fn check_upgrades(spec: &RouteSpec, policy: &EffectivePolicy, report: &mut Report) {
+    if policy.data.rules.is_empty() && policy.runtime.detectors.is_empty() {
+        return;
+    }
+    for upgrade in &spec.upgrades {
+        let message = format!("route `{}` has content policies, which could not read an upgraded connection", spec.name.as_str());
+        upgrade.error(report, PV_BLIND, message, "move upgrades to a route of their own");
+    }
+}
