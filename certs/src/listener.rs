@@ -107,14 +107,15 @@ impl ListenerTls {
         self.config.clone()
     }
 
-    /// Who presented `chain` (leaf first, as the handshake left it). The whole chain is verified again at `now`,
-    /// signatures included, so a [`VerifiedPeer`] is a proof whoever asks; that costs a connection one signature check
-    /// per certificate.
+    /// Who presented `chain` (leaf first, as the handshake left it). The whole chain is verified again by the clock of
+    /// the handshake, signatures included, so a [`VerifiedPeer`] is a proof whoever asks; that costs a connection one
+    /// signature check per certificate.
     ///
     /// # Errors
     /// As the handshake would have failed; always where client certificates are off. The source of
     /// `CertificateError::Other` is a [`PeerRefusal`](crate::PeerRefusal).
-    pub fn peer(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<VerifiedPeer, rustls::Error> {
+    pub fn peer(&self, chain: &[CertificateDer<'_>]) -> Result<VerifiedPeer, rustls::Error> {
+        let now = self.config.time_provider.current_time().ok_or(rustls::Error::FailedToGetCurrentTime)?;
         match &self.verifier {
             Some(verifier) => verifier.verify(chain, now),
             None => Err(rustls::Error::General("client certificates are off on this listener".to_owned())),

@@ -24,7 +24,7 @@ fn an_svid_of_the_trust_domain_is_accepted_and_told_apart() {
     let tls = world.load().unwrap();
     let issued = world.ca.issue(&svid()).unwrap();
     let connected = handshake(&tls.server_config(), &Arc::new(world.client(Some(&issued))), "localhost").unwrap();
-    let peer = tls.peer(connected.server.peer_certificates().unwrap(), world.clock.now()).unwrap();
+    let peer = tls.peer(connected.server.peer_certificates().unwrap()).unwrap();
     assert_eq!(peer.spiffe().unwrap().as_str(), BOT);
     assert_eq!(peer.issuer(), "test root");
     assert_eq!(
@@ -105,7 +105,7 @@ fn refuses_every_leaf_that_is_not_a_workload_of_ours() {
             .expect_err(case);
         let got = refusal(&error);
         assert!(got.contains(want), "{case}: {got}");
-        tls.peer(std::slice::from_ref(&issued.der), world.clock.now()).expect_err(case);
+        tls.peer(std::slice::from_ref(&issued.der)).expect_err(case);
     }
 }
 
@@ -144,7 +144,7 @@ fn no_peer_is_proved_where_certificates_are_off() {
     world.settings.trust.client_auth = ClientAuth::Off;
     let tls = world.load().unwrap();
     let issued = world.ca.issue(&svid()).unwrap();
-    tls.peer(&[issued.der], world.clock.now()).unwrap_err();
+    tls.peer(&[issued.der]).unwrap_err();
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_chain_through_an_intermediate_ends_with_its_first_certificate_to_end() {
     let leaf = below.issue(&Template { ends: 10 * 86_400, ..svid() }).unwrap();
     let chained = Issued { cert_pem: format!("{}{}", leaf.cert_pem, below.ca_pem()), ..leaf };
     let connected = handshake(&tls.server_config(), &Arc::new(world.client(Some(&chained))), "localhost").unwrap();
-    let peer = tls.peer(connected.server.peer_certificates().unwrap(), world.clock.now()).unwrap();
+    let peer = tls.peer(connected.server.peer_certificates().unwrap()).unwrap();
     assert!(peer.valid_until() < peer.not_after(), "the intermediate ends first");
     assert_eq!(peer.issuer(), "issuing");
 }
@@ -213,7 +213,7 @@ fn a_certificate_that_ends_while_we_run_is_refused_from_then_on() {
     world.clock.advance(86_401);
     let error = handshake(&tls.server_config(), &config, "localhost").map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::InvalidCertificate(CertificateError::ExpiredContext { .. })), "{error:?}");
-    tls.peer(&[issued.der], world.clock.now()).unwrap_err();
+    tls.peer(&[issued.der]).unwrap_err();
 }
 
 /// A public key of 1024 bits; nobody has the private one, and nobody gets as far as to need it.
@@ -260,7 +260,7 @@ fn an_rsa_key_of_1024_bits_is_refused() {
     let root = rsa_root(&mut world);
     let tls = world.load().unwrap();
     let leaf = bot_params().signed_by(&Rsa1024::new(), &root).unwrap();
-    let error = tls.peer(&[leaf.der().clone()], world.clock.now()).unwrap_err();
+    let error = tls.peer(&[leaf.der().clone()]).unwrap_err();
     assert_eq!(refusal(&error), "WeakKey { index: 0, key: \"RSA of 1024 bits\" }");
 }
 
@@ -270,11 +270,11 @@ fn a_sha1_signature_is_refused_in_every_certificate_that_is_presented() {
     let root = rsa_root(&mut world);
     let tls = world.load().unwrap();
     let good = bot_params().signed_by(&KeyPair::generate().unwrap(), &root).unwrap().der().clone();
-    tls.peer(std::slice::from_ref(&good), world.clock.now()).unwrap();
+    tls.peer(std::slice::from_ref(&good)).unwrap();
     let sha1 = with_sha1(&good);
-    tls.peer(std::slice::from_ref(&sha1), world.clock.now()).unwrap_err();
+    tls.peer(std::slice::from_ref(&sha1)).unwrap_err();
     // webpki builds its path without the extra certificate; we still do not take it.
-    let error = tls.peer(&[good, sha1], world.clock.now()).unwrap_err();
+    let error = tls.peer(&[good, sha1]).unwrap_err();
     assert_eq!(refusal(&error), "WeakSignature { index: 1 }");
 }
 
