@@ -39,6 +39,9 @@ struct Bucket {
     by_role: HashMap<Arc<str>, Vec<Arc<Part>>>,
 }
 
+/// Who asks for what; without a role, everybody of the type.
+type Key = (PrincipalType, Action, Option<Arc<str>>);
+
 /// Where a policy has to be looked at.
 struct Place {
     principals: Vec<PrincipalType>,
@@ -49,7 +52,7 @@ struct Place {
 
 impl Slices {
     pub(super) fn new(names: &Vocabulary, policies: &[Compiled]) -> Result<Self, Broken> {
-        let mut lists: HashMap<(PrincipalType, Action, Option<Arc<str>>), Vec<usize>> = HashMap::new();
+        let mut lists: HashMap<Key, Vec<usize>> = HashMap::new();
         for (at, compiled) in policies.iter().enumerate() {
             let place = place(names, compiled);
             for principal in &place.principals {
