@@ -180,11 +180,12 @@ fn entity(uid: EntityUid) -> EntityOrSlot {
     EntityOrSlot::Entity(uid.into())
 }
 
-/// `actions` parted by the type of resource they are about.
+/// `actions` parted by the type of resource they are about, each action once: a group and a member may both be written.
 pub(super) fn by_resource(actions: &[Action]) -> Vec<(ResourceKind, Vec<Action>)> {
+    let named = |kind| Action::ALL.into_iter().filter(move |a| ResourceKind::of(*a) == kind && actions.contains(a));
     ResourceKind::ALL
         .into_iter()
-        .map(|kind| (kind, actions.iter().copied().filter(|a| ResourceKind::of(*a) == kind).collect::<Vec<_>>()))
+        .map(|kind| (kind, named(kind).collect::<Vec<_>>()))
         .filter(|(_, actions)| !actions.is_empty())
         .collect()
 }

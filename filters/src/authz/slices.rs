@@ -57,7 +57,10 @@ impl Slices {
             let place = place(names, compiled);
             for principal in &place.principals {
                 for action in &place.actions {
-                    lists.entry((*principal, *action, place.role.clone())).or_default().push(at);
+                    let list = lists.entry((*principal, *action, place.role.clone())).or_default();
+                    if list.last() != Some(&at) {
+                        list.push(at); // a scope may name one action twice
+                    }
                 }
             }
         }

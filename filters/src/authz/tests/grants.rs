@@ -204,6 +204,20 @@ fn a_rule_permits_what_it_says_and_no_more() {
 }
 
 #[test]
+fn an_action_named_twice_is_named_once() {
+    // As it comes from `actions: [observe, read]`.
+    let authz = Authz {
+        roles: vec![role("r", &[], &[(&[Read, Chat, Read], &["**"])])],
+        bindings: vec![group("r", "staff")],
+        rules: vec![forbid("no", &[Create, Create]).to(&[User, User])],
+        ..Authz::default()
+    };
+    let authorizer = load(&authz, &facts(Dialect::Http));
+    assert!(decide(&authorizer, user(&["staff"]), Read).is_allowed());
+    assert_eq!(decide(&authorizer, user(&["staff"]), Create).denial, Some(Denial::Forbidden));
+}
+
+#[test]
 fn a_forbid_wins_over_every_permit() {
     let all = permit("all", &Action::ALL).to(&PrincipalType::ALL).when("context.risk < 90");
     for (case, forbid, want) in [
