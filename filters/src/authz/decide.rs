@@ -1,0 +1,237 @@
+//! From a question to allow or deny. Whatever goes wrong on the way denies.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use cedar_policy::{Decision as CedarDecision, Entities, EntityUid, Request, Response};
+
+use super::expression::ContextParts;
+use super::request::{AuthzRequest, ResourceRef, context};
+use super::slices::{Part, Parts};
+use super::vocabulary::{Broken, ResourceKind};
+use super::{Authorizer, PreparedPrincipal, Tenancy, entities};
+use crate::{Assurance, Principal, Reason};
+
+const DEFAULT_DENY: &str = "built-in default-deny";
+const TENANT_GUARD: &str = "built-in tenant-guard";
+const EXCLUSIVE_ROLES: &str = "built-in exclusive-roles";
+const POLICY_ERROR: &str = "built-in policy-error";
+
+/// The answer. Allow only ever means that every principal of the request was permitted and none forbidden.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// `None` allows.
+    pub denial: Option<Denial>,
+    /// The rules that made the decision, sorted: `AccessControlPolicy/default/x rule read-tools`, or `built-in …`.
+    pub rules: Vec<Arc<str>>,
+    /// What went wrong, for the log. Never for the caller.
+    pub error: Option<String>,
+}
+
+/// Why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Denial {
+    /// Nothing permits it.
+    DefaultDeny,
+    /// A forbid matched.
+    Forbidden,
+    /// The principal is of another tenant than the resource, or an agent of another than its user.
+    OtherTenant,
+    /// The principal holds two roles that nobody may hold together.
+    ExclusiveRoles,
+    /// It could not be evaluated.
+    PolicyError,
+}
+
+impl Denial {
+    /// The word in records and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DefaultDeny => "default_deny",
+            Self::Forbidden => "forbidden",
+            Self::OtherTenant => "other_tenant",
+            Self::ExclusiveRoles => "exclusive_roles",
+            Self::PolicyError => "policy_error",
+        }
+    }
+
+    /// What the caller is told.
+    #[must_use]
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::OtherTenant => Reason::OtherTenant,
+            Self::DefaultDeny | Self::Forbidden | Self::ExclusiveRoles | Self::PolicyError => Reason::NotPermitted,
+        }
+    }
+}
+
+impl Decision {
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        self.denial.is_none()
+    }
+
+    fn deny(denial: Denial, rule: &str) -> Self {
+        Self { denial: Some(denial), rules: vec![Arc::from(rule)], error: None }
+    }
+
+    fn error(detail: String) -> Self {
+        Self { error: Some(detail), ..Self::deny(Denial::PolicyError, POLICY_ERROR) }
+    }
+}
+
+impl From<Broken> for Decision {
+    fn from(broken: Broken) -> Self {
+        Self::error(broken.chain())
+    }
+}
+
+/// One principal that needs a permit of its own: the caller, or the User it acts for.
+#[derive(Debug)]
+pub(super) struct Party {
+    pub(super) uid: EntityUid,
+    pub(super) authn: Assurance,
+    pub(super) parts: Parts,
+}
+
+impl Authorizer {
+    /// Decides. A principal that was prepared by another authorizer, or whose roles have since ended, is prepared anew.
+    #[must_use]
+    pub fn decide(&self, request: &AuthzRequest<'_>) -> Decision {
+        let prepared = request.principal;
+        if self.made(prepared) && prepared.is_valid(request.now) {
+            self.decide_for(prepared, request)
+        } else {
+            self.decide_for(&self.prepare(prepared.principal(), request.now), request)
+        }
+    }
+
+    fn decide_for(&self, prepared: &PreparedPrincipal, request: &AuthzRequest<'_>) -> Decision {
+        if !self.same_tenant(prepared.principal()) {
+            return Decision::deny(Denial::OtherTenant, TENANT_GUARD);
+        }
+        if let Some(error) = &prepared.error {
+            return Decision::error(error.clone());
+        }
+        if let Some((a, b)) = &prepared.conflict {
+            let denied = Decision::deny(Denial::ExclusiveRoles, EXCLUSIVE_ROLES);
+            return Decision { error: Some(format!("`{a}` and `{b}` are exclusive and both held")), ..denied };
+        }
+        let (resource, store) = match self.resource(prepared, request) {
+            Ok(found) => found,
+            Err(denied) => return denied,
+        };
+        let store = store.as_ref().unwrap_or(&prepared.entities);
+        let mut rules = BTreeSet::new();
+        for party in &prepared.parties {
+            let decision = self.judge(party, request, &resource, store).unwrap_or_else(Decision::from);
+            if !decision.is_allowed() {
+                return decision;
+            }
+            rules.extend(decision.rules);
+        }
+        if prepared.parties.is_empty() {
+            return Decision::error("no principal was prepared".to_owned());
+        }
+        Decision { denial: None, rules: rules.into_iter().collect(), error: None }
+    }
+
+    /// Without Cedar, so that no policy and no error of one can let a tenant through to another.
+    fn same_tenant(&self, principal: &Principal) -> bool {
+        let own = match &self.facts.tenant {
+            Tenancy::Off => true,
+            Tenancy::Unlabelled => false,
+            Tenancy::Of(tenant) => !tenant.is_empty() && principal.tenant == *tenant,
+        };
+        own && principal.on_behalf_of.as_ref().is_none_or(|user| user.tenant == principal.tenant)
+    }
+
+    /// The resource, and the store with it where it is not in the prepared one.
+    fn resource(
+        &self,
+        prepared: &PreparedPrincipal,
+        request: &AuthzRequest<'_>,
+    ) -> Result<(EntityUid, Option<Entities>), Decision> {
+        match (ResourceKind::of(request.action), request.resource) {
+            (ResourceKind::Route, ResourceRef::Route) => Ok((self.names.route(&self.facts.route), None)),
+            (ResourceKind::Model, ResourceRef::Model { name, vendor }) if request.ai.is_some() => {
+                let model = entities::model(&self.names, &self.facts, name, vendor)?;
+                let store = entities::add(prepared.entities.clone(), [model])?;
+                Ok((self.names.model(name), Some(store)))
+            }
+            _ => Err(Decision::error(format!("`{}` was asked of something else", request.action.as_str()))),
+        }
+    }
+
+    fn judge(
+        &self,
+        party: &Party,
+        request: &AuthzRequest<'_>,
+        resource: &EntityUid,
+        store: &Entities,
+    ) -> Result<Decision, Broken> {
+        let parts = party.parts.get(&request.action).map(Vec::as_slice).unwrap_or_default();
+        let needs = parts.iter().fold(ContextParts::default(), |needs, part| needs.union(part.needs));
+        let question = Request::new(
+            party.uid.clone(),
+            self.names.action(request.action)?.clone(),
+            resource.clone(),
+            context(request, &party.authn, needs)?,
+            None,
+        )
+        .map_err(|e| Broken::new("request", e))?;
+        let mut verdict = Verdict::default();
+        for part in parts {
+            if self.applies(part, &verdict, request.http.path) {
+                verdict.add(&self.cedar.is_authorized(&question, &part.set, store));
+            }
+        }
+        Ok(self.conclude(verdict))
+    }
+
+    /// A part that depends on the path permits without a condition: once there is a permit it can add nothing.
+    fn applies(&self, part: &Part, verdict: &Verdict, path: &str) -> bool {
+        part.paths.as_ref().is_none_or(|paths| verdict.permits.is_empty() && paths.iter().any(|p| p.matches(path)))
+    }
+
+    fn conclude(&self, verdict: Verdict) -> Decision {
+        if let Some(error) = verdict.errors.first() {
+            return Decision::error(error.clone());
+        }
+        let (denial, ids) = match (verdict.forbids.is_empty(), verdict.permits.is_empty()) {
+            (false, _) => (Denial::Forbidden, verdict.forbids),
+            (true, false) => return Decision { denial: None, rules: self.rules(verdict.permits), error: None },
+            (true, true) => return Decision::deny(Denial::DefaultDeny, DEFAULT_DENY),
+        };
+        let rules = self.rules(ids);
+        let denial = if rules.iter().any(|rule| &**rule == TENANT_GUARD) { Denial::OtherTenant } else { denial };
+        Decision { denial: Some(denial), rules, error: None }
+    }
+
+    /// The rules behind ids of policies, each once.
+    fn rules(&self, ids: Vec<String>) -> Vec<Arc<str>> {
+        let rule = |id: String| id.parse().ok().and_then(|at: usize| self.rule_of.get(at).cloned());
+        ids.into_iter().filter_map(rule).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+/// What the parts say together: the same as one set of all of them would.
+#[derive(Debug, Default)]
+struct Verdict {
+    permits: Vec<String>,
+    forbids: Vec<String>,
+    errors: Vec<String>,
+}
+
+impl Verdict {
+    fn add(&mut self, response: &Response) {
+        // Cedar skips a policy that fails, forbids too: a failure must not be less than a match.
+        self.errors.extend(response.diagnostics().errors().map(ToString::to_string));
+        let into = match response.decision() {
+            CedarDecision::Allow => &mut self.permits,
+            CedarDecision::Deny => &mut self.forbids,
+        };
+        into.extend(response.diagnostics().reason().map(ToString::to_string));
+    }
+}
