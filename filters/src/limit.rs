@@ -34,16 +34,25 @@ use store::Limit;
 pub struct LimitSet {
     /// By number, which is the order in which their locks are taken.
     limits: Vec<Entry>,
-    address: Vec<usize>,
-    principal: Vec<usize>,
-    policy: Option<String>,
+    address: Step,
+    principal: Step,
+}
+
+/// The limits that are checked together.
+#[derive(Debug, Default)]
+struct Step {
+    /// Indices into [`LimitSet::limits`], rising.
+    limits: Vec<usize>,
+    /// Value of `RateLimit-Policy`.
+    policy: String,
 }
 
 #[derive(Debug)]
 struct Entry {
     limit: Arc<Limit>,
-    /// Structured-field string of the limit's name, unique in the set.
     name: String,
+    /// The name as a structured-field string, unique in the set.
+    label: String,
 }
 
 /// A limit that cannot be kept.
@@ -91,14 +100,17 @@ impl LimitSet {
                 compiled.push((limit, written));
             }
         }
-        let names = headers::names(compiled.iter().map(|(_, written)| written.name.as_str()));
-        let policy = headers::policy(names.iter().zip(compiled.iter().map(|(_, written)| *written)));
-        let mut limits: Vec<Entry> =
-            compiled.into_iter().zip(names).map(|((limit, _), name)| Entry { limit, name }).collect();
-        limits.sort_by_key(|entry| entry.limit.number);
-        let (principal, address) =
-            (0..limits.len()).partition(|index| limits.get(*index).is_some_and(|entry| entry.limit.needs_principal()));
-        Ok(Self { limits, address, principal, policy })
+        compiled.sort_by_key(|(limit, _)| limit.number);
+        let labels = headers::labels(compiled.iter().map(|(_, written)| written.name.as_str()));
+        let mut set =
+            Self { limits: Vec::with_capacity(compiled.len()), address: Step::default(), principal: Step::default() };
+        for (index, ((limit, written), label)) in compiled.into_iter().zip(labels).enumerate() {
+            let step = if limit.needs_principal() { &mut set.principal } else { &mut set.address };
+            step.limits.push(index);
+            headers::add_policy(&mut step.policy, &label, written);
+            set.limits.push(Entry { limit, name: written.name.clone(), label });
+        }
+        Ok(set)
     }
 
     #[must_use]
@@ -109,28 +121,42 @@ impl LimitSet {
     /// Limits over address and route alone. `now` is monotonic, since any moment that stays the same for the store.
     #[must_use]
     pub fn check_address(&self, ip: IpAddr, route: &str, now: Duration) -> Outcome {
-        self.check(&self.address, &Facts { principal: None, ip, route }, now)
+        self.check(&self.address.limits, &Facts { principal: None, ip, route }, now)
     }
 
     /// Limits over the principal or its tenant, also together with address or route. An Agent is counted as itself,
     /// for whomever it acts.
     #[must_use]
     pub fn check_principal(&self, principal: &Principal, ip: IpAddr, route: &str, now: Duration) -> Outcome {
-        self.check(&self.principal, &Facts { principal: Some(principal), ip, route }, now)
+        self.check(&self.principal.limits, &Facts { principal: Some(principal), ip, route }, now)
     }
 
-    /// `RateLimit-Policy`: all limits of the route; `None` where it has none.
+    /// Names of the guards that the two steps are, address limits first: `limit/per-user`.
     #[must_use]
-    pub fn policy_header(&self) -> Option<&str> {
-        self.policy.as_deref()
+    pub fn guard_names(&self) -> (Vec<String>, Vec<String>) {
+        let names = |step: &Step| {
+            let entries = step.limits.iter().filter_map(|index| self.limits.get(*index));
+            entries.map(|entry| format!("limit/{}", entry.name)).collect()
+        };
+        (names(&self.address), names(&self.principal))
     }
 
-    /// `RateLimit`: the limit that `outcome` found closest to its end.
+    /// Name of the limit that a standing is of, as its manifest writes it.
     #[must_use]
-    pub fn limit_header(&self, outcome: Outcome) -> Option<String> {
-        let standing = outcome.standing()?;
-        let entry = self.limits.get(standing.limit)?;
-        Some(headers::standing(&entry.name, standing))
+    pub fn name_of(&self, standing: &Standing) -> &str {
+        self.limits.get(standing.limit).map_or("", |entry| &entry.name)
+    }
+
+    /// Headers for the answer: `ratelimit-policy` with all limits of the step that `outcome` is from, and `ratelimit`
+    /// with the one closest to its end. The fields are lists, so those of both steps can stand beside each other.
+    #[must_use]
+    pub fn headers(&self, outcome: &Outcome) -> Vec<(&'static str, String)> {
+        let standing = outcome.standing();
+        let Some((standing, entry)) = standing.and_then(|s| Some((s, self.limits.get(s.limit)?))) else {
+            return Vec::new();
+        };
+        let step = if entry.limit.needs_principal() { &self.principal } else { &self.address };
+        vec![("ratelimit-policy", step.policy.clone()), ("ratelimit", headers::standing(&entry.label, standing))]
     }
 
     fn check(&self, limits: &[usize], facts: &Facts<'_>, now: Duration) -> Outcome {
@@ -179,9 +205,8 @@ impl Outcome {
         }
     }
 
-    /// Of both steps of one route: the refusal, else the limit with less left. For the headers of the answer.
-    #[must_use]
-    pub fn tighter(self, other: Self) -> Self {
+    /// Of two limits: the refusal, the longer one of two, else the limit with less left.
+    fn tighter(self, other: Self) -> Self {
         match (self, other) {
             (Self::Unlimited, one) | (one, Self::Unlimited) => one,
             (Self::Allowed(a), Self::Allowed(b)) => Self::Allowed(a.tighter(b)),

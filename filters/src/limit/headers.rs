@@ -9,7 +9,7 @@ use super::Standing;
 
 /// The names as structured-field strings. Two manifests may use one name; the second then gets a number, as a list must
 /// tell its members apart and the owner is nobody's business.
-pub(super) fn names<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
+pub(super) fn labels<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
     let mut seen: HashMap<&str, u32> = HashMap::new();
     let mut unique = |name: &'n str| {
         let count = seen.entry(name).or_default();
@@ -19,26 +19,22 @@ pub(super) fn names<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
     names.map(&mut unique).collect()
 }
 
-/// `"per-user";q=60;w=60, …`. `w` is left out for a window that is not whole seconds, which the field cannot say.
-pub(super) fn policy<'l>(limits: impl Iterator<Item = (&'l String, &'l RateLimit)>) -> Option<String> {
-    let mut out = String::new();
-    for (name, limit) in limits {
-        if !out.is_empty() {
-            out.push_str(", ");
-        }
-        // Writing to a `String` cannot fail.
-        let _ = write!(out, "{name};q={}", limit.limit);
-        if limit.window.subsec_nanos() == 0 {
-            let _ = write!(out, ";w={}", limit.window.as_secs());
-        }
+/// Adds `"per-user";q=60;w=60` to a list. `w` is left out for a window that is not whole seconds, which it cannot say.
+pub(super) fn add_policy(list: &mut String, label: &str, limit: &RateLimit) {
+    if !list.is_empty() {
+        list.push_str(", ");
     }
-    (!out.is_empty()).then_some(out)
+    // Writing to a `String` cannot fail.
+    let _ = write!(list, "{label};q={}", limit.limit);
+    if limit.window.subsec_nanos() == 0 {
+        let _ = write!(list, ";w={}", limit.window.as_secs());
+    }
 }
 
 /// `"per-user";r=27;t=1`: requests that would pass now, and seconds until there is one more. So `t` of a refusal is its
 /// `Retry-After`, which must not be earlier.
-pub(super) fn standing(name: &str, standing: Standing) -> String {
-    format!("{name};r={};t={}", standing.remaining, standing.seconds)
+pub(super) fn standing(label: &str, standing: Standing) -> String {
+    format!("{label};r={};t={}", standing.remaining, standing.seconds)
 }
 
 /// RFC 9651 §4.1.6; characters that a string cannot hold become `?`.
@@ -62,7 +58,7 @@ mod tests {
 
     #[test]
     fn names_are_quoted_and_told_apart() {
-        let names = names(["per-user", "per-user", "a\"b\\c", "naïve\n"].into_iter());
-        assert_eq!(names, [r#""per-user""#, r#""per-user-2""#, r#""a\"b\\c""#, r#""na?ve?""#]);
+        let labels = labels(["per-user", "per-user", "a\"b\\c", "naïve\n"].into_iter());
+        assert_eq!(labels, [r#""per-user""#, r#""per-user-2""#, r#""a\"b\\c""#, r#""na?ve?""#]);
     }
 }

@@ -71,3 +71,21 @@ impl Hasher for Passed {
         self.0 = value;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_shard_looks_for_room_at_most_every_ten_milliseconds() {
+        let key = |n| Digest { low: n, high: n };
+        let mut shard = Shard::new(2);
+        shard.set(key(1), 100);
+        shard.set(key(2), 1_000_000_000);
+        let next = SWEEP_EVERY + 50;
+        assert_eq!(shard.make_room(50), Err(next), "both have spent");
+        assert_eq!(shard.make_room(200), Err(next), "the first is restored, but it is too early to look again");
+        assert_eq!((shard.make_room(next), shard.len()), (Ok(()), 1));
+        assert_eq!(shard.get(key(2)), Some(1_000_000_000), "who has spent stays");
+    }
+}

@@ -43,6 +43,10 @@ fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
+fn header(set: &LimitSet, outcome: Outcome, name: &str) -> Option<String> {
+    set.headers(&outcome).into_iter().find(|(other, _)| *other == name).map(|(_, value)| value)
+}
+
 const HOUR: u64 = 3_600_000;
 
 #[test]
@@ -50,7 +54,7 @@ fn a_burst_passes_and_then_the_rate() {
     let store = LimitStore::new();
     let set = LimitSet::compile(&[limit("per-user", &[LimitKey::Principal], 60, 60, 3)], &store).unwrap();
     let mia = principal("mia", "acme");
-    for (at, passes, header, retry) in [
+    for (at, passes, left, retry) in [
         (0, true, r#""per-user";r=2;t=1"#, None),
         (0, true, r#""per-user";r=1;t=1"#, None),
         (0, true, r#""per-user";r=0;t=1"#, None),
@@ -64,10 +68,12 @@ fn a_burst_passes_and_then_the_rate() {
     ] {
         let outcome = set.check_principal(&mia, ip("192.0.2.1"), "chat", ms(HOUR + at));
         assert_eq!(!outcome.is_refused(), passes, "at {at} ms");
-        assert_eq!(set.limit_header(outcome).as_deref(), Some(header), "at {at} ms");
+        assert_eq!(header(&set, outcome, "ratelimit").as_deref(), Some(left), "at {at} ms");
         assert_eq!(outcome.retry_after(), retry, "at {at} ms");
     }
-    assert_eq!(set.policy_header(), Some(r#""per-user";q=60;w=60"#));
+    let outcome = set.check_principal(&mia, ip("192.0.2.1"), "chat", ms(HOUR));
+    assert_eq!(header(&set, outcome, "ratelimit-policy").as_deref(), Some(r#""per-user";q=60;w=60"#));
+    assert_eq!(set.name_of(&outcome.standing().unwrap()), "per-user");
 }
 
 #[test]
@@ -135,15 +141,20 @@ fn address_limits_run_before_the_caller_is_known_and_the_rest_after() {
     ];
     let set = LimitSet::compile(&limits, &LimitStore::new()).unwrap();
     let address = set.check_address(ip("192.0.2.1"), "chat", ms(0));
-    assert_eq!(set.limit_header(address).as_deref(), Some(r#""per-address";r=9;t=6"#));
     let principal = set.check_principal(&principal("mia", "acme"), ip("192.0.2.1"), "chat", ms(0));
-    assert_eq!(set.limit_header(principal).as_deref(), Some(r#""per-tenant";r=4;t=12"#));
-    assert_eq!(set.limit_header(address.tighter(principal)).as_deref(), Some(r#""per-tenant";r=4;t=12"#));
-    let policy = r#""per-address";q=10;w=60, "per-user";q=10;w=60, "per-tenant";q=5;w=60"#;
-    assert_eq!(set.policy_header(), Some(policy));
+    for (case, outcome, left, policy) in [
+        ("address", address, r#""per-address";r=9;t=6"#, r#""per-address";q=10;w=60"#),
+        ("principal", principal, r#""per-tenant";r=4;t=12"#, r#""per-user";q=10;w=60, "per-tenant";q=5;w=60"#),
+    ] {
+        assert_eq!(header(&set, outcome, "ratelimit").as_deref(), Some(left), "{case}");
+        assert_eq!(header(&set, outcome, "ratelimit-policy").as_deref(), Some(policy), "{case}");
+    }
+    let names =
+        (vec!["limit/per-address".to_owned()], vec!["limit/per-user".to_owned(), "limit/per-tenant".to_owned()]);
+    assert_eq!(set.guard_names(), names);
     let none = LimitSet::compile(&[], &LimitStore::new()).unwrap();
     assert_eq!(none.check_address(ip("192.0.2.1"), "chat", ms(0)), Outcome::Unlimited);
-    assert_eq!((none.policy_header(), none.is_empty()), (None, true));
+    assert!(none.is_empty() && none.headers(&Outcome::Unlimited).is_empty());
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn a_key_that_cannot_be_used_refuses_the_set_and_is_named() {
         ("kid as a number", with(ec.clone(), json!({"kid": 1})), "`kid`"),
         ("not an object", json!("k1"), "not an object"),
     ] {
-        let error = set(&[key.clone()]).expect_err(case);
+        let error = set(std::slice::from_ref(&key)).expect_err(case);
         assert!(error.contains(want), "{case}: {error}");
         assert!(set(&[p384.clone(), key]).is_err(), "{case}, beside a good one");
     }

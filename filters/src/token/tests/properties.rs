@@ -1,4 +1,4 @@
-//! Whatever the text is: no panic, and no second text of a good token.
+//! Whatever the text is: no panic, and nothing near a good token is one.
 
 use std::sync::OnceLock;
 

@@ -230,6 +230,9 @@ fn a_text_that_is_not_the_one_canonical_token_is_refused() {
         assert!(verifier.verify(&token, NOW).is_err(), "{case}");
     }
     assert!(verifier.verify(&good, NOW).is_ok());
+    let longer = format!("{header}.{body}.{}", URL_SAFE_NO_PAD.encode([&raw[..], &[0]].concat()));
+    let error = verifier.verify(&longer, NOW).unwrap_err().to_string();
+    assert_eq!(error, "the signature has 65 bytes instead of 64", "found before a library is asked");
 }
 
 #[test]
