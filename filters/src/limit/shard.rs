@@ -1,0 +1,91 @@
+//! The keys of one limit, a part of them behind one lock.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::key::Digest;
+
+/// How long a full shard waits between two looks for keys to forget: a look costs its whole size, and a flood of new
+/// keys asks for one with every request (attack 46).
+const SWEEP_EVERY: u64 = 10_000_000;
+
+/// State of each key: its theoretical arrival time in nanoseconds. Once that has passed, the key has its whole burst
+/// again and is no different from one never seen.
+#[derive(Debug)]
+pub(super) struct Shard {
+    states: HashMap<Digest, u64, BuildHasherDefault<Passed>>,
+    max: usize,
+    /// No sweep before this moment.
+    sweep_at: u64,
+}
+
+impl Shard {
+    pub(super) fn new(max: usize) -> Self {
+        Self { states: HashMap::default(), max, sweep_at: 0 }
+    }
+
+    pub(super) fn get(&self, key: Digest) -> Option<u64> {
+        self.states.get(&key).copied()
+    }
+
+    pub(super) fn set(&mut self, key: Digest, state: u64) {
+        self.states.insert(key, state);
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// Makes room for a new key by forgetting keys that have their whole burst again. Never one that has spent: that
+    /// would hand its budget back. `Err` is the earliest moment at which there may be room.
+    pub(super) fn make_room(&mut self, now: u64) -> Result<(), u64> {
+        if self.states.len() < self.max {
+            return Ok(());
+        }
+        if now >= self.sweep_at {
+            self.states.retain(|_, state| *state > now);
+            let next = self.states.values().copied().min().unwrap_or(now);
+            self.sweep_at = next.max(now.saturating_add(SWEEP_EVERY));
+        }
+        if self.states.len() < self.max { Ok(()) } else { Err(self.sweep_at) }
+    }
+}
+
+/// Takes the keyed hash that a [`Digest`] already is.
+#[derive(Debug, Default)]
+pub(super) struct Passed(u64);
+
+impl Hasher for Passed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_shard_looks_for_room_at_most_every_ten_milliseconds() {
+        let key = |n| Digest { low: n, high: n };
+        let mut shard = Shard::new(2);
+        shard.set(key(1), 100);
+        shard.set(key(2), 1_000_000_000);
+        let next = SWEEP_EVERY + 50;
+        assert_eq!(shard.make_room(50), Err(next), "both have spent");
+        assert_eq!(shard.make_room(200), Err(next), "the first is restored, but it is too early to look again");
+        assert_eq!((shard.make_room(next), shard.len()), (Ok(()), 1));
+        assert_eq!(shard.get(key(2)), Some(1_000_000_000), "who has spent stays");
+    }
+}

@@ -1,0 +1,152 @@
+//! Why a credential was refused.
+
+use std::fmt;
+
+use crate::Reason;
+
+/// Why a presented credential was refused, or that none was. Never contains a token or a signature; names that a caller
+/// chose (`kid`, `iss`, …) are cut and escaped by [`Excerpt`].
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    #[error("no credential was presented")]
+    Missing,
+    #[error("{0} `authorization` headers, where one is allowed")]
+    Repeated(usize),
+    #[error("the `authorization` header is not `Bearer` and one token")]
+    NotBearer,
+    #[error("the token has {bytes} bytes, more than the allowed {max}")]
+    TooLarge { bytes: usize, max: usize },
+    #[error("the token does not have exactly three parts")]
+    Parts,
+    #[error("the {part} of the token is not canonical base64url without padding")]
+    Encoding {
+        part: TokenPart,
+        #[source]
+        source: base64::DecodeError,
+    },
+    #[error("the {part} of the token is not a JSON object with unique names")]
+    Json {
+        part: TokenPart,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("the header has `{0}`, which is refused")]
+    HeaderMember(&'static str),
+    #[error("`{0}` in the header is missing or not a string of at most 256 bytes")]
+    HeaderText(&'static str),
+    #[error("algorithm `{0}` is not one of the provider's")]
+    Algorithm(Excerpt),
+    #[error("token type `{0}` is not one of the provider's")]
+    TokenType(Excerpt),
+    #[error("the token names no key, and there is more than one")]
+    KeyIdMissing,
+    #[error("no key has the id `{0}`")]
+    UnknownKey(Excerpt),
+    #[error("algorithm `{0}` does not belong to the key the token names")]
+    KeyAlgorithm(&'static str),
+    #[error("the signature has {bytes} bytes instead of {want}")]
+    SignatureLength { bytes: usize, want: usize },
+    #[error("the signature does not match")]
+    Signature,
+    #[error("claim `{claim}` {problem}")]
+    Claim { claim: String, problem: &'static str },
+    #[error("no provider of the route has issuer `{0}`")]
+    UnknownIssuer(Excerpt),
+    #[error("the issuer is not `{0}`")]
+    Issuer(String),
+    #[error("providers `{0}` and `{1}` both accept the token, so it does not say who asks")]
+    SeveralProviders(String, String),
+    #[error("the token is for another audience")]
+    Audience,
+    #[error("the token expired at {0}")]
+    Expired(i64),
+    #[error("the token is not valid before {0}")]
+    NotYetValid(i64),
+    #[error("the token was issued at {0}, which is in the future")]
+    IssuedInFuture(i64),
+    #[error("the token was issued at {issued_at}, more than {max_seconds} s ago")]
+    TooOld { issued_at: i64, max_seconds: i64 },
+    #[error("provider `{provider}` may not assert tenant `{tenant}`")]
+    Tenant { provider: String, tenant: Excerpt },
+    #[error("the token is not bound to its sender, which provider `{0}` demands")]
+    NotBound(String),
+    #[error("the token is bound to another client certificate")]
+    OtherSender,
+    #[error("the token is bound by `{0}`, which cannot be checked")]
+    UnknownBinding(Excerpt),
+    #[error("the SPIFFE ID is malformed")]
+    SpiffeId,
+    #[error("provider `{0}` cannot make a principal of an SVID")]
+    NotSpiffe(String),
+    #[error("no provider of the route recognises the SVID `{0}`")]
+    UnknownSvid(Excerpt),
+    #[error("providers `{0}` and `{1}` both recognise the SVID, so it does not say who asks")]
+    SeveralSvidProviders(String, String),
+    #[error("the token names actor `{actor}`, which did not authenticate")]
+    Actor { actor: Excerpt },
+    #[error("an SVID of type {svid} and a token of type {token} are two answers to who asks")]
+    Combination { svid: &'static str, token: &'static str },
+    #[error("the agent is of tenant `{agent}`, the user of tenant `{user}`")]
+    TenantsDiffer { agent: String, user: String },
+    #[error("none of the presented credentials is accepted here; one of {0} is")]
+    NotAccepted(String),
+    #[error("the credentials are incomplete; {0} are demanded")]
+    Incomplete(String),
+}
+
+impl TokenError {
+    /// The public reason.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Missing | Self::Incomplete(_) => Reason::CredentialMissing,
+            Self::TenantsDiffer { .. } => Reason::OtherTenant,
+            _ => Reason::CredentialInvalid,
+        }
+    }
+
+    pub(super) fn claim(claim: &str, problem: &'static str) -> Self {
+        Self::Claim { claim: claim.to_owned(), problem }
+    }
+}
+
+/// A part of a token, as errors name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenPart {
+    Header,
+    Claims,
+    Signature,
+}
+
+impl fmt::Display for TokenPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "header",
+            Self::Claims => "claims",
+            Self::Signature => "signature",
+        })
+    }
+}
+
+/// The first 64 characters of a name that a caller chose, escaped: it ends up in logs (attack 52).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt(String);
+
+impl Excerpt {
+    const CHARS: usize = 64;
+
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let mut out: String = text.chars().take(Self::CHARS).flat_map(char::escape_debug).collect();
+        if text.chars().nth(Self::CHARS).is_some() {
+            out.push('…');
+        }
+        Self(out)
+    }
+}
+
+impl fmt::Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

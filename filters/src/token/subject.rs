@@ -1,0 +1,94 @@
+//! From checked claims to a [`Principal`].
+
+use postern_config::{JwtProvider, Provider, TenantSource};
+use serde_json::Value;
+
+use super::claims::{self, Claims};
+use super::{Excerpt, TokenError};
+use crate::{Assurance, Principal};
+
+/// What the caller of [`principal`] worked out from the claims before.
+pub(super) struct Facts {
+    pub(super) issued_at: i64,
+    pub(super) expires_at: i64,
+    pub(super) sender_bound: bool,
+}
+
+/// The principal that `claims` describe, as `provider` maps them.
+pub(super) fn principal(
+    provider: &Provider,
+    jwt: &JwtProvider,
+    claims: &Claims,
+    facts: &Facts,
+) -> Result<Principal, TokenError> {
+    claims.text("sub")?;
+    let subject = not_spiffe(&jwt.id_claim, claims.required_text(&jwt.id_claim)?)?;
+    Ok(Principal {
+        kind: provider.principal,
+        issuer: jwt.issuer.clone(),
+        subject: subject.to_owned(),
+        tenant: tenant(provider, claims)?,
+        groups: jwt.groups_claim.as_deref().map(|name| claims.texts(name)).transpose()?.unwrap_or_default(),
+        scopes: claims.words(&jwt.scopes_claim)?,
+        tags: tags(jwt, claims)?,
+        authn: assurance(provider, claims, facts)?,
+        on_behalf_of: None,
+    })
+}
+
+/// A SPIFFE ID is proven by an SVID. A token that merely says one would share the id of that workload.
+pub(super) fn not_spiffe<'s>(claim: &str, subject: &'s str) -> Result<&'s str, TokenError> {
+    match subject.get(..7) {
+        Some(scheme) if scheme.eq_ignore_ascii_case("spiffe:") => {
+            Err(TokenError::claim(claim, "is a SPIFFE ID, which only an SVID can assert"))
+        }
+        _ => Ok(subject),
+    }
+}
+
+fn tenant(provider: &Provider, claims: &Claims) -> Result<String, TokenError> {
+    let tenant = match &provider.tenant {
+        TenantSource::Value(value) => value.as_str(),
+        TenantSource::Claim(pointer) => {
+            claims::text(pointer, claims.at(pointer).ok_or_else(|| TokenError::claim(pointer, "is missing"))?)?
+        }
+        TenantSource::SpiffeSegment(_) => return Err(TokenError::SpiffeId),
+    };
+    may_assert(provider, tenant)
+}
+
+/// `tenant`, where `provider` may assert it.
+pub(super) fn may_assert(provider: &Provider, tenant: &str) -> Result<String, TokenError> {
+    if provider.tenants.iter().any(|allowed| allowed == tenant) {
+        return Ok(tenant.to_owned());
+    }
+    Err(TokenError::Tenant { provider: provider.name.clone(), tenant: Excerpt::of(tenant) })
+}
+
+/// Tags the token does not carry are left out; a value that is neither a text nor an array of texts is refused.
+fn tags(jwt: &JwtProvider, claims: &Claims) -> Result<Vec<(String, Vec<String>)>, TokenError> {
+    let mut tags = Vec::with_capacity(jwt.tags.len());
+    for (name, pointer) in &jwt.tags {
+        let values = match claims.at(pointer) {
+            None => continue,
+            Some(Value::Array(items)) => {
+                items.iter().map(|item| claims::text(pointer, item).map(str::to_owned)).collect::<Result<_, _>>()?
+            }
+            Some(value) => vec![claims::text(pointer, value)?.to_owned()],
+        };
+        tags.push((name.clone(), values));
+    }
+    Ok(tags)
+}
+
+fn assurance(provider: &Provider, claims: &Claims, facts: &Facts) -> Result<Assurance, TokenError> {
+    Ok(Assurance {
+        provider: provider.name.clone(),
+        method: "jwt".to_owned(),
+        acr: claims.text("acr")?.unwrap_or_default().to_owned(),
+        amr: claims.texts("amr")?,
+        authenticated_at: claims.time("auth_time")?.unwrap_or(facts.issued_at),
+        sender_bound: facts.sender_bound,
+        expires_at: facts.expires_at,
+    })
+}

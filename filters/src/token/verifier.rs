@@ -1,0 +1,147 @@
+//! Checks the tokens of one provider.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use postern_config::{JwtProvider, PrincipalType, Provider, ProviderKind, TenantSource};
+
+use super::claims::Claims;
+use super::subject::{self, Facts};
+use super::verified::{VerifiedToken, Window};
+use super::{Excerpt, KeySet, KeySetError, TokenError, binding, delegation, jws};
+
+/// Verifies tokens of one issuer with its keys. Immutable: a new key set makes a new verifier.
+#[derive(Debug)]
+pub struct JwtVerifier {
+    provider: Provider,
+    jwt: JwtProvider,
+    keys: KeySet,
+}
+
+impl JwtVerifier {
+    /// # Errors
+    /// [`KeySetError::NoKeyForProvider`] where no key of the set is of an algorithm the provider accepts;
+    /// [`KeySetError::Provider`] for a provider that is not `Jwt`, has no issuer, audience or algorithm, takes the
+    /// tenant from a SPIFFE ID, or whose issuer has a `|`, the separator of qualified ids.
+    pub fn new(provider: &Provider, keys: KeySet) -> Result<Self, KeySetError> {
+        let refuse = |problem| KeySetError::Provider { provider: provider.name.clone(), problem };
+        let ProviderKind::Jwt(jwt) = &provider.kind else { return Err(refuse("is not of type Jwt")) };
+        if jwt.issuer.is_empty() || jwt.audiences.is_empty() || jwt.algorithms.is_empty() || jwt.token_types.is_empty()
+        {
+            return Err(refuse("lacks an issuer, audience, algorithm or token type"));
+        }
+        if jwt.issuer.contains('|') {
+            return Err(refuse("has an issuer with `|`, which separates issuer and subject"));
+        }
+        if matches!(provider.tenant, TenantSource::SpiffeSegment(_)) {
+            return Err(refuse("takes the tenant from a SPIFFE ID, which a token does not have"));
+        }
+        if !keys.keys().iter().any(|key| jwt.algorithms.iter().any(|algorithm| key.allows(*algorithm))) {
+            return Err(KeySetError::NoKeyForProvider(provider.name.clone()));
+        }
+        Ok(Self { provider: provider.clone(), jwt: jwt.as_ref().clone(), keys })
+    }
+
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.jwt.issuer
+    }
+
+    /// Name of the provider.
+    #[must_use]
+    pub fn provider(&self) -> &str {
+        &self.provider.name
+    }
+
+    /// Checks `token` at `now` (Unix seconds) and returns what it says. Only the provider's algorithms are accepted,
+    /// whatever the header says (RFC 8725 §3.1); `exp`, `nbf` and `iat` get the provider's clock skew; `exp` and `iat`
+    /// are required, the latter because `maxTokenAge` counts from it.
+    ///
+    /// # Errors
+    /// Every way in which a token can be wrong, see [`TokenError`]. Its sender is not checked here, see
+    /// [`VerifiedToken::check_binding`].
+    pub fn verify(&self, token: &str, now: i64) -> Result<VerifiedToken, TokenError> {
+        let signed = jws::open(token, &self.keys, &self.jwt.algorithms)?;
+        self.check_type(signed.typ.as_deref())?;
+        let claims = Claims::new(jws::claims(&signed.payload)?);
+        if claims.required_text("iss")? != self.jwt.issuer {
+            return Err(TokenError::Issuer(self.jwt.issuer.clone()));
+        }
+        let audiences = claims.one_or_more("aud")?;
+        self.check_audience(&audiences)?;
+        let window = self.window(&claims)?;
+        window.check(now)?;
+        self.verified(&claims, audiences, window, signed.key.id.clone())
+    }
+
+    /// Whether one of `audiences` is the provider's, compared as a whole (RFC 8725 §3.9).
+    pub(super) fn check_audience(&self, audiences: &[String]) -> Result<(), TokenError> {
+        let ours = audiences.iter().any(|audience| self.jwt.audiences.contains(audience));
+        if ours { Ok(()) } else { Err(TokenError::Audience) }
+    }
+
+    /// RFC 8725 §3.11, RFC 9068 §4: an id token or a logout token of the same issuer is not an access token.
+    fn check_type(&self, typ: Option<&str>) -> Result<(), TokenError> {
+        let typ = typ.ok_or(TokenError::HeaderText("typ"))?;
+        let known = self.jwt.token_types.iter().any(|known| bare_type(known).eq_ignore_ascii_case(bare_type(typ)));
+        if known { Ok(()) } else { Err(TokenError::TokenType(Excerpt::of(typ))) }
+    }
+
+    fn window(&self, claims: &Claims) -> Result<Window, TokenError> {
+        let issued_at = claims.required_time("iat")?;
+        Ok(Window {
+            exp: claims.required_time("exp")?,
+            not_before: claims.time("nbf")?.unwrap_or(0),
+            issued_at,
+            max_age: seconds(self.jwt.max_token_age),
+            skew: seconds(self.jwt.clock_skew),
+        })
+    }
+
+    fn verified(
+        &self,
+        claims: &Claims,
+        audiences: Vec<String>,
+        window: Window,
+        key_id: Option<String>,
+    ) -> Result<VerifiedToken, TokenError> {
+        let cnf_x5t_s256 = binding::read(claims)?;
+        let facts = Facts {
+            issued_at: window.issued_at,
+            expires_at: window.exp.min(window.issued_at.saturating_add(window.max_age)),
+            sender_bound: cnf_x5t_s256.is_some(),
+        };
+        let principal = Arc::new(subject::principal(&self.provider, &self.jwt, claims, &facts)?);
+        let actor = delegation::actor(claims, &self.jwt.actor_claim)?;
+        let delegate = match (principal.kind, &actor) {
+            (_, None) => None,
+            (PrincipalType::User, Some(actor)) => delegation::delegate(&principal, actor),
+            // Only an Agent for a User can be told in a principal; passing the subject would hide the actor.
+            (_, Some(actor)) => return Err(TokenError::Actor { actor: Excerpt::of(actor) }),
+        };
+        Ok(VerifiedToken {
+            principal,
+            delegate,
+            actor,
+            cnf_x5t_s256,
+            exp: window.exp,
+            key_id,
+            prepared: OnceLock::new(),
+            audiences,
+            window,
+            constraint: self.jwt.sender_constraint,
+        })
+    }
+}
+
+/// RFC 7515 §4.1.9: `at+jwt` is short for `application/at+jwt`.
+fn bare_type(typ: &str) -> &str {
+    match typ.split_at_checked(12) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case("application/") => rest,
+        _ => typ,
+    }
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
