@@ -140,6 +140,19 @@ impl OffsetMap {
         Some(self.base + start..self.base + end)
     }
 
+    /// Grows a range of the body, within this text, to whole escapes.
+    #[must_use]
+    pub fn whole_escapes(&self, range: Range<usize>) -> Range<usize> {
+        let (start, end) = (range.start.saturating_sub(self.base), range.end.saturating_sub(self.base));
+        let around = |at: usize| {
+            let index = self.escapes.partition_point(|(_, raw)| raw.end <= at);
+            self.escapes.get(index).map(|(_, raw)| raw).filter(|raw| raw.start < at)
+        };
+        let start = around(start).map_or(start, |raw| raw.start);
+        let end = around(end).map_or(end, |raw| raw.end);
+        self.base + start..self.base + end
+    }
+
     /// Raw offset of the byte, or of the start of the escape it is inside of.
     fn raw_start(&self, at: usize) -> Option<usize> {
         if at > self.len {

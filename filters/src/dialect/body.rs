@@ -1,0 +1,228 @@
+//! A JSON body with parts: how dialects collect texts, and how edits of them become a new body.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use postern_config::Part;
+
+use super::part::Place;
+use super::{DialectError, MessagePart, Text, embedded};
+use crate::Edit;
+use crate::json::{Document, Editor, Kind, Limits, NodeId, Value};
+
+/// A number shorter than this holds nothing a detector looks for.
+const TELLING_DIGITS: usize = 9;
+
+/// A parsed JSON body, its texts, and what is stripped from it.
+#[derive(Debug)]
+pub(super) struct JsonBody {
+    doc: Document,
+    found: Found,
+}
+
+/// What a dialect collects while it walks a body.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) parts: Vec<MessagePart>,
+    pub(super) opaque: Option<&'static str>,
+    /// Container and child that do not pass.
+    removed: Vec<(NodeId, NodeId)>,
+    /// Values that pass as `null`.
+    nulled: Vec<NodeId>,
+    /// JSON inside strings, by the string.
+    embedded: BTreeMap<NodeId, Embedded>,
+    /// For JSON inside strings: all of it together may have as many nodes as a body.
+    limits: Limits,
+}
+
+#[derive(Debug)]
+struct Embedded {
+    doc: Document,
+    /// A rewritten text must still be JSON.
+    strict: bool,
+}
+
+impl JsonBody {
+    /// Parses `bytes` and lets `walk` collect.
+    pub(super) fn parse<T>(
+        bytes: Bytes,
+        limits: Limits,
+        walk: impl FnOnce(Value<'_>, &mut Found) -> Result<T, DialectError>,
+    ) -> Result<(Self, T), DialectError> {
+        let doc = Document::parse(bytes, limits)?;
+        let mut found = Found {
+            parts: Vec::new(),
+            opaque: None,
+            removed: Vec::new(),
+            nulled: Vec::new(),
+            embedded: BTreeMap::new(),
+            limits,
+        };
+        let facts = walk(doc.root(), &mut found)?;
+        Ok((Self { doc, found }, facts))
+    }
+
+    pub(super) fn parts(&self) -> &[MessagePart] {
+        &self.found.parts
+    }
+
+    pub(super) fn opaque(&self) -> Option<&'static str> {
+        self.found.opaque
+    }
+
+    /// See [`super::Message::rewrite`].
+    pub(super) fn rewrite(&self, edits: &[(usize, Vec<Edit>)]) -> Result<Bytes, DialectError> {
+        let mut editor = Editor::new(&self.doc);
+        // Edits of a string that holds JSON are made together with those of the strings in it.
+        let mut nested: BTreeMap<NodeId, (&[Edit], embedded::Inner<'_>)> = BTreeMap::new();
+        for (index, edits) in edits.iter().filter(|(_, edits)| !edits.is_empty()) {
+            let part = self.found.parts.get(*index).filter(|part| !part.fixed).ok_or(DialectError::Fixed)?;
+            match part.place {
+                Place::Node(node) if self.found.embedded.contains_key(&node) => {
+                    nested.entry(node).or_default().0 = edits;
+                }
+                Place::Node(node) => editor.text(node, edits)?,
+                Place::Inner { outer, leaf } => nested.entry(outer).or_default().1.push((leaf, edits)),
+                Place::Index => return Err(DialectError::Fixed),
+            }
+        }
+        for (node, (outer, inner)) in nested {
+            let Some(embedded) = self.found.embedded.get(&node) else { return Err(DialectError::Fixed) };
+            match embedded::combine(&embedded.doc, outer, &inner) {
+                Ok(edits) => editor.text(node, &edits)?,
+                // A result need not stay JSON, as long as no escaped text was found as well.
+                Err(_) if !embedded.strict && inner.is_empty() => editor.text(node, outer)?,
+                Err(error) => return Err(error),
+            }
+        }
+        for (container, child) in &self.found.removed {
+            editor.remove(*container, *child);
+        }
+        for node in &self.found.nulled {
+            editor.set(*node, b"null")?;
+        }
+        Ok(editor.finish()?)
+    }
+}
+
+impl Found {
+    fn push(&mut self, value: Value<'_>, part: Part, fixed: bool) {
+        let text = Text::of(value);
+        if !text.as_str().is_empty() {
+            self.parts.push(MessagePart { part, text, fixed, place: Place::Node(value.id()) });
+        }
+    }
+
+    /// A string that may be rewritten.
+    pub(super) fn text(&mut self, value: Value<'_>, part: Part, what: &'static str) -> Result<(), DialectError> {
+        string(value, what)?;
+        self.push(value, part, false);
+        Ok(())
+    }
+
+    /// A string without another spelling.
+    pub(super) fn fixed(&mut self, value: Value<'_>, part: Part, what: &'static str) -> Result<(), DialectError> {
+        string(value, what)?;
+        self.push(value, part, true);
+        Ok(())
+    }
+
+    /// A string that holds JSON by contract: the arguments of a function. It is judged as it stands, so that a guard
+    /// sees keys beside values, and once more string by string where escapes hide text from that reading
+    /// (`"\u0034111…"`).
+    ///
+    /// A string that is not strict JSON is judged as plain text if it has no backslash, for then nothing can be hidden.
+    /// With one it is refused: a lenient reader behind us would see what no guard saw.
+    pub(super) fn json_text(&mut self, value: Value<'_>, part: Part, what: &'static str) -> Result<(), DialectError> {
+        let text = string(value, what)?;
+        self.push(value, part, false);
+        if !self.embed(value, &text, part, true) && text.contains('\\') {
+            return Err(DialectError::Unreadable { what, offset: value.span().start });
+        }
+        Ok(())
+    }
+
+    /// A string that often holds JSON, but need not: the result of a tool, the input of a custom tool. The model reads
+    /// it as it stands; where it is JSON with escapes, the strings in it are judged as well.
+    pub(super) fn maybe_json(&mut self, value: Value<'_>, part: Part, what: &'static str) -> Result<(), DialectError> {
+        let text = string(value, what)?;
+        self.push(value, part, false);
+        if text.contains('\\') && text.trim_start().starts_with(['{', '[', '"']) {
+            self.embed(value, &text, part, false);
+        }
+        Ok(())
+    }
+
+    /// Whether `text`, the text of `value`, is JSON whose strings are judged now.
+    fn embed(&mut self, value: Value<'_>, text: &str, part: Part, strict: bool) -> bool {
+        let Ok(doc) = Document::parse(Bytes::copy_from_slice(text.as_bytes()), self.limits) else { return false };
+        self.limits.nodes = self.limits.nodes.saturating_sub(doc.node_count());
+        for leaf in embedded::leaves(doc.root()).filter(|leaf| leaf.value.is_escaped()) {
+            let place = Place::Inner { outer: value.id(), leaf: leaf.value.id() };
+            self.parts.push(MessagePart { part, text: Text::of(leaf.value), fixed: leaf.is_key, place });
+        }
+        self.embedded.insert(value.id(), Embedded { doc, strict });
+        true
+    }
+
+    /// Every key, string and long number below `value`. Keys are fixed. `words` are constants of the format, which hold
+    /// nothing and are skipped.
+    pub(super) fn tree(&mut self, value: Value<'_>, part: Part, words: &[&str]) {
+        let skip = |value: Value<'_>| words.iter().any(|word| value.is_text(word));
+        for leaf in embedded::leaves(value) {
+            match leaf.value.kind() {
+                Kind::String if !skip(leaf.value) => self.push(leaf.value, part, leaf.is_key),
+                Kind::Number if leaf.value.raw().len() >= TELLING_DIGITS => self.push(leaf.value, part, false),
+                _ => {}
+            }
+        }
+    }
+
+    /// As [`Found::tree`], for what decides what is called.
+    pub(super) fn fixed_tree(&mut self, value: Value<'_>, part: Part, words: &[&str]) {
+        let from = self.parts.len();
+        self.tree(value, part, words);
+        self.parts.iter_mut().skip(from).for_each(|part| part.fixed = true);
+    }
+
+    /// `child` does not pass.
+    pub(super) fn remove(&mut self, container: Value<'_>, child: Value<'_>) {
+        self.removed.push((container.id(), child.id()));
+    }
+
+    /// `value` passes as `null`.
+    pub(super) fn null(&mut self, value: Value<'_>) {
+        if !value.is_null() {
+            self.nulled.push(value.id());
+        }
+    }
+
+    pub(super) fn opaque(&mut self, what: &'static str) {
+        self.opaque.get_or_insert(what);
+    }
+}
+
+/// The text of a string.
+pub(super) fn string<'a>(value: Value<'a>, what: &'static str) -> Result<std::borrow::Cow<'a, str>, DialectError> {
+    value.text().ok_or(shape(value, what))
+}
+
+pub(super) fn shape(value: Value<'_>, what: &'static str) -> DialectError {
+    DialectError::Shape { what, offset: value.span().start }
+}
+
+pub(super) fn expect(value: Value<'_>, kind: Kind, what: &'static str) -> Result<(), DialectError> {
+    if value.kind() == kind { Ok(()) } else { Err(shape(value, what)) }
+}
+
+/// A number, a boolean or `null`, whose value decides nothing here.
+pub(super) fn scalar(value: Value<'_>, kind: Kind, what: &'static str) -> Result<(), DialectError> {
+    if value.is_null() { Ok(()) } else { expect(value, kind, what) }
+}
+
+/// A name that is not shown to a model: at most 256 of letters, digits and `._:/@+=|-`, or empty.
+pub(super) fn identifier<'a>(value: Value<'a>, what: &'static str) -> Result<std::borrow::Cow<'a, str>, DialectError> {
+    let text = string(value, what)?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._:/@+=|-".contains(&b);
+    if text.len() <= 256 && text.bytes().all(plain) { Ok(text) } else { Err(shape(value, what)) }
+}

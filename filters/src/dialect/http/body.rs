@@ -1,0 +1,113 @@
+//! A body of plain HTTP as a message: text, JSON or a form. All its parts are `HttpBody`.
+
+use bytes::Bytes;
+use postern_config::Part;
+
+use super::form::Form;
+use crate::Edit;
+use crate::dialect::body::JsonBody;
+use crate::dialect::part::Place;
+use crate::dialect::{DialectError, Message, MessagePart, Text};
+use crate::json::{Limits, apply};
+
+/// A whole body that can be read.
+#[derive(Debug)]
+pub struct HttpBody(Read);
+
+#[derive(Debug)]
+enum Read {
+    Empty,
+    /// One part, the whole.
+    Text(Box<[MessagePart; 1]>),
+    /// Every key, string and long number is a part; keys are fixed.
+    Json(JsonBody),
+    /// Every name and value is a part; names are fixed.
+    Form(Form),
+}
+
+impl HttpBody {
+    /// Reads a body by its `Content-Type` (RFC 9110 §8.3): `text/*`, `application/json` and `…+json` by the strict reader,
+    /// `application/x-www-form-urlencoded`. Only UTF-8 and its subset ASCII are read. An empty body needs no type.
+    ///
+    /// # Errors
+    /// [`DialectError::MediaType`] for every other type or charset, and for none; else what is wrong with the body.
+    pub fn parse(content_type: Option<&str>, body: Bytes, limits: Limits) -> Result<Self, DialectError> {
+        if body.is_empty() {
+            return Ok(Self(Read::Empty));
+        }
+        let essence = essence(content_type.ok_or(DialectError::MediaType)?).ok_or(DialectError::MediaType)?;
+        let read = match essence.as_str() {
+            "application/x-www-form-urlencoded" => Read::Form(Form::parse(body, limits.nodes)?),
+            json if json == "application/json" || (json.starts_with("application/") && json.ends_with("+json")) => {
+                let (body, ()) = JsonBody::parse(body, limits, |root, found| {
+                    found.tree(root, Part::HttpBody, &[]);
+                    Ok(())
+                })?;
+                Read::Json(body)
+            }
+            text if text.starts_with("text/") => {
+                let text = Text::shared(body).map_err(|offset| DialectError::Encoding { offset })?;
+                Read::Text(Box::new([MessagePart { part: Part::HttpBody, text, fixed: false, place: Place::Index }]))
+            }
+            _ => return Err(DialectError::MediaType),
+        };
+        Ok(Self(read))
+    }
+}
+
+impl Message for HttpBody {
+    fn parts(&self) -> &[MessagePart] {
+        match &self.0 {
+            Read::Empty => &[],
+            Read::Text(whole) => whole.as_slice(),
+            Read::Json(body) => body.parts(),
+            Read::Form(form) => form.parts(),
+        }
+    }
+
+    fn opaque(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn rewrite(&self, edits: &[(usize, Vec<Edit>)]) -> Result<Bytes, DialectError> {
+        match &self.0 {
+            Read::Empty if edits.is_empty() => Ok(Bytes::new()),
+            Read::Empty => Err(DialectError::Fixed),
+            Read::Text(whole) => {
+                let [part] = whole.as_ref();
+                match edits {
+                    [] => Ok(Bytes::copy_from_slice(part.text.as_str().as_bytes())),
+                    [(0, edits)] => Ok(apply(part.text.as_str(), edits)?.into()),
+                    _ => Err(DialectError::Fixed),
+                }
+            }
+            Read::Json(body) => body.rewrite(edits),
+            Read::Form(form) => form.rewrite(edits),
+        }
+    }
+}
+
+/// Type and subtype in lower case, if every parameter is understood and the charset, once at most, is one that is read.
+fn essence(content_type: &str) -> Option<String> {
+    let mut pieces = content_type.split(';');
+    let essence = pieces.next()?.trim_matches([' ', '\t']).to_ascii_lowercase();
+    // Two types in one header end here: recipients differ on which counts.
+    let token = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b));
+    essence.split_once('/').filter(|(kind, subtype)| token(kind) && token(subtype))?;
+    let mut charset = false;
+    for piece in pieces {
+        let (name, value) = piece.trim_matches([' ', '\t']).split_once('=')?;
+        let quoted = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
+        let value = quoted.unwrap_or(value);
+        if value.contains(['"', '\\']) || name.contains(' ') {
+            return None;
+        }
+        if name.eq_ignore_ascii_case("charset") {
+            let known = ["utf-8", "utf8", "us-ascii"].iter().any(|known| known.eq_ignore_ascii_case(value));
+            if !known || std::mem::replace(&mut charset, true) {
+                return None;
+            }
+        }
+    }
+    Some(essence)
+}
