@@ -1,0 +1,228 @@
+//! The story of one request, one refused connection or one change of the process, as plain values.
+//!
+//! A record has no place for secrets, tokens, header values, bodies or what a guard found; only where and by which guard.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use postern_config::{Action, Dialect, Digest, ManifestRef};
+use uuid::Uuid;
+
+use super::escape::Json;
+use super::{Redaction, ocsf};
+use crate::{ContentFinding, Principal, Reason};
+
+/// A name that outlives requests: of a listener, a route, a guard.
+pub type Name = Arc<str>;
+
+/// One event, as the proxy fills it. Texts may have any length and any characters; they are bounded and escaped on writing.
+#[derive(Debug, Clone)]
+pub struct AuditRecord {
+    /// Event id, UUIDv7; for a request it is the decision id that the caller sees.
+    pub id: Uuid,
+    /// Unix time in milliseconds.
+    pub time_ms: u64,
+    /// Absent for events of the process itself.
+    pub connection: Option<ConnectionRef>,
+    /// Digest of the manifest set that decided.
+    pub snapshot: Option<Digest>,
+    /// For operators: what exactly went wrong. Never sent to a caller.
+    pub detail: Option<String>,
+    pub event: Event,
+}
+
+/// The connection an event happened on.
+#[derive(Debug, Clone)]
+pub struct ConnectionRef {
+    pub listener: Name,
+    pub peer: Option<SocketAddr>,
+    pub tls: Option<Arc<TlsFacts>>,
+    /// Counts connections since the log was opened.
+    pub number: u64,
+    /// Counts records of this connection from 0, without gaps; a number that is missing is a record that is missing.
+    pub sequence: u64,
+}
+
+/// What the handshake settled.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// `TLSv1.3`.
+    pub version: String,
+    pub cipher: String,
+    /// Key exchange group, `X25519MLKEM768`.
+    pub group: Option<String>,
+    pub sni: Option<String>,
+    pub alpn: Option<String>,
+    /// Verified name of the peer: its SPIFFE ID, or the subject of its certificate.
+    pub peer: Option<String>,
+    /// SHA-256 of the peer's certificate.
+    pub certificate_sha256: Option<Digest>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Event {
+    Request(Box<RequestEvent>),
+    Connection(ConnectionEvent),
+    Lifecycle(LifecycleEvent),
+}
+
+/// What was concluded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    Allow,
+    Deny,
+    /// No decision could be reached, which refuses.
+    Error,
+}
+
+/// One request and its answer.
+#[derive(Debug, Clone)]
+pub struct RequestEvent {
+    pub principal: Option<Arc<Principal>>,
+    pub route: Option<Name>,
+    pub upstream: Option<Name>,
+    pub dialect: Option<Dialect>,
+    pub action: Option<Action>,
+    /// Model the request asked for.
+    pub model: Option<String>,
+    pub method: String,
+    pub host: String,
+    /// Canonical path without query.
+    pub path: String,
+    /// Status the caller got, 0 where none was sent.
+    pub status: u16,
+    pub decision: Decision,
+    pub reason: Option<Reason>,
+    /// Rule that decided, `AccessControlPolicy/default/tools#read`.
+    pub rule: Option<Name>,
+    /// Guards that ran, in order, as execution noted them.
+    pub request_guards: Vec<Name>,
+    pub response_guards: Vec<Name>,
+    pub findings: Vec<ContentFinding>,
+    /// Body bytes received from the caller.
+    pub bytes_in: u64,
+    /// Body bytes sent to the caller.
+    pub bytes_out: u64,
+    /// From the first byte of the head to the last byte of the answer, in microseconds.
+    pub duration_us: u64,
+    pub streamed: bool,
+}
+
+/// A connection that never carried a request, or ended because of how it was framed.
+#[derive(Debug, Clone)]
+pub struct ConnectionEvent {
+    pub failure: ConnectionFailure,
+    pub reason: Option<Reason>,
+    /// Name in a certificate that was presented and not believed.
+    pub claimed: Option<String>,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub duration_us: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionFailure {
+    /// The TLS handshake failed or took too long.
+    Handshake,
+    /// Refused before a handshake: address rules, caps, bans.
+    Refused,
+    /// What arrived was not HTTP as we accept it.
+    Framing,
+}
+
+/// A change of the process.
+#[derive(Debug, Clone)]
+pub enum LifecycleEvent {
+    Started {
+        manifests: Vec<ManifestRef>,
+    },
+    ReloadAccepted {
+        manifests: Vec<ManifestRef>,
+    },
+    /// The old set stays; `detail` of the record says why.
+    ReloadRefused,
+    Stopped,
+    /// Written by the log itself each time it is opened: connections count from 0 again after it. `torn_bytes` of an
+    /// unfinished record were dropped.
+    LogOpened {
+        size: u64,
+        torn_bytes: u64,
+    },
+}
+
+impl AuditRecord {
+    /// One OCSF event: one line of printable ASCII JSON without its newline. At most half of [`super::leaf::MAX_LINE`].
+    #[must_use]
+    pub fn to_json(&self, redaction: &Redaction) -> Vec<u8> {
+        Json::new(redaction).finish(|json| ocsf::write(json, self))
+    }
+
+    /// Whether nobody authenticated caused this refusal. Such records have a share of the log's queue of their own.
+    #[must_use]
+    pub fn is_anonymous_refusal(&self) -> bool {
+        match &self.event {
+            Event::Request(request) => request.principal.is_none() && request.decision != Decision::Allow,
+            Event::Connection(_) => true,
+            Event::Lifecycle(_) => false,
+        }
+    }
+
+    /// About how many bytes the record takes in memory.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let own = size_of::<Self>().saturating_add(self.detail.as_ref().map_or(0, String::len));
+        own.saturating_add(match &self.event {
+            Event::Request(request) => request.weight(),
+            Event::Connection(event) => event.claimed.as_ref().map_or(0, String::len),
+            Event::Lifecycle(LifecycleEvent::Started { manifests } | LifecycleEvent::ReloadAccepted { manifests }) => {
+                manifests.len().saturating_mul(256)
+            }
+            Event::Lifecycle(_) => 0,
+        })
+    }
+}
+
+impl RequestEvent {
+    fn weight(&self) -> usize {
+        let texts = [self.method.len(), self.host.len(), self.path.len(), self.model.as_ref().map_or(0, String::len)];
+        let guards = self.request_guards.len().saturating_add(self.response_guards.len());
+        let findings = self.findings.iter().map(|f| f.guard.len().saturating_add(f.detector.len()).saturating_add(64));
+        let names = guards.saturating_mul(size_of::<Name>());
+        texts.into_iter().chain(findings).fold(size_of::<Self>().saturating_add(names), usize::saturating_add)
+    }
+}
+
+impl Decision {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "Allow",
+            Self::Deny => "Deny",
+            Self::Error => "Error",
+        }
+    }
+}
+
+impl ConnectionFailure {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Refused => "refused",
+            Self::Framing => "framing",
+        }
+    }
+}
+
+impl LifecycleEvent {
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::ReloadAccepted { .. } => "reload_accepted",
+            Self::ReloadRefused => "reload_refused",
+            Self::Stopped => "stopped",
+            Self::LogOpened { .. } => "log_opened",
+        }
+    }
+}
