@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # Shared by the scripts beside it: where things are, and how to say that something is missing. Sourced, not run.
 
 set -euo pipefail
