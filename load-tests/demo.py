@@ -10,7 +10,7 @@ import time
 
 READY_WITHIN_S = 120
 STOPPED_WITHIN_S = 30
-FIELDS = ("url", "ca", "cert", "key", "token", "model", "forbidden_model")
+FIELDS = ("url", "ca", "cert", "key", "token")
 
 
 class Demo:
@@ -50,7 +50,7 @@ class Demo:
         return context
 
     def _wait(self):
-        """The contents of `demo.json`, which the demo writes, whole, once it accepts connections."""
+        """The contents of `demo.json`, which the demo writes once it accepts connections."""
         deadline = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline:
             facts = self._read()
@@ -66,7 +66,7 @@ class Demo:
     def _read(self):
         try:
             facts = json.loads((self.path / "demo.json").read_bytes())
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError):  # not written yet, or half of it
             return None
         missing = [field for field in FIELDS if field not in facts]
         if missing:
