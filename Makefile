@@ -1,0 +1,104 @@
+# `make demo` shows the thing working, `make test` tests it, `make check` is what CI runs. Each installs what it needs on
+# Debian and Ubuntu, and says what is missing elsewhere. Needed beforehand: Rust (rustup) and make.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# A shell older than the rustup installation does not have cargo in its path yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+CARGO ?= cargo
+export CARGO
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+VENV := .venv
+
+# The dev profile, for the demo too: it shares every compiled dependency with the tests, and its first result comes in a
+# third of the time. Durations in the demo's table are therefore those of an unoptimised build.
+POSTERN := $(TARGET)/debug/postern
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build ## Build Postern and tour it: what is let through, what is refused, and the proof
+	@$(POSTERN) demo
+
+.PHONY: test
+test: test-rust sdk ## Rust tests, then the vendor's Python SDK through a running Postern
+
+.PHONY: check
+check: ## Everything CI runs, with times and counts
+	@scripts/check
+
+.PHONY: test-full
+test-full: need ## The long suites: more property cases, the dependency rules broken on purpose
+	@POSTERN_TEST_FULL=1 PROPTEST_CASES=$${PROPTEST_CASES:-20000} scripts/test-rust
+	@$(MAKE) sdk deny-self-test
+
+# Parts of the above
+
+.PHONY: need
+need:
+	@scripts/need build
+
+.PHONY: build
+build: need ## The dev binary, target/debug/postern
+	@$(CARGO) build --locked --package postern-proxy --bin postern
+
+.PHONY: release
+release: need ## The optimised binary, target/release/postern
+	@$(CARGO) build --locked --release --package postern-proxy --bin postern
+
+.PHONY: test-rust
+test-rust: need ## Rust tests only
+	@scripts/test-rust
+
+.PHONY: sdk
+sdk: build $(VENV)/ready ## The PyPI `openai` SDK as client, through mTLS
+	@$(VENV)/bin/python load-tests/sdk/run.py --postern $(POSTERN)
+
+$(VENV)/ready: load-tests/sdk/requirements.txt
+	@scripts/need python
+	@python3 -m venv --clear $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+.PHONY: demo-check
+demo-check: build ## The demo in its checking form: every row is what the manifests promise
+	@scripts/need python
+	@$(POSTERN) demo --json | python3 scripts/demo-rows
+
+.PHONY: fmt
+fmt: ## Format the Rust code
+	@$(CARGO) fmt --all
+
+.PHONY: fmt-check
+fmt-check: ## Is the Rust code formatted?
+	@$(CARGO) fmt --all -- --check
+
+.PHONY: lint
+lint: need ## Clippy, warnings are errors
+	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: docs
+docs: need ## The Rust documentation, warnings are errors
+	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+.PHONY: deny
+deny: need ## Licences, crate arrows, sources, advisories (deny.toml)
+	@scripts/deny check
+
+.PHONY: deny-self-test
+deny-self-test: need
+	@scripts/deny self-test
+
+.PHONY: words
+words: ## Nothing unfinished, no machine's paths
+	@scripts/words
+
+.PHONY: callgrind
+callgrind: release ## Instructions per request of the plain route with the whole chain
+	@scripts/need python valgrind
+	@python3 load-tests/callgrind/run.py --postern $(TARGET)/release/postern
