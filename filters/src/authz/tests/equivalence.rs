@@ -109,10 +109,9 @@ fn oracle(authorizer: &Authorizer, authz: &Authz, schema: &Schema, question: &Au
         }
     };
     let store = Entities::from_entities(store, Some(schema)).unwrap();
-    let needs = ContextParts { ai: question.ai.is_some(), ..ContextParts::ALL };
     for party in &prepared.parties {
         let action = authorizer.names.action(question.action).unwrap().clone();
-        let context = context(question, &party.authn, needs).unwrap();
+        let context = context(question, &party.authn, ContextParts::ALL).unwrap();
         let asked = Request::new(party.uid.clone(), action, resource.clone(), context, Some(schema)).unwrap();
         let response = Stock::new().is_authorized(&asked, &set, &store);
         if question.principal.principal().tenant != "acme" {
