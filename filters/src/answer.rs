@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use postern_config::{Dialect, Direction};
+use postern_config::{Dialect, Direction, Part};
 
 use crate::builtin::{Content, blocked};
-use crate::dialect::openai::ChatStream;
-use crate::dialect::{self, Message};
-use crate::{ContentFinding, Context, Reason, Refusal};
+use crate::dialect::openai::{self, ChatStream, StreamLimits, StreamOut};
+use crate::message::Message;
+use crate::{Context, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
 
 /// The head of an upstream's answer.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ impl Answers {
         self.content.is_some() || self.dialect != Dialect::Http
     }
 
-    pub(crate) fn open(&self, head: &AnswerHead, _cx: &mut Context) -> Result<AnswerWay, Refusal> {
+    pub(crate) fn open(&self, head: &AnswerHead, decision: &str) -> Result<AnswerWay, Refusal> {
         if !self.inspect() {
             return Ok(AnswerWay::Pass);
         }
@@ -63,7 +63,7 @@ impl Answers {
         let is_stream = head.content_type.as_deref() == Some(EVENT_STREAM);
         let succeeded = (200..300).contains(&head.status);
         match (self.dialect, is_stream) {
-            (Dialect::OpenAi, true) if head.asked_to_stream && succeeded => Ok(AnswerWay::Stream(self.stream())),
+            (Dialect::OpenAi, true) if head.asked_to_stream && succeeded => Ok(AnswerWay::Stream(self.stream(decision))),
             (Dialect::OpenAi, true) => Err(unreadable("a stream that was not asked for")),
             (Dialect::OpenAi, false) if head.asked_to_stream && succeeded => {
                 Err(unreadable("a stream was asked for, and the answer is none"))
@@ -72,10 +72,13 @@ impl Answers {
         }
     }
 
-    fn stream(&self) -> Box<AnswerStream> {
-        let guards = self.content.as_ref().map(|content| content.guards().clone());
+    fn stream(&self, decision: &str) -> Box<AnswerStream> {
+        let guards: Arc<dyn TextGuards> = match &self.content {
+            Some(content) => content.guards().clone(),
+            None => Arc::new(Unguarded),
+        };
         Box::new(AnswerStream {
-            chat: ChatStream::new(guards.map(|guards| guards as Arc<dyn crate::TextGuards>)),
+            chat: ChatStream::new(guards, decision, StreamLimits::default()),
             names: self.streamed.clone(),
             stall: self.stall,
         })
@@ -83,7 +86,7 @@ impl Answers {
 
     pub(crate) fn judge(&self, head: &AnswerHead, body: Bytes, cx: &mut Context) -> Result<Bytes, Refusal> {
         let message = match self.dialect {
-            Dialect::OpenAi => Message::openai_answer(head.status, head.content_type.as_deref(), body.clone()),
+            Dialect::OpenAi => Message::openai_answer(head.content_type.as_deref(), body.clone()),
             Dialect::Http => Message::http(head.content_type.as_deref(), None, body.clone()),
         };
         let message = message.map_err(|error| unreadable(&error.to_string()))?;
@@ -91,7 +94,7 @@ impl Answers {
             None => body,
             Some(content) => {
                 let outcome = content.judge(&message);
-                let refusal = outcome.blocked.then(|| blocked(Reason::AnswerRefused, &outcome.findings));
+                let refusal = outcome.refusal(Reason::AnswerRefused);
                 cx.add_findings(outcome.findings);
                 if let Some(refusal) = refusal {
                     self.note(&self.buffered, cx);
@@ -131,8 +134,8 @@ impl AnswerStream {
     /// Takes what the upstream sent; returns what may be written now.
     ///
     /// # Errors
-    /// A refusal: the stream must be cut, with [`AnswerStream::error_event`].
-    pub fn push(&mut self, bytes: &[u8], cx: &mut Context) -> Result<Bytes, Refusal> {
+    /// What may still be written, which ends with the dialect's error event, and the refusal.
+    pub fn push(&mut self, bytes: &[u8], cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
         let out = self.chat.push(bytes);
         conclude(out, cx)
     }
@@ -141,7 +144,7 @@ impl AnswerStream {
     ///
     /// # Errors
     /// As [`AnswerStream::push`]; also where the stream ended in the middle.
-    pub fn finish(&mut self, cx: &mut Context) -> Result<Bytes, Refusal> {
+    pub fn finish(&mut self, cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
         let out = self.chat.finish();
         let done = conclude(out, cx)?;
         for guard in &self.names {
@@ -154,7 +157,7 @@ impl AnswerStream {
     ///
     /// # Errors
     /// As [`AnswerStream::push`].
-    pub fn stall(&mut self, cx: &mut Context) -> Result<Bytes, Refusal> {
+    pub fn stall(&mut self, cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
         let out = self.chat.stall();
         conclude(out, cx)
     }
@@ -172,20 +175,55 @@ impl AnswerStream {
     /// The event that tells the caller's SDK that the stream was cut.
     #[must_use]
     pub fn error_event(&self, reason: Reason, decision: &str) -> Bytes {
-        Bytes::from(dialect::openai::stream_error(reason, decision))
+        Bytes::from(openai::stream_error(reason, decision))
     }
 }
 
-fn conclude(out: dialect::openai::StreamOut, cx: &mut Context) -> Result<Bytes, Refusal> {
-    let findings: Vec<ContentFinding> = out.findings;
-    let refusal = match (out.error, out.blocked) {
-        (Some(error), _) => Some(unreadable(&error.to_string())),
-        (None, true) => Some(blocked(Reason::AnswerRefused, &findings)),
-        (None, false) => None,
+fn conclude(out: StreamOut, cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
+    let bytes = Bytes::from(out.bytes);
+    let refusal = match (out.blocked, out.reason) {
+        (true, _) => Some(blocked(Reason::AnswerRefused, &out.findings)),
+        (false, Some(reason)) => {
+            let detail = out.error.map_or_else(|| "the upstream ended the stream with an error".to_owned(), |e| e.to_string());
+            Some(Refusal::new(reason, detail))
+        }
+        (false, None) => None,
     };
-    cx.add_findings(findings);
+    cx.add_findings(out.findings);
     match refusal {
-        Some(refusal) => Err(refusal),
-        None => Ok(Bytes::from(out.bytes)),
+        Some(refusal) => Err((bytes, refusal)),
+        None => Ok(bytes),
+    }
+}
+
+/// Stands where no guard of the route looks into answers: everything passes as it is.
+#[derive(Debug)]
+struct Unguarded;
+
+impl TextGuards for Unguarded {
+    fn judge(&self, _part: Part, _text: &str) -> Judgement {
+        Judgement::default()
+    }
+
+    fn open(&self, _part: Part) -> Box<dyn TextGuard> {
+        Box::new(Self)
+    }
+}
+
+impl TextGuard for Unguarded {
+    fn push(&mut self, text: &str) -> TextStep {
+        TextStep { release: text.to_owned(), ..TextStep::default() }
+    }
+
+    fn finish(&mut self) -> TextStep {
+        TextStep::default()
+    }
+
+    fn stall(&mut self) -> TextStep {
+        TextStep::default()
+    }
+
+    fn is_holding(&self) -> bool {
+        false
     }
 }

@@ -80,12 +80,12 @@ impl Chain {
         Ok(())
     }
 
-    /// Decides how an answer is read, from its head.
+    /// Decides how an answer is read, from its head. `decision` is named in the error event of a stream that is cut.
     ///
     /// # Errors
     /// A refusal of answers that no guard could read.
-    pub fn open_answer(&self, head: &AnswerHead, cx: &mut Context) -> Result<AnswerWay, Refusal> {
-        self.answers.open(head, cx)
+    pub fn open_answer(&self, head: &AnswerHead, decision: &str) -> Result<AnswerWay, Refusal> {
+        self.answers.open(head, decision)
     }
 
     /// Judges a whole answer; returns what may be written.

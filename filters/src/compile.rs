@@ -117,7 +117,7 @@ impl Compiler<'_> {
         }
         steps.push(step(Filter::Authorize(Authorize::new(authorizer.clone(), self.vendor())), [Authorize::GUARD]));
         if let Some(content) = request {
-            steps.push(step(Filter::Act(content.clone()), content.guards().guard_names()));
+            steps.push(step(Filter::Act(content.clone()), content.names()));
         }
         steps
     }
@@ -128,8 +128,8 @@ impl Compiler<'_> {
         if inspect {
             buffered.push(Arc::from(Parse::GUARD));
         }
-        let names = content.as_ref().map(|content| content.guards().guard_names()).unwrap_or_default();
-        buffered.extend(names.into_iter().map(|name| Arc::from(name.as_str())));
+        let names = content.as_ref().map(Content::names).unwrap_or_default();
+        buffered.extend(names.iter().map(|name| Arc::from(name.as_str())));
         Answers {
             dialect: self.route.dialect,
             content,
@@ -144,8 +144,11 @@ impl Compiler<'_> {
     fn content(&self, direction: Direction, report: &mut Report) -> Option<Option<Content>> {
         let policy = &self.route.policy;
         match ContentGuards::compile(&policy.data, &policy.runtime, direction) {
-            Ok(guards) if guards.guard_names().is_empty() => Some(None),
-            Ok(guards) => Some(Some(Content::new(Arc::new(guards), &policy.data))),
+            Ok(guards) => {
+                let names = names_in_reach(&guards, self.route.dialect, direction);
+                let content = (!names.is_empty()).then(|| Content::new(Arc::new(guards), names, &policy.data));
+                Some(content)
+            }
             Err(error) => {
                 self.problem(report, 53, error.to_string(), "change the pattern, or the `holdBack` of the route");
                 None
@@ -213,6 +216,13 @@ impl Compiler<'_> {
         let position = Position { file: Arc::from(format!("route {}", self.route.name)), line: 1, column: 1 };
         report.error(Code(code), &position, "", message, help);
     }
+}
+
+/// Guards that look at a part which messages of this dialect and direction can have.
+fn names_in_reach(guards: &ContentGuards, dialect: postern_config::Dialect, direction: Direction) -> Vec<String> {
+    let parts = postern_config::capability::parts(dialect, direction);
+    let names: BTreeSet<&str> = parts.iter().flat_map(|part| guards.guards_of(*part)).collect();
+    names.into_iter().map(str::to_owned).collect()
 }
 
 fn step<S: AsRef<str>>(filter: Filter, guards: impl IntoIterator<Item = S>) -> Step {

@@ -6,18 +6,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use postern_config::{Action, DataClass, Direction};
 
-use crate::dialect::Message;
-use crate::{ContentFinding, Edit, FilterError, Principal};
+use crate::message::Message;
+use crate::builtin::Outcome;
+use crate::{ContentFinding, FilterError, Principal};
 
 /// What the content guards saw in a request, before anything is done about it.
 #[derive(Debug)]
 pub(crate) struct Judged {
-    pub(crate) risk: u8,
     pub(crate) class: DataClass,
-    pub(crate) blocked: bool,
-    /// Number of the message part, and what to change in it.
-    pub(crate) edits: Vec<(usize, Vec<Edit>)>,
-    pub(crate) findings: Vec<ContentFinding>,
+    pub(crate) outcome: Outcome,
 }
 
 /// Request state. A filter holds settings, never this.
@@ -168,7 +165,7 @@ impl Context {
     /// The highest score of a detector in the request, 0–100; 0 where none looked.
     #[must_use]
     pub fn risk(&self) -> u8 {
-        self.judged.as_ref().map_or(0, |judged| judged.risk)
+        self.judged.as_ref().map_or(0, |judged| judged.outcome.risk)
     }
 
     /// The highest class of data found in the request.

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use postern_config::Stage;
-
 use crate::builtin::{AddressLimits, Authorize, Content, CrossSite, Frame, Identify, Parse, PrincipalLimits};
 use crate::{Context, RequestView, Verdict};
 
@@ -24,18 +22,6 @@ pub(crate) enum Filter {
 }
 
 impl Filter {
-    pub(crate) fn stage(&self) -> Stage {
-        match self {
-            Self::Frame(_) => Stage::Frame,
-            Self::CrossSite(_) => Stage::Origin,
-            Self::AddressLimits(_) | Self::PrincipalLimits(_) => Stage::Rate,
-            Self::Identify(_) => Stage::Identify,
-            Self::Parse(_) | Self::Look(_) => Stage::Parse,
-            Self::Authorize(_) => Stage::Authorize,
-            Self::Act(_) => Stage::Inspect,
-        }
-    }
-
     /// Whether it works on the head alone, so that it runs before the body is read.
     pub(crate) fn reads_head_only(&self) -> bool {
         match self {

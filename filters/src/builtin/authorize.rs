@@ -44,7 +44,7 @@ impl Authorize {
                     max_output_tokens: message.max_output_tokens(),
                     data_class: cx.data_class(),
                     tools: message.tools(),
-                    opaque: message.is_opaque(),
+                    opaque: message.opaque().is_some(),
                 };
                 let name = message.model().ok_or(FilterError::NoMessage)?;
                 (ResourceRef::Model { name, vendor: &self.vendor }, Some(ai))

@@ -8,29 +8,48 @@ use std::sync::Arc;
 use postern_config::{DataClass, DataProtection};
 
 use crate::context::Judged;
-use crate::dialect::Message;
+use crate::message::Message;
 use crate::scan::ContentGuards;
-use crate::{ContentFinding, Context, FilterError, Flow, Judgement, Reason, Refusal, TextGuards, Verdict};
+use crate::{ContentFinding, Context, Edit, FilterError, Flow, Judgement, Reason, Refusal, TextGuards, Verdict};
 
 /// Guards of one direction.
 #[derive(Debug)]
 pub(crate) struct Content {
     guards: Arc<ContentGuards>,
+    /// Of the guards that can see something here, as the coverage matrix has them.
+    names: Vec<String>,
     classes: BTreeMap<String, DataClass>,
 }
 
 /// What to do with a whole message.
+#[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) blocked: bool,
-    pub(crate) edits: Vec<(usize, Vec<crate::Edit>)>,
+    /// A finding in a text that has no other spelling, such as the name of a tool or a query.
+    pub(crate) fixed: bool,
+    pub(crate) edits: Vec<(usize, Vec<Edit>)>,
     pub(crate) findings: Vec<ContentFinding>,
     pub(crate) risk: u8,
 }
 
+impl Outcome {
+    /// Why nothing of the message may pass, if so.
+    pub(crate) fn refusal(&self, reason: Reason) -> Option<Refusal> {
+        if self.blocked {
+            return Some(blocked(reason, &self.findings));
+        }
+        self.fixed.then(|| Refusal::new(reason, "a finding in a text that cannot be rewritten"))
+    }
+}
+
 impl Content {
-    pub(crate) fn new(guards: Arc<ContentGuards>, data: &DataProtection) -> Self {
+    pub(crate) fn new(guards: Arc<ContentGuards>, names: Vec<String>, data: &DataProtection) -> Self {
         let classes = data.detectors.iter().map(|detector| (detector.name.clone(), detector.class)).collect();
-        Self { guards, classes }
+        Self { guards, names, classes }
+    }
+
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
     }
 
     pub(crate) fn guards(&self) -> &Arc<ContentGuards> {
@@ -41,35 +60,40 @@ impl Content {
     pub(crate) fn look(&self, cx: &mut Context) -> Verdict {
         let outcome = self.judge(cx.message()?);
         let class = self.class_of(&outcome.findings);
-        let Outcome { blocked, edits, findings, risk } = outcome;
-        cx.set_judged(Judged { risk, class, blocked, edits, findings });
+        cx.set_judged(Judged { class, outcome });
         Ok(Flow::Continue)
     }
 
     /// Refuses or rewrites the request according to what was seen.
     pub(crate) fn act(&self, cx: &mut Context) -> Verdict {
         let judged = cx.take_judged().ok_or_else(|| FilterError::Content("nothing was looked at".to_owned()))?;
-        let refusal = judged.blocked.then(|| blocked(Reason::ContentRefused, &judged.findings));
-        cx.add_findings(judged.findings);
+        let outcome = judged.outcome;
+        let refusal = outcome.refusal(Reason::ContentRefused);
+        cx.add_findings(outcome.findings);
         if let Some(refusal) = refusal {
             return Ok(Flow::Refuse(refusal));
         }
-        if !judged.edits.is_empty() {
-            let body = cx.message()?.rewrite(&judged.edits).map_err(|e| FilterError::Content(e.to_string()))?;
-            cx.replace_body(body);
+        if !outcome.edits.is_empty() {
+            match cx.message()?.rewrite(&outcome.edits) {
+                Ok(body) => cx.replace_body(body),
+                // Found, and in a place that cannot be changed: it does not pass.
+                Err(error) => return Ok(Flow::refuse(Reason::ContentRefused, error.to_string())),
+            }
         }
         Ok(Flow::Continue)
     }
 
     pub(crate) fn judge(&self, message: &Message) -> Outcome {
-        let mut outcome = Outcome { blocked: false, edits: Vec::new(), findings: Vec::new(), risk: 0 };
-        for (number, part) in message.parts().iter().enumerate() {
-            let Judgement { edits, findings, blocked, risk } = self.guards.judge(part.part, &part.text);
+        let mut outcome = Outcome::default();
+        for text in message.texts() {
+            let Judgement { edits, findings, blocked, risk } = self.guards.judge(text.part, text.text);
             outcome.blocked |= blocked;
             outcome.risk = outcome.risk.max(risk);
             outcome.findings.extend(findings);
-            if !edits.is_empty() {
-                outcome.edits.push((number, edits));
+            match (edits.is_empty(), text.index) {
+                (true, _) => {}
+                (false, Some(index)) => outcome.edits.push((index, edits)),
+                (false, None) => outcome.fixed = true,
             }
         }
         outcome

@@ -2,7 +2,8 @@
 
 use postern_config::{Action, Dialect};
 
-use crate::dialect::{self, Message};
+use crate::dialect::openai;
+use crate::message::Message;
 use crate::{Context, Flow, Reason, RequestView, Verdict};
 
 #[derive(Debug)]
@@ -22,7 +23,7 @@ impl Parse {
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
         let body = cx.body().clone();
         let parsed = match self.dialect {
-            Dialect::OpenAi => match dialect::openai::endpoint(req.method, req.path) {
+            Dialect::OpenAi => match openai::endpoint(req.method, req.path) {
                 Some(endpoint) => {
                     cx.set_action(Action::Chat);
                     Message::openai(endpoint, body)
@@ -34,13 +35,14 @@ impl Parse {
                     return Ok(Flow::refuse(Reason::NotPermitted, format!("method `{}` has no action", req.method)));
                 };
                 cx.set_action(action);
-                if self.reads_http { Message::http(req.content_type().as_deref(), req.query, body) } else { Ok(Message::unread(body)) }
+                if self.reads_http { Message::http(req.content_type().as_deref(), req.query, body) } else { Ok(Message::Unread) }
             }
         };
         match parsed {
-            Ok(message) if message.is_opaque() => {
+            Ok(message) if message.opaque().is_some() => {
+                let what = message.opaque().unwrap_or_default();
                 cx.set_message(message);
-                Ok(Flow::refuse(Reason::ContentRefused, "the request holds content that cannot be read"))
+                Ok(Flow::refuse(Reason::ContentRefused, format!("`{what}` cannot be read by any guard")))
             }
             Ok(message) => {
                 cx.set_message(message);
