@@ -1,1 +1,3 @@
 //! postern-proxy
+
+pub mod audit;
