@@ -13,6 +13,7 @@ use pingora_core::protocols::l4::stream::Stream as L4Stream;
 use pingora_core::protocols::tls::TlsRef;
 use pingora_core::protocols::{IO, Ssl};
 use postern_certs::ListenerTls;
+use postern_config::ListenerTls as Settings;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tracing::{debug, warn};
@@ -73,10 +74,12 @@ async fn serve(
         debug!(%error, "could not turn Nagle's algorithm off");
     }
     let stream: L4Stream = stream.into();
-    let tls = shared.runtime.load().listener_tls(&name);
+    let runtime = shared.runtime.load_full();
+    let settings = runtime.snapshot.listeners.iter().find(|l| l.name == name).and_then(|l| l.tls.as_ref());
+    let tls = runtime.listener_tls(&name).zip(settings);
     let (stream, facts): (Box<dyn IO>, _) = match tls {
         None => (Box::new(stream), None),
-        Some(tls) => match handshake(tls, stream).await {
+        Some((tls, settings)) => match handshake(tls, settings, stream).await {
             Ok((stream, facts)) => (stream, Some(facts)),
             Err(detail) => {
                 debug!(%source, listener = name, detail, "handshake failed");
@@ -95,7 +98,11 @@ async fn serve(
     }
 }
 
-async fn handshake(tls: Arc<ListenerTls>, stream: L4Stream) -> Result<(Box<dyn IO>, TlsFacts), String> {
+async fn handshake(
+    tls: Arc<ListenerTls>,
+    settings: &Settings,
+    stream: L4Stream,
+) -> Result<(Box<dyn IO>, TlsFacts), String> {
     let acceptor = Acceptor::from_server_config(tls.server_config());
     let accepted = tokio::time::timeout(HANDSHAKE, acceptor.tls_handshake(stream)).await;
     let stream = match accepted {
@@ -103,21 +110,22 @@ async fn handshake(tls: Arc<ListenerTls>, stream: L4Stream) -> Result<(Box<dyn I
         Ok(Err(error)) => return Err(error.to_string()),
         Err(_) => return Err(format!("no handshake within {} s", HANDSHAKE.as_secs())),
     };
-    let Some(facts) = stream.get_ssl().map(|tls_ref| facts(tls, tls_ref)) else {
+    let Some(facts) = stream.get_ssl().map(|tls_ref| facts(tls, settings, tls_ref)) else {
         return Err("the handshake left no TLS facts".to_owned());
     };
     let facts = facts?;
     Ok((Box::new(stream), facts))
 }
 
-fn facts(listener: Arc<ListenerTls>, tls: &TlsRef) -> Result<TlsFacts, String> {
-    let peer = match tls.peer_certificate_der() {
-        // The verifier accepted this certificate a moment ago; not being able to read it now is a reason to stop.
-        Some(der) => Some(listener.peer(der).map_err(|error| error.to_string())?),
+fn facts(listener: Arc<ListenerTls>, settings: &Settings, tls: &TlsRef) -> Result<TlsFacts, String> {
+    let peer = match tls.peer_cert_chain_der() {
+        // The handshake verified it a moment ago; a proof of it is made by verifying it again.
+        Some(chain) => Some(listener.peer(chain).map_err(|error| error.to_string())?),
         None => None,
     };
     let server_name = tls.server_name().map(str::to_ascii_lowercase);
     let (version, cipher) = (tls.version().unwrap_or_default(), tls.current_cipher_name().unwrap_or_default());
     let recorded = record::tls_facts(version, cipher, server_name.as_deref(), peer.as_ref());
-    Ok(TlsFacts { server_name, facts: peer.as_ref().map(peer_facts), recorded, listener })
+    let (deny_after_expiry, hsts) = (settings.deny_after_expiry, settings.hsts);
+    Ok(TlsFacts { server_name, facts: peer.as_ref().map(peer_facts), recorded, deny_after_expiry, hsts, listener })
 }

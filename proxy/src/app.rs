@@ -93,7 +93,7 @@ impl HttpServerApp for ConnectionApp {
         if matches!(read, Read::Closed) {
             return None;
         }
-        let mut story = Story::begin(&self.connection, self.shared.clock.unix_ms());
+        let mut story = Story::begin(&self.connection, self.shared.clock.unix_ms(), self.shared.uptime());
         let reusable = match read {
             Read::Refused(refusal) => {
                 story.refuse(refusal);

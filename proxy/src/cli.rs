@@ -92,7 +92,7 @@ pub fn main() -> ExitCode {
             audit::verify(&dir, &key, checkpoint.as_deref(), format)
         }
         Command::Demo(options) => run::block_on(crate::demo::run(options)).unwrap_or_else(|error| {
-            eprintln!("postern: {error}");
+            eprintln!("postern: the runtime could not be started: {error}");
             ExitCode::FAILURE
         }),
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use postern_certs::{ListenerTls, VerifiedPeer};
+use postern_config::Hsts;
 use postern_filters::token::PeerFacts;
 use postern_filters::SpiffeSubject;
 
@@ -30,6 +31,9 @@ pub(crate) struct TlsFacts {
     pub(crate) facts: Option<PeerFacts>,
     /// As records show it.
     pub(crate) recorded: Arc<postern_filters::audit::TlsFacts>,
+    /// Whether a certificate that expires while the connection is open ends what it may do.
+    pub(crate) deny_after_expiry: bool,
+    pub(crate) hsts: Option<Hsts>,
     /// The listener's TLS as it was at the handshake: it knows which names the presented certificate covers.
     pub(crate) listener: Arc<ListenerTls>,
 }

@@ -90,7 +90,7 @@ impl<'a> Exchange<'a> {
 
     /// No record, no request: a proxy that cannot write down what it does refuses to do it.
     fn refuse_without_record(self) -> Result<(), Refusal> {
-        match self.shared.audit.accepting() {
+        match self.shared.writable() {
             Ok(()) => Ok(()),
             Err(error) => Err(Refusal::new(Reason::Undecided, format!("the audit log is not writable: {error}"))),
         }
@@ -107,7 +107,7 @@ impl<'a> Exchange<'a> {
     fn refuse_expired(self, story: &Story) -> Result<(), Refusal> {
         let Some(tls) = &self.connection.tls else { return Ok(()) };
         match &tls.facts {
-            Some(facts) if tls.listener.deny_after_expiry() && facts.not_after < story.context.now() => {
+            Some(facts) if tls.deny_after_expiry && facts.not_after < story.context.now() => {
                 Err(Refusal::new(Reason::CredentialInvalid, "the client certificate has expired"))
             }
             _ => Ok(()),
@@ -153,6 +153,6 @@ impl<'a> Exchange<'a> {
     }
 
     pub(crate) fn hsts(self) -> Option<&'a postern_config::Hsts> {
-        self.connection.tls.as_ref()?.listener.hsts()
+        self.connection.tls.as_ref()?.hsts.as_ref()
     }
 }

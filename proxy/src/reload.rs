@@ -38,7 +38,7 @@ pub(crate) async fn run(shared: Arc<Shared>, config: PathBuf, mut stop: watch::R
     let mut hangup = signal(SignalKind::hangup()).ok();
     loop {
         let asked = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = asked_to_stop(&mut stop) => return,
             _ = told.recv() => { settle(&mut told).await; false }
             () = tokio::time::sleep(LOOK_AGAIN) => false,
             () = hung_up(&mut hangup) => true,
@@ -51,6 +51,11 @@ pub(crate) async fn run(shared: Arc<Shared>, config: PathBuf, mut stop: watch::R
             }
         }
     }
+}
+
+/// Returns once `stop` is true. Holds no lock of the channel across an await of the caller's.
+async fn asked_to_stop(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 async fn hung_up(hangup: &mut Option<tokio::signal::unix::Signal>) {

@@ -10,11 +10,11 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use postern_filters::limit::LimitStore;
 
-use crate::audit::AuditWriter;
+use crate::audit::{AuditWriter, OpenError, key};
 use crate::clock::{Clock, SystemClock};
 use crate::reload::Reload;
 use crate::runtime::{LoadError, Runtime};
@@ -30,7 +30,9 @@ pub enum StartError {
     #[error(transparent)]
     Load(#[from] LoadError),
     #[error("the audit log in `{}` cannot be opened: {source}", dir.display())]
-    Audit { dir: PathBuf, source: crate::audit::AuditError },
+    Audit { dir: PathBuf, source: OpenError },
+    #[error("the key of the audit log cannot be had: {0}")]
+    Key(#[from] key::LoadError),
     #[error("cannot listen on {address}: {source}")]
     Bind { address: SocketAddr, source: std::io::Error },
     #[error("`state.dir` `{}` cannot be used: {source}", dir.display())]
@@ -80,12 +82,26 @@ impl Server {
         }
         make_state_dir(&runtime.snapshot.state_dir)?;
         let sockets = bind(&runtime).await?;
-        let audit = AuditWriter::open(&runtime.snapshot.audit, &runtime.snapshot.state_dir, clock.clone())
-            .map_err(|source| StartError::Audit { dir: runtime.snapshot.audit.dir.clone(), source })?;
-        let shared = Arc::new(Shared::new(runtime, audit, clock, limits));
+        let (audit, vkey) = open_log(&runtime, clock.clone())?;
+        let shared = Arc::new(Shared::new(runtime, audit, vkey, clock, limits));
         shared.submit(record::of_start(&shared.runtime.load().snapshot, shared.clock.unix_ms()));
         Ok(serve(shared, config, sockets))
     }
+}
+
+fn open_log(runtime: &Runtime, clock: Arc<dyn Clock>) -> Result<(AuditWriter, String), StartError> {
+    let settings = &runtime.snapshot.audit;
+    let key = key::load(settings, &runtime.snapshot.state_dir)?;
+    let vkey = key.verifying_key().to_string();
+    let failed = |source| StartError::Audit { dir: settings.dir.clone(), source };
+    let now = Arc::new(move || u64::try_from(clock.unix_ms()).unwrap_or(0));
+    let published = key::publish(&settings.dir, &key);
+    let audit = AuditWriter::open(settings, key, now).map_err(failed)?;
+    if let Err(error) = published {
+        // Only a convenience for people: the key that verifies is the one they kept.
+        warn!("error.type" = "vkey", %error, "`log.vkey` could not be written beside the log");
+    }
+    Ok((audit, vkey))
 }
 
 struct Sockets {
@@ -156,7 +172,7 @@ impl Running {
     /// The verifier key of the audit log, as `postern audit verify --key` takes it.
     #[must_use]
     pub fn vkey(&self) -> String {
-        self.shared.audit.vkey()
+        self.shared.vkey.clone()
     }
 
     #[must_use]
@@ -198,7 +214,11 @@ impl Running {
             let _ = task.await;
         }
         self.shared.submit(record::of_stop(left, &self.shared.runtime.load().snapshot, self.shared.clock.unix_ms()));
-        self.shared.audit.close().await;
+        let shared = self.shared.clone();
+        let closed = tokio::task::spawn_blocking(move || shared.audit.close()).await;
+        if let Some(why) = closed.ok().and_then(|status| status.failed) {
+            error!("error.type" = "audit", why, "the last records could not be written");
+        }
         info!(cut = left, "stopped");
         left
     }

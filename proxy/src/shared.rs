@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use std::time::{Duration, Instant};
+
 use arc_swap::ArcSwap;
 use pingora_core::connectors::http::Connector;
 use postern_filters::limit::LimitStore;
@@ -24,6 +26,7 @@ pub(crate) struct Shared {
     /// The one thing that a reload swaps.
     pub(crate) runtime: ArcSwap<Runtime>,
     pub(crate) audit: AuditWriter,
+    pub(crate) vkey: String,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) connector: Connector,
@@ -31,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) connections: Arc<Connections>,
     pub(crate) draining: AtomicBool,
     numbers: AtomicU64,
+    started: Instant,
 }
 
 impl std::fmt::Debug for Shared {
@@ -43,6 +47,7 @@ impl Shared {
     pub(crate) fn new(
         runtime: Runtime,
         audit: AuditWriter,
+        vkey: String,
         clock: Arc<dyn Clock>,
         limits: Arc<LimitStore>,
     ) -> Self {
@@ -51,6 +56,7 @@ impl Shared {
         Self {
             runtime: ArcSwap::from_pointee(runtime),
             audit,
+            vkey,
             clock,
             connector: Connector::new(None),
             limits,
@@ -58,7 +64,13 @@ impl Shared {
             metrics,
             draining: AtomicBool::new(false),
             numbers: AtomicU64::new(0),
+            started: Instant::now(),
         }
+    }
+
+    /// Time since the start, for limits: it never goes back.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Numbers connections from 1.
@@ -100,7 +112,15 @@ impl Shared {
         if self.draining.load(Ordering::Relaxed) {
             return Err("draining".to_owned());
         }
-        self.audit.accepting().map_err(|error| format!("audit log: {error}"))
+        self.writable().map_err(|error| format!("audit log: {error}"))
+    }
+
+    /// Whether the log takes records at the moment.
+    pub(crate) fn writable(&self) -> Result<(), String> {
+        match self.audit.status().failed {
+            Some(why) => Err(why),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn refresh_metrics(&self) {

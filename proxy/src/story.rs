@@ -1,6 +1,6 @@
 //! What happened to one request, gathered on the way; the audit record is made from it once, at the end.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use postern_filters::{Context, Refusal};
 use uuid::Uuid;
@@ -33,12 +33,12 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    pub(crate) fn begin(connection: &Connection, now_ms: i64) -> Self {
+    pub(crate) fn begin(connection: &Connection, now_ms: i64, uptime: Duration) -> Self {
         Self {
             id: Uuid::now_v7(),
             began: Instant::now(),
             sequence: connection.next_sequence(),
-            context: Context::new(now_ms),
+            context: Context::new(now_ms, uptime),
             head: None,
             http_version: "",
             route: None,

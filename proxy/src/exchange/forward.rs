@@ -17,7 +17,6 @@ use crate::upstream_head::{self, BodyLength};
 const FIRST_BYTE: Duration = Duration::from_secs(60);
 
 /// An upstream that has begun to answer.
-#[derive(Debug)]
 pub(crate) struct Answering {
     pub(crate) session: HttpSession,
     pub(crate) target: Target,
@@ -91,9 +90,10 @@ async fn talk(client: &mut HttpSession, request: Box<pingora_http::RequestHeader
             }
         }
     };
-    match tokio::time::timeout(FIRST_BYTE, exchange).await {
+    let answered: Result<pingora_core::Result<()>, _> = tokio::time::timeout(FIRST_BYTE, exchange).await;
+    match answered {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(failed::<pingora_core::Error>("the upstream broke off", &error)),
+        Ok(Err(error)) => Err(failed("the upstream broke off", &error)),
         Err(_) => Err(Refusal::new(Reason::UpstreamFailed, "the upstream did not answer in time")),
     }
 }
@@ -108,6 +108,6 @@ pub(super) async fn client_left(session: &mut ServerSession) {
     }
 }
 
-fn failed<E: std::fmt::Display + ?Sized>(what: &str, error: &E) -> Refusal {
+fn failed(what: &str, error: &pingora_core::Error) -> Refusal {
     Refusal::new(Reason::UpstreamFailed, format!("{what}: {error}"))
 }

@@ -42,7 +42,7 @@ pub(super) async fn answer(
     if response.status == http::StatusCode::SWITCHING_PROTOCOLS {
         return Err(Refusal::new(Reason::UpstreamFailed, "the upstream switched protocols unasked"));
     }
-    let way = matched.chain.open_answer(&answer_head(&response, story), &mut story.context);
+    let way = matched.chain.open_answer(&answer_head(&response, story), &story.id.to_string());
     let deadline = deadline(story);
     let done = match way {
         Err(refusal) => Err(refusal),
@@ -195,9 +195,9 @@ async fn streamed(
             Some(Ok(Some(piece))) => (stream.push(&piece, &mut story.context), false),
             Some(Ok(None)) => (stream.finish(&mut story.context), true),
             Some(Err(trouble)) => {
-                let refusal = Refusal::new(Reason::UpstreamFailed, trouble.clone());
-                cut(&stream, session, story, refusal).await;
-                return Ok(broke(story, trouble));
+                let event = stream.error_event(Reason::UpstreamFailed, &story.id.to_string());
+                cut(event, session, story, Refusal::new(Reason::UpstreamFailed, trouble)).await;
+                return Ok(false);
             }
         };
         match out {
@@ -207,8 +207,8 @@ async fn streamed(
                     return Ok(left(story));
                 }
             }
-            Err(refusal) => {
-                cut(&stream, session, story, refusal).await;
+            Err((last, refusal)) => {
+                cut(last, session, story, refusal).await;
                 return Ok(false);
             }
         }
@@ -219,12 +219,12 @@ async fn streamed(
     }
 }
 
-/// Ends a stream with an error event: the status has gone out long ago.
-async fn cut(stream: &AnswerStream, session: &mut ServerSession, story: &mut Story, refusal: Refusal) {
-    let event = stream.error_event(refusal.reason, &story.id.to_string());
+/// Ends a stream with what may still be written, an error event last: the status has gone out long ago.
+async fn cut(last: Bytes, session: &mut ServerSession, story: &mut Story, refusal: Refusal) {
     story.refuse(refusal);
+    story.bytes_out += last.len() as u64;
     session.set_keepalive(None);
-    let _ = session.write_response_body(event, true).await;
+    let _ = session.write_response_body(last, true).await;
 }
 
 async fn write_head(
