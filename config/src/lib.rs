@@ -4,9 +4,12 @@
 //! [`Report`]. Nothing here opens a socket or knows TLS.
 
 pub mod bootstrap;
+pub mod codes;
 mod coverage;
 pub mod decode;
 mod disk;
+pub mod docs;
+mod init;
 pub mod manifest;
 mod material;
 mod report;
@@ -17,6 +20,7 @@ pub mod yaml;
 
 pub use bootstrap::{Bootstrap, load_bootstrap, parse_bootstrap};
 pub use coverage::{Coverage, Guard, Stage};
+pub use init::init_files;
 pub use manifest::{Manifest, ManifestId, ManifestRules, Parsed, SourceFile, load_manifests, parse_manifests};
 pub use material::{Material, MaterialError, Redacted};
 pub use report::{Code, Position, Problem, Report, Severity};
