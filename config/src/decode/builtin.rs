@@ -155,9 +155,7 @@ impl<T: Decode> Decode for Vec<At<T>> {
     /// All items are read, so that the problems of all are reported.
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         let Value::Sequence(items) = &node.value else {
-            let (field, found) = (cx.field(), node.describe());
-            let message = format!("`{field}` must be a list, not {found}");
-            cx.shape(&node.position, message, format!("write a list, even of one: `{field}: [ … ]`"));
+            cx.unexpected(node, "a list", "write a list, even of one: `[ … ]`");
             return None;
         };
         let read: Vec<Option<At<T>>> = items
@@ -185,8 +183,7 @@ impl<T: Decode> Decode for Vec<At<T>> {
 impl<K: Scalar + Ord, V: Decode> Decode for BTreeMap<K, At<V>> {
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         let Value::Mapping(entries) = &node.value else {
-            let message = format!("`{}` must be a map, not {}", cx.field(), node.describe());
-            cx.shape(&node.position, message, "write `name: value` pairs below it");
+            cx.unexpected(node, "a map", "write `name: value` pairs below it");
             return None;
         };
         let mut map = Some(Self::new());
