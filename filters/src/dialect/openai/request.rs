@@ -150,6 +150,10 @@ fn request(root: Value<'_>, found: &mut Found, most_choices: u32) -> Result<Fact
             "top_logprobs" => return Err(DialectError::Unsupported { what: "top_logprobs" }),
             "tools" => tools(value, found, &mut facts.tools)?,
             "functions" => functions(value, found, &mut facts.tools)?,
+            // The new and the old spelling together: which one counts is the upstream's guess.
+            "tool_choice" | "function_call" if facts.tool_choice != ToolChoice::Auto => {
+                return Err(shape(value, "tool_choice"));
+            }
             "tool_choice" | "function_call" => facts.tool_choice = tool_choice(value, found)?,
             "response_format" => found.tree(value, Part::ToolDefinition, &SCHEMA_WORDS),
             "stop" | "metadata" => found.tree(value, Part::User, &[]),
