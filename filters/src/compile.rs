@@ -150,7 +150,7 @@ impl Compiler<'_> {
                 Some(content)
             }
             Err(error) => {
-                self.problem(report, 53, error.to_string(), "change the pattern, or the `holdBack` of the route");
+                self.problem(report, 53, told(&error), "change the pattern, or the `holdBack` of the route");
                 None
             }
         }
@@ -216,6 +216,17 @@ impl Compiler<'_> {
         let position = Position { file: Arc::from(format!("route {}", self.route.name)), line: 1, column: 1 };
         report.error(Code(code), &position, "", message, help);
     }
+}
+
+/// An error with its causes.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }
 
 /// Guards that look at a part which messages of this dialect and direction can have.

@@ -101,8 +101,7 @@ impl ContentGuards {
                 plans.insert(part, Arc::new(plan));
             }
         }
-        let mut names: Vec<String> =
-            plans.values().flat_map(|p| p.guard_names()).map(str::to_owned).collect();
+        let mut names: Vec<String> = plans.values().flat_map(|p| p.guard_names()).map(str::to_owned).collect();
         names.sort_unstable();
         names.dedup();
         let unbounded = compiler.unbounded();
@@ -173,7 +172,12 @@ impl Compiler<'_> {
                 let detector = self.data.detectors.get(index);
                 let name = detector.ok_or_else(|| ScanError::Dangling { rule: rule.name.clone(), index })?.name.clone();
                 let guard = format!("data/{}", rule.name);
-                wanted.entry(index).or_default().push(Target { guard, detector: name, action: rule.action, threshold: 0 });
+                wanted.entry(index).or_default().push(Target {
+                    guard,
+                    detector: name,
+                    action: rule.action,
+                    threshold: 0,
+                });
             }
         }
         let hidden = self.runtime_targets(part, RuntimeDetectorKind::HiddenText);

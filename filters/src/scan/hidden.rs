@@ -218,7 +218,10 @@ mod tests {
             ("a split word", "ig\u{200b}nore"),
             ("a split word at the end", "x\u{2063}y"),
             ("bytes in selectors", "😀\u{E0158}\u{E0155}\u{E015C}"),
-            ("a flag that says more", "🏴\u{E0067}\u{E0062}\u{E0067}\u{E0062}\u{E0067}\u{E0062}\u{E0067}\u{E0062}\u{E007F}"),
+            (
+                "a flag that says more",
+                "🏴\u{E0067}\u{E0062}\u{E0067}\u{E0062}\u{E0067}\u{E0062}\u{E0067}\u{E0062}\u{E007F}",
+            ),
         ] {
             assert!(best(text) >= 80, "{case}: {}", best(text));
         }

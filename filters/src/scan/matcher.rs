@@ -350,7 +350,15 @@ impl Reader<'_> {
     fn report_open(&self, thread: &mut Thread, seen: usize, hits: &mut Vec<Hit>) {
         if thread.end > thread.start {
             let source = self.member.source;
-            hits.push(Hit { start: thread.start, end: thread.end, seen, source, score: 75, open: true, tail: thread.tail });
+            hits.push(Hit {
+                start: thread.start,
+                end: thread.end,
+                seen,
+                source,
+                score: 75,
+                open: true,
+                tail: thread.tail,
+            });
         }
         thread.start = thread.end;
         thread.accepted = None;

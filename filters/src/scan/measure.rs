@@ -11,7 +11,8 @@ use crate::text::TextGuards;
 
 fn shared(name: &str) -> Option<Vec<Value>> {
     let given = std::env::var_os("POSTERN_SHARED").map(|p| PathBuf::from(p).join("data").join(name));
-    let mut above = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|p| p.join("shared/data").join(name));
+    let mut above =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|p| p.join("shared/data").join(name));
     let path = given.or_else(|| above.find(|p| p.exists()));
     let Some(text) = path.and_then(|p| std::fs::read_to_string(p).ok()) else {
         assert!(std::env::var_os("POSTERN_REQUIRE_SHARED").is_none_or(|v| v != "1"), "shared data is required: {name}");
@@ -69,9 +70,14 @@ fn spans(file: &str, id: &'static str, kinds: &[&str]) -> Option<(BTreeMap<Strin
         let spans = row["spans"].as_array().unwrap();
         for span in spans.iter().filter(|s| kinds.is_empty() || kinds.contains(&s[2].as_str().unwrap())) {
             let range = bytes(text, span);
-            let covered = found.iter().any(|f| f.range.start <= range.start && f.range.end >= range.end);
+            let covered = range.clone().all(|i| found.iter().any(|f| f.range.contains(&i)));
             if !covered && std::env::var_os("SHOW").is_some() {
-                println!("MISS {} {:?} in {text:?}: {:?}", span[2], &text[range], found.iter().map(|f| &text[f.range.clone()]).collect::<Vec<_>>());
+                println!(
+                    "MISS {} {:?} in {text:?}: {:?}",
+                    span[2],
+                    &text[range],
+                    found.iter().map(|f| &text[f.range.clone()]).collect::<Vec<_>>()
+                );
             }
             recall.entry(span[2].as_str().unwrap().to_owned()).or_default().add(covered);
         }

@@ -98,8 +98,7 @@ impl Pattern {
     /// # Errors
     /// [`ScanError::Pattern`] if a built-in pattern does not compile, which a test rules out.
     pub(crate) fn from_recipe(recipe: &Recipe) -> Result<Self, ScanError> {
-        let hirs: Vec<Hir> =
-            recipe.shapes.iter().map(|s| parse(s.pattern, Bytes::Any)).collect::<Result<_, _>>()?;
+        let hirs: Vec<Hir> = recipe.shapes.iter().map(|s| parse(s.pattern, Bytes::Any)).collect::<Result<_, _>>()?;
         let checks = recipe.shapes.iter().map(|s| Check::Shape(s.check, s.whole)).collect();
         Ok(Self { lead: recipe.lead, value: recipe.value, ..Self::build(&hirs, checks, Evident::By(recipe.evident))? })
     }

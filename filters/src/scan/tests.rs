@@ -21,8 +21,7 @@ pub(super) fn regex(pattern: &str) -> DataDetectorKind {
 
 /// One rule per detector, for the `User` part, in both directions.
 pub(super) fn data(rules: Vec<(&str, DataDetectorKind, ContentAction)>) -> DataProtection {
-    let mut data =
-        DataProtection { detectors: vec![], rules: vec![], hold_back: 512, stall: Duration::from_secs(5) };
+    let mut data = DataProtection { detectors: vec![], rules: vec![], hold_back: 512, stall: Duration::from_secs(5) };
     for (i, (name, kind, action)) in rules.into_iter().enumerate() {
         data.detectors.push(DataDetector { name: name.into(), kind, class: DataClass::Confidential });
         data.rules.push(DataRule {
@@ -72,7 +71,7 @@ fn everything() -> ContentGuards {
         ("ip", builtin("ip-address"), ContentAction::Mask),
         ("secret", builtin("secret"), ContentAction::Redact),
         ("case", regex(r"\bACME-\d{6}\b"), ContentAction::Redact),
-        ("words", regex("ab*c|b+d"), ContentAction::Mask),
+        ("words", regex("ab{0,40}c|b{1,40}d"), ContentAction::Mask),
     ];
     let kinds = [
         (RuntimeDetectorKind::HiddenText, RuntimeAction::Redact, 50),
@@ -195,6 +194,20 @@ fn long_texts_and_padding_come_out_the_same_however_cut() {
 }
 
 #[test]
+fn a_pattern_without_bound_is_exact_on_a_whole_text_and_safe_on_a_stream() {
+    let guards = guards(&data(vec![("it", regex("ab*c"), ContentAction::Redact)]), &RuntimeSecurity::default());
+    assert_eq!(guards.not_for_streams(), ["it"]);
+    let (hit, miss) = (format!("x a{}c y", "b".repeat(900)), format!("x a{}d y", "b".repeat(900)));
+    assert_eq!(edited(&hit, &guards.judge(Part::User, &hit)), "x [redacted:it] y");
+    assert!(guards.judge(Part::User, &miss).findings.is_empty());
+    for text in [&hit, &miss] {
+        let out = streamed(&guards, text, &boundaries(text));
+        assert!(out.text.starts_with("x [redacted:it]") && !out.text.contains("bb"), "{}", out.text);
+        assert!(out.most_held <= 512);
+    }
+}
+
+#[test]
 fn no_more_than_the_hold_back_is_held() {
     let guards = everything();
     for text in [
@@ -231,7 +244,11 @@ fn finds_what_each_detector_promises() {
         ("us-ssn", "ssn 219-09-9998", "ssn [redacted:it]"),
         ("us-ssn", "no 666-09-9998 219-09-9998-1", "no 666-09-9998 219-09-9998-1"),
         ("ip-address", "at 192.168.1.1:80 and ::1", "at [redacted:it]:80 and [redacted:it]"),
-        ("ip-address", "v1.2.3.4 1.2.3.4.5 999.1.1.1 std::vec 12:34:56", "v1.2.3.4 1.2.3.4.5 999.1.1.1 std::vec 12:34:56"),
+        (
+            "ip-address",
+            "v1.2.3.4 1.2.3.4.5 999.1.1.1 std::vec 12:34:56",
+            "v1.2.3.4 1.2.3.4.5 999.1.1.1 std::vec 12:34:56",
+        ),
         ("secret", "k=ghp_ywEzskj4HXnyKInWMzTWAc5Nn8sBoOr89tCo;", "k=[redacted:it];"),
         ("secret", "AKIAIOSFODNN7EXAMPLE sk-your-key-here", "AKIAIOSFODNN7EXAMPLE sk-your-key-here"),
         (
@@ -280,7 +297,8 @@ fn the_strongest_action_wins_over_the_union() {
 
 #[test]
 fn a_stall_takes_an_open_match_for_found_and_keeps_its_rest_back() {
-    for (action, want) in [(ContentAction::Redact, "card [redacted:it], ok"), (ContentAction::Mask, "card **** **** **** ****, ok")]
+    for (action, want) in
+        [(ContentAction::Redact, "card [redacted:it], ok"), (ContentAction::Mask, "card **** **** **** ****, ok")]
     {
         let mut guard = only("payment-card", action).open(Part::User);
         let mut out = guard.push("card 4111 1111").release;
@@ -383,9 +401,45 @@ fn texts() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         proptest::sample::select(SAMPLES.to_vec()).prop_map(str::to_owned),
         proptest::sample::select(vec![
-            "4111", " 1111", "-", "@", "example.com", "bob", "ghp_", "sk-proj-", "eyJ", ".", " ", "\n", "\u{200b}",
-            "\u{200d}", "\u{e0041}", "é", "ﬁ", "４", "世", "ignore", " previous", " instructions", "<!--", "-->", "+1",
-            "GB82", "::", "ACME-", "a", "b", "bbbb", "c", "d", "忽略", "指令", "😀", "'", "\u{fe0f}", "[redacted:",
+            "4111",
+            " 1111",
+            "-",
+            "@",
+            "example.com",
+            "bob",
+            "ghp_",
+            "sk-proj-",
+            "eyJ",
+            ".",
+            " ",
+            "\n",
+            "\u{200b}",
+            "\u{200d}",
+            "\u{e0041}",
+            "é",
+            "ﬁ",
+            "４",
+            "世",
+            "ignore",
+            " previous",
+            " instructions",
+            "<!--",
+            "-->",
+            "+1",
+            "GB82",
+            "::",
+            "ACME-",
+            "a",
+            "b",
+            "bbbb",
+            "c",
+            "d",
+            "忽略",
+            "指令",
+            "😀",
+            "'",
+            "\u{fe0f}",
+            "[redacted:",
         ])
         .prop_map(str::to_owned),
         "\\PC{0,12}",

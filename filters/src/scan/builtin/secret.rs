@@ -14,7 +14,7 @@ pub(super) const RECIPE: Recipe = Recipe {
         // Amazon Web Services: key id, and the secret where a name stands before it.
         token(r"(?-u:\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b)"),
         Shape {
-            pattern: r#"(?-u:\b(?i:aws_?)?(?i:secret_?(?:access_?)?key|secretaccesskey)["']? ?(?:=|:|=>|:=) ?["']?[A-Za-z0-9/+]{40,}\b)"#,
+            pattern: r#"(?-u:\b(?i:aws_?)?(?i:secret_?(?:access_?)?key|secretaccesskey)["']? ?(?:=|:|=>|:=|,|\s{1,12}(?i:value):) ?["']?[A-Za-z0-9/+]{40,})"#,
             check: aws_secret,
             whole: true,
         },
@@ -62,10 +62,14 @@ pub(super) const RECIPE: Recipe = Recipe {
             whole: false,
         },
         // RFC 7515 compact form: header and payload are JSON objects.
-        Shape { pattern: r"(?-u:\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{5,}\.[0-9A-Za-z_-]{16,})", check: jwt, whole: true },
+        Shape {
+            pattern: r"(?-u:\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{5,}\.[0-9A-Za-z_-]{16,})",
+            check: jwt,
+            whole: true,
+        },
         // RFC 7468; the header alone is enough, and the body goes with it.
         Shape {
-            pattern: r"(?-u:-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:(?:[\sA-Za-z0-9+/=\\-]|Proc-Type: [^\n]{1,40}|DEK-Info: [^\n]{1,80})*-----END [A-Z0-9 ]{1,40}-----)?)",
+            pattern: r"(?-u:-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:(?:[\sA-Za-z0-9+/=\\-]|Proc-Type: [^\n]+\n|DEK-Info: [^\n]+\n)*-----END [A-Z0-9 ]+-----)?)",
             check: |_| Some(100),
             whole: false,
         },
@@ -122,9 +126,19 @@ fn random(candidate: Candidate<'_>) -> Option<u8> {
 
 fn is_placeholder(text: &[u8]) -> bool {
     let lower = text.to_ascii_lowercase();
-    [&b"example"[..], b"xxxxxx", b"your", b"placeholder", b"000000000", b"abcdefghijkl", b"redacted", b"dummy", b"......"]
-        .iter()
-        .any(|word| contains(&lower, word))
+    [
+        &b"example"[..],
+        b"xxxxxx",
+        b"your",
+        b"placeholder",
+        b"000000000",
+        b"abcdefghijkl",
+        b"redacted",
+        b"dummy",
+        b"......",
+    ]
+    .iter()
+    .any(|word| contains(&lower, word))
 }
 
 /// Exactly forty characters behind the keyword.
@@ -145,7 +159,10 @@ fn url_password(candidate: Candidate<'_>) -> Option<u8> {
     let password = user_info.splitn(2, |&b| b == b':').nth(1)?;
     let lower = password.to_ascii_lowercase();
     let template = matches!(password.first(), Some(b'$' | b'{' | b'[' | b'%' | b'*'))
-        || matches!(lower.as_slice(), b"password" | b"pass" | b"pwd" | b"secret" | b"token" | b"passwd" | b"xxx" | b"port")
+        || matches!(
+            lower.as_slice(),
+            b"password" | b"pass" | b"pwd" | b"secret" | b"token" | b"passwd" | b"xxx" | b"port"
+        )
         || is_placeholder(password)
         || password.iter().all(|b| *b == b'*' || *b == b'x' || *b == b'.');
     (!template).then_some(90)

@@ -42,7 +42,8 @@ impl Evidence {
     /// Where the earliest evidence or word stands that a finding could begin with.
     pub(super) fn live(&self, signatures: &Signatures, unit: u64) -> Option<usize> {
         let opens = |w: &&Word| {
-            let open = |(classes, span): &(Classes, u64)| w.classes & classes != 0 && unit.saturating_sub(w.unit) <= span + 2;
+            let open =
+                |(classes, span): &(Classes, u64)| w.classes & classes != 0 && unit.saturating_sub(w.unit) <= span + 2;
             signatures.openers.iter().any(open)
         };
         let words = self.words.iter().filter(opens).map(|w| w.start);
@@ -129,7 +130,8 @@ impl Evidence {
         let mut families: Vec<usize> = self.pieces.iter().map(|p| p.family).collect();
         families.sort_unstable();
         families.dedup();
-        let doubt = families.iter().filter_map(|f| best(*f)).fold(100_u32, |d, s| d * (100 - u32::from(s.min(100))) / 100);
+        let doubt =
+            families.iter().filter_map(|f| best(*f)).fold(100_u32, |d, s| d * (100 - u32::from(s.min(100))) / 100);
         let score = u8::try_from(100_u32.saturating_sub(doubt)).unwrap_or(100);
         if score < self.least {
             return;

@@ -83,7 +83,10 @@ impl FileReader {
     }
 
     fn class(&mut self, name: &str, words: &str) -> Result<(), String> {
-        let bit = u32::try_from(self.classes.len()).ok().and_then(|n| Classes::from(1_u8).checked_shl(n)).ok_or("too many classes")?;
+        let bit = u32::try_from(self.classes.len())
+            .ok()
+            .and_then(|n| Classes::from(1_u8).checked_shl(n))
+            .ok_or("too many classes")?;
         if self.classes.insert(name.to_owned(), bit).is_some() {
             return Err(format!("class `{name}` is there twice"));
         }

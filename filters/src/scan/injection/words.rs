@@ -30,6 +30,8 @@ struct Current {
     node: Option<Node>,
     stem: Classes,
     first_on_line: bool,
+    /// The word, where it is one letter.
+    letter: Option<char>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +52,22 @@ pub(super) struct Words {
     stopped: bool,
     newlines: u8,
     line_begins: bool,
+    /// The last character was a backslash: `\n` written out, as JSON inside of JSON has it, is a line break too.
+    escaped: bool,
+    spelled: Option<Spelled>,
 }
+
+/// Single letters with one character between them: `i g n o r e`.
+#[derive(Debug, Clone, Copy)]
+struct Spelled {
+    word: Current,
+    letters: usize,
+    /// Characters since the last letter.
+    apart: usize,
+}
+
+/// Fewer single letters than this are no word that was spelled out.
+const SPELLED: usize = 5;
 
 impl Words {
     pub(super) fn new(limit: usize) -> Self {
@@ -63,6 +80,8 @@ impl Words {
             stopped: false,
             newlines: 0,
             line_begins: true,
+            escaped: false,
+            spelled: None,
         }
     }
 
@@ -73,7 +92,8 @@ impl Words {
     /// Where the earliest unfinished word begins.
     pub(super) fn live(&self) -> Option<usize> {
         let current = self.current.filter(|w| w.node.is_some() || w.stem != 0).map(|w| w.start);
-        self.walks.iter().map(|w| w.start).chain(current).min()
+        let spelled = self.spelled.filter(|s| s.letters > 1).map(|s| s.word.start);
+        self.walks.iter().map(|w| w.start).chain(current).chain(spelled).min()
     }
 
     /// Reads `view` from position `from` on.
@@ -82,12 +102,14 @@ impl Words {
         // A view holds whole characters, and so does each addition to it.
         let Some(text) = view.bytes().get(first..).and_then(|b| std::str::from_utf8(b).ok()) else { return };
         for (i, c) in text.char_indices() {
-            if c.is_ascii_alphabetic() && self.walks.is_empty() {
-                if let Some(word) = &mut self.current {
-                    word.end = view.end_of(from + i);
-                    word.read(vocabulary, c);
-                    continue;
-                }
+            if c.is_ascii_alphabetic()
+                && self.walks.is_empty()
+                && let Some(word) = &mut self.current
+            {
+                word.end = view.end_of(from + i);
+                word.letter = None;
+                word.read(vocabulary, c);
+                continue;
             }
             self.character(vocabulary, view, from + i, c, &mut found);
         }
@@ -95,6 +117,7 @@ impl Words {
 
     fn character(&mut self, vocabulary: &Vocabulary, view: &View, at: usize, c: char, found: &mut impl FnMut(Word)) {
         let place = (view.start_of(at), view.end_of(at));
+        let c = if std::mem::replace(&mut self.escaped, c == '\\') && matches!(c, 'n' | 'r' | 't') { '\n' } else { c };
         if !self.walks.is_empty() || is_anywhere(c) {
             self.walk(vocabulary, place, c, found);
         }
@@ -107,13 +130,18 @@ impl Words {
         } else if c != '\'' || self.current.is_none() {
             self.close(vocabulary, place.1, if c == ':' { COLON } else { 0 }, found);
         }
+        if !is_letter(c) {
+            self.part_letters(place.1);
+        }
         self.boundary(c);
     }
 
     fn letter(&mut self, vocabulary: &Vocabulary, (start, end): (usize, usize), c: char) {
         let first_on_line = self.line_begins;
         self.line_begins = false;
-        let word = self.current.get_or_insert(Current { start, end, node: Some(0), stem: 0, first_on_line });
+        let word =
+            self.current.get_or_insert(Current { start, end, node: Some(0), stem: 0, first_on_line, letter: None });
+        word.letter = if start == word.start { Some(c) } else { None };
         word.end = end;
         word.read(vocabulary, c);
     }
@@ -129,6 +157,38 @@ impl Words {
             found(Word { classes, start: word.start, end: word.end, seen, unit, sentence });
         }
         self.unit += 2;
+        self.spell(vocabulary, word, seen, found);
+    }
+
+    /// Joins a word of one letter to those before it.
+    fn spell(&mut self, vocabulary: &Vocabulary, word: Current, seen: usize, found: &mut impl FnMut(Word)) {
+        let before = self.spelled.take();
+        let Some(letter) = word.letter else { return };
+        let mut spelled = match before.filter(|s| s.apart <= 1) {
+            Some(s) if seen - s.word.start <= self.limit => Spelled { letters: s.letters + 1, ..s },
+            _ => Spelled { word: Current { node: Some(0), stem: 0, ..word }, letters: 1, apart: 0 },
+        };
+        spelled.apart = 0;
+        spelled.word.end = word.end;
+        spelled.word.read(vocabulary, letter);
+        let classes = spelled.word.node.map_or(0, |n| vocabulary.entry(n).0) | spelled.word.stem;
+        if spelled.letters >= SPELLED && classes != 0 {
+            let (unit, sentence) = (self.unit, self.sentence);
+            found(Word { classes, start: spelled.word.start, end: word.end, seen, unit, sentence });
+        }
+        if spelled.word.node.is_some() || spelled.word.stem != 0 {
+            self.spelled = Some(spelled);
+        }
+    }
+
+    /// One more character that is no letter stands behind a spelled letter.
+    fn part_letters(&mut self, end: usize) {
+        if let Some(spelled) = &mut self.spelled {
+            spelled.apart += 1;
+            if spelled.apart > 1 || end - spelled.word.start > self.limit {
+                self.spelled = None;
+            }
+        }
     }
 
     fn walk(&mut self, vocabulary: &Vocabulary, (start, end): (usize, usize), c: char, found: &mut impl FnMut(Word)) {
