@@ -63,7 +63,9 @@ impl Answers {
         let is_stream = head.content_type.as_deref() == Some(EVENT_STREAM);
         let succeeded = (200..300).contains(&head.status);
         match (self.dialect, is_stream) {
-            (Dialect::OpenAi, true) if head.asked_to_stream && succeeded => Ok(AnswerWay::Stream(self.stream(decision))),
+            (Dialect::OpenAi, true) if head.asked_to_stream && succeeded => {
+                Ok(AnswerWay::Stream(self.stream(decision)))
+            }
             (Dialect::OpenAi, true) => Err(unreadable("a stream that was not asked for")),
             (Dialect::OpenAi, false) if head.asked_to_stream && succeeded => {
                 Err(unreadable("a stream was asked for, and the answer is none"))
@@ -184,7 +186,8 @@ fn conclude(out: StreamOut, cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)>
     let refusal = match (out.blocked, out.reason) {
         (true, _) => Some(blocked(Reason::AnswerRefused, &out.findings)),
         (false, Some(reason)) => {
-            let detail = out.error.map_or_else(|| "the upstream ended the stream with an error".to_owned(), |e| e.to_string());
+            let detail =
+                out.error.map_or_else(|| "the upstream ended the stream with an error".to_owned(), |e| e.to_string());
             Some(Refusal::new(reason, detail))
         }
         (false, None) => None,

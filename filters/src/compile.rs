@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use postern_config::{
-    Code, DataDetectorKind, Direction, Position, ProviderKind, Report, Route, RuntimeDetectorKind, Snapshot, TenantSource,
+    Code, DataDetectorKind, Direction, Position, ProviderKind, Report, Route, RuntimeDetectorKind, Snapshot,
+    TenantSource,
 };
 
 use crate::answer::Answers;
@@ -109,7 +110,8 @@ impl Compiler<'_> {
         let identify = Identify::new(policy.identity.clone(), tokens, authorizer.clone());
         steps.push(step(Filter::Identify(identify), [Identify::GUARD]));
         if !principal.is_empty() {
-            steps.push(step(Filter::PrincipalLimits(PrincipalLimits::new(limits.clone(), &self.route.name)), principal));
+            steps
+                .push(step(Filter::PrincipalLimits(PrincipalLimits::new(limits.clone(), &self.route.name)), principal));
         }
         steps.push(step(Filter::Parse(Parse::new(self.route.dialect, request.is_some())), [Parse::GUARD]));
         if let Some(content) = request {
@@ -200,9 +202,11 @@ impl Compiler<'_> {
             dialect: self.route.dialect,
             sets_risk: policy.runtime.detectors.iter().any(|d| d.kind == RuntimeDetectorKind::PromptInjection),
             sets_data_class: policy.data.rules.iter().any(|rule| rule.request)
-                && policy.data.detectors.iter().any(|d| {
-                    matches!(d.kind, DataDetectorKind::Builtin(_) | DataDetectorKind::Regex { .. })
-                }),
+                && policy
+                    .data
+                    .detectors
+                    .iter()
+                    .any(|d| matches!(d.kind, DataDetectorKind::Builtin(_) | DataDetectorKind::Regex { .. })),
             tenants: tenants.into_iter().collect(),
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use postern_config::{Action, DataClass, Direction};
 
-use crate::message::Message;
 use crate::builtin::Outcome;
+use crate::message::Message;
 use crate::{ContentFinding, FilterError, Principal};
 
 /// What the content guards saw in a request, before anything is done about it.

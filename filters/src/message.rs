@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use postern_config::{Dialect, Part};
 
+use crate::Edit;
 use crate::dialect::http::HttpBody;
 use crate::dialect::openai::{ChatAnswer, ChatLimits, ChatRequest, Endpoint};
 use crate::dialect::{DialectError, Message as Parsed, MessagePart};
 use crate::json::Limits;
-use crate::Edit;
 
 /// A parsed message, or an unread body.
 #[derive(Debug)]

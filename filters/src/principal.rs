@@ -54,11 +54,7 @@ impl Principal {
     #[must_use]
     pub fn id(&self) -> String {
         // By the credential, not by the look of the subject: an issuer may write what it likes into `sub`.
-        if self.authn.method == "spiffe" {
-            self.subject.clone()
-        } else {
-            format!("{}|{}", self.issuer, self.subject)
-        }
+        if self.authn.method == "spiffe" { self.subject.clone() } else { format!("{}|{}", self.issuer, self.subject) }
     }
 }
 

@@ -29,12 +29,7 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts until `shutdown` turns true.
-pub(crate) async fn run(
-    shared: Arc<Shared>,
-    listener: TcpListener,
-    name: String,
-    mut shutdown: watch::Receiver<bool>,
-) {
+pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener, name: String, mut shutdown: watch::Receiver<bool>) {
     loop {
         let accepted = tokio::select! {
             biased;

@@ -123,7 +123,9 @@ pub(crate) fn forwarded_head(
     if let Framing::Length(length) = framing {
         head.insert_header(header::CONTENT_LENGTH, length)?;
     }
-    if framing == Framing::Chunked || (framing == Framing::AsReceived && !head.headers.contains_key(header::CONTENT_LENGTH)) {
+    if framing == Framing::Chunked
+        || (framing == Framing::AsReceived && !head.headers.contains_key(header::CONTENT_LENGTH))
+    {
         // Pingora's HTTP/1.1 writer takes it from here; its HTTP/2 writer drops it.
         head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
     }
@@ -134,7 +136,7 @@ pub(crate) fn forwarded_head(
     Ok(head)
 }
 
-fn invalid(error: http::header::InvalidHeaderName) -> Box<pingora_core::Error> {
+fn invalid(error: header::InvalidHeaderName) -> Box<pingora_core::Error> {
     pingora_core::Error::because(pingora_core::ErrorType::InvalidHTTPHeader, "response header of policy", error)
 }
 

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use postern_certs::{ListenerTls, VerifiedPeer};
 use postern_config::Hsts;
-use postern_filters::token::PeerFacts;
 use postern_filters::SpiffeSubject;
+use postern_filters::token::PeerFacts;
 
 /// Facts about a connection that do not change while it is open.
 #[derive(Debug)]

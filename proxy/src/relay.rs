@@ -100,8 +100,9 @@ async fn switch(
         let detail = format!("the upstream answered {} to an upgrade", response.status.as_u16());
         return Err(Refusal::new(Reason::UpstreamFailed, detail));
     }
-    let mut out = answer::forwarded_head(&response, &matched.route.policy.access, story, exchange.hsts(), Framing::None)
-        .map_err(|error| failed("the answer's head cannot be sent", &error))?;
+    let mut out =
+        answer::forwarded_head(&response, &matched.route.policy.access, story, exchange.hsts(), Framing::None)
+            .map_err(|error| failed("the answer's head cannot be sent", &error))?;
     for name in [http::header::CONNECTION, http::header::UPGRADE] {
         if let Some(value) = response.headers.get(&name) {
             out.insert_header(name, value.clone()).map_err(|error| failed("the answer's head", &error))?;

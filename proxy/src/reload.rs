@@ -146,8 +146,10 @@ impl Watching {
         });
         let watcher = watcher.and_then(|mut watcher| {
             // Folders, not files: editors and Kubernetes replace files instead of writing into them.
-            let folders: BTreeSet<&Path> =
-                files.iter().filter_map(|path| if path.is_dir() { Some(path.as_path()) } else { path.parent() }).collect();
+            let folders: BTreeSet<&Path> = files
+                .iter()
+                .filter_map(|path| if path.is_dir() { Some(path.as_path()) } else { path.parent() })
+                .collect();
             for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
                 watcher.watch(folder, RecursiveMode::NonRecursive)?;
             }

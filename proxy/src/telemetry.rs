@@ -26,7 +26,8 @@ pub fn init_logs(format: LogFormat) {
         // Pingora's own warnings are about single connections; ours say the same with fields.
         Err(_) => EnvFilter::new("info,pingora_core=off"),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_span_events(FmtSpan::NONE).with_writer(std::io::stderr);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_span_events(FmtSpan::NONE).with_writer(std::io::stderr);
     let _ = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => builder.with_target(false).try_init(),

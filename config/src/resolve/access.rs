@@ -15,12 +15,7 @@ const PV_LIMIT: Code = Code(71);
 /// 10Mi.
 const DEFAULT_MAX_BODY: u64 = 10 << 20;
 
-pub(super) fn merge(
-    attached: &Attachments<'_>,
-    route: usize,
-    spec: &RouteSpec,
-    report: &mut Report,
-) -> Option<Access> {
+pub(super) fn merge(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report: &mut Report) -> Option<Access> {
     let mut access = Access::default();
     let mut max_body = None;
     let mut cross_site: Option<CrossSite> = None;
@@ -103,7 +98,12 @@ fn limits(access: &mut Access, manifest: &Manifest, policy: &manifest::ApiAccess
 fn check_limit(limit: &manifest::RateLimit, report: &mut Report) -> bool {
     let mut good = true;
     if limit.key.is_empty() {
-        limit.key.error(report, PV_LIMIT, "a limit that counts nothing", "name at least one key, for example `Principal`");
+        limit.key.error(
+            report,
+            PV_LIMIT,
+            "a limit that counts nothing",
+            "name at least one key, for example `Principal`",
+        );
         good = false;
     }
     if limit.window.value == Duration::ZERO {
@@ -112,8 +112,7 @@ fn check_limit(limit: &manifest::RateLimit, report: &mut Report) -> bool {
     }
     let most = limit.limit.value.get().saturating_mul(10);
     if let Some(burst) = limit.burst.as_ref().filter(|burst| burst.value.get() > most) {
-        let message =
-            format!("`burst` is {}, more than ten times the `limit` of {}", burst.value, limit.limit.value);
+        let message = format!("`burst` is {}, more than ten times the `limit` of {}", burst.value, limit.limit.value);
         burst.error(report, PV_LIMIT, message, format!("use a burst of at most {most}, or raise the limit"));
         good = false;
     }

@@ -38,7 +38,12 @@ pub(super) fn log(bootstrap: &Bootstrap, attached: &Attachments<'_>, report: &mu
         seen = Some(manifest);
         redact.extend(policy.redact.iter().map(|target| target.value.0.clone()));
         if policy.sinks.is_empty() {
-            policy.sinks.error(report, PV_UNAUDITED, "`sinks` is empty, so nothing is kept", "add `{name: local, type: File}`");
+            policy.sinks.error(
+                report,
+                PV_UNAUDITED,
+                "`sinks` is empty, so nothing is kept",
+                "add `{name: local, type: File}`",
+            );
         }
         let Some(integrity) = &policy.integrity else { continue };
         super::attach::tighten(&mut interval, integrity.checkpoint_interval.written().map(|i| i.value), Duration::min);
@@ -59,10 +64,16 @@ pub(super) fn log(bootstrap: &Bootstrap, attached: &Attachments<'_>, report: &mu
     }
     let Some((manifest, integrity)) = chosen else {
         if let Some(manifest) = seen {
-            let help = "add `integrity: {origin: log.example.com/edge, keyName: ...}` and a KeyManagementPolicy with the key";
+            let help =
+                "add `integrity: {origin: log.example.com/edge, keyName: ...}` and a KeyManagementPolicy with the key";
             manifest.error(report, PV_UNAUDITED, "no AuditPolicy says how tampering would show", help);
         } else {
-            bootstrap.spec.gateway.name.error(report, PV_UNAUDITED, "there is no AuditPolicy", "attach one to the gateway");
+            bootstrap.spec.gateway.name.error(
+                report,
+                PV_UNAUDITED,
+                "there is no AuditPolicy",
+                "attach one to the gateway",
+            );
         }
         return None;
     };
@@ -106,7 +117,12 @@ fn keys<'m>(attached: &Attachments<'m>, report: &mut Report) -> BTreeMap<&'m str
         for key in &policy.keys.value {
             if keys.insert(key.name.as_str(), &key.value).is_some() {
                 let message = format!("another key is named `{}`", key.name.as_str());
-                key.name.error(report, PV_CONFLICT, message, format!("rename one of them; this one is in {}", manifest.id));
+                key.name.error(
+                    report,
+                    PV_CONFLICT,
+                    message,
+                    format!("rename one of them; this one is in {}", manifest.id),
+                );
             }
         }
     }

@@ -6,7 +6,8 @@ use super::attach::{Attachments, Place, listed, of};
 use crate::decode::At;
 use crate::manifest::{self, ActionWord, Manifest};
 use crate::{
-    Action, Authz, Binding, Code, Effect, Expression, Permission, PrincipalType, Report, Role, Rule, RuleOrigin, Subject,
+    Action, Authz, Binding, Code, Effect, Expression, Permission, PrincipalType, Report, Role, Rule, RuleOrigin,
+    Subject,
 };
 
 const PV_TARGET: Code = Code(4);
@@ -59,8 +60,11 @@ fn roles<'m>(attached: &Attachments<'m>, route: usize, report: &mut Report) -> R
     roles
 }
 
+/// Actions and resource globs.
+type PlainPermission<'r> = (Vec<ActionWord>, Vec<&'r str>);
+
 /// A role without its positions.
-fn plain(role: &manifest::Role) -> (Vec<&str>, Vec<(Vec<ActionWord>, Vec<&str>)>) {
+fn plain(role: &manifest::Role) -> (Vec<&str>, Vec<PlainPermission<'_>>) {
     let permissions = role.permissions.iter().map(|permission| {
         let actions = permission.actions.iter().map(|action| action.value).collect();
         let resources = permission.resources.iter().flat_map(|globs| globs.iter()).map(|glob| glob.as_str()).collect();
@@ -79,7 +83,8 @@ fn check_wide(place: Place, actions: &[At<ActionWord>], report: &mut Report) {
         let whole = Action::ALL.into_iter().filter(|action| action.group() == group).all(|a| granted.contains(&a));
         if let (true, Some(first)) = (whole, actions.first()) {
             let message = format!("permits every `{group}` action on the whole gateway");
-            let help = format!("attach the manifest to the routes it is for, or name single actions instead of `{group}`");
+            let help =
+                format!("attach the manifest to the routes it is for, or name single actions instead of `{group}`");
             first.error(report, PV_WIDE, message, help);
         }
     }
@@ -107,13 +112,7 @@ fn fold(roles: &Roles<'_>, report: &mut Report) -> Vec<Role> {
     folded
 }
 
-fn check_parents(
-    name: &str,
-    role: &manifest::Role,
-    roles: &Roles<'_>,
-    includes: &BTreeSet<&str>,
-    report: &mut Report,
-) {
+fn check_parents(name: &str, role: &manifest::Role, roles: &Roles<'_>, includes: &BTreeSet<&str>, report: &mut Report) {
     for parent in &role.inherits {
         if !roles.contains_key(parent.as_str()) {
             unknown_role(parent, roles, report);
@@ -147,7 +146,13 @@ fn actions(words: &[At<ActionWord>]) -> Vec<Action> {
     all.into_iter().collect()
 }
 
-fn bindings(authz: &mut Authz, manifest: &Manifest, policy: &manifest::RbacPolicy, roles: &Roles<'_>, report: &mut Report) {
+fn bindings(
+    authz: &mut Authz,
+    manifest: &Manifest,
+    policy: &manifest::RbacPolicy,
+    roles: &Roles<'_>,
+    report: &mut Report,
+) {
     for binding in &policy.bindings {
         if !roles.contains_key(binding.role.as_str()) {
             unknown_role(&binding.role, roles, report);
@@ -197,7 +202,8 @@ fn check_exclusive(authz: &Authz, attached: &Attachments<'_>, route: usize, repo
             for second in all.iter().filter(|binding| holds(binding, b)) {
                 let shared = second.subjects.iter().find(|s| first.subjects.iter().any(|f| same_subject(f, s)));
                 if let Some(subject) = shared {
-                    let message = format!("`{}` is bound to `{a}` and `{b}`, which exclude each other", subject.name.value);
+                    let message =
+                        format!("`{}` is bound to `{a}` and `{b}`, which exclude each other", subject.name.value);
                     subject.error(report, PV_ROLES, message, "remove one of the bindings");
                 }
             }

@@ -112,7 +112,11 @@ fn data_rule(
     let matched = matched(rule, names, detectors, report);
     if matched.is_empty() {
         if rule.matches.detectors.is_none() {
-            let message = format!("no detector of route `{}` is of the class that rule `{}` asks for", spec.name.as_str(), rule.name.as_str());
+            let message = format!(
+                "no detector of route `{}` is of the class that rule `{}` asks for",
+                spec.name.as_str(),
+                rule.name.as_str()
+            );
             rule.matches.error(report, PV_BLIND, message, "lower `minClass`, or add a detector");
         }
         return None;
@@ -177,7 +181,8 @@ fn check_patterns(
             continue;
         }
         let what = longest.map_or("without limit".to_owned(), |longest| format!("{longest} bytes long"));
-        let message = format!("a match of detector `{}` can be {what}; a stream holds back {hold_back}", regex.name.as_str());
+        let message =
+            format!("a match of detector `{}` can be {what}; a stream holds back {hold_back}", regex.name.as_str());
         let help = "bound the repetitions of the pattern, raise `streaming.holdBack`, or use it for requests only";
         regex.pattern.error(report, PV_PATTERN, message, help);
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::attach::{Attachments, Place, listed};
 use super::content::seen_parts;
-use crate::manifest::{ActionWord, Manifest, Spec};
 use crate::decode::At;
+use crate::manifest::{ActionWord, Manifest, Spec};
 use crate::{Bootstrap, Code, Coverage, Dialect, Direction, EffectivePolicy, Guard, Part, Report, Stage, capability};
 
 const PV_BLIND: Code = Code(25);
@@ -58,7 +58,15 @@ fn content(policy: &EffectivePolicy, dialect: Dialect, direction: Direction) -> 
     let streamed = capability::streams(dialect, direction);
     let guard = |name: String, owner: &str, parts: &[Part]| {
         let parts: Vec<Part> = parts.iter().copied().filter(|part| there.contains(part)).collect();
-        (!parts.is_empty()).then(|| Guard { name, owner: owner.to_owned(), stage, direction, parts, buffered: true, streamed })
+        (!parts.is_empty()).then(|| Guard {
+            name,
+            owner: owner.to_owned(),
+            stage,
+            direction,
+            parts,
+            buffered: true,
+            streamed,
+        })
     };
     let data = policy.data.rules.iter().filter(|rule| match direction {
         Direction::Request => rule.request,

@@ -32,7 +32,8 @@ pub(super) fn merge(
     }
     let unreadable = !parsed.whole || parsed.broken.iter().any(|id| id.kind == Kind::ApiAccessPolicy);
     if !named && !unreadable {
-        let message = format!("no APIAccessPolicy names a provider for route `{}`: anybody could call it", spec.name.as_str());
+        let message =
+            format!("no APIAccessPolicy names a provider for route `{}`: anybody could call it", spec.name.as_str());
         let help = "attach an APIAccessPolicy with `authentication: {providers: [...]}` to the route or the gateway";
         spec.name.error(report, PV_ANONYMOUS, message, help);
         return None;
@@ -41,12 +42,7 @@ pub(super) fn merge(
 }
 
 /// Union by name: the same name with other content is a conflict.
-fn providers(
-    attached: &Attachments<'_>,
-    route: usize,
-    spec: &RouteSpec,
-    report: &mut Report,
-) -> Option<Vec<Provider>> {
+fn providers(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report: &mut Report) -> Option<Vec<Provider>> {
     let mut found: BTreeMap<String, (&Manifest, &manifest::Provider)> = BTreeMap::new();
     let mut good = true;
     for (_, manifest, policy) in of!(attached.on_route(route), IamPolicy) {
@@ -79,7 +75,12 @@ fn check(provider: &manifest::Provider, spec: &RouteSpec, report: &mut Report) -
     let mut good = true;
     for (list, name) in [(jwt.audiences.is_empty(), "audiences"), (jwt.algorithms.is_empty(), "algorithms")] {
         if list {
-            jwt.name.error(report, PV_JWT, format!("`{name}` is empty, so no token could pass"), format!("name the {name}"));
+            jwt.name.error(
+                report,
+                PV_JWT,
+                format!("`{name}` is empty, so no token could pass"),
+                format!("name the {name}"),
+            );
             good = false;
         }
     }
@@ -161,7 +162,8 @@ fn demand(
                 good = false;
                 let may_be_broken = !parsed.whole || parsed.broken.iter().any(|id| id.kind == Kind::IamPolicy);
                 if !may_be_broken {
-                    let message = format!("no IAMPolicy recognises `{}` on route `{}`", name.as_str(), spec.name.as_str());
+                    let message =
+                        format!("no IAMPolicy recognises `{}` on route `{}`", name.as_str(), spec.name.as_str());
                     name.error(report, PV_TARGET, message, format!("the route's providers are {}", listed(&known)));
                 }
             }
@@ -198,7 +200,8 @@ pub(super) fn tenant(
     let labels = spec.labels.as_ref();
     let found = labels.and_then(|labels| labels.iter().find(|(name, _)| name.as_str() == key));
     if found.is_none() {
-        let message = format!("route `{}` has no label `{key}`, from which {} takes its tenant", spec.name.as_str(), manifest.id);
+        let message =
+            format!("route `{}` has no label `{key}`, from which {} takes its tenant", spec.name.as_str(), manifest.id);
         let help = format!("label the route: `labels: {{{key}: ...}}`; without it nobody could call it");
         spec.name.error(report, PV_TARGET, message, help);
     }

@@ -83,9 +83,7 @@ fn same_identity(a: &manifest::CertificateIdentity, b: &manifest::CertificateIde
 }
 
 /// One identity for all the hosts it was chosen for; exact hosts first, then wildcards, then the one for any host.
-fn grouped(
-    chosen: BTreeMap<String, (Place, &Manifest, &At<manifest::CertificateIdentity>)>,
-) -> Vec<ServerIdentity> {
+fn grouped(chosen: BTreeMap<String, (Place, &Manifest, &At<manifest::CertificateIdentity>)>) -> Vec<ServerIdentity> {
     let mut made: Vec<ServerIdentity> = Vec::new();
     let rank = |host: &str| match host {
         "" => 2,
@@ -99,7 +97,9 @@ fn grouped(
         let (cert, key) = (files.cert_from.value.clone(), files.key_from.value.clone());
         let any = host.is_empty();
         let same = |other: &&mut ServerIdentity| {
-            other.cert == cert && other.key == key && other.hosts.is_empty() == any
+            other.cert == cert
+                && other.key == key
+                && other.hosts.is_empty() == any
                 && other.hosts.first().is_none_or(|first| first.starts_with("*.") == host.starts_with("*."))
         };
         match made.iter_mut().find(same) {
@@ -160,12 +160,18 @@ fn trust(index: usize, spec: &ListenerSpec, attached: &Attachments<'_>, report: 
         }
         if names.iter().any(Vec::is_empty) {
             refuse(
-                format!("listener `{}` accepts no client certificate: a list of `trust.names` is empty", spec.name.as_str()),
+                format!(
+                    "listener `{}` accepts no client certificate: a list of `trust.names` is empty",
+                    spec.name.as_str()
+                ),
                 "list the SPIFFE ID globs or host names that may connect",
             );
         }
         if curves.is_empty() {
-            refuse("no curve is left that every manifest allows".to_owned(), "let the `curves` of the manifests overlap");
+            refuse(
+                "no curve is left that every manifest allows".to_owned(),
+                "let the `curves` of the manifests overlap",
+            );
         }
     }
     good.then(|| ClientTrust {

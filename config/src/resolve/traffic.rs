@@ -167,7 +167,8 @@ pub(super) fn check_upgrades(spec: &RouteSpec, policy: &EffectivePolicy, report:
         return;
     }
     for upgrade in &spec.upgrades {
-        let message = format!("route `{}` has content policies, which could not read an upgraded connection", spec.name.as_str());
+        let message =
+            format!("route `{}` has content policies, which could not read an upgraded connection", spec.name.as_str());
         upgrade.error(report, PV_BLIND, message, "move upgrades to a route of their own");
     }
 }

@@ -71,4 +71,3 @@ fn refusal(denial: Denial, error: Option<String>, rules: String) -> Refusal {
     let reason = if denial == Denial::PolicyError { Reason::Undecided } else { denial.reason() };
     Refusal::new(reason, detail).by(rules)
 }
-

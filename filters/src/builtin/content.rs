@@ -117,4 +117,3 @@ pub(crate) fn blocked(reason: Reason, findings: &[ContentFinding]) -> Refusal {
     let guards = guards.join(", ");
     Refusal::new(reason, format!("blocked by {guards}")).by(guards)
 }
-

@@ -35,7 +35,11 @@ impl Parse {
                     return Ok(Flow::refuse(Reason::NotPermitted, format!("method `{}` has no action", req.method)));
                 };
                 cx.set_action(action);
-                if self.reads_http { Message::http(req.content_type().as_deref(), req.query, body) } else { Ok(Message::Unread) }
+                if self.reads_http {
+                    Message::http(req.content_type().as_deref(), req.query, body)
+                } else {
+                    Ok(Message::Unread)
+                }
             }
         };
         match parsed {
@@ -63,4 +67,3 @@ fn action_of(method: &str) -> Option<Action> {
         _ => None,
     }
 }
-

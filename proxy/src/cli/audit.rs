@@ -7,8 +7,7 @@ use super::{Format, MISCONFIGURED};
 use crate::audit::{VerifyArgs, run};
 
 pub(super) fn verify(dir: &Path, key: &str, checkpoint: Option<&Path>, format: Format) -> ExitCode {
-    let args =
-        VerifyArgs { dir: dir.to_owned(), key: key.to_owned(), checkpoint: checkpoint.map(PathBuf::from) };
+    let args = VerifyArgs { dir: dir.to_owned(), key: key.to_owned(), checkpoint: checkpoint.map(PathBuf::from) };
     match run(&args) {
         Ok(outcome) => {
             match format {

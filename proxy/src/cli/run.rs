@@ -47,8 +47,7 @@ async fn serve(config: &Path) -> ExitCode {
 
 /// Returns on SIGTERM or SIGINT.
 async fn wait_for_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         error!("error.type" = "signal", "signals cannot be received; stopping");
         return;

@@ -104,6 +104,7 @@ impl Client {
         let identity = identity.map(|i| (i.cert_pem.as_bytes(), i.key_pem.expose().as_bytes()));
         let config = client_config(self.ca.as_bytes(), identity, &[alpn])?;
         let tcp = TcpStream::connect(self.address).await.map_err(|e| broken(&e))?;
+        tcp.set_nodelay(true).map_err(|e| broken(&e))?;
         let name = ServerName::try_from(HOST).map_err(|e| broken(&e))?;
         TlsConnector::from(Arc::new(config)).connect(name, tcp).await.map_err(|e| broken(&e))
     }

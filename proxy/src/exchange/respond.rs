@@ -46,8 +46,12 @@ pub(super) async fn answer(
     let deadline = deadline(story);
     let done = match way {
         Err(refusal) => Err(refusal),
-        Ok(AnswerWay::Pass) => pass(exchange, matched, &mut upstream.session, &response, head, session, story, deadline).await,
-        Ok(AnswerWay::Whole) => whole(exchange, matched, &mut upstream.session, &response, session, story, deadline).await,
+        Ok(AnswerWay::Pass) => {
+            pass(exchange, matched, &mut upstream.session, &response, head, session, story, deadline).await
+        }
+        Ok(AnswerWay::Whole) => {
+            whole(exchange, matched, &mut upstream.session, &response, session, story, deadline).await
+        }
         Ok(AnswerWay::Stream(stream)) => {
             streamed(exchange, matched, &mut upstream.session, &response, *stream, session, story, deadline).await
         }

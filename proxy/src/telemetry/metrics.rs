@@ -120,8 +120,7 @@ impl Metrics {
     /// One finished request. `route` is empty where none matched.
     pub(crate) fn request(&self, route: &str, decision: &'static str, reason: &'static str, seconds: f64) {
         self.duration.get_or_create(&ByRoute { http_route: route.to_owned() }).observe(seconds);
-        let labels =
-            ByDecision { http_route: route.to_owned(), postern_decision: decision, postern_reason: reason };
+        let labels = ByDecision { http_route: route.to_owned(), postern_decision: decision, postern_reason: reason };
         self.decisions.get_or_create(&labels).inc();
     }
 
