@@ -35,6 +35,8 @@ pub trait Scalar: Sized {
     const DOC: &'static str;
     /// Whether an unquoted whole number is taken, as for sizes.
     const NUMERIC: bool = false;
+    /// The unit to suggest for a bare number, where the type has units.
+    const UNIT: Option<&'static str> = None;
 
     /// # Errors
     /// What is wrong with the text and what to write instead.
@@ -43,6 +45,13 @@ pub trait Scalar: Sized {
 
 impl<T: Scalar> Decode for T {
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        if let (Value::Plain(text), Some(unit)) = (&node.value, T::UNIT)
+            && Plain::of(text) == Plain::Integer
+        {
+            let message = format!("`{}` is `{}`, a number without a unit", cx.field(), shown(text));
+            cx.shape(&node.position, message, format!("add the unit: `{}{unit}`", shown(text)));
+            return None;
+        }
         let text = written(node, T::NUMERIC, T::NAME, cx)?;
         match T::read(text, cx) {
             Ok(value) => Some(value),

@@ -20,7 +20,8 @@ impl LabelName {
 
 impl Scalar for LabelName {
     const NAME: &'static str = "Label name";
-    const DOC: &'static str = "Letters, digits, `-`, `_`, `.`, with at most one `/`: `app`, `platform.platformspec.io/name`. At most 253 bytes.";
+    const DOC: &'static str = "Letters, digits, `-`, `_`, `.`, with at most one `/`: `app`, \
+        `platform.platformspec.io/name`. At most 253 bytes.";
 
     fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
         let part = |part: &str| {
