@@ -30,6 +30,16 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// A whole file of at most `max` bytes, or `None` where there is none.
 pub(super) fn read_bounded(path: &Path, max: usize) -> std::io::Result<Option<Vec<u8>>> {
+    match read_beginning(path, max)? {
+        Some(bytes) if bytes.len() > max => {
+            Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, format!("longer than {max} bytes")))
+        }
+        found => Ok(found),
+    }
+}
+
+/// The first `max + 1` bytes of a file, or `None` where there is none.
+pub(super) fn read_beginning(path: &Path, max: usize) -> std::io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -38,9 +48,6 @@ pub(super) fn read_bounded(path: &Path, max: usize) -> std::io::Result<Option<Ve
     let mut bytes = Vec::new();
     let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
     file.take(limit).read_to_end(&mut bytes)?;
-    if bytes.len() > max {
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, format!("longer than {max} bytes")));
-    }
     Ok(Some(bytes))
 }
 

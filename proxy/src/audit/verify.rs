@@ -7,7 +7,7 @@ use postern_filters::audit::note::{KeyError, MAX_NOTE, VerifyingKey};
 use postern_filters::audit::verify::{Freshness, LogSource, Verification, VerifyError, verify};
 use serde_json::{Value, json};
 
-use super::disk::read_bounded;
+use super::disk::{read_beginning, read_bounded};
 
 /// What to check, with what.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ struct Directory<'d>(&'d Path);
 
 impl LogSource for Directory<'_> {
     fn read(&self, path: &str, max: usize) -> std::io::Result<Option<Vec<u8>>> {
-        read_bounded(&self.0.join(path), max)
+        read_beginning(&self.0.join(path), max)
     }
 }
 

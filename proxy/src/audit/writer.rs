@@ -40,8 +40,8 @@ impl Default for Limits {
     }
 }
 
-/// Records written with one sync; more become the next group.
-const GROUP: usize = 1024;
+/// Bytes after which a group is closed and written with one sync; more become the next group.
+const GROUP: usize = 4 << 20;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 /// Attempts on closing, with growing pauses that take a little over a second.
@@ -192,8 +192,11 @@ impl Writer {
         let mut due = self.next_due();
         loop {
             let (records, closing) = self.queue.take(self.limits.linger, due);
-            for records in records.chunks(GROUP) {
-                if !self.write_group(records) || !self.insist(Self::write_full) {
+            let mut rest = records.as_slice();
+            while !rest.is_empty() {
+                let Some(written) = self.write_group(rest) else { return };
+                rest = rest.get(written..).unwrap_or_default();
+                if !self.insist(Self::write_full) {
                     return;
                 }
             }
@@ -209,7 +212,8 @@ impl Writer {
         }
     }
 
-    fn write_group(&mut self, records: &[AuditRecord]) -> bool {
+    /// Writes the first of `records`, as many as make a group, and says how many. `None` once it gave up.
+    fn write_group(&mut self, records: &[AuditRecord]) -> Option<usize> {
         // Salts are chosen once: a line that may have reached the disk must not come back as another.
         let mut group = None;
         let written = self.insist(|writer| {
@@ -219,10 +223,9 @@ impl Writer {
             };
             writer.append(group)
         });
-        if written {
-            self.queue.note_durable(u64::try_from(records.len()).unwrap_or(u64::MAX), self.tree.size());
-        }
-        written
+        let count = group.filter(|_| written)?.commitments.len();
+        self.queue.note_durable(u64::try_from(count).unwrap_or(u64::MAX), self.tree.size());
+        Some(count)
     }
 
     fn next_due(&self) -> Instant {
@@ -258,11 +261,14 @@ impl Writer {
     }
 
     fn format(&self, records: &[AuditRecord]) -> std::io::Result<Group> {
-        let mut salts = vec![[0; 32]; records.len()];
         let no_random = |_unspecified| std::io::Error::other("the system has no random bytes");
-        aws_lc_rs::rand::fill(salts.as_flattened_mut()).map_err(no_random)?;
-        let mut group = Group { lines: Vec::new(), commitments: Vec::with_capacity(records.len()) };
-        for ((record, salt), index) in records.iter().zip(salts).zip(self.tree.size()..) {
+        let mut group = Group { lines: Vec::new(), commitments: Vec::new() };
+        for (record, index) in records.iter().zip(self.tree.size()..) {
+            if group.lines.len() >= GROUP {
+                break;
+            }
+            let mut salt = [0; 32];
+            aws_lc_rs::rand::fill(&mut salt).map_err(no_random)?;
             let record = record.to_json(&self.redaction);
             let line = Line { index, salt, record: &record };
             line.write(&mut group.lines);

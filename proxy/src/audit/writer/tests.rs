@@ -409,6 +409,26 @@ async fn while_nothing_can_be_written_nothing_is_accepted_and_nothing_is_lost() 
     assert_eq!(writer.submit(request(2)).unwrap_err(), AuditFull::Closed);
 }
 
+/// Many large records at once: files stay within what a verifier reads.
+#[test]
+fn a_flood_of_large_records_is_written_in_bounded_groups() {
+    let dir = tempdir();
+    let writer = open_with(dir.path(), Limits { segment: 8 << 20, bytes: 1 << 30, ..Limits::default() });
+    let guards: Vec<postern_filters::audit::Name> = vec!["x".repeat(255).into(); 64];
+    for sequence in 0..600 {
+        let mut record = request(sequence);
+        if let Event::Request(request) = &mut record.event {
+            (request.request_guards, request.response_guards) = (guards.clone(), guards.clone());
+        }
+        drop(writer.submit(record).unwrap());
+    }
+    assert_eq!(writer.close().size, 601);
+    let sizes: Vec<_> =
+        (0..4).filter_map(|n| std::fs::metadata(dir.path().join(records_path(n))).ok()).map(|m| m.len()).collect();
+    assert!(sizes.len() > 2 && sizes.iter().all(|size| *size <= 8 << 20), "{sizes:?}");
+    assert_eq!(verify(dir.path(), None).found.bad, None);
+}
+
 #[tokio::test]
 async fn closing_on_a_dead_disk_gives_up_and_says_so() {
     let dir = tempdir();
