@@ -102,7 +102,7 @@ async fn handshake(
     let accepted = tokio::time::timeout(HANDSHAKE, acceptor.tls_handshake(stream)).await;
     let stream = match accepted {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(error.to_string()),
+        Ok(Err(error)) => return Err(why(&*error)),
         Err(_) => return Err(format!("no handshake within {} s", HANDSHAKE.as_secs())),
     };
     let Some(facts) = stream.get_ssl().map(|tls_ref| facts(tls, settings, tls_ref)) else {
@@ -110,6 +110,23 @@ async fn handshake(
     };
     let facts = facts?;
     Ok((Box::new(stream), facts))
+}
+
+/// What went wrong in a handshake, in the words of whoever noticed: our verifier, else rustls, else Pingora.
+fn why(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = error.downcast_ref::<rustls::Error>().or_else(|| inner.and_then(|inner| inner.downcast_ref()));
+        match tls {
+            Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(refusal))) => {
+                return format!("the client certificate was refused: {}", refusal.0);
+            }
+            Some(error) => return error.to_string(),
+            None => next = error.source(),
+        }
+    }
+    error.to_string()
 }
 
 fn facts(listener: Arc<ListenerTls>, settings: &Settings, tls: &TlsRef) -> Result<TlsFacts, String> {
