@@ -44,8 +44,7 @@ impl Runtime {
     /// # Errors
     /// [`LoadError`], complete: nothing was changed.
     pub(crate) fn load(config: &Path, limits: &LimitStore, now: i64) -> Result<Self, LoadError> {
-        let loaded =
-            postern_config::load(config, now).map_err(|report| LoadError { report, material: Vec::new() })?;
+        let loaded = postern_config::load(config, now).map_err(|report| LoadError { report, material: Vec::new() })?;
         let mut warnings: Vec<String> = loaded.warnings.problems().iter().map(ToString::to_string).collect();
         let snapshot = loaded.snapshot;
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
