@@ -102,7 +102,7 @@ async fn handshake(
     let accepted = tokio::time::timeout(HANDSHAKE, acceptor.tls_handshake(stream)).await;
     let stream = match accepted {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(error.to_string()),
+        Ok(Err(error)) => return Err(why(&error)),
         Err(_) => return Err(format!("no handshake within {} s", HANDSHAKE.as_secs())),
     };
     let Some(facts) = stream.get_ssl().map(|tls_ref| facts(tls, settings, tls_ref)) else {
@@ -110,6 +110,19 @@ async fn handshake(
     };
     let facts = facts?;
     Ok((Box::new(stream), facts))
+}
+
+/// What went wrong in a handshake: Pingora keeps it only as text, behind contexts of its own; rustls keeps the cause of a
+/// refused certificate only in its debug form.
+fn why(error: &pingora_core::Error) -> String {
+    let text = error.to_string();
+    let text = text.rsplit("connect error: ").next().unwrap_or(&text).trim();
+    let refused =
+        text.strip_prefix("invalid peer certificate: Other(OtherError(").and_then(|rest| rest.strip_suffix("))"));
+    match refused {
+        Some(refusal) => format!("the client certificate was refused: {refusal}"),
+        None => text.to_owned(),
+    }
 }
 
 fn facts(listener: Arc<ListenerTls>, settings: &Settings, tls: &TlsRef) -> Result<TlsFacts, String> {

@@ -95,13 +95,7 @@ fn open_log(runtime: &Runtime, clock: Arc<dyn Clock>) -> Result<(AuditWriter, St
     let vkey = key.verifying_key().to_string();
     let failed = |source| StartError::Audit { dir: settings.dir.clone(), source };
     let now = Arc::new(move || u64::try_from(clock.unix_ms()).unwrap_or(0));
-    let published = key::publish(&settings.dir, &key);
-    let audit = AuditWriter::open(settings, key, now).map_err(failed)?;
-    if let Err(error) = published {
-        // Only a convenience for people: the key that verifies is the one they kept.
-        warn!("error.type" = "vkey", %error, "`log.vkey` could not be written beside the log");
-    }
-    Ok((audit, vkey))
+    Ok((AuditWriter::open(settings, key, now).map_err(failed)?, vkey))
 }
 
 struct Sockets {

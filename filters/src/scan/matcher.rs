@@ -24,6 +24,9 @@ const SET_SIZE: usize = 32;
 /// Threads that are compared one by one.
 const FEW: usize = 16;
 
+/// Bytes after a beginning that are looked at before it becomes a thread.
+const AHEAD: usize = 4;
+
 /// Bytes before a candidate that its validator may look at.
 const CONTEXT: usize = 8;
 
@@ -112,18 +115,20 @@ impl Matcher {
         let bytes = view.bytes();
         let mut i = self.next.saturating_sub(view.base());
         while i < bytes.len() {
-            if self.active == 0 {
+            if self.active == 0 && view.is_ascii() {
                 i = set.starts.skip(bytes, i);
             }
             let Some(&byte) = bytes.get(i) else { break };
             if self.active != 0 {
                 self.step_all(&set, view, view.base() + i, byte, hits);
             }
-            let mut starting = set.starts.at(bytes, i);
+            // Behind many invisible characters the next byte is out of reach: on a stream the limit comes first.
+            let near = view.is_near(view.base() + i, AHEAD, self.limit);
+            let mut starting = set.starts.at(bytes, i, near);
             while starting != 0 {
                 let member = starting.trailing_zeros();
                 starting &= starting - 1;
-                self.begin(&set, view, i, byte, member);
+                self.begin(&set, view, i, byte, member, near);
             }
             i += 1;
         }
@@ -151,7 +156,7 @@ impl Matcher {
     }
 
     /// Starts a thread of `member` at `bytes[i]`, unless the next few bytes already rule it out.
-    fn begin(&mut self, set: &PatternSet, view: &View, i: usize, byte: u8, bit: u32) {
+    fn begin(&mut self, set: &PatternSet, view: &View, i: usize, byte: u8, bit: u32, near: bool) {
         let (Some(member), Some(threads)) = (set.members.get(bit as usize), self.threads.get_mut(bit as usize)) else {
             return;
         };
@@ -159,7 +164,7 @@ impl Matcher {
         let before = i.checked_sub(1).and_then(|p| bytes.get(p)).copied();
         let pattern = &member.pattern;
         let state = pattern.next(pattern.start(before), byte);
-        if pattern.is_dead(state) || fails_soon(pattern, state, bytes, i + 1) {
+        if pattern.is_dead(state) || near && fails_soon(pattern, state, bytes, i + 1) {
             return;
         }
         let at = view.base() + i;
@@ -258,7 +263,7 @@ fn lead_start(bytes: &[u8], end: usize, accepts: fn(u8) -> bool, max: usize) -> 
 
 /// Looks a few bytes ahead, where they are there, so that most beginnings never become a thread.
 fn fails_soon(pattern: &Pattern, mut state: StateID, bytes: &[u8], next: usize) -> bool {
-    for &b in bytes.get(next..).unwrap_or_default().iter().take(4) {
+    for &b in bytes.get(next..).unwrap_or_default().iter().take(AHEAD) {
         state = pattern.next(state, b);
         if pattern.is_dead(state) {
             return true;

@@ -133,5 +133,5 @@ pub(crate) fn judge(plan: &Arc<Plan>, text: &str) -> Judgement {
         Edit { range: g.start..g.end, with }
     };
     let edits = if pushed.blocked { Vec::new() } else { pushed.groups.iter().map(edit).collect() };
-    Judgement { edits, findings: pushed.findings, blocked: pushed.blocked, risk: 0 }
+    Judgement { edits, findings: pushed.findings, blocked: pushed.blocked }
 }

@@ -98,6 +98,17 @@ impl View {
         }
     }
 
+    /// Whether the `count` bytes after `position` come within `limit` bytes of text: nothing hides in between.
+    pub(crate) fn is_near(&self, position: usize, count: usize, limit: usize) -> bool {
+        let last = (position + count).min(self.end().saturating_sub(1));
+        self.map.is_none() || self.end_of(last).saturating_sub(self.start_of(position)) <= limit
+    }
+
+    /// Whether no invisible or wide character stands among the kept bytes.
+    pub(crate) fn is_ascii(&self) -> bool {
+        self.map.is_none()
+    }
+
     /// Forgets what stands before text position `released`, but for the look-behind. `text_end` is how much text has
     /// been pushed in all.
     pub(crate) fn forget(&mut self, released: usize, text_end: usize) {

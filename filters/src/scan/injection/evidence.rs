@@ -39,15 +39,15 @@ impl Evidence {
         Self { limit, least, words: VecDeque::new(), pieces: VecDeque::new(), talk: VecDeque::new() }
     }
 
-    /// Where the earliest evidence or word stands that a finding could begin with.
-    pub(super) fn live(&self, signatures: &Signatures, unit: u64) -> Option<usize> {
-        let opens = |w: &&Word| {
+    /// Where the evidence and the words stand that a finding could begin with.
+    pub(super) fn opens(&self, signatures: &Signatures, unit: u64) -> impl Iterator<Item = usize> {
+        let opens = move |w: &&Word| {
             let open =
                 |(classes, span): &(Classes, u64)| w.classes & classes != 0 && unit.saturating_sub(w.unit) <= span + 2;
             signatures.openers.iter().any(open)
         };
         let words = self.words.iter().filter(opens).map(|w| w.start);
-        self.pieces.iter().map(|p| p.start).chain(words).min()
+        self.pieces.iter().map(|p| p.start).chain(words)
     }
 
     /// Looks at what `word` completes.

@@ -89,11 +89,11 @@ impl Words {
         self.unit
     }
 
-    /// Where the earliest unfinished word begins.
-    pub(super) fn live(&self) -> Option<usize> {
+    /// Where unfinished words begin.
+    pub(super) fn opens(&self) -> impl Iterator<Item = usize> {
         let current = self.current.filter(|w| w.node.is_some() || w.stem != 0).map(|w| w.start);
-        let spelled = self.spelled.filter(|s| s.letters > 1).map(|s| s.word.start);
-        self.walks.iter().map(|w| w.start).chain(current).chain(spelled).min()
+        let spelled = self.spelled.map(|s| s.word.start);
+        self.walks.iter().map(|w| w.start).chain(current).chain(spelled)
     }
 
     /// Reads `view` from position `from` on.

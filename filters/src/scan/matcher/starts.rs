@@ -53,12 +53,12 @@ impl Starts {
         }
     }
 
-    /// Detectors for which a match can begin at `bytes[i]`.
+    /// Detectors for which a match can begin at `bytes[i]`; `ahead` says whether the byte after it may be looked at.
     #[inline]
-    pub(super) fn at(&self, bytes: &[u8], i: usize) -> u32 {
+    pub(super) fn at(&self, bytes: &[u8], i: usize, ahead: bool) -> u32 {
         let Some(&first) = bytes.get(i) else { return 0 };
         let before = i.checked_sub(1).and_then(|p| bytes.get(p)).copied();
-        let second = bytes.get(i + 1).map_or(UNKNOWN, |b| class(*b));
+        let second = bytes.get(i + 1).filter(|_| ahead).map_or(UNKNOWN, |b| class(*b));
         self.table.get(index(before.is_some_and(is_word), first, second)).copied().unwrap_or(0)
     }
 
@@ -75,7 +75,7 @@ impl Starts {
             word = is_word(*first);
         }
         match tail.len().checked_sub(1) {
-            Some(last) if self.at(bytes, from + last) != 0 => from + last,
+            Some(last) if self.at(bytes, from + last, true) != 0 => from + last,
             _ => bytes.len(),
         }
     }
