@@ -148,7 +148,8 @@ impl Compiler<'_> {
         match ContentGuards::compile(&policy.data, &policy.runtime, direction) {
             Ok(guards) => {
                 let names = names_in_reach(&guards, self.route.dialect, direction);
-                let content = (!names.is_empty()).then(|| Content::new(Arc::new(guards), names, &policy.data));
+                let content =
+                    (!names.is_empty()).then(|| Content::new(Arc::new(guards), names, &policy.data, self.reads_risk()));
                 Some(content)
             }
             Err(error) => {
@@ -209,6 +210,12 @@ impl Compiler<'_> {
                     .any(|d| matches!(d.kind, DataDetectorKind::Builtin(_) | DataDetectorKind::Regex { .. })),
             tenants: tenants.into_iter().collect(),
         }
+    }
+
+    /// Whether a rule may read `context.risk`; said of some that do not, never missed in one that does.
+    fn reads_risk(&self) -> bool {
+        let rules = &self.route.policy.authz.rules;
+        rules.iter().flat_map(|rule| [&rule.when, &rule.unless]).flatten().any(|text| text.text.contains("risk"))
     }
 
     fn vendor(&self) -> String {

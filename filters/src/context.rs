@@ -14,6 +14,7 @@ use crate::{ContentFinding, FilterError, Principal};
 #[derive(Debug)]
 pub(crate) struct Judged {
     pub(crate) class: DataClass,
+    pub(crate) risk: u8,
     pub(crate) outcome: Outcome,
 }
 
@@ -165,7 +166,7 @@ impl Context {
     /// The highest score of a detector in the request, 0–100; 0 where none looked.
     #[must_use]
     pub fn risk(&self) -> u8 {
-        self.judged.as_ref().map_or(0, |judged| judged.outcome.risk)
+        self.judged.as_ref().map_or(0, |judged| judged.risk)
     }
 
     /// The highest class of data found in the request.

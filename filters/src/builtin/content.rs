@@ -19,6 +19,8 @@ pub(crate) struct Content {
     /// Of the guards that can see something here, as the coverage matrix has them.
     names: Vec<String>,
     classes: BTreeMap<String, DataClass>,
+    /// A rule of the route reads `context.risk`: only then is it worth a pass of its own.
+    scores_risk: bool,
 }
 
 /// What to do with a whole message.
@@ -29,7 +31,6 @@ pub(crate) struct Outcome {
     pub(crate) fixed: bool,
     pub(crate) edits: Vec<(usize, Vec<Edit>)>,
     pub(crate) findings: Vec<ContentFinding>,
-    pub(crate) risk: u8,
 }
 
 impl Outcome {
@@ -43,9 +44,14 @@ impl Outcome {
 }
 
 impl Content {
-    pub(crate) fn new(guards: Arc<ContentGuards>, names: Vec<String>, data: &DataProtection) -> Self {
+    pub(crate) fn new(
+        guards: Arc<ContentGuards>,
+        names: Vec<String>,
+        data: &DataProtection,
+        scores_risk: bool,
+    ) -> Self {
         let classes = data.detectors.iter().map(|detector| (detector.name.clone(), detector.class)).collect();
-        Self { guards, names, classes }
+        Self { guards, names, classes, scores_risk }
     }
 
     pub(crate) fn names(&self) -> &[String] {
@@ -60,7 +66,8 @@ impl Content {
     pub(crate) fn look(&self, cx: &mut Context) -> Verdict {
         let outcome = self.judge(cx.message()?);
         let class = self.class_of(&outcome.findings);
-        cx.set_judged(Judged { class, outcome });
+        let risk = if self.scores_risk { self.risk(cx.message()?) } else { 0 };
+        cx.set_judged(Judged { class, risk, outcome });
         Ok(Flow::Continue)
     }
 
@@ -83,12 +90,16 @@ impl Content {
         Ok(Flow::Continue)
     }
 
+    /// The highest score of a detector of hostile content, thresholds aside.
+    fn risk(&self, message: &Message) -> u8 {
+        message.texts().map(|text| self.guards.risk(text.part, text.text)).max().unwrap_or(0)
+    }
+
     pub(crate) fn judge(&self, message: &Message) -> Outcome {
         let mut outcome = Outcome::default();
         for text in message.texts() {
-            let Judgement { edits, findings, blocked, risk } = self.guards.judge(text.part, text.text);
+            let Judgement { edits, findings, blocked } = self.guards.judge(text.part, text.text);
             outcome.blocked |= blocked;
-            outcome.risk = outcome.risk.max(risk);
             outcome.findings.extend(findings);
             match (edits.is_empty(), text.index) {
                 (true, _) => {}
