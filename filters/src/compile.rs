@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_config::{
-    Code, Dialect, Direction, Part, Position, ProviderKind, Report, Route, RuntimeDetectorKind, Snapshot, TenantSource,
+    Code, Dialect, Direction, Part, Position, ProviderKind, Report, Route, Snapshot, TenantSource,
     capability,
 };
 
@@ -154,7 +154,8 @@ impl Compiler<'_> {
         match ContentGuards::compile(&policy.data, &policy.runtime, direction) {
             Ok(guards) => {
                 let names = names_in_reach(&guards, self.route.dialect, direction);
-                let content = (!names.is_empty()).then(|| Content::new(Arc::new(guards), names, &policy.data));
+                let content =
+                    (!names.is_empty()).then(|| Content::new(Arc::new(guards), names, &policy.data, self.reads_risk()));
                 Some(content)
             }
             Err(error) => {
@@ -206,11 +207,7 @@ impl Compiler<'_> {
                 None => Tenancy::Off,
             },
             dialect: self.route.dialect,
-            sets_risk: policy
-                .runtime
-                .detectors
-                .iter()
-                .any(|d| d.kind == RuntimeDetectorKind::PromptInjection && self.asks_for(&d.parts)),
+            sets_risk: policy.runtime.detectors.iter().any(|detector| self.asks_for(&detector.parts)),
             sets_data_class: policy.data.rules.iter().any(|rule| rule.request && self.asks_for(&rule.parts)),
             tenants: tenants.into_iter().collect(),
         }
@@ -220,6 +217,14 @@ impl Compiler<'_> {
     fn asks_for(&self, parts: &[Part]) -> bool {
         let there = capability::parts(self.route.dialect, Direction::Request);
         parts.iter().any(|part| there.contains(part))
+    }
+
+    /// Whether a rule may read `context.risk`; said of some that do not, never missed in one that does.
+    fn reads_risk(&self) -> bool {
+        let rules = &self.route.policy.authz.rules;
+        let texts = rules.iter().flat_map(|rule| [&rule.when, &rule.unless]).flatten();
+        // An escape in a string may spell the name: `context["r\u{69}sk"]`.
+        texts.map(|expression| &expression.text).any(|text| text.contains("risk") || text.contains('\\'))
     }
 
     fn vendor(&self) -> String {

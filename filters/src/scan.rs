@@ -114,6 +114,13 @@ impl ContentGuards {
         &self.names
     }
 
+    /// The highest score, 0–100, that a detector of hostile content gives `text` in this part, its threshold aside: what
+    /// rules read as `context.risk`. 0 where none looks at the part.
+    #[must_use]
+    pub fn risk(&self, part: Part, text: &str) -> u8 {
+        self.plans.get(&part).map_or(0, |plan| run::risk(plan, text))
+    }
+
     /// Names of the guards that look at `part`, sorted.
     #[must_use]
     pub fn guards_of(&self, part: Part) -> Vec<&str> {

@@ -18,6 +18,8 @@ pub(crate) struct Content {
     /// Of the guards that can see something here, as the coverage matrix has them.
     names: Vec<String>,
     classes: BTreeMap<String, DataClass>,
+    /// A rule of the route reads `context.risk`: only then is it worth a pass of its own.
+    scores_risk: bool,
 }
 
 /// What a whole message turned out to be.
@@ -26,8 +28,6 @@ pub(crate) struct Outcome {
     pub(crate) verdicts: Verdicts,
     /// The first of them, for the record.
     pub(crate) findings: Vec<ContentFinding>,
-    /// Highest score of a detector of hostile content, 0–100.
-    pub(crate) risk: u8,
     /// Highest class of data found.
     pub(crate) class: Option<DataClass>,
 }
@@ -55,10 +55,9 @@ impl Verdicts {
 
 impl Outcome {
     fn add(&mut self, index: Option<usize>, judgement: Judgement, classes: &BTreeMap<String, DataClass>) {
-        let Judgement { edits, findings, blocked, risk } = judgement;
+        let Judgement { edits, findings, blocked } = judgement;
         self.verdicts.blocked |= blocked;
         self.verdicts.blockers.extend(blockers(&findings).map(str::to_owned));
-        self.risk = self.risk.max(risk);
         for finding in findings {
             // A detector of hostile content may have the name of one of data.
             if finding.guard.starts_with("data/") {
@@ -77,9 +76,14 @@ impl Outcome {
 }
 
 impl Content {
-    pub(crate) fn new(guards: Arc<ContentGuards>, names: Vec<String>, data: &DataProtection) -> Self {
+    pub(crate) fn new(
+        guards: Arc<ContentGuards>,
+        names: Vec<String>,
+        data: &DataProtection,
+        scores_risk: bool,
+    ) -> Self {
         let classes = data.detectors.iter().map(|detector| (detector.name.clone(), detector.class)).collect();
-        Self { guards, names, classes }
+        Self { guards, names, classes, scores_risk }
     }
 
     pub(crate) fn names(&self) -> &[String] {
@@ -93,7 +97,8 @@ impl Content {
     /// Judges every part, without acting. What was found is recorded even if the decision falls before anything is done
     /// about it.
     pub(crate) fn look(&self, cx: &mut Context) -> Verdict {
-        let Outcome { verdicts, findings, risk, class } = self.judge(cx.message()?);
+        let Outcome { verdicts, findings, class } = self.judge(cx.message()?);
+        let risk = if self.scores_risk { self.risk(cx.message()?) } else { 0 };
         cx.set_seen(verdicts, risk, class.unwrap_or(DataClass::Public));
         cx.add_findings(findings);
         Ok(Flow::Continue)
@@ -113,6 +118,11 @@ impl Content {
             }
         }
         Ok(Flow::Continue)
+    }
+
+    /// The highest score of a detector of hostile content, thresholds aside.
+    fn risk(&self, message: &Message) -> u8 {
+        message.texts().map(|text| self.guards.risk(text.part, text.text)).max().unwrap_or(0)
     }
 
     pub(crate) fn judge(&self, message: &Message) -> Outcome {

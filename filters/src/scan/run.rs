@@ -118,3 +118,21 @@ impl Run {
         self.skeleton.forget(floor, self.text_end);
     }
 }
+
+/// The highest score of hidden text and injections in `text`, thresholds aside.
+pub(crate) fn risk(plan: &Plan, text: &str) -> u8 {
+    let mut hits = Vec::new();
+    if !plan.hidden.is_empty() {
+        let mut hidden = HiddenRuns::new(plan.hold_back, 1);
+        hidden.read(text, 0, &mut hits);
+        hidden.finish(text.len(), &mut hits);
+    }
+    if let Some(signatures) = &plan.signatures {
+        let mut view = View::new(Form::Skeleton);
+        let mut reader = Reader::new(signatures, plan.hold_back, 1);
+        view.push(text, 0);
+        reader.read(&view, text.len(), &mut hits);
+        reader.finish(&view, text.len(), &mut hits);
+    }
+    hits.iter().map(|hit| hit.score).max().unwrap_or(0)
+}

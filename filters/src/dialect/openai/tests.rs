@@ -33,7 +33,6 @@ impl TextGuards for Guards {
             edits: ranges.iter().map(|range| Edit { range: range.clone(), with: "[x]".into() }).collect(),
             findings: ranges.into_iter().map(|range| finding(part, range)).collect(),
             blocked: text.contains(POISON),
-            risk: 0,
         }
     }
 
