@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_config::{
-    Code, Dialect, Direction, Part, Position, ProviderKind, Report, Route, Snapshot, TenantSource,
-    capability,
+    Code, Dialect, Direction, Part, Position, ProviderKind, Report, Route, Snapshot, TenantSource, capability,
 };
 
 use crate::answer::Answers;
