@@ -7,6 +7,7 @@ use bytes::Bytes;
 use postern_config::{Dialect, Direction, Part};
 
 use crate::builtin::{Content, blocked};
+use crate::dialect::http::media_type;
 use crate::dialect::openai::{self, ChatStream, StreamLimits, StreamOut};
 use crate::message::Message;
 use crate::{Context, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
@@ -15,7 +16,7 @@ use crate::{Context, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep
 #[derive(Debug, Clone)]
 pub struct AnswerHead {
     pub status: u16,
-    /// Media type, lower case, without parameters.
+    /// `Content-Type` as it came; `None` where it is absent, repeated or not text.
     pub content_type: Option<String>,
     /// It has a `Content-Encoding` other than `identity`.
     pub encoded: bool,
@@ -58,17 +59,16 @@ impl Answers {
             return Ok(AnswerWay::Pass);
         }
         if head.encoded {
-            return Err(unreadable("the answer is encoded, so no guard can read it"));
+            return Err(unreadable(head, "the answer is encoded, so no guard can read it"));
         }
-        let is_stream = head.content_type.as_deref() == Some(EVENT_STREAM);
-        let succeeded = (200..300).contains(&head.status);
+        let is_stream = head.media_type().as_deref() == Some(EVENT_STREAM);
         match (self.dialect, is_stream) {
-            (Dialect::OpenAi, true) if head.asked_to_stream && succeeded => {
+            (Dialect::OpenAi, true) if head.asked_to_stream && head.succeeded() => {
                 Ok(AnswerWay::Stream(self.stream(decision)))
             }
-            (Dialect::OpenAi, true) => Err(unreadable("a stream that was not asked for")),
-            (Dialect::OpenAi, false) if head.asked_to_stream && succeeded => {
-                Err(unreadable("a stream was asked for, and the answer is none"))
+            (Dialect::OpenAi, true) => Err(unreadable(head, "a stream where none can be")),
+            (Dialect::OpenAi, false) if head.asked_to_stream && head.succeeded() => {
+                Err(unreadable(head, "a stream was asked for, and the answer is none"))
             }
             (Dialect::OpenAi | Dialect::Http, _) => Ok(AnswerWay::Whole),
         }
@@ -87,30 +87,45 @@ impl Answers {
     }
 
     pub(crate) fn judge(&self, head: &AnswerHead, body: Bytes, cx: &mut Context) -> Result<Bytes, Refusal> {
-        let message = match self.dialect {
-            Dialect::OpenAi => Message::openai_answer(head.content_type.as_deref(), body.clone()),
-            Dialect::Http => Message::http(head.content_type.as_deref(), None, body.clone()),
-        };
-        let message = message.map_err(|error| unreadable(&error.to_string()))?;
-        let judged = match &self.content {
-            None => body,
-            Some(content) => {
-                let outcome = content.judge(&message);
-                let refusal = outcome.refusal(Reason::AnswerRefused);
-                cx.add_findings(outcome.findings);
-                if let Some(refusal) = refusal {
-                    self.note(&self.buffered, cx);
-                    return Err(refusal);
-                }
-                if outcome.edits.is_empty() {
-                    body
-                } else {
-                    message.rewrite(&outcome.edits).map_err(|error| unreadable(&error.to_string()))?
-                }
-            }
-        };
+        let judged = self.read(head, body.clone()).and_then(|message| match message {
+            Some(message) => self.look(head, &message, body, cx),
+            None => Ok(body),
+        });
         self.note(&self.buffered, cx);
-        Ok(judged)
+        judged
+    }
+
+    /// The message in a body; `None` where there is nothing to read.
+    fn read(&self, head: &AnswerHead, body: Bytes) -> Result<Option<Message>, Refusal> {
+        if body.is_empty() && (self.dialect == Dialect::Http || !head.succeeded() || head.status == 204) {
+            return Ok(None);
+        }
+        let content_type = head.content_type.as_deref();
+        let message = match self.dialect {
+            Dialect::OpenAi => Message::openai_answer(content_type, body),
+            Dialect::Http => Message::http(content_type, None, body),
+        };
+        let message = message.map_err(|error| unreadable(head, &error.to_string()))?;
+        match message.opaque() {
+            Some(what) => Err(unreadable(head, &format!("`{what}` cannot be read by any guard"))),
+            None => Ok(Some(message)),
+        }
+    }
+
+    /// Shows a message to the guards; returns what they leave of it.
+    fn look(&self, head: &AnswerHead, message: &Message, body: Bytes, cx: &mut Context) -> Result<Bytes, Refusal> {
+        let outcome = self.content.as_ref().map(|content| content.judge(message)).unwrap_or_default();
+        cx.add_findings(outcome.findings);
+        if let Some(refusal) = outcome.verdicts.refusal(Reason::AnswerRefused) {
+            return Err(refusal);
+        }
+        match self.dialect {
+            Dialect::Http if outcome.verdicts.edits.is_empty() => Ok(body),
+            // The dialect takes out what repeats text in forms that nobody judged, edits or not.
+            Dialect::Http | Dialect::OpenAi => {
+                message.rewrite(&outcome.verdicts.edits).map_err(|error| unreadable(head, &error.to_string()))
+            }
+        }
     }
 
     fn note(&self, guards: &[Arc<str>], cx: &mut Context) {
@@ -120,8 +135,21 @@ impl Answers {
     }
 }
 
-fn unreadable(detail: &str) -> Refusal {
-    Refusal::new(Reason::AnswerRefused, detail)
+impl AnswerHead {
+    fn media_type(&self) -> Option<String> {
+        self.content_type.as_deref().and_then(media_type)
+    }
+
+    fn succeeded(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+/// Nothing of an answer passes that no guard can read. That an upstream failed is still told as such, for clients that
+/// would try again.
+fn unreadable(head: &AnswerHead, detail: &str) -> Refusal {
+    let reason = if head.status >= 500 { Reason::UpstreamFailed } else { Reason::AnswerRefused };
+    Refusal::new(reason, format!("status {}: {detail}", head.status))
 }
 
 /// A streamed answer on its way through the hold-back window.
@@ -139,7 +167,7 @@ impl AnswerStream {
     /// What may still be written, which ends with the dialect's error event, and the refusal.
     pub fn push(&mut self, bytes: &[u8], cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
         let out = self.chat.push(bytes);
-        conclude(out, cx)
+        self.conclude(out, cx)
     }
 
     /// The upstream has ended: what is still held is judged as it stands.
@@ -148,10 +176,8 @@ impl AnswerStream {
     /// As [`AnswerStream::push`]; also where the stream ended in the middle.
     pub fn finish(&mut self, cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
         let out = self.chat.finish();
-        let done = conclude(out, cx)?;
-        for guard in &self.names {
-            cx.note(Direction::Response, guard);
-        }
+        let done = self.conclude(out, cx)?;
+        self.note(cx);
         Ok(done)
     }
 
@@ -161,7 +187,32 @@ impl AnswerStream {
     /// As [`AnswerStream::push`].
     pub fn stall(&mut self, cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
         let out = self.chat.stall();
-        conclude(out, cx)
+        self.conclude(out, cx)
+    }
+
+    /// The guards have run to the end of the stream, or to where it was cut.
+    fn note(&self, cx: &mut Context) {
+        for guard in &self.names {
+            cx.note(Direction::Response, guard);
+        }
+    }
+
+    fn conclude(&self, out: StreamOut, cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
+        let bytes = Bytes::from(out.bytes);
+        let refusal = match (out.blocked, out.reason) {
+            (true, _) => blocked(Reason::AnswerRefused, &out.findings),
+            (false, Some(reason)) => {
+                let ended = || "the upstream ended the stream too early, or with an error".to_owned();
+                Refusal::new(reason, out.error.map_or_else(ended, |error| error.to_string()))
+            }
+            (false, None) => {
+                cx.add_findings(out.findings);
+                return Ok(bytes);
+            }
+        };
+        cx.add_findings(out.findings);
+        self.note(cx);
+        Err((bytes, refusal))
     }
 
     #[must_use]
@@ -178,24 +229,6 @@ impl AnswerStream {
     #[must_use]
     pub fn error_event(&self, reason: Reason, decision: &str) -> Bytes {
         Bytes::from(openai::stream_error(reason, decision))
-    }
-}
-
-fn conclude(out: StreamOut, cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
-    let bytes = Bytes::from(out.bytes);
-    let refusal = match (out.blocked, out.reason) {
-        (true, _) => Some(blocked(Reason::AnswerRefused, &out.findings)),
-        (false, Some(reason)) => {
-            let detail =
-                out.error.map_or_else(|| "the upstream ended the stream with an error".to_owned(), |e| e.to_string());
-            Some(Refusal::new(reason, detail))
-        }
-        (false, None) => None,
-    };
-    cx.add_findings(out.findings);
-    match refusal {
-        Some(refusal) => Err((bytes, refusal)),
-        None => Ok(bytes),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The fixed chain of one route, and the only place where a [`Permit`] is made.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use postern_config::{Dialect, Direction};
 
 use crate::answer::Answers;
+use crate::context::Ticket;
 use crate::filter::Filter;
 use crate::{AnswerHead, AnswerWay, Context, FilterError, Flow, Permit, Refusal, RequestView};
 
@@ -20,6 +22,8 @@ pub(crate) struct Step {
 /// Everything a route checks, in order. Made by [`crate::compile`].
 #[derive(Debug)]
 pub struct Chain {
+    /// Unlike that of every other chain of the process.
+    pub(crate) number: u64,
     pub(crate) dialect: Dialect,
     pub(crate) max_body: u64,
     pub(crate) steps: Vec<Step>,
@@ -41,29 +45,37 @@ impl Chain {
     /// Runs everything that needs the head alone, so that what it refuses costs no body.
     ///
     /// # Errors
-    /// The refusal of the first filter that does not say yes.
+    /// The refusal of the first filter that does not say yes, or of a context that has served a request before.
     pub fn check_head(&self, req: &RequestView<'_>, cx: &mut Context) -> Result<(), Refusal> {
-        self.run(req, cx, true)
+        cx.begin()?;
+        self.run(req, cx, true)?;
+        cx.head_passed(self.ticket(req));
+        Ok(())
     }
 
     /// Runs the rest over the whole body. What comes back is what may be sent: the permit, and the body as the guards
     /// left it.
     ///
     /// # Errors
-    /// The refusal of the first filter that does not say yes, or of a chain that was not begun with
-    /// [`Chain::check_head`].
+    /// The refusal of the first filter that does not say yes, or of a request whose head did not pass
+    /// [`Chain::check_head`] of this chain with this context, or that asks a second time.
     pub fn check_message(
         &self,
         req: &RequestView<'_>,
         body: Bytes,
         cx: &mut Context,
     ) -> Result<(Permit, Bytes), Refusal> {
-        // The head's filters settle the principal: without it this is not a request that came through them.
-        cx.principal()?;
+        cx.go_on(self.ticket(req))?;
         cx.set_body(body);
         self.run(req, cx, false)?;
         let streams = cx.message()?.streams();
         Ok((Permit::grant(self.answers.inspect(), streams), cx.body().clone()))
+    }
+
+    fn ticket(&self, req: &RequestView<'_>) -> Ticket {
+        let mut head = DefaultHasher::new();
+        (req.method, req.host, req.path, req.query, req.source, req.listener).hash(&mut head);
+        (self.number, head.finish())
     }
 
     fn run(&self, req: &RequestView<'_>, cx: &mut Context, head: bool) -> Result<(), Refusal> {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_config::{
-    Code, DataDetectorKind, Direction, Position, ProviderKind, Report, Route, RuntimeDetectorKind, Snapshot,
-    TenantSource,
+    Code, Dialect, Direction, Part, Position, ProviderKind, Report, Route, RuntimeDetectorKind, Snapshot, TenantSource,
+    capability,
 };
 
 use crate::answer::Answers;
@@ -81,7 +82,9 @@ impl Compiler<'_> {
             .map(Arc::new);
         let (authorizer, tokens, request, answer, limits) = (authorizer?, tokens?, request?, answer?, limits?);
         let request = request.map(Arc::new);
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
         Some(Chain {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
             dialect: self.route.dialect,
             max_body: policy.access.max_body,
             steps: self.steps(&authorizer, tokens, request.as_ref(), answer.is_some(), &limits),
@@ -98,7 +101,7 @@ impl Compiler<'_> {
         limits: &Arc<LimitSet>,
     ) -> Vec<Step> {
         let policy = &self.route.policy;
-        let inspected = request.is_some() || reads_answers || self.route.dialect != postern_config::Dialect::Http;
+        let inspected = request.is_some() || reads_answers || self.route.dialect != Dialect::Http;
         let mut steps = vec![
             step(Filter::Frame(Frame::new(&policy.access, inspected)), [Frame::GUARD]),
             step(Filter::CrossSite(CrossSite::new(&policy.access.cross_site)), [CrossSite::GUARD]),
@@ -113,19 +116,22 @@ impl Compiler<'_> {
             steps
                 .push(step(Filter::PrincipalLimits(PrincipalLimits::new(limits.clone(), &self.route.name)), principal));
         }
-        steps.push(step(Filter::Parse(Parse::new(self.route.dialect, request.is_some())), [Parse::GUARD]));
+        let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
+        steps.push(step(Filter::Parse(parse), [Parse::GUARD]));
         if let Some(content) = request {
             steps.push(step(Filter::Look(content.clone()), [""; 0]));
         }
-        steps.push(step(Filter::Authorize(Authorize::new(authorizer.clone(), self.vendor())), [Authorize::GUARD]));
+        let authorize = Arc::new(Authorize::new(authorizer.clone(), self.vendor()));
+        steps.push(step(Filter::Authorize(authorize.clone()), [Authorize::GUARD]));
         if let Some(content) = request {
             steps.push(step(Filter::Act(content.clone()), content.names()));
+            steps.push(step(Filter::Reauthorize(authorize), [""; 0]));
         }
         steps
     }
 
     fn answers(&self, content: Option<Content>) -> Answers {
-        let inspect = content.is_some() || self.route.dialect != postern_config::Dialect::Http;
+        let inspect = content.is_some() || self.route.dialect != Dialect::Http;
         let mut buffered: Vec<Arc<str>> = Vec::new();
         if inspect {
             buffered.push(Arc::from(Parse::GUARD));
@@ -201,13 +207,12 @@ impl Compiler<'_> {
                 None => Tenancy::Off,
             },
             dialect: self.route.dialect,
-            sets_risk: policy.runtime.detectors.iter().any(|d| d.kind == RuntimeDetectorKind::PromptInjection),
-            sets_data_class: policy.data.rules.iter().any(|rule| rule.request)
-                && policy
-                    .data
-                    .detectors
-                    .iter()
-                    .any(|d| matches!(d.kind, DataDetectorKind::Builtin(_) | DataDetectorKind::Regex { .. })),
+            sets_risk: policy
+                .runtime
+                .detectors
+                .iter()
+                .any(|d| d.kind == RuntimeDetectorKind::PromptInjection && self.asks_for(&d.parts)),
+            sets_data_class: policy.data.rules.iter().any(|rule| rule.request && self.asks_for(&rule.parts)),
             tenants: tenants.into_iter().collect(),
         }
     }
@@ -216,6 +221,12 @@ impl Compiler<'_> {
     fn reads_risk(&self) -> bool {
         let rules = &self.route.policy.authz.rules;
         rules.iter().flat_map(|rule| [&rule.when, &rule.unless]).flatten().any(|text| text.text.contains("risk"))
+    }
+
+    /// Whether requests of the route have one of `parts`.
+    fn asks_for(&self, parts: &[Part]) -> bool {
+        let there = capability::parts(self.route.dialect, Direction::Request);
+        parts.iter().any(|part| there.contains(part))
     }
 
     fn vendor(&self) -> String {
@@ -241,8 +252,8 @@ fn told(error: &dyn std::error::Error) -> String {
 }
 
 /// Guards that look at a part which messages of this dialect and direction can have.
-fn names_in_reach(guards: &ContentGuards, dialect: postern_config::Dialect, direction: Direction) -> Vec<String> {
-    let parts = postern_config::capability::parts(dialect, direction);
+fn names_in_reach(guards: &ContentGuards, dialect: Dialect, direction: Direction) -> Vec<String> {
+    let parts = capability::parts(dialect, direction);
     let names: BTreeSet<&str> = parts.iter().flat_map(|part| guards.guards_of(*part)).collect();
     names.into_iter().map(str::to_owned).collect()
 }

@@ -16,9 +16,11 @@ pub(crate) enum Filter {
     Parse(Parse),
     /// Content guards looking, before the decision.
     Look(Arc<Content>),
-    Authorize(Authorize),
+    Authorize(Arc<Authorize>),
     /// Content guards acting, after the decision.
     Act(Arc<Content>),
+    /// The decision once more, over a body that the guards changed: what is decided is what is sent.
+    Reauthorize(Arc<Authorize>),
 }
 
 impl Filter {
@@ -30,7 +32,7 @@ impl Filter {
             | Self::AddressLimits(_)
             | Self::Identify(_)
             | Self::PrincipalLimits(_) => true,
-            Self::Parse(_) | Self::Look(_) | Self::Authorize(_) | Self::Act(_) => false,
+            Self::Parse(_) | Self::Look(_) | Self::Authorize(_) | Self::Act(_) | Self::Reauthorize(_) => false,
         }
     }
 
@@ -45,6 +47,7 @@ impl Filter {
             Self::Look(filter) => filter.look(cx),
             Self::Authorize(filter) => filter.check(req, cx),
             Self::Act(filter) => filter.act(cx),
+            Self::Reauthorize(filter) => filter.check_again(req, cx),
         }
     }
 }

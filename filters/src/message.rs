@@ -4,7 +4,7 @@ use bytes::Bytes;
 use postern_config::{Dialect, Part};
 
 use crate::Edit;
-use crate::dialect::http::HttpBody;
+use crate::dialect::http::{HttpBody, media_type};
 use crate::dialect::openai::{ChatAnswer, ChatLimits, ChatRequest, Endpoint};
 use crate::dialect::{DialectError, Message as Parsed, MessagePart};
 use crate::json::Limits;
@@ -33,11 +33,15 @@ pub struct PartText<'m> {
 }
 
 impl Message {
-    /// Reads a request of dialect `openai`.
+    /// Reads a request of dialect `openai`. `content_type` as it was sent.
     ///
     /// # Errors
-    /// Whatever is not strictly that protocol.
-    pub fn openai(endpoint: Endpoint, body: Bytes) -> Result<Self, DialectError> {
+    /// Whatever is not strictly that protocol: another media type or charset, too, as an upstream that goes by it would
+    /// read other text than the guards did.
+    pub fn openai(endpoint: Endpoint, content_type: Option<&str>, body: Bytes) -> Result<Self, DialectError> {
+        if !is_json(content_type) {
+            return Err(DialectError::MediaType);
+        }
         match endpoint {
             Endpoint::ChatCompletions => {
                 let size = body.len();
@@ -46,18 +50,18 @@ impl Message {
         }
     }
 
-    /// Reads a whole answer of dialect `openai`, of a success or an error.
+    /// Reads a whole answer of dialect `openai`, of a success or an error. `content_type` as it was sent.
     ///
     /// # Errors
     /// Whatever is not JSON of that protocol.
     pub fn openai_answer(content_type: Option<&str>, body: Bytes) -> Result<Self, DialectError> {
-        if content_type != Some("application/json") {
+        if !is_json(content_type) {
             return Err(DialectError::MediaType);
         }
         Ok(Self::Answer(Box::new(ChatAnswer::parse(body, Limits::default())?)))
     }
 
-    /// Reads a message of dialect `http` whose content is inspected.
+    /// Reads a message of dialect `http` whose content is inspected. `content_type` as it was sent.
     ///
     /// # Errors
     /// Media types that are not read, and what is wrong with the body or the query.
@@ -96,13 +100,13 @@ impl Message {
         body.chain(query.iter().map(|text| PartText { part: Part::HttpQuery, text, index: None }))
     }
 
-    /// Whether it must be written anew even without edits, as its dialect strips something.
+    /// What it carries that no guard can read, such as `image_url`.
     #[must_use]
     pub fn opaque(&self) -> Option<&'static str> {
         self.parsed().and_then(Parsed::opaque)
     }
 
-    /// The body with edits applied.
+    /// The body with edits applied. What the dialect strips is gone even without any.
     ///
     /// # Errors
     /// [`DialectError::Fixed`] for an edit of a text that has no other spelling.
@@ -139,6 +143,13 @@ impl Message {
         }
     }
 
+    /// The body was rewritten and has `bytes` now.
+    pub(crate) fn set_size(&mut self, bytes: usize) {
+        if let Self::Chat(_, size) = self {
+            *size = bytes;
+        }
+    }
+
     /// `u64::MAX` where the request sets no limit.
     #[must_use]
     pub fn max_output_tokens(&self) -> u64 {
@@ -149,8 +160,12 @@ impl Message {
     }
 }
 
+fn is_json(content_type: Option<&str>) -> bool {
+    content_type.and_then(media_type).is_some_and(|media| media == "application/json")
+}
+
 /// Names and values of a query, decoded as forms are: `+` is a space, escapes must be whole and make UTF-8.
-fn decode_query(query: &str) -> Result<Vec<String>, DialectError> {
+pub(crate) fn decode_query(query: &str) -> Result<Vec<String>, DialectError> {
     let mut texts = Vec::new();
     let mut offset = 0;
     for pair in query.split('&') {

@@ -31,6 +31,11 @@ impl Authorize {
         })
     }
 
+    /// A body that was rewritten has another size, which rules may read.
+    pub(crate) fn check_again(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
+        if cx.is_rewritten() { self.check(req, cx) } else { Ok(Flow::Continue) }
+    }
+
     fn decide(&self, req: &RequestView<'_>, cx: &Context) -> Result<Decision, FilterError> {
         let prepared = cx.prepared().ok_or(FilterError::NoPrincipal)?;
         let action = cx.action().ok_or(FilterError::NoMessage)?;

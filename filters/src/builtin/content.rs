@@ -2,12 +2,11 @@
 //!
 //! Looking sets `risk` and `dataClass`, which rules may read; acting refuses, or rewrites what will be sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use postern_config::{DataClass, DataProtection};
+use postern_config::{ContentAction, DataClass, DataProtection};
 
-use crate::context::Judged;
 use crate::message::Message;
 use crate::scan::ContentGuards;
 use crate::{ContentFinding, Context, Edit, FilterError, Flow, Judgement, Reason, Refusal, TextGuards, Verdict};
@@ -23,23 +22,56 @@ pub(crate) struct Content {
     scores_risk: bool,
 }
 
-/// What to do with a whole message.
+/// What a whole message turned out to be.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    pub(crate) blocked: bool,
-    /// A finding in a text that has no other spelling, such as the name of a tool or a query.
-    pub(crate) fixed: bool,
-    pub(crate) edits: Vec<(usize, Vec<Edit>)>,
+    pub(crate) verdicts: Verdicts,
+    /// The first of them, for the record.
     pub(crate) findings: Vec<ContentFinding>,
+    /// Highest class of data found.
+    pub(crate) class: Option<DataClass>,
 }
 
-impl Outcome {
+/// What to do with a whole message.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts {
+    blocked: bool,
+    /// Guards that block.
+    blockers: BTreeSet<String>,
+    /// A finding in a text that has no other spelling, such as a query.
+    fixed: bool,
+    pub(crate) edits: Vec<(usize, Vec<Edit>)>,
+}
+
+impl Verdicts {
     /// Why nothing of the message may pass, if so.
     pub(crate) fn refusal(&self, reason: Reason) -> Option<Refusal> {
         if self.blocked {
-            return Some(blocked(reason, &self.findings));
+            return Some(blocked_by(reason, &self.blockers));
         }
         self.fixed.then(|| Refusal::new(reason, "a finding in a text that cannot be rewritten"))
+    }
+}
+
+impl Outcome {
+    fn add(&mut self, index: Option<usize>, judgement: Judgement, classes: &BTreeMap<String, DataClass>) {
+        let Judgement { edits, findings, blocked } = judgement;
+        self.verdicts.blocked |= blocked;
+        self.verdicts.blockers.extend(blockers(&findings).map(str::to_owned));
+        for finding in findings {
+            // A detector of hostile content may have the name of one of data.
+            if finding.guard.starts_with("data/") {
+                self.class = self.class.max(classes.get(&finding.detector).copied());
+            }
+            if self.findings.len() < Context::MAX_FINDINGS {
+                self.findings.push(finding);
+            }
+        }
+        match (edits.is_empty(), index) {
+            (true, _) => {}
+            (false, Some(index)) => self.verdicts.edits.push((index, edits)),
+            (false, None) => self.verdicts.fixed = true,
+        }
     }
 }
 
@@ -62,26 +94,24 @@ impl Content {
         &self.guards
     }
 
-    /// Judges every part, without acting.
+    /// Judges every part, without acting. What was found is recorded even if the decision falls before anything is done
+    /// about it.
     pub(crate) fn look(&self, cx: &mut Context) -> Verdict {
-        let outcome = self.judge(cx.message()?);
-        let class = self.class_of(&outcome.findings);
+        let Outcome { verdicts, findings, class } = self.judge(cx.message()?);
         let risk = if self.scores_risk { self.risk(cx.message()?) } else { 0 };
-        cx.set_judged(Judged { class, risk, outcome });
+        cx.set_seen(verdicts, risk, class.unwrap_or(DataClass::Public));
+        cx.add_findings(findings);
         Ok(Flow::Continue)
     }
 
     /// Refuses or rewrites the request according to what was seen.
     pub(crate) fn act(&self, cx: &mut Context) -> Verdict {
-        let judged = cx.take_judged().ok_or_else(|| FilterError::Content("nothing was looked at".to_owned()))?;
-        let outcome = judged.outcome;
-        let refusal = outcome.refusal(Reason::ContentRefused);
-        cx.add_findings(outcome.findings);
-        if let Some(refusal) = refusal {
+        let verdicts = cx.take_verdicts().ok_or_else(|| FilterError::Content("nothing was looked at".to_owned()))?;
+        if let Some(refusal) = verdicts.refusal(Reason::ContentRefused) {
             return Ok(Flow::Refuse(refusal));
         }
-        if !outcome.edits.is_empty() {
-            match cx.message()?.rewrite(&outcome.edits) {
+        if !verdicts.edits.is_empty() {
+            match cx.message()?.rewrite(&verdicts.edits) {
                 Ok(body) => cx.replace_body(body),
                 // Found, and in a place that cannot be changed: it does not pass.
                 Err(error) => return Ok(Flow::refuse(Reason::ContentRefused, error.to_string())),
@@ -98,33 +128,22 @@ impl Content {
     pub(crate) fn judge(&self, message: &Message) -> Outcome {
         let mut outcome = Outcome::default();
         for text in message.texts() {
-            let Judgement { edits, findings, blocked } = self.guards.judge(text.part, text.text);
-            outcome.blocked |= blocked;
-            outcome.findings.extend(findings);
-            match (edits.is_empty(), text.index) {
-                (true, _) => {}
-                (false, Some(index)) => outcome.edits.push((index, edits)),
-                (false, None) => outcome.fixed = true,
-            }
+            outcome.add(text.index, self.guards.judge(text.part, text.text), &self.classes);
         }
         outcome
     }
+}
 
-    fn class_of(&self, findings: &[ContentFinding]) -> DataClass {
-        let classes = findings.iter().filter_map(|finding| self.classes.get(&finding.detector));
-        classes.copied().max().unwrap_or(DataClass::Public)
-    }
+fn blockers(findings: &[ContentFinding]) -> impl Iterator<Item = &str> {
+    findings.iter().filter(|finding| finding.action == ContentAction::Block).map(|finding| finding.guard.as_str())
 }
 
 /// A refusal that names the guards that blocked, and nothing of what they found.
 pub(crate) fn blocked(reason: Reason, findings: &[ContentFinding]) -> Refusal {
-    let mut guards: Vec<&str> = findings
-        .iter()
-        .filter(|finding| finding.action == postern_config::ContentAction::Block)
-        .map(|finding| finding.guard.as_str())
-        .collect();
-    guards.sort_unstable();
-    guards.dedup();
-    let guards = guards.join(", ");
+    blocked_by(reason, &blockers(findings).map(str::to_owned).collect())
+}
+
+fn blocked_by(reason: Reason, guards: &BTreeSet<String>) -> Refusal {
+    let guards = guards.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     Refusal::new(reason, format!("blocked by {guards}")).by(guards)
 }

@@ -1,10 +1,11 @@
 //! Refuses what another site makes a browser send: a request with a non-safe method and a foreign origin.
 //!
 //! Browsers say where a request comes from in `Sec-Fetch-Site` (W3C Fetch Metadata) and `Origin` (RFC 6454 §7). Other
-//! clients send neither and are not concerned.
+//! clients send neither and are not concerned. An upgrade is a `GET` that opens both directions, and no browser keeps one
+//! site from opening it at another: it counts as non-safe.
 
 use http::HeaderName;
-use http::header::ORIGIN;
+use http::header::{ORIGIN, UPGRADE};
 use postern_config::CrossSite as Rule;
 
 use crate::{Context, Flow, Reason, RequestView, Verdict};
@@ -28,22 +29,22 @@ impl CrossSite {
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, _cx: &mut Context) -> Verdict {
-        if req.is_safe_method() {
+        if req.is_safe_method() && !req.headers.contains_key(UPGRADE) {
             return Ok(Flow::Continue);
         }
-        if req.headers.contains_key(ORIGIN) {
-            // `null`, repeated and unreadable origins are nobody's, so they are not ours.
-            let origin = req.sole_header(&ORIGIN).unwrap_or_default();
-            if self.allowed.iter().any(|allowed| allowed == origin) || is_own(origin, req) {
-                return Ok(Flow::Continue);
+        // `None` is absent; repeated and unreadable values are nobody's, so they are not ours.
+        let value =
+            |name: &HeaderName| req.headers.contains_key(name).then(|| req.sole_header(name).unwrap_or_default());
+        let site = value(&FETCH_SITE);
+        match value(&ORIGIN) {
+            Some(origin) if self.allowed.iter().any(|allowed| allowed == origin) => {}
+            Some(origin) if !is_own(origin, req) => {
+                return Ok(Flow::refuse(Reason::CrossSite, "the origin is another site's"));
             }
-            return Ok(Flow::refuse(Reason::CrossSite, "the origin is another site's"));
-        }
-        if req.headers.contains_key(FETCH_SITE) {
-            let site = req.sole_header(&FETCH_SITE).unwrap_or_default();
-            if !matches!(site, "same-origin" | "none") {
-                return Ok(Flow::refuse(Reason::CrossSite, "`Sec-Fetch-Site` names another site"));
-            }
+            // Another port of the same host is the same site.
+            Some(_) if site.is_none_or(|site| matches!(site, "same-origin" | "same-site" | "none")) => {}
+            None if site.is_none_or(|site| matches!(site, "same-origin" | "none")) => {}
+            _ => return Ok(Flow::refuse(Reason::CrossSite, "`Sec-Fetch-Site` names another site")),
         }
         Ok(Flow::Continue)
     }
@@ -53,12 +54,8 @@ impl CrossSite {
 /// another one.
 fn is_own(origin: &str, req: &RequestView<'_>) -> bool {
     let scheme = if req.tls { "https://" } else { "http://" };
-    origin.strip_prefix(scheme).is_some_and(|authority| {
-        let host = if authority.starts_with('[') {
-            authority.split_inclusive(']').next().unwrap_or_default()
-        } else {
-            authority.split(':').next().unwrap_or_default()
-        };
-        !host.is_empty() && host.eq_ignore_ascii_case(req.host)
-    })
+    let Some(authority) = origin.strip_prefix(scheme) else { return false };
+    let Some((host, rest)) = authority.split_at_checked(req.host.len()) else { return false };
+    let port = rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    !host.is_empty() && host.eq_ignore_ascii_case(req.host) && (rest.is_empty() || port)
 }

@@ -74,14 +74,14 @@ pub(super) async fn answer(
 }
 
 fn answer_head(response: &ResponseHeader, story: &Story) -> AnswerHead {
-    let text = |name| response.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    let mut types = response.headers.get_all(header::CONTENT_TYPE).iter();
+    let content_type = types.next().and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let coding = |value: &http::HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
     AnswerHead {
         status: response.status.as_u16(),
-        content_type: text(header::CONTENT_TYPE)
-            .and_then(|value| value.split(';').next())
-            .map(|value| value.trim().to_ascii_lowercase()),
-        encoded: text(header::CONTENT_ENCODING).is_some_and(|value| !value.eq_ignore_ascii_case("identity"))
-            || response.headers.get_all(header::CONTENT_ENCODING).iter().count() > 1,
+        // Of two types nobody knows which one the client goes by.
+        content_type: content_type.filter(|_| types.next().is_none()),
+        encoded: response.headers.get_all(header::CONTENT_ENCODING).iter().any(coding),
         asked_to_stream: story.streamed,
     }
 }

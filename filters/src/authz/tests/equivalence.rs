@@ -96,7 +96,7 @@ fn principals() -> impl Strategy<Value = Principal> {
 /// All policies in one set, whole context, everything checked against the schema, the stock authorizer.
 fn oracle(authorizer: &Authorizer, authz: &Authz, schema: &Schema, question: &AuthzRequest<'_>) -> Option<Denial> {
     let (all, ..) = policies(&authorizer.names, authz, &authorizer.facts, &mut Report::new()).unwrap();
-    let on_path = |paths: &[path_glob::PathGlob]| paths.iter().any(|glob| glob.matches(question.http.path));
+    let on_path = |paths: &[crate::path::PathGlob]| paths.iter().any(|glob| glob.matches(question.http.path));
     let all = all.into_iter().filter(|p| p.paths.as_ref().is_none_or(|paths| on_path(paths))).map(|p| p.policy);
     let set = PolicySet::from_policies(all).unwrap();
     let prepared = question.principal;
