@@ -1,7 +1,7 @@
 //! From nodes to typed specs, with every problem of a load collected.
 //!
 //! [`Decode`] turns one node into one value and says what it takes; [`Field`] does the same for a field of an object,
-//! which may be absent. Specs are declared with the macros of [`macros`], which also make the description that
+//! which may be absent. Specs are declared with the macros in `macros.rs`, which also make the description that
 //! `docs/manifests.md` is written from.
 
 mod at;

@@ -5,9 +5,12 @@
 
 pub mod bootstrap;
 pub mod capability;
+pub mod codes;
 mod coverage;
 pub mod decode;
 mod disk;
+pub mod docs;
+mod init;
 pub mod manifest;
 mod material;
 mod report;
@@ -19,6 +22,7 @@ pub mod yaml;
 
 pub use bootstrap::{Bootstrap, load_bootstrap, parse_bootstrap};
 pub use coverage::{Coverage, Guard, Stage};
+pub use init::init_files;
 pub use manifest::{Manifest, ManifestId, ManifestRules, Parsed, SourceFile, load_manifests, parse_manifests};
 pub use material::{Material, MaterialError, Redacted};
 pub use report::{Code, Position, Problem, Report, Severity};

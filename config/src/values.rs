@@ -1,14 +1,13 @@
 //! Scalar types of manifests: durations, sizes, names, references to material and the like.
 
+mod address;
 mod http;
 mod names;
 mod patterns;
 mod quantity;
 
-pub use http::{
-    BindAddress, HeaderFormat, HeaderName, HeaderValue, Host, Issuer, MediaType, Method, Origin, PathPrefix,
-    UpstreamUrl, WebUrl,
-};
+pub use address::{BindAddress, Issuer, Origin, UpstreamUrl, WebUrl};
+pub use http::{HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix};
 pub use names::{Claim, FilePath, LogOrigin, Name, Pointer};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName};
 pub use quantity::{Percent, RsaBits, Size, Time, show_duration};

@@ -35,6 +35,8 @@ pub trait Scalar: Sized {
     const DOC: &'static str;
     /// Whether an unquoted whole number is taken, as for sizes.
     const NUMERIC: bool = false;
+    /// The unit to suggest for a bare number, where the type has units.
+    const UNIT: Option<&'static str> = None;
 
     /// # Errors
     /// What is wrong with the text and what to write instead.
@@ -43,6 +45,13 @@ pub trait Scalar: Sized {
 
 impl<T: Scalar> Decode for T {
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        if let (Value::Plain(text), Some(unit)) = (&node.value, T::UNIT)
+            && Plain::of(text) == Plain::Integer
+        {
+            let message = format!("`{}` is `{}`, a number without a unit", cx.field(), shown(text));
+            cx.shape(&node.position, message, format!("add the unit: `{}{unit}`", shown(text)));
+            return None;
+        }
         let text = written(node, T::NUMERIC, T::NAME, cx)?;
         match T::read(text, cx) {
             Ok(value) => Some(value),
@@ -155,9 +164,7 @@ impl<T: Decode> Decode for Vec<At<T>> {
     /// All items are read, so that the problems of all are reported.
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         let Value::Sequence(items) = &node.value else {
-            let (field, found) = (cx.field(), node.describe());
-            let message = format!("`{field}` must be a list, not {found}");
-            cx.shape(&node.position, message, format!("write a list, even of one: `{field}: [ … ]`"));
+            cx.unexpected(node, "a list", "write a list, even of one: `[ … ]`");
             return None;
         };
         let read: Vec<Option<At<T>>> = items
@@ -185,8 +192,7 @@ impl<T: Decode> Decode for Vec<At<T>> {
 impl<K: Scalar + Ord, V: Decode> Decode for BTreeMap<K, At<V>> {
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         let Value::Mapping(entries) = &node.value else {
-            let message = format!("`{}` must be a map, not {}", cx.field(), node.describe());
-            cx.shape(&node.position, message, "write `name: value` pairs below it");
+            cx.unexpected(node, "a map", "write `name: value` pairs below it");
             return None;
         };
         let mut map = Some(Self::new());

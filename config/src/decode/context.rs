@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::yaml::PV_SHAPE;
+use crate::yaml::{Node, PV_SHAPE};
 use crate::{Code, Position, Report};
 
 use super::At;
@@ -91,6 +91,16 @@ impl<'a> Cx<'a> {
     /// Reports PV-002 at the present place.
     pub fn shape(&mut self, position: &Position, message: impl Into<String>, help: impl Into<String>) {
         self.error(PV_SHAPE, position, message, help);
+    }
+
+    /// Reports that the node is not the kind of thing its place wants.
+    pub fn unexpected(&mut self, node: &Node, wanted: &str, help: &str) {
+        let field = self.field();
+        if node.describe() == "nothing" {
+            let message = format!("`{field}` has no value");
+            return self.shape(&node.position, message, format!("write {wanted}, or remove the field"));
+        }
+        self.shape(&node.position, format!("`{field}` must be {wanted}, not {}", node.describe()), help);
     }
 
     /// The value with the present place.

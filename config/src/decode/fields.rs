@@ -22,8 +22,7 @@ impl<'n, 'c, 'a> Fields<'n, 'c, 'a> {
     /// Begins to read an object; anything else is reported.
     pub fn open(node: &'n Node, cx: &'c mut Cx<'a>) -> Option<Self> {
         let Value::Mapping(entries) = &node.value else {
-            let (field, found) = (cx.field(), node.describe());
-            cx.shape(&node.position, format!("`{field}` must be an object, not {found}"), "write its fields below it");
+            cx.unexpected(node, "an object", "write its fields below it");
             return None;
         };
         Some(Self { cx, position: &node.position, entries, known: Vec::new(), later: Vec::new() })
@@ -54,7 +53,12 @@ impl<'n, 'c, 'a> Fields<'n, 'c, 'a> {
         if value.is_vacant() {
             let message = format!("`{name}` needs at least one item");
             self.cx.key(name, |cx| {
-                cx.error(missing, &entry.value.position, message, format!("add {}", F::shape().one_line()))
+                cx.error(
+                    missing,
+                    &entry.value.position,
+                    message,
+                    format!("write a {} with at least one item", F::shape().one_line()),
+                )
             });
             return None;
         }
@@ -109,6 +113,19 @@ impl<'n, 'c, 'a> Fields<'n, 'c, 'a> {
         honest
     }
 
+    /// Refuses a field that has no place here, where it is written.
+    pub fn refuse(
+        &mut self,
+        name: &'static str,
+        code: Code,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Option<()> {
+        let Some(entry) = self.entry(name) else { return Some(()) };
+        self.cx.key(name, |cx| cx.error(code, &entry.key_position, message, help));
+        None
+    }
+
     /// Marks a field as known that somebody else reads or ignores.
     pub fn ignore(&mut self, name: &'static str) {
         self.known.push(name);
@@ -120,7 +137,7 @@ impl<'n, 'c, 'a> Fields<'n, 'c, 'a> {
         for entry in &unknown {
             let candidates: Vec<_> = self.known.iter().copied().filter(|name| !self.later.contains(name)).collect();
             let message = format!("unknown field `{}`", crate::secrets::shown(&entry.key));
-            let help = hints::for_unknown(&entry.key, &self.known, &candidates);
+            let help = hints::for_unknown_field(&entry.key, &self.known, &candidates);
             self.cx.key(&entry.key, |cx| cx.shape(&entry.key_position, message, help));
         }
         unknown.is_empty().then_some(())

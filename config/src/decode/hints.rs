@@ -1,12 +1,26 @@
 //! "Did you mean": the known word nearest to what was written.
 
-/// Help for a word that is not among `known`. The nearest of them is named; without one, the `candidates` are listed.
-pub(super) fn for_unknown(word: &str, known: &[&str], candidates: &[&str]) -> String {
-    match nearest(word, known) {
+/// Help for a field that is not among `known`. The nearest of them is named; without one, the `candidates` are listed.
+pub(super) fn for_unknown_field(field: &str, known: &[&str], candidates: &[&str]) -> String {
+    match nearest(field, known) {
         Some(near) => format!("did you mean `{near}`?"),
         None if candidates.is_empty() => "remove it; nothing is written here".to_owned(),
-        None => format!("known here: {}", candidates.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ")),
+        None => format!("known here: {}", listed(candidates)),
     }
+}
+
+/// Help for a word that is not among `known`.
+pub(super) fn for_unknown_word(word: &str, known: &[&str]) -> String {
+    match (nearest(word, known), known) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, [only]) => format!("write {}", listed(&[only])),
+        (None, _) => format!("use one of {}", listed(known)),
+    }
+}
+
+fn listed(words: &[&str]) -> String {
+    let quoted = |word: &&str| if word.is_empty() { "`\"\"`".to_owned() } else { format!("`{word}`") };
+    words.iter().map(quoted).collect::<Vec<_>>().join(", ")
 }
 
 /// The nearest of `known`, if it is near enough to be what was meant: at most a third of its letters differ.

@@ -184,6 +184,7 @@ macro_rules! words {
 
             fn shape() -> $crate::decode::Shape {
                 $crate::decode::Shape::Words {
+                    name: stringify!($type),
                     doc: concat!($($doc, "\n"),*),
                     words: vec![$( $crate::decode::WordShape { word: $word, doc: concat!($($word_doc, "\n"),*) }, )*],
                     later: &[$($($later),*)?],
@@ -248,13 +249,13 @@ use crate::yaml::{Node, Value};
 
 /// Reports a word that is none of `known`: PV-007 if the contract has it, else PV-002.
 pub(crate) fn refuse_word(node: &Node, word: &str, known: &[&str], later: &[&str], cx: &mut Cx<'_>) {
-    let (field, listed) = (cx.field(), hints::for_unknown("", &[], known));
+    let field = cx.field();
     if later.iter().any(|l| word == *l || (l.ends_with(':') && word.starts_with(l))) {
         let message = format!("`{field}: {}` is not enforced by this version", shown(word));
-        return cx.error(Code(7), &node.position, message, listed);
+        return cx.error(Code(7), &node.position, message, hints::for_unknown_word("", known));
     }
     let message = format!("`{field}` cannot be `{}`", shown(word));
-    cx.shape(&node.position, message, hints::for_unknown(word, known, known));
+    cx.shape(&node.position, message, hints::for_unknown_word(word, known));
 }
 
 /// The `type` of a tagged object.
@@ -268,7 +269,7 @@ pub(crate) fn tag<'n>(node: &'n Node, known: &[&'static str], cx: &mut Cx<'_>) -
     }
     let fields = Fields::open(node, cx)?;
     let Some(tag) = node.get("type") else {
-        let help = format!("add `type`; {}", hints::for_unknown("", &[], known));
+        let help = format!("add `type`; {}", hints::for_unknown_word("", known));
         fields.cx.shape(&node.position, "`type` is missing", help);
         return None;
     };

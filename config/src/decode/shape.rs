@@ -33,6 +33,7 @@ pub enum Shape {
         doc: &'static str,
     },
     Words {
+        name: &'static str,
         doc: &'static str,
         words: Vec<WordShape>,
         later: &'static [&'static str],
@@ -89,10 +90,14 @@ impl Shape {
         match self {
             Self::Scalar { name, .. } => (*name).to_owned(),
             Self::Words { words, .. } => words.iter().map(|w| format!("`{}`", w.word)).collect::<Vec<_>>().join(" or "),
-            Self::Record { name, .. } => format!("object {name}"),
+            Self::Record { fields, .. } => {
+                let required = fields.iter().filter(|field| field.presence == Presence::Required);
+                let names: Vec<_> = required.map(|field| format!("`{}`", field.name)).collect();
+                if names.is_empty() { "object".to_owned() } else { format!("object with {}", names.join(", ")) }
+            }
             Self::Tagged { variants, .. } => {
                 let words: Vec<_> = variants.iter().map(|v| format!("`{}`", v.word)).collect();
-                format!("object with type {}", words.join(" or "))
+                format!("object with `type` {}", words.join(" or "))
             }
             Self::List(item) => format!("list of {}", item.one_line()),
             Self::Map(key, value) => format!("map of {} to {}", key.one_line(), value.one_line()),

@@ -107,7 +107,7 @@ words! {
 words! {
     /// What is counted.
     pub enum LimitUnit {
-        /// Requests, refused ones included.
+        /// Requests.
         Requests = "Requests",
     }
     later { "ConcurrentRequests", "InputTokens", "OutputTokens", "TotalTokens", "ToolCalls", "Bytes" }

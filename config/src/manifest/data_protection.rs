@@ -165,9 +165,9 @@ words! {
     impl ContentAction {
         /// The message is refused.
         (ContentAction::Block) = "Block",
-        /// The finding is replaced by a mark that names the detector.
+        /// The finding is replaced by a mark.
         (ContentAction::Redact) = "Redact",
-        /// The finding is covered, all but its last characters.
+        /// Characters of the finding are covered.
         (ContentAction::Mask) = "Mask",
     }
     later { "Tokenize", "Annotate", "Allow" }

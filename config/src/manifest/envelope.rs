@@ -20,7 +20,8 @@ impl LabelName {
 
 impl Scalar for LabelName {
     const NAME: &'static str = "Label name";
-    const DOC: &'static str = "Letters, digits, `-`, `_`, `.`, with at most one `/`: `app`, `platform.platformspec.io/name`. At most 253 bytes.";
+    const DOC: &'static str = "Letters, digits, `-`, `_`, `.`, with at most one `/`: `app`, \
+        `platform.platformspec.io/name`. At most 253 bytes.";
 
     fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
         let part = |part: &str| {
@@ -185,17 +186,11 @@ impl Common {
 }
 
 fn no_target(kind: Kind, fields: &mut Fields<'_, '_, '_>) -> Option<Target> {
-    let mut target = Some(Target::Process);
-    for name in ["targetRefs", "targetSelector"] {
-        fields.ignore(name);
-        if fields.has(name) {
-            let message = format!("{kind} is process-wide and attaches to nothing");
-            let position = fields.position.clone();
-            fields.cx.key(name, |cx| cx.error(PV_TARGET, &position, message, format!("remove `{name}`")));
-            target = None;
-        }
-    }
-    target
+    let both = ["targetRefs", "targetSelector"].map(|name| {
+        let message = format!("{kind} is process-wide and attaches to nothing");
+        fields.refuse(name, PV_TARGET, message, format!("remove `{name}`"))
+    });
+    both.iter().all(Option::is_some).then_some(Target::Process)
 }
 
 fn one_target(kind: Kind, fields: &mut Fields<'_, '_, '_>) -> Option<Target> {

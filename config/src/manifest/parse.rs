@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 
 use super::{Common, Kind, LATER_KINDS, Manifest, ManifestId, Metadata, Spec};
-use crate::decode::{Cx, Fields, MaterialRule, Record, nearest};
+use crate::decode::{At, Cx, Fields, MaterialRule, Record, nearest};
 use crate::secrets::{self, shown};
 use crate::yaml::{self, End, Node, Value};
 use crate::{API_GROUP, API_VERSION, Code, Digest, Position, Report};
@@ -82,32 +82,29 @@ pub fn parse_manifests(files: &[SourceFile], rules: &ManifestRules, report: &mut
 
 /// Reads one document into `parsed`.
 fn document(node: &Node, rules: &ManifestRules, report: &mut Report, parsed: &mut Parsed) {
-    let Some((id, metadata)) = envelope(node, rules, report) else {
+    let Some(Envelope { kind, metadata, sound }) = envelope(node, rules, report) else {
         parsed.whole = false;
         return;
     };
-    let local = id.namespace == rules.system_namespace;
+    // Where the namespace could not be read, PV-008 would be a guess.
+    let local = metadata.as_ref().is_none_or(|metadata| metadata.namespace.as_str() == rules.system_namespace);
     let material = MaterialRule { base: &rules.base, local, system_namespace: &rules.system_namespace };
     let mut cx = Cx::new(report, material);
-    let process_wide = id.kind.targets().is_empty() && !local;
-    if process_wide {
-        let message = format!("{} is process-wide and stands outside the system namespace", id.kind);
+    let misplaced = kind.targets().is_empty() && !local;
+    if let (true, Some(metadata)) = (misplaced, &metadata) {
+        let message = format!("{kind} is process-wide and stands outside the system namespace");
         let help = format!("move it to namespace `{}`", rules.system_namespace);
-        cx.key("metadata", |cx| cx.error(PV_PROCESS_WIDE, &metadata.name.position, message, help));
+        metadata.namespace.at.error(cx.report, PV_PROCESS_WIDE, message, help);
     }
-    let Some(spec_node) = node.get("spec") else {
-        parsed.broken.push(id);
+    let read = node.get("spec").and_then(|spec| read_spec(spec, kind, &mut cx));
+    let Some(metadata) = metadata else {
+        parsed.whole = false;
         return;
     };
-    let read = cx.key("spec", |cx| {
-        let mut fields = Fields::open(spec_node, cx)?;
-        let common = Common::take(id.kind, &mut fields);
-        let spec = Spec::take(id.kind, &mut fields);
-        fields.finish()?;
-        Some((common?, spec?))
-    });
+    let id =
+        ManifestId { kind, namespace: metadata.namespace.as_str().to_owned(), name: metadata.name.as_str().to_owned() };
     match read {
-        Some((common, spec)) if !process_wide => parsed.manifests.push(Manifest {
+        Some((common, spec)) if sound && !misplaced => parsed.manifests.push(Manifest {
             id,
             metadata,
             common,
@@ -120,30 +117,47 @@ fn document(node: &Node, rules: &ManifestRules, report: &mut Report, parsed: &mu
     }
 }
 
+fn read_spec(node: &Node, kind: Kind, cx: &mut Cx<'_>) -> Option<(Common, Spec)> {
+    cx.key("spec", |cx| {
+        let mut fields = Fields::open(node, cx)?;
+        let common = Common::take(kind, &mut fields);
+        let spec = Spec::take(kind, &mut fields);
+        fields.finish()?;
+        Some((common?, spec?))
+    })
+}
+
+/// What stands around a spec.
+struct Envelope {
+    kind: Kind,
+    /// `None` after its problems were reported.
+    metadata: Option<Metadata>,
+    /// All fields are there, and no others.
+    sound: bool,
+}
+
 /// All four fields must be there: a document that was cut after some of them must not pass for a smaller one.
-fn envelope(node: &Node, rules: &ManifestRules, report: &mut Report) -> Option<(ManifestId, Metadata)> {
+fn envelope(node: &Node, rules: &ManifestRules, report: &mut Report) -> Option<Envelope> {
     let material = MaterialRule { base: &rules.base, local: false, system_namespace: &rules.system_namespace };
     let mut cx = Cx::new(report, material);
     let mut fields = Fields::open(node, &mut cx)?;
-    let api_version = fields.field::<crate::decode::At<String>>("apiVersion", PV_SHAPE);
-    let known_group = api_version.is_some_and(|version| check_version(&version, fields.cx.report));
-    let kind = fields.field::<crate::decode::At<String>>("kind", PV_SHAPE);
-    let kind = kind.filter(|_| known_group).and_then(|kind| check_kind(&kind, fields.cx.report));
-    let metadata = fields.field::<crate::decode::At<Metadata>>("metadata", PV_SHAPE);
+    let api_version = fields.field::<At<String>>("apiVersion", PV_SHAPE);
+    let ours = api_version.is_some_and(|version| check_version(&version, fields.cx.report));
+    let kind = fields.field::<At<String>>("kind", PV_SHAPE);
+    let kind = kind.filter(|_| ours).and_then(|kind| check_kind(&kind, fields.cx.report));
+    let metadata = fields.field::<At<Metadata>>("metadata", PV_SHAPE);
     fields.ignore("spec");
     fields.ignore("status");
-    if !fields.has("spec") {
+    let complete = fields.has("spec");
+    if !complete {
         let (position, help) = (fields.position.clone(), "add `spec`; if the file ends here, it was cut");
         fields.cx.shape(&position, "`spec` is missing", help);
     }
-    fields.finish()?;
-    let (kind, metadata) = (kind?, metadata?.value);
-    let id =
-        ManifestId { kind, namespace: metadata.namespace.as_str().to_owned(), name: metadata.name.as_str().to_owned() };
-    Some((id, metadata))
+    let sound = fields.finish().is_some() && complete;
+    Some(Envelope { kind: kind?, metadata: metadata.map(|metadata| metadata.value), sound })
 }
 
-fn check_version(version: &crate::decode::At<String>, report: &mut Report) -> bool {
+fn check_version(version: &At<String>, report: &mut Report) -> bool {
     if version.value == API_VERSION {
         return true;
     }
@@ -152,7 +166,7 @@ fn check_version(version: &crate::decode::At<String>, report: &mut Report) -> bo
     false
 }
 
-fn check_kind(kind: &crate::decode::At<String>, report: &mut Report) -> Option<Kind> {
+fn check_kind(kind: &At<String>, report: &mut Report) -> Option<Kind> {
     let found = Kind::ALL.into_iter().find(|known| known.as_str() == kind.value);
     if found.is_some() {
         return found;

@@ -17,6 +17,7 @@ impl Scalar for Duration {
     const NAME: &'static str = "Duration";
     const DOC: &'static str = "One to four whole numbers of at most five digits with the units `d` (24 h), `h`, `m`, `s`, `ms`, the \
         larger unit first: `1h30m`, `365d` (GEP-2257 plus `d`).";
+    const UNIT: Option<&'static str> = Some("s");
 
     fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
         parse_duration(text).ok_or_else(|| {
@@ -96,7 +97,7 @@ fn parse_size(text: &str) -> Option<u64> {
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (unit, shift) in [("Gi", 30), ("Mi", 20), ("Ki", 10)] {
-            if self.0 != 0 && self.0 % (1 << shift) == 0 {
+            if self.0 != 0 && self.0.is_multiple_of(1 << shift) {
                 return write!(f, "{}{unit}", self.0 >> shift);
             }
         }

@@ -1,0 +1,33 @@
+//! The files of `postern init` load as they stand.
+
+use std::path::Path;
+
+use postern_config::{Report, SourceFile, init_files, parse_bootstrap, parse_manifests};
+
+#[test]
+fn the_first_set_has_no_problem() {
+    let mut report = Report::new();
+    let (_, bootstrap) = init_files()[0];
+    let bootstrap = parse_bootstrap("postern.yaml", bootstrap.as_bytes(), Path::new(""), &mut report).unwrap();
+    let files: Vec<_> = init_files()[1..]
+        .iter()
+        .map(|(name, text)| SourceFile { name: (*name).to_owned(), bytes: text.as_bytes().to_vec() })
+        .collect();
+    let parsed = parse_manifests(&files, &bootstrap.manifest_rules(), &mut report);
+    assert_eq!(report.to_string(), "");
+    assert!(parsed.whole && parsed.broken.is_empty());
+    assert_eq!(parsed.manifests.len(), 9);
+}
+
+#[test]
+fn every_example_file_is_embedded() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/init");
+    let mut found = vec!["postern.yaml".to_owned()];
+    for entry in std::fs::read_dir(root.join("manifests")).unwrap() {
+        found.push(format!("manifests/{}", entry.unwrap().file_name().to_string_lossy()));
+    }
+    found.sort();
+    let mut embedded: Vec<_> = init_files().iter().map(|(name, _)| (*name).to_owned()).collect();
+    embedded.sort();
+    assert_eq!(found, embedded);
+}
