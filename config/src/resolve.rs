@@ -1,14 +1,19 @@
 //! From what was written to what runs: targets are resolved, everything attached to one place is merged, and what is
 //! unsafe is refused. All problems of a load are in one report.
 
+mod accepted;
 mod access;
 mod attach;
 mod audit;
 mod authz;
+mod blind;
 mod content;
 mod cover;
 mod identity;
+mod material;
+mod names;
 mod secrets;
+mod subjects;
 mod tls;
 mod traffic;
 
@@ -16,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
 
+use crate::bootstrap::RouteSpec;
 use crate::manifest::Parsed;
 use crate::{Bootstrap, Digest, EffectivePolicy, ManifestRef, Report, Route, Snapshot, load_bootstrap, load_manifests};
 use attach::Attachments;
@@ -57,12 +63,17 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
 /// where it is `Some`, the set loads only if `report` has no errors.
 pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Report) -> Option<Snapshot> {
     let attached = Attachments::find(bootstrap, parsed, report);
+    names::check(&attached, report);
     let mut upstreams = traffic::upstreams(bootstrap, report);
-    secrets::add(&mut upstreams, bootstrap, &attached, report);
+    secrets::add(&mut upstreams, &attached, report);
     let listeners = traffic::listeners(bootstrap, &attached, report);
     let manifests = manifest_refs(parsed);
-    let routes = routes(bootstrap, &attached, parsed, &manifests, now, report);
-    audit::check_material_uses(&attached, report);
+    traffic::check_routes(bootstrap, report);
+    let routes = routes(bootstrap, &attached, &manifests, now, report);
+    blind::check(bootstrap, &attached, &routes, report);
+    let certificates = accepted::Certificates::of(listeners.as_deref());
+    accepted::check(&attached, &bootstrap.spec.routes, &routes, certificates, report);
+    material::check_uses(bootstrap, &attached, report);
     let audit = audit::log(bootstrap, &attached, report);
     Some(Snapshot {
         digest: digest_of(bootstrap, &manifests),
@@ -72,60 +83,49 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         health: bootstrap.spec.admin.health.as_ref().map(|health| health.value.0),
         listeners: listeners?,
         upstreams,
-        routes: routes?,
+        routes: routes.into_iter().collect::<Option<_>>()?,
         audit: audit?,
     })
 }
 
+/// `None` for a route that has problems without which nothing can be said about it.
 fn routes(
     bootstrap: &Bootstrap,
     attached: &Attachments<'_>,
-    parsed: &Parsed,
     manifests: &[ManifestRef],
     now: i64,
     report: &mut Report,
-) -> Option<Vec<Route>> {
-    traffic::check_routes(bootstrap, report);
-    let specs = &bootstrap.spec.routes.value;
-    let made: Vec<Option<Route>> = specs
-        .iter()
-        .enumerate()
+) -> Vec<Option<Route>> {
+    let specs = bootstrap.spec.routes.iter().enumerate();
+    specs
         .map(|(index, spec)| {
             let tenant = identity::tenant(attached, index, spec, report);
-            let policy = policy(attached, parsed, manifests, index, spec, now, report);
+            let policy = policy(attached, manifests, index, spec, now, report);
             traffic::route(bootstrap, spec, tenant, policy?)
         })
-        .collect();
-    cover::check_use(bootstrap, attached, report);
-    made.into_iter().collect()
+        .collect()
 }
 
 /// The effective policy of one route.
 fn policy(
     attached: &Attachments<'_>,
-    parsed: &Parsed,
     manifests: &[ManifestRef],
     route: usize,
-    spec: &crate::bootstrap::RouteSpec,
+    spec: &RouteSpec,
     now: i64,
     report: &mut Report,
 ) -> Option<EffectivePolicy> {
     // All of them, so that all their problems are told.
-    let identity = identity::merge(attached, parsed, route, spec, report);
+    let identity = identity::merge(attached, route, spec, report);
+    let providers = identity.as_ref().map(|identity| identity.providers.as_slice());
+    let authz = authz::merge(attached, route, providers, now, report);
     let access = access::merge(attached, route, spec, report);
-    let authz = authz::merge(attached, route, now, report);
     let data = content::data(attached, route, spec, report);
     let runtime = content::runtime(attached, route, spec, report);
     audit::check_route(attached, route, spec, report);
-    let mut policy = EffectivePolicy {
-        identity: identity?,
-        access: access?,
-        authz: authz?,
-        data: data?,
-        runtime: runtime?,
-        coverage: crate::Coverage::default(),
-        manifests: attached.indices(route, manifests),
-    };
+    let coverage = crate::Coverage::default();
+    let manifests = attached.indices(route, manifests);
+    let mut policy = EffectivePolicy { identity: identity?, access, authz, data, runtime, coverage, manifests };
     traffic::check_upgrades(spec, &policy, report);
     policy.coverage = cover::coverage(&policy, spec.dialect.value);
     Some(policy)

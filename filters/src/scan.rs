@@ -1,9 +1,9 @@
 //! Content guards: what is looked for in the texts of a message, and how they are rewritten.
 //!
-//! A text is folded first ([`fold`]), so that full-width digits, zero-width characters and look-alike letters do not
+//! A text is folded first (`fold`), so that full-width digits, zero-width characters and look-alike letters do not
 //! hide anything; findings and edits name the text as received. Data detectors are automata with validators
-//! ([`matcher`]), hidden text is judged character by character ([`hidden`]), injections by signatures over words
-//! ([`injection`]). Whole texts and streams run through the same engine ([`run`]): a text cut anywhere gives the same
+//! (`matcher`), hidden text is judged character by character (`hidden`), injections by signatures over words
+//! (`injection`). Whole texts and streams run through the same engine (`run`): a text cut anywhere gives the same
 //! output, and no more than the hold-back is ever held.
 //!
 //! Encodings are not looked into: text in percent, base64, hex or HTML-entity form is read as it stands.

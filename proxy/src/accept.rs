@@ -4,9 +4,10 @@
 //! connection that never becomes a request still leaves a record.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::FutureExt;
 use pingora_core::apps::ServerApp;
 use pingora_core::listeners::tls::Acceptor;
 use pingora_core::protocols::l4::stream::Stream as L4Stream;
@@ -28,33 +29,54 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Pause after the system refused a socket, so that running out of descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections that the system may have accepted for us before a stop.
+const BACKLOG: usize = 1024;
+/// From the cut of all requests to the cut of their connections.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// Accepts until `shutdown` turns true.
 pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener, name: String, mut shutdown: watch::Receiver<bool>) {
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stop| *stop) => return,
+            _ = shutdown.wait_for(|stop| *stop) => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, source)) => {
-                let Some(guard) = shared.connections.enter() else {
-                    debug!(%source, "connection refused: too many open");
-                    shared.metrics.connection_refused(&name);
-                    continue;
-                };
-                let (shared, name, shutdown) = (shared.clone(), name.clone(), shutdown.clone());
-                tokio::spawn(async move {
-                    let _guard = guard;
-                    serve(shared, stream, source, name, shutdown).await;
-                });
-            }
+            Ok((stream, source)) => admit(&shared, stream, source, &name, &shutdown),
             Err(error) => {
                 warn!("error.type" = "accept", %error, listener = name, "could not accept");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+    // Who connected before the stop was told that somebody is there.
+    for _ in 0..BACKLOG {
+        let Some(Ok((stream, source))) = listener.accept().now_or_never() else { return };
+        admit(&shared, stream, source, &name, &shutdown);
+    }
+}
+
+/// Serves a connection in a task of its own, which ends at the latest when everything is cut.
+fn admit(shared: &Arc<Shared>, stream: TcpStream, source: SocketAddr, name: &str, shutdown: &watch::Receiver<bool>) {
+    let Some(guard) = shared.connections.enter() else {
+        debug!(%source, "connection refused: too many open");
+        shared.metrics.connection_refused(name);
+        return;
+    };
+    let (shared, name, shutdown) = (shared.clone(), name.to_owned(), shutdown.clone());
+    tokio::spawn(async move {
+        let _guard = guard;
+        let cut = async {
+            shared.cut().await;
+            // Requests are cut at the same moment and leave their records; then there is nothing to wait for.
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            () = serve(shared.clone(), stream, source, name, shutdown) => {}
+            () = cut => {}
+        }
+    });
 }
 
 async fn serve(
@@ -133,7 +155,17 @@ fn facts(listener: Arc<ListenerTls>, settings: &Settings, tls: &TlsRef) -> Resul
     };
     let server_name = tls.server_name().map(str::to_ascii_lowercase);
     let (version, cipher) = (tls.version().unwrap_or_default(), tls.current_cipher_name().unwrap_or_default());
+    let chain = tls.peer_cert_chain_der().map(|chain| chain.iter().map(|der| der.clone().into_owned()).collect());
     let recorded = record::tls_facts(version, cipher, server_name.as_deref(), peer.as_ref());
     let (deny_after_expiry, hsts) = (settings.deny_after_expiry, settings.hsts);
-    Ok(TlsFacts { server_name, facts: peer.as_ref().map(peer_facts), recorded, deny_after_expiry, hsts, listener })
+    Ok(TlsFacts {
+        server_name,
+        facts: peer.as_ref().map(peer_facts),
+        chain: chain.unwrap_or_default(),
+        recorded,
+        deny_after_expiry,
+        hsts,
+        trusted: Mutex::new(Arc::downgrade(&listener)),
+        listener,
+    })
 }

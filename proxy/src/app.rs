@@ -25,6 +25,9 @@ const FIRST_HEAD: Duration = Duration::from_secs(10);
 /// Time for the next head on a kept-alive connection: Pingora's 60 s of idling and the 10 s of the head.
 const NEXT_HEAD: Duration = Duration::from_secs(70);
 
+/// Time for a first request that was on its way when a stop was asked for.
+const FIRST_CHANCE: Duration = Duration::from_millis(500);
+
 /// The HTTP application of one connection.
 #[derive(Debug)]
 pub(crate) struct ConnectionApp {
@@ -46,10 +49,17 @@ impl ConnectionApp {
     async fn read(&self, session: &mut ServerSession, shutdown: &ShutdownWatch) -> Read {
         let first = self.connection.requests() == 0;
         let mut shutdown = shutdown.clone();
+        let ending = async {
+            let _ = shutdown.wait_for(|stop| *stop).await;
+            if first {
+                // Who has just connected has not been told that we are leaving, and may have sent what cannot be sent twice.
+                tokio::time::sleep(FIRST_CHANCE).await;
+            }
+        };
         let read = tokio::select! {
             biased; // a request that has arrived is served even when we are shutting down
             read = tokio::time::timeout(if first { FIRST_HEAD } else { NEXT_HEAD }, session.read_request()) => read,
-            _ = shutdown.wait_for(|stop| *stop) => return Read::Closed,
+            () = ending => return Read::Closed,
         };
         match read {
             Ok(Ok(true)) => Read::Request,
@@ -67,9 +77,18 @@ impl ConnectionApp {
     /// Serves the request that was read. Returns whether the connection may carry another.
     async fn serve(&self, session: &mut ServerSession, story: &mut Story) -> bool {
         let exchange = Exchange::new(&self.shared, &self.connection);
-        match AssertUnwindSafe(exchange.run(session, story)).catch_unwind().await {
-            Ok(reusable) => reusable,
-            Err(_) => {
+        let served = tokio::select! {
+            biased;
+            served = AssertUnwindSafe(exchange.run(session, story)).catch_unwind() => Some(served),
+            () = self.shared.cut() => None,
+        };
+        match served {
+            None => {
+                story.trouble = Some("cut at the deadline of a stop".to_owned());
+                false
+            }
+            Some(Ok(reusable)) => reusable,
+            Some(Err(_)) => {
                 error!("error.type" = "panic", decision = %story.id, "a request panicked");
                 self.shared.metrics.panicked();
                 story.refuse(Refusal::new(Reason::Internal, "the request panicked"));
@@ -93,6 +112,7 @@ impl HttpServerApp for ConnectionApp {
         if matches!(read, Read::Closed) {
             return None;
         }
+        let _busy = self.shared.begin_request();
         let mut story = Story::begin(&self.connection, self.shared.clock.unix_ms(), self.shared.uptime());
         let reusable = match read {
             Read::Refused(refusal) => {

@@ -8,6 +8,7 @@ mod request;
 mod respond;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use pingora_core::protocols::http::ServerSession;
 use postern_config::Route;
@@ -69,6 +70,7 @@ impl<'a> Exchange<'a> {
         story.head = Some(head.clone());
         self.refuse_misdirected(&head)?;
         self.refuse_expired(story)?;
+        self.refuse_distrusted(runtime, session)?;
         let matched = self.matched(runtime, &head, session)?;
         story.route = Some(matched.route.name.clone());
         story.dialect = matched.route.dialect;
@@ -114,6 +116,31 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    /// Trust that a reload took away is gone for open connections too.
+    fn refuse_distrusted(self, runtime: &Runtime, session: &mut ServerSession) -> Result<(), Refusal> {
+        if self.connection.tls.is_none() {
+            return Ok(());
+        }
+        let name = &self.connection.listener;
+        let settings = runtime.snapshot.listeners.iter().find(|listener| listener.name == *name);
+        let current = runtime.listener_tls(name).zip(settings.and_then(|listener| listener.tls.as_ref()));
+        let trusted = match &current {
+            Some((tls, settings)) => self.connection.is_trusted(tls, settings),
+            None => Err("the listener has no TLS any more".to_owned()),
+        };
+        trusted.map_err(|why| {
+            session.set_keepalive(None);
+            Refusal::new(Reason::CredentialInvalid, format!("the connection is not trusted any more: {why}"))
+        })
+    }
+
+    /// Tells an HTTP/1.1 client with the answer that this connection takes no further request.
+    pub(crate) fn announce_drain(self, session: &mut ServerSession) {
+        if self.shared.draining.load(Ordering::Relaxed) {
+            session.set_keepalive(None);
+        }
+    }
+
     fn matched<'r>(self, runtime: &'r Runtime, head: &Head, session: &ServerSession) -> Result<Matched<'r>, Refusal> {
         let headers = &session.req_header().headers;
         let sole = |name: &str| {
@@ -149,6 +176,7 @@ impl<'a> Exchange<'a> {
 
     /// Answers with the story's refusal, unless an answer has begun.
     pub(crate) async fn answer_refusal(self, session: &mut ServerSession, story: &mut Story) {
+        self.announce_drain(session);
         answer::refuse(session, story, self.hsts()).await;
     }
 

@@ -117,7 +117,8 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
-    if headers.get(header::TRANSFER_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+    if headers.get(header::TRANSFER_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+    {
         return Err(malformed("a transfer encoding other than `chunked`"));
     }
     if let Some(length) = headers.get(header::CONTENT_LENGTH) {

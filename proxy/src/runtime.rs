@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_certs::ListenerTls;
-use postern_config::{Material, Report, Route, Snapshot};
+use postern_config::{AuditKey, Material, Report, Route, Snapshot};
 use postern_filters::Chains;
 use postern_filters::limit::LimitStore;
 
@@ -33,6 +33,14 @@ pub struct LoadError {
     pub report: Report,
     /// Problems in what the files point at: keys, certificates, secrets.
     pub material: Vec<String>,
+}
+
+impl LoadError {
+    /// What was read may have been half of a change.
+    pub(crate) fn unsteady() -> Self {
+        let why = "error: the files kept changing while they were read; nothing was taken over";
+        Self { report: Report::new(), material: vec![why.to_owned()] }
+    }
 }
 
 /// Distinguishes the pooled connections and cached tokens of one load from those of another.
@@ -89,10 +97,21 @@ impl Runtime {
         let (old, new) = (&self.snapshot.audit, &new.snapshot.audit);
         let same = old.origin == new.origin
             && old.dir == new.dir
-            && old.key.name() == new.key.name()
+            && same_key(&old.key, &new.key)
             && old.checkpoint_interval == new.checkpoint_interval
             && old.redact == new.redact;
         (!same).then_some("the audit log's origin, key, place or interval changed")
+    }
+}
+
+/// A running log signs with one key; that another one has the same name does not make it the same.
+fn same_key(old: &AuditKey, new: &AuditKey) -> bool {
+    match (old, new) {
+        (AuditKey::Generate { name: old }, AuditKey::Generate { name: new }) => old == new,
+        (AuditKey::Material { name: old, from: old_from }, AuditKey::Material { name: new, from: new_from }) => {
+            old == new && old_from == new_from
+        }
+        (AuditKey::Generate { .. } | AuditKey::Material { .. }, _) => false,
     }
 }
 

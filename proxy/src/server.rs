@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
@@ -23,6 +24,9 @@ use crate::{accept, health, record, reload};
 
 /// How long open requests may take to end after a stop was asked for.
 pub const GRACE: Duration = Duration::from_secs(30);
+
+/// How long cut requests may take to leave their records.
+const CUT: Duration = Duration::from_secs(2);
 
 /// Why the proxy does not start.
 #[derive(Debug, thiserror::Error)]
@@ -76,14 +80,15 @@ impl Server {
         // process finds it installed.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let limits = Arc::new(LimitStore::default());
-        let runtime = Runtime::load(config, &limits, clock.unix_ms() / 1000)?;
+        let (loaded, stamps) = reload::load_whole(config, vec![config.to_owned()], &limits, clock.unix_ms() / 1000);
+        let runtime = loaded?;
         for warning in &runtime.warnings {
             warn!("{warning}");
         }
         make_state_dir(&runtime.snapshot.state_dir)?;
         let sockets = bind(&runtime).await?;
         let (audit, vkey) = open_log(&runtime, clock.clone())?;
-        let shared = Arc::new(Shared::new(runtime, audit, vkey, clock, limits));
+        let shared = Arc::new(Shared::new((runtime, stamps), audit, vkey, clock, limits));
         shared.submit(record::of_start(&shared.runtime.load().snapshot, shared.clock.unix_ms()));
         Ok(serve(shared, config, sockets))
     }
@@ -142,7 +147,11 @@ fn serve(shared: Arc<Shared>, config: &Path, sockets: Sockets) -> Running {
         addresses.insert(name.clone(), address);
         accepting.push(tokio::spawn(accept::run(shared.clone(), socket, name, draining.clone())));
     }
-    let mut helping = vec![tokio::spawn(reload::run(shared.clone(), config.to_owned(), stopping.clone()))];
+    // Taken here, not in the task: once this returns, SIGHUP no longer ends the process.
+    let hangup = signal(SignalKind::hangup())
+        .inspect_err(|error| warn!("error.type" = "signal", %error, "SIGHUP cannot be received"))
+        .ok();
+    let mut helping = vec![tokio::spawn(reload::run(shared.clone(), config.to_owned(), hangup, stopping.clone()))];
     let health = sockets.health.map(|(socket, address)| {
         info!(%address, "health and metrics");
         helping.push(tokio::spawn(health::run(shared.clone(), socket, stopping.clone())));
@@ -202,7 +211,13 @@ impl Running {
         for task in self.accepting {
             let _ = task.await;
         }
-        let left = drained(&self.shared, grace).await;
+        drained(&self.shared, grace).await;
+        let left = self.shared.connections.open();
+        if self.shared.is_busy() {
+            warn!("error.type" = "drain", connections = left, "cutting what did not end in time");
+            self.shared.cut.send_replace(true);
+            drained(&self.shared, CUT).await;
+        }
         let _ = self.stop.send(true);
         for task in self.helping {
             let _ = task.await;
@@ -218,14 +233,13 @@ impl Running {
     }
 }
 
-/// Waits for open connections to end; returns how many did not.
-async fn drained(shared: &Shared, grace: Duration) -> usize {
+/// Waits for open connections and requests to end, but not longer than `grace`.
+async fn drained(shared: &Shared, grace: Duration) {
     let mut tick = tokio::time::interval(Duration::from_millis(10));
     let empty = async {
-        while shared.connections.open() > 0 {
+        while shared.is_busy() {
             tick.tick().await;
         }
     };
     let _ = tokio::time::timeout(grace, empty).await;
-    shared.connections.open()
 }

@@ -1,19 +1,21 @@
 //! What all connections of a process share: the running policy, the audit log, metrics, the connection pool.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use pingora_core::connectors::http::Connector;
 use postern_filters::limit::LimitStore;
+use tokio::sync::watch;
 use tracing::error;
 
 use crate::audit::AuditWriter;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::record;
+use crate::reload::{LastLoad, Stamps};
 use crate::runtime::Runtime;
 use crate::story::Story;
 use crate::telemetry::Metrics;
@@ -25,6 +27,9 @@ const MAX_CONNECTIONS: usize = 20_000;
 pub(crate) struct Shared {
     /// The one thing that a reload swaps.
     pub(crate) runtime: ArcSwap<Runtime>,
+    pub(crate) last_load: tokio::sync::Mutex<LastLoad>,
+    /// Sets that were swapped out, as far as requests still use them.
+    older: Mutex<Vec<Weak<Runtime>>>,
     pub(crate) audit: AuditWriter,
     pub(crate) vkey: String,
     pub(crate) metrics: Arc<Metrics>,
@@ -33,6 +38,9 @@ pub(crate) struct Shared {
     pub(crate) limits: Arc<LimitStore>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) draining: AtomicBool,
+    /// Turns true when requests and connections have to end, whatever they do.
+    pub(crate) cut: watch::Sender<bool>,
+    requests: Arc<AtomicUsize>,
     numbers: AtomicU64,
     started: Instant,
 }
@@ -45,7 +53,7 @@ impl std::fmt::Debug for Shared {
 
 impl Shared {
     pub(crate) fn new(
-        runtime: Runtime,
+        (runtime, stamps): (Runtime, Stamps),
         audit: AuditWriter,
         vkey: String,
         clock: Arc<dyn Clock>,
@@ -55,6 +63,8 @@ impl Shared {
         metrics.loaded_at.set(clock.unix_ms() / 1000);
         Self {
             runtime: ArcSwap::from_pointee(runtime),
+            last_load: tokio::sync::Mutex::new(LastLoad::new(stamps)),
+            older: Mutex::default(),
             audit,
             vkey,
             clock,
@@ -63,9 +73,43 @@ impl Shared {
             connections: Arc::new(Connections::new(metrics.clone())),
             metrics,
             draining: AtomicBool::new(false),
+            cut: watch::Sender::new(false),
+            requests: Arc::default(),
             numbers: AtomicU64::new(0),
             started: Instant::now(),
         }
+    }
+
+    /// Puts a set into service. Requests that have begun keep the one they began with.
+    pub(crate) fn swap(&self, new: Runtime) {
+        let old = self.runtime.swap(Arc::new(new));
+        let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
+        older.retain(|set| set.strong_count() > 0);
+        older.push(Arc::downgrade(&old));
+    }
+
+    /// Policy sets in memory: the running one, and those that requests began with.
+    fn sets(&self) -> usize {
+        let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
+        older.retain(|set| set.strong_count() > 0);
+        older.len().saturating_add(1)
+    }
+
+    /// Counts a request as being served until the guard is dropped.
+    pub(crate) fn begin_request(&self) -> Busy {
+        self.requests.fetch_add(1, Ordering::AcqRel);
+        self.metrics.active.inc();
+        Busy { requests: self.requests.clone(), metrics: self.metrics.clone() }
+    }
+
+    /// Whether a connection is open or a request is being served.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.connections.open() > 0 || self.requests.load(Ordering::Acquire) > 0
+    }
+
+    /// Returns once everything has to end.
+    pub(crate) async fn cut(&self) {
+        let _ = self.cut.subscribe().wait_for(|cut| *cut).await;
     }
 
     /// Time since the start, for limits: it never goes back.
@@ -125,6 +169,21 @@ impl Shared {
 
     pub(crate) fn refresh_metrics(&self) {
         self.metrics.audit_entries.set(self.audit.status().size);
+        self.metrics.sets.set(i64::try_from(self.sets()).unwrap_or(i64::MAX));
+    }
+}
+
+/// One request being served; the end of it is dropping it.
+#[derive(Debug)]
+pub(crate) struct Busy {
+    requests: Arc<AtomicUsize>,
+    metrics: Arc<Metrics>,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.requests.fetch_sub(1, Ordering::AcqRel);
+        self.metrics.active.dec();
     }
 }
 

@@ -157,7 +157,7 @@ pub(crate) fn refusal(error: &rustls::Error) -> String {
     if let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error
         && let Some(refusal) = other.0.downcast_ref::<PeerRefusal>()
     {
-        return format!("{refusal:?}");
+        return refusal.to_string();
     }
     format!("{error:?}")
 }

@@ -5,21 +5,46 @@ use std::time::Duration;
 
 use super::attach::{Attachments, of, tighten};
 use crate::bootstrap::RouteSpec;
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, Kind, Manifest};
 use crate::{Access, AllowRule, Code, CrossSite, Dialect, RateLimit, Report};
 
+const PV_SHAPE: Code = Code(2);
 const PV_CONFLICT: Code = Code(5);
+const PV_BLIND: Code = Code(25);
 const PV_UNLIMITED: Code = Code(70);
 const PV_LIMIT: Code = Code(71);
+
+/// Far below what the counters can count, far above what anybody waits for.
+const LONGEST_REFILL: u128 = 3650 * 86_400 * 1_000_000_000;
+/// Headers of answers that no policy sets: framing is ours, and so is the evidence of a decision.
+const OURS: [&str; 11] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "postern-decision",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-encoding",
+    "x-should-retry",
+];
 
 /// 10Mi.
 const DEFAULT_MAX_BODY: u64 = 10 << 20;
 
-pub(super) fn merge(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report: &mut Report) -> Option<Access> {
+pub(super) fn merge(
+    attached: &Attachments<'_>,
+    route: usize,
+    spec: &RouteSpec,
+    report: &mut Report,
+) -> Access {
     let mut access = Access::default();
     let mut max_body = None;
     let mut cross_site: Option<CrossSite> = None;
     let mut set: BTreeMap<String, (String, &Manifest)> = BTreeMap::new();
+    let may_miss = attached.may_miss(Kind::ApiAccessPolicy);
     for (_, manifest, policy) in of!(attached.on_route(route), ApiAccessPolicy) {
         if let Some(allow) = &policy.allow {
             access.allow.push(allow.iter().map(|rule| allow_rule(rule)).collect());
@@ -31,7 +56,12 @@ pub(super) fn merge(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, 
         limits(&mut access, manifest, policy, report);
         headers(&mut access, &mut set, manifest, &policy.response_headers, report);
     }
-    if access.rate_limits.is_empty() && spec.dialect.value != Dialect::Http {
+    if access.allow.is_empty() && !may_miss {
+        let message = format!("no APIAccessPolicy of route `{}` allows any request, so all would be refused", spec.name.as_str());
+        let help = "add `allow: [{methods: [...], paths: [...]}]` to an APIAccessPolicy of the route";
+        spec.name.error(report, PV_BLIND, message, help);
+    }
+    if access.rate_limits.is_empty() && !may_miss && spec.dialect.value != Dialect::Http {
         let message = format!("route `{}` has no rate limit", spec.name.as_str());
         let help = "attach an APIAccessPolicy with `rateLimits`, for example by Principal";
         spec.name.error(report, PV_UNLIMITED, message, help);
@@ -39,7 +69,7 @@ pub(super) fn merge(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, 
     access.max_body = max_body.unwrap_or(DEFAULT_MAX_BODY);
     access.cross_site = cross_site.unwrap_or_default();
     access.response_set = set.into_iter().map(|(name, (value, _))| (name, value)).collect();
-    Some(access)
+    access
 }
 
 fn allow_rule(rule: &manifest::AllowRule) -> AllowRule {
@@ -53,19 +83,20 @@ fn allow_rule(rule: &manifest::AllowRule) -> AllowRule {
     }
 }
 
-/// `Deny` is stricter than any list; of two lists only what both allow stays.
+/// `Deny` is stricter than any list; of two lists only what both allow stays. Sorted, so that order decides nothing.
 fn stricter_cross_site(merged: Option<CrossSite>, written: &manifest::CrossSite) -> CrossSite {
-    let written = match written {
+    let mut written: Vec<String> = match written {
         manifest::CrossSite::Deny(_) => return CrossSite::Deny,
-        manifest::CrossSite::AllowOrigins(list) => {
-            list.origins.iter().map(|origin| origin.as_str().to_owned()).collect::<Vec<_>>()
-        }
+        manifest::CrossSite::AllowOrigins(list) => list.origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
     };
+    written.sort();
+    written.dedup();
     match merged {
         None => CrossSite::AllowOrigins(written),
         Some(CrossSite::Deny) => CrossSite::Deny,
-        Some(CrossSite::AllowOrigins(list)) => {
-            CrossSite::AllowOrigins(list.into_iter().filter(|origin| written.contains(origin)).collect())
+        Some(CrossSite::AllowOrigins(mut list)) => {
+            list.retain(|origin| written.contains(origin));
+            if list.is_empty() { CrossSite::Deny } else { CrossSite::AllowOrigins(list) }
         }
     }
 }
@@ -97,26 +128,30 @@ fn limits(access: &mut Access, manifest: &Manifest, policy: &manifest::ApiAccess
 
 fn check_limit(limit: &manifest::RateLimit, report: &mut Report) -> bool {
     let mut good = true;
-    if limit.key.is_empty() {
-        limit.key.error(
-            report,
-            PV_LIMIT,
-            "a limit that counts nothing",
-            "name at least one key, for example `Principal`",
-        );
-        good = false;
-    }
     if limit.window.value == Duration::ZERO {
         limit.window.error(report, PV_LIMIT, "`window` is 0", "use a window such as `1m`");
         good = false;
     }
     let most = limit.limit.value.get().saturating_mul(10);
     if let Some(burst) = limit.burst.as_ref().filter(|burst| burst.value.get() > most) {
-        let message = format!("`burst` is {}, more than ten times the `limit` of {}", burst.value, limit.limit.value);
+        let message =
+            format!("`burst` is {}, more than ten times the `limit` of {}", burst.value, limit.limit.value);
         burst.error(report, PV_LIMIT, message, format!("use a burst of at most {most}, or raise the limit"));
         good = false;
     }
+    if good && refill(limit) > LONGEST_REFILL {
+        let message = "a burst would take more than ten years to come back";
+        limit.window.error(report, PV_LIMIT, message, "use a shorter window, a smaller burst or a larger limit");
+        good = false;
+    }
     good
+}
+
+/// How long a spent burst takes to come back, in nanoseconds.
+fn refill(limit: &manifest::RateLimit) -> u128 {
+    let burst = limit.burst.as_ref().map_or(limit.limit.value, |burst| burst.value).get();
+    let interval = limit.window.value.as_nanos().div_ceil(u128::from(limit.limit.value.get()));
+    interval.saturating_mul(u128::from(burst)).max(limit.window.value.as_nanos())
 }
 
 fn headers<'m>(
@@ -135,12 +170,17 @@ fn headers<'m>(
     let Some(headers) = &written.set else { return };
     for (name, value) in &headers.value {
         let name = name.as_str().to_ascii_lowercase();
+        if OURS.contains(&name.as_str()) {
+            value.error(report, PV_SHAPE, format!("`{name}` is the proxy's own header"), "remove it from `set`");
+            continue;
+        }
         match set.get(&name) {
             Some((other, by)) if other != value.as_str() => {
                 let message = format!("{} sets `{name}` to another value", by.id);
                 value.error(report, PV_CONFLICT, message, "set it in one manifest only");
             }
-            _ => {
+            Some(_) => {}
+            None => {
                 set.insert(name, (value.as_str().to_owned(), manifest));
             }
         }

@@ -1,6 +1,6 @@
 //! Where each manifest applies: Gateway ⊇ listener ⊇ Route, and Upstream separately.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bootstrap::{RouteSpec, UpstreamSpec};
 use crate::decode::At;
@@ -25,18 +25,33 @@ pub(super) enum Place {
 pub(super) struct Attachments<'m> {
     /// Sorted by manifest id, so that the order of files decides nothing.
     pairs: Vec<(Place, &'m Manifest)>,
+    /// Kinds of which a manifest is there that could not be read or attached. What it would have said is not missing.
+    unread: BTreeSet<Kind>,
 }
 
 impl<'m> Attachments<'m> {
     pub(super) fn find(bootstrap: &Bootstrap, parsed: &'m Parsed, report: &mut Report) -> Self {
         let mut pairs = Vec::new();
+        let mut unread: BTreeSet<Kind> = parsed.broken.iter().map(|id| id.kind).collect();
+        if !parsed.whole {
+            unread.extend(Kind::ALL);
+        }
         for manifest in &parsed.manifests {
-            let places = Finder { bootstrap, manifest, report }.places();
-            pairs.extend(places.into_iter().map(|place| (place, manifest)));
+            let mut finder = Finder { bootstrap, manifest, report: &mut *report, whole: true };
+            pairs.extend(finder.places().into_iter().map(|place| (place, manifest)));
+            if !finder.whole {
+                unread.insert(manifest.id.kind);
+            }
         }
         pairs.sort_by(|a, b| (&a.1.id, a.0).cmp(&(&b.1.id, b.0)));
         pairs.dedup_by(|a, b| a.0 == b.0 && a.1.id == b.1.id);
-        Self { pairs }
+        Self { pairs, unread }
+    }
+
+    /// Whether a manifest of this kind is there that could not be read or attached, which was reported: then nothing is
+    /// said about what seems to be missing.
+    pub(super) fn may_miss(&self, kind: Kind) -> bool {
+        self.unread.contains(&kind)
     }
 
     /// Manifests that apply to a route: attached to it or to the gateway. Each once, with its most general place.
@@ -44,9 +59,28 @@ impl<'m> Attachments<'m> {
         self.at(|place| matches!(place, Place::Gateway) || place == Place::Route(route))
     }
 
-    /// Manifests that apply to a listener.
+    /// Manifests that apply to a listener. Each once, with its most specific place: exclusive choices go by it.
     pub(super) fn on_listener(&self, listener: usize) -> Vec<(Place, &'m Manifest)> {
-        self.at(|place| matches!(place, Place::Gateway) || place == Place::Listener(listener))
+        let mut found = self.at(|place| matches!(place, Place::Gateway) || place == Place::Listener(listener));
+        for (place, manifest) in &mut found {
+            if self.places(manifest).any(|other| other == Place::Listener(listener)) {
+                *place = Place::Listener(listener);
+            }
+        }
+        found
+    }
+
+    /// Everywhere one manifest applies.
+    pub(super) fn places<'a>(&'a self, manifest: &'a Manifest) -> impl Iterator<Item = Place> + use<'a, 'm> {
+        self.pairs.iter().filter(|(_, other)| other.id == manifest.id).map(|(place, _)| *place)
+    }
+
+    /// Every manifest once.
+    pub(super) fn manifests(&self) -> impl Iterator<Item = &'m Manifest> + use<'_, 'm> {
+        let firsts = self.pairs.iter().enumerate().filter(|(index, (_, manifest))| {
+            index.checked_sub(1).and_then(|before| self.pairs.get(before)).is_none_or(|(_, other)| other.id != manifest.id)
+        });
+        firsts.map(|(_, (_, manifest))| *manifest)
     }
 
     pub(super) fn on_upstream(&self, upstream: usize) -> Vec<(Place, &'m Manifest)> {
@@ -68,7 +102,7 @@ impl<'m> Attachments<'m> {
         found
     }
 
-    /// Numbers, in `refs`, of the manifests that apply to a route.
+    /// Numbers, in `refs`, of the manifests that made the policy of a route. Those of listeners are not among them.
     pub(super) fn indices(&self, route: usize, refs: &[ManifestRef]) -> Vec<usize> {
         let is = |reference: &ManifestRef, manifest: &Manifest| {
             reference.kind == manifest.id.kind.as_str()
@@ -78,6 +112,7 @@ impl<'m> Attachments<'m> {
         let mut found: Vec<usize> = self
             .on_route(route)
             .into_iter()
+            .filter(|(_, manifest)| manifest.id.kind.targets().contains(&TargetKind::Route))
             .filter_map(|(_, manifest)| refs.iter().position(|reference| is(reference, manifest)))
             .collect();
         found.sort_unstable();
@@ -100,18 +135,23 @@ struct Finder<'b, 'm, 'r> {
     bootstrap: &'b Bootstrap,
     manifest: &'m Manifest,
     report: &'r mut Report,
+    /// Every target was found.
+    whole: bool,
 }
 
 impl<'b> Finder<'b, '_, '_> {
-    fn places(mut self) -> Vec<Place> {
+    fn places(&mut self) -> Vec<Place> {
         if !self.in_system_namespace() {
+            self.whole = false;
             return Vec::new();
         }
-        match &self.manifest.common.target {
-            Target::Process => vec![Place::Process],
-            Target::Refs(refs) => refs.iter().filter_map(|reference| self.one(reference)).collect(),
-            Target::Selector(selector) => self.selected(selector),
-        }
+        let (places, written) = match &self.manifest.common.target {
+            Target::Process => (vec![Place::Process], 1),
+            Target::Refs(refs) => (refs.iter().filter_map(|reference| self.one(reference)).collect(), refs.len()),
+            Target::Selector(selector) => (self.selected(selector), 1),
+        };
+        self.whole = places.len() >= written;
+        places
     }
 
     /// A reference stays in its own namespace, and what the bootstrap declares is in the system namespace.

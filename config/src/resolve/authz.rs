@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::attach::{Attachments, Place, listed, of};
+use super::subjects;
 use crate::decode::At;
-use crate::manifest::{self, ActionWord, Manifest};
+use crate::manifest::{self, ActionWord, Kind, Manifest};
+use crate::values::Name;
 use crate::{
-    Action, Authz, Binding, Code, Effect, Expression, Permission, PrincipalType, Report, Role, Rule, RuleOrigin,
+    Action, Authz, Binding, Code, Effect, Expression, Permission, PrincipalType, Provider, Report, Role, Rule, RuleOrigin,
     Subject,
 };
 
@@ -14,15 +16,27 @@ const PV_TARGET: Code = Code(4);
 const PV_CONFLICT: Code = Code(5);
 const PV_WIDE: Code = Code(22);
 const PV_ROLES: Code = Code(23);
+const PV_BLIND: Code = Code(25);
 
-pub(super) fn merge(attached: &Attachments<'_>, route: usize, _now: i64, report: &mut Report) -> Option<Authz> {
+/// `providers` are those of the route, or `None` where they could not be resolved.
+pub(super) fn merge(
+    attached: &Attachments<'_>,
+    route: usize,
+    providers: Option<&[Provider]>,
+    now: i64,
+    report: &mut Report,
+) -> Authz {
     let mut authz = Authz::default();
     let roles = roles(attached, route, report);
     for (_, manifest, policy) in of!(attached.on_route(route), RbacPolicy) {
         bindings(&mut authz, manifest, policy, &roles, report);
         exclusive(&mut authz, policy, &roles, report);
+        subjects::check_ambiguous(policy, providers.unwrap_or_default(), report);
+        subjects::warn_of_ended(policy, now, report);
     }
     authz.roles = fold(&roles, report);
+    authz.exclusive.sort();
+    authz.exclusive.dedup();
     check_exclusive(&authz, attached, route, report);
     for (place, manifest, policy) in of!(attached.on_route(route), AccessControlPolicy) {
         for rule in &policy.rules.value {
@@ -32,24 +46,41 @@ pub(super) fn merge(attached: &Attachments<'_>, route: usize, _now: i64, report:
             authz.rules.extend(rule_of(manifest, rule, &roles, report));
         }
     }
-    Some(authz)
+    authz
 }
 
-type Roles<'m> = BTreeMap<&'m str, (Place, &'m Manifest, &'m At<manifest::Role>)>;
+/// The roles of a route by name, and whether there may be more that could not be read.
+struct Roles<'m> {
+    by_name: BTreeMap<&'m str, (&'m Manifest, &'m At<manifest::Role>)>,
+    may_miss: bool,
+}
+
+impl Roles<'_> {
+    /// Reports a role that nobody declares.
+    fn check(&self, name: &At<Name>, report: &mut Report) -> bool {
+        let known = self.by_name.contains_key(name.as_str());
+        if !known && !self.may_miss {
+            let names: Vec<&str> = self.by_name.keys().copied().collect();
+            let message = format!("no RBACPolicy on the same route declares role `{}`", name.as_str());
+            name.error(report, PV_TARGET, message, format!("the roles are {}", listed(&names)));
+        }
+        known
+    }
+}
 
 fn roles<'m>(attached: &Attachments<'m>, route: usize, report: &mut Report) -> Roles<'m> {
-    let mut roles = Roles::new();
+    let mut roles = Roles { by_name: BTreeMap::new(), may_miss: attached.may_miss(Kind::RbacPolicy) };
     for (place, manifest, policy) in of!(attached.on_route(route), RbacPolicy) {
         for role in &policy.roles {
-            match roles.get(role.name.as_str()) {
-                Some((_, other, same)) => {
+            match roles.by_name.get(role.name.as_str()) {
+                Some((other, same)) => {
                     if plain(same) != plain(role) {
                         let message = format!("role `{}` is defined differently by {}", role.name.as_str(), other.id);
                         role.name.error(report, PV_CONFLICT, message, "rename one of them");
                     }
                 }
                 None => {
-                    roles.insert(role.name.as_str(), (place, manifest, role));
+                    roles.by_name.insert(role.name.as_str(), (manifest, role));
                 }
             }
             for permission in &role.permissions {
@@ -60,15 +91,12 @@ fn roles<'m>(attached: &Attachments<'m>, route: usize, report: &mut Report) -> R
     roles
 }
 
-/// Actions and resource globs.
-type PlainPermission<'r> = (Vec<ActionWord>, Vec<&'r str>);
-
 /// A role without its positions.
-fn plain(role: &manifest::Role) -> (Vec<&str>, Vec<PlainPermission<'_>>) {
+fn plain(role: &manifest::Role) -> (Vec<&str>, Vec<(Vec<Action>, Option<Vec<&str>>)>) {
     let permissions = role.permissions.iter().map(|permission| {
-        let actions = permission.actions.iter().map(|action| action.value).collect();
-        let resources = permission.resources.iter().flat_map(|globs| globs.iter()).map(|glob| glob.as_str()).collect();
-        (actions, resources)
+        // Absent means every resource, an empty list none.
+        let resources = permission.resources.as_ref().map(|globs| globs.iter().map(|glob| glob.as_str()).collect());
+        (actions(&permission.actions.value), resources)
     });
     (role.inherits.iter().map(|name| name.as_str()).collect(), permissions.collect())
 }
@@ -83,8 +111,7 @@ fn check_wide(place: Place, actions: &[At<ActionWord>], report: &mut Report) {
         let whole = Action::ALL.into_iter().filter(|action| action.group() == group).all(|a| granted.contains(&a));
         if let (true, Some(first)) = (whole, actions.first()) {
             let message = format!("permits every `{group}` action on the whole gateway");
-            let help =
-                format!("attach the manifest to the routes it is for, or name single actions instead of `{group}`");
+            let help = format!("attach the manifest to the routes it is for, or name single actions instead of `{group}`");
             first.error(report, PV_WIDE, message, help);
         }
     }
@@ -93,52 +120,43 @@ fn check_wide(place: Place, actions: &[At<ActionWord>], report: &mut Report) {
 /// Roles with everything they inherit, found without recursion so that a cycle ends.
 fn fold(roles: &Roles<'_>, report: &mut Report) -> Vec<Role> {
     let mut folded = Vec::new();
-    for (name, (_, manifest, role)) in roles {
+    for (name, (manifest, role)) in &roles.by_name {
         let mut includes: BTreeSet<&str> = BTreeSet::new();
         let mut open: Vec<&str> = role.inherits.iter().map(|parent| parent.as_str()).collect();
         while let Some(parent) = open.pop() {
-            if let (true, Some((_, _, parent))) = (includes.insert(parent), roles.get(parent)) {
+            if let (true, Some((_, parent))) = (includes.insert(parent), roles.by_name.get(parent)) {
                 open.extend(parent.inherits.iter().map(|name| name.as_str()));
             }
         }
-        check_parents(name, role, roles, &includes, report);
+        for parent in &role.inherits {
+            roles.check(parent, report);
+        }
+        if includes.contains(name) {
+            let message = format!("role `{name}` inherits itself");
+            role.name.error(report, PV_ROLES, message, "break the cycle of `inherits`");
+        }
         folded.push(Role {
             name: (*name).to_owned(),
             includes: includes.into_iter().filter(|parent| parent != name).map(str::to_owned).collect(),
-            permissions: role.permissions.iter().map(|permission| permission_of(permission)).collect(),
+            permissions: role.permissions.iter().filter_map(|permission| permission_of(permission, report)).collect(),
             origin: origin(manifest, &role.name),
         });
     }
     folded
 }
 
-fn check_parents(name: &str, role: &manifest::Role, roles: &Roles<'_>, includes: &BTreeSet<&str>, report: &mut Report) {
-    for parent in &role.inherits {
-        if !roles.contains_key(parent.as_str()) {
-            unknown_role(parent, roles, report);
+/// `None` for a permission on nothing: in the snapshot an empty list means everything.
+fn permission_of(permission: &manifest::Permission, report: &mut Report) -> Option<Permission> {
+    let resources = match &permission.resources {
+        Some(globs) if globs.is_empty() => {
+            let help = "name some, or leave the field out to permit the actions on everything they apply to";
+            globs.error(report, PV_BLIND, "`resources` is empty, so nothing is permitted", help);
+            return None;
         }
-    }
-    if includes.contains(name) {
-        let message = format!("role `{name}` inherits itself");
-        role.name.error(report, PV_ROLES, message, "break the cycle of `inherits`");
-    }
-}
-
-fn unknown_role(name: &At<crate::values::Name>, roles: &Roles<'_>, report: &mut Report) {
-    let known: Vec<&str> = roles.keys().copied().collect();
-    let message = format!("no RBACPolicy on the same route declares role `{}`", name.as_str());
-    name.error(report, PV_TARGET, message, format!("the roles are {}", listed(&known)));
-}
-
-fn permission_of(permission: &manifest::Permission) -> Permission {
-    Permission {
-        actions: actions(&permission.actions.value),
-        resources: permission
-            .resources
-            .as_ref()
-            .map(|globs| globs.iter().map(|glob| glob.as_str().to_owned()).collect())
-            .unwrap_or_default(),
-    }
+        Some(globs) => globs.iter().map(|glob| glob.as_str().to_owned()).collect(),
+        None => Vec::new(),
+    };
+    Some(Permission { actions: actions(&permission.actions.value), resources })
 }
 
 fn actions(words: &[At<ActionWord>]) -> Vec<Action> {
@@ -146,17 +164,9 @@ fn actions(words: &[At<ActionWord>]) -> Vec<Action> {
     all.into_iter().collect()
 }
 
-fn bindings(
-    authz: &mut Authz,
-    manifest: &Manifest,
-    policy: &manifest::RbacPolicy,
-    roles: &Roles<'_>,
-    report: &mut Report,
-) {
+fn bindings(authz: &mut Authz, manifest: &Manifest, policy: &manifest::RbacPolicy, roles: &Roles<'_>, report: &mut Report) {
     for binding in &policy.bindings {
-        if !roles.contains_key(binding.role.as_str()) {
-            unknown_role(&binding.role, roles, report);
-        }
+        roles.check(&binding.role, report);
         authz.bindings.push(Binding {
             name: format!("{}#{}", manifest.id, binding.name.as_str()),
             role: binding.role.as_str().to_owned(),
@@ -178,32 +188,35 @@ fn subject_of(subject: &manifest::Subject) -> Subject {
 fn exclusive(authz: &mut Authz, policy: &manifest::RbacPolicy, roles: &Roles<'_>, report: &mut Report) {
     for group in &policy.exclusive {
         for (at, name) in group.iter().enumerate() {
-            if !roles.contains_key(name.as_str()) {
-                unknown_role(name, roles, report);
-            }
+            roles.check(name, report);
             for other in group.iter().skip(at + 1).filter(|other| other.as_str() != name.as_str()) {
-                authz.exclusive.push((name.as_str().to_owned(), other.as_str().to_owned()));
+                let (a, b) = (name.as_str().min(other.as_str()), name.as_str().max(other.as_str()));
+                authz.exclusive.push((a.to_owned(), b.to_owned()));
             }
         }
     }
 }
 
-/// One subject bound to two roles that exclude each other could never do anything.
+/// One subject bound to two roles that exclude each other could never do anything, nor could who holds a role that
+/// includes both.
 fn check_exclusive(authz: &Authz, attached: &Attachments<'_>, route: usize, report: &mut Report) {
-    let holds = |binding: &manifest::Binding, role: &str| {
-        binding.role.as_str() == role
-            || authz.roles.iter().any(|r| r.name == binding.role.as_str() && r.includes.iter().any(|i| i == role))
+    let includes = |held: &str, role: &str| {
+        held == role || authz.roles.iter().any(|r| r.name == held && r.includes.iter().any(|i| i == role))
     };
     let all: Vec<&manifest::Binding> = of!(attached.on_route(route), RbacPolicy)
         .flat_map(|(_, _, policy)| policy.bindings.iter().map(|binding| &binding.value))
         .collect();
     for (a, b) in &authz.exclusive {
-        for first in all.iter().filter(|binding| holds(binding, a)) {
-            for second in all.iter().filter(|binding| holds(binding, b)) {
-                let shared = second.subjects.iter().find(|s| first.subjects.iter().any(|f| same_subject(f, s)));
-                if let Some(subject) = shared {
-                    let message =
-                        format!("`{}` is bound to `{a}` and `{b}`, which exclude each other", subject.name.value);
+        for role in authz.roles.iter().filter(|role| includes(&role.name, a) && includes(&role.name, b)) {
+            let RuleOrigin { position, pointer, .. } = &role.origin;
+            let message = format!("role `{}` includes `{a}` and `{b}`, which exclude each other", role.name);
+            report.error(PV_ROLES, position, pointer.clone(), message, "inherit one of them");
+        }
+        for first in all.iter().filter(|binding| includes(binding.role.as_str(), a)) {
+            let second = all.iter().filter(|binding| includes(binding.role.as_str(), b) && !other_tenant(first, binding));
+            for subject in second.flat_map(|second| second.subjects.iter()) {
+                if first.subjects.iter().any(|other| same_subject(other, subject)) {
+                    let message = format!("`{}` is bound to `{a}` and `{b}`, which exclude each other", subject.name.value);
                     subject.error(report, PV_ROLES, message, "remove one of the bindings");
                 }
             }
@@ -211,18 +224,24 @@ fn check_exclusive(authz: &Authz, attached: &Attachments<'_>, route: usize, repo
     }
 }
 
+/// A principal has one tenant.
+fn other_tenant(a: &manifest::Binding, b: &manifest::Binding) -> bool {
+    matches!((&a.tenant, &b.tenant), (Some(a), Some(b)) if a.value != b.value)
+}
+
+/// Without an issuer it is whoever asserts the name.
 fn same_subject(a: &manifest::Subject, b: &manifest::Subject) -> bool {
-    let issuer = |subject: &manifest::Subject| subject.issuer.as_ref().map(|issuer| issuer.as_str().to_owned());
-    a.kind.value == b.kind.value && a.name.value == b.name.value && issuer(a) == issuer(b)
+    let issuers = match (&a.issuer, &b.issuer) {
+        (Some(a), Some(b)) => a.as_str() == b.as_str(),
+        _ => true,
+    };
+    issuers && a.kind.value == b.kind.value && a.name.value == b.name.value
 }
 
 fn rule_of(manifest: &Manifest, rule: &At<manifest::Rule>, roles: &Roles<'_>, report: &mut Report) -> Option<Rule> {
     let mut good = true;
     for role in &rule.roles {
-        if !roles.contains_key(role.as_str()) {
-            unknown_role(role, roles, report);
-            good = false;
-        }
+        good &= roles.check(role, report);
     }
     let expression = |written: &Option<At<crate::values::Cedar>>| {
         written.as_ref().map(|text| Expression { text: text.as_str().to_owned(), origin: origin(manifest, text) })

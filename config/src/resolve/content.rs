@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::attach::{Attachments, listed, of, tighten};
 use crate::bootstrap::RouteSpec;
 use crate::decode::At;
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, Kind, Manifest};
 use crate::{
     Code, DataDetector, DataDetectorKind, DataProtection, DataRule, Dialect, Direction, Part, Report, RuntimeDetector,
     RuntimeDetectorKind, RuntimeSecurity, capability,
@@ -26,11 +26,9 @@ pub(super) fn data(
     route: usize,
     spec: &RouteSpec,
     report: &mut Report,
-) -> Option<DataProtection> {
+) -> DataProtection {
     let policies: Vec<_> = of!(attached.on_route(route), DataProtectionPolicy).collect();
-    if policies.is_empty() && spec.dialect.value != Dialect::Http {
-        unguarded("DataProtectionPolicy", spec, report);
-    }
+    let may_miss = attached.may_miss(Kind::DataProtectionPolicy);
     let mut detectors: BTreeMap<&str, (&Manifest, &At<manifest::DataDetector>)> = BTreeMap::new();
     let (mut hold_back, mut stall) = (None, None);
     for (_, manifest, policy) in &policies {
@@ -42,32 +40,43 @@ pub(super) fn data(
         tighten(&mut stall, streaming.stall.written().map(|stall| stall.value), Duration::min);
     }
     let hold_back = usize::try_from(hold_back.unwrap_or(DEFAULT_HOLD_BACK)).unwrap_or(usize::MAX);
-    let names: Vec<&str> = detectors.keys().copied().collect();
     let mut rules: Vec<DataRule> = Vec::new();
+    let mut taken: Vec<&str> = Vec::new();
     for (_, manifest, policy) in &policies {
         for rule in &policy.rules {
-            if rules.iter().any(|other| other.name == rule.name.as_str()) {
+            if taken.contains(&rule.name.as_str()) {
                 let message = format!("another rule on the same route is named `{}`", rule.name.as_str());
                 rule.name.error(report, PV_CONFLICT, message, "rename one: records and coverage name rules");
                 continue;
             }
-            rules.extend(data_rule(manifest, rule, &names, &detectors, spec, report));
+            taken.push(rule.name.as_str());
+            let found = matched(rule, &detectors, spec, may_miss, report);
+            rules.extend(data_rule(manifest, rule, found, spec.dialect.value));
         }
+    }
+    if rules.is_empty() && spec.dialect.value != Dialect::Http && !may_miss {
+        unguarded("DataProtectionPolicy", !taken.is_empty() || !policies.is_empty(), spec, report);
     }
     if rules.iter().any(|rule| rule.response) && capability::streams(spec.dialect.value, Direction::Response) {
         check_patterns(&detectors, &rules, hold_back, report);
     }
-    Some(DataProtection {
+    DataProtection {
         detectors: detectors.values().map(|(_, detector)| resolved(detector)).collect(),
         rules,
         hold_back,
         stall: stall.unwrap_or(DEFAULT_STALL),
-    })
+    }
 }
 
-fn unguarded(kind: &str, spec: &RouteSpec, report: &mut Report) {
-    let message = format!("route `{}` leads to a model and has no {kind}", spec.name.as_str());
-    spec.name.error(report, PV_UNGUARDED, message, format!("attach a {kind} to the route or the gateway"));
+/// A policy that looks at nothing of the route guards it as little as none.
+fn unguarded(kind: &str, attached: bool, spec: &RouteSpec, report: &mut Report) {
+    let message = if attached {
+        format!("route `{}` leads to a model, and no rule or detector of its {kind} sees anything there", spec.name.as_str())
+    } else {
+        format!("route `{}` leads to a model and has no {kind}", spec.name.as_str())
+    };
+    let help = format!("attach a {kind} that looks at its message parts to the route or the gateway");
+    spec.name.error(report, PV_UNGUARDED, message, help);
 }
 
 fn add_detector<'m>(
@@ -101,60 +110,64 @@ fn resolved(detector: &manifest::DataDetector) -> DataDetector {
     DataDetector { name: detector.name().as_str().to_owned(), kind, class: detector.class() }
 }
 
+/// A rule as one route needs it: the directions and parts that exist there. `None` where it sees nothing, which is right
+/// where the same manifest reaches another route; [`super::blind`] finds those that never see anything.
 fn data_rule(
     manifest: &Manifest,
     rule: &At<manifest::DataRule>,
-    names: &[&str],
-    detectors: &BTreeMap<&str, (&Manifest, &At<manifest::DataDetector>)>,
-    spec: &RouteSpec,
-    report: &mut Report,
+    detectors: Vec<usize>,
+    dialect: Dialect,
 ) -> Option<DataRule> {
-    let matched = matched(rule, names, detectors, report);
-    if matched.is_empty() {
-        if rule.matches.detectors.is_none() {
-            let message = format!(
-                "no detector of route `{}` is of the class that rule `{}` asks for",
-                spec.name.as_str(),
-                rule.name.as_str()
-            );
-            rule.matches.error(report, PV_BLIND, message, "lower `minClass`, or add a detector");
-        }
-        return None;
-    }
-    let parts: Vec<Part> = sorted(rule.parts.iter().map(|part| part.value));
-    Some(DataRule {
+    let written = || rule.parts.iter().map(|part| part.value);
+    let seen = |direction| written().filter(move |part| capability::parts(dialect, direction).contains(part));
+    let request = rule.direction.request() && seen(Direction::Request).next().is_some();
+    let response = rule.direction.response() && seen(Direction::Response).next().is_some();
+    let inward = seen(Direction::Request).filter(|_| request);
+    let parts: Vec<Part> = sorted(inward.chain(seen(Direction::Response).filter(|_| response)));
+    (!parts.is_empty() && !detectors.is_empty()).then(|| DataRule {
         name: rule.name.as_str().to_owned(),
         owner: manifest.id.to_string(),
-        request: rule.direction.request(),
-        response: rule.direction.response(),
+        request,
+        response,
         parts,
-        detectors: matched,
+        detectors,
         action: rule.action.value,
     })
 }
 
-/// Detectors by name and by class: one that either names is matched.
+/// Detectors by name and by class; where both are written, both must hold.
 fn matched(
     rule: &manifest::DataRule,
-    names: &[&str],
     detectors: &BTreeMap<&str, (&Manifest, &At<manifest::DataDetector>)>,
+    spec: &RouteSpec,
+    may_miss: bool,
     report: &mut Report,
 ) -> Vec<usize> {
-    let mut found = Vec::new();
-    for name in rule.matches.detectors.iter().flat_map(|names| names.iter()) {
-        match names.iter().position(|known| *known == name.as_str()) {
-            Some(index) => found.push(index),
-            None => {
-                let message = format!("there is no detector `{}`", name.as_str());
-                name.error(report, PV_TARGET, message, format!("the detectors are {}", listed(names)));
-            }
+    let mut whole = !may_miss;
+    let named = rule.matches.detectors.as_ref();
+    for name in named.iter().flat_map(|names| names.iter()) {
+        if !detectors.contains_key(name.as_str()) && !may_miss {
+            let names: Vec<&str> = detectors.keys().copied().collect();
+            let message = format!("there is no detector `{}`", name.as_str());
+            name.error(report, PV_TARGET, message, format!("the detectors are {}", listed(&names)));
+            whole = false;
         }
     }
-    if let Some(least) = &rule.matches.min_class {
-        let of_class = detectors.values().enumerate().filter(|(_, (_, detector))| detector.class() >= least.value);
-        found.extend(of_class.map(|(index, _)| index));
+    let is_named = |name: &str| named.is_none_or(|names| names.iter().any(|written| written.as_str() == name));
+    let least = rule.matches.min_class.as_ref().map(|least| least.value);
+    let of_class = |detector: &manifest::DataDetector| least.is_none_or(|least| detector.class() >= least);
+    let all = detectors.iter().enumerate();
+    let found = all.filter(|(_, (name, (_, detector)))| is_named(name) && of_class(detector));
+    let found: Vec<usize> = found.map(|(index, _)| index).collect();
+    if found.is_empty() && whole {
+        let message = format!(
+            "no detector of route `{}` is of the class that rule `{}` asks for",
+            spec.name.as_str(),
+            rule.name.as_str()
+        );
+        rule.matches.error(report, PV_BLIND, message, "lower `minClass`, or add a detector");
     }
-    sorted(found)
+    found
 }
 
 fn sorted<T: Ord>(items: impl IntoIterator<Item = T>) -> Vec<T> {
@@ -180,9 +193,9 @@ fn check_patterns(
         if longest.is_some_and(|longest| longest <= hold_back) {
             continue;
         }
-        let what = longest.map_or("without limit".to_owned(), |longest| format!("{longest} bytes long"));
-        let message =
-            format!("a match of detector `{}` can be {what}; a stream holds back {hold_back}", regex.name.as_str());
+        let what = longest.map_or("of any length".to_owned(), |longest| format!("{longest} bytes long"));
+        let name = regex.name.as_str();
+        let message = format!("a match of detector `{name}` can be {what}; a stream holds back {hold_back} bytes");
         let help = "bound the repetitions of the pattern, raise `streaming.holdBack`, or use it for requests only";
         regex.pattern.error(report, PV_PATTERN, message, help);
     }
@@ -198,38 +211,51 @@ pub(super) fn runtime(
     route: usize,
     spec: &RouteSpec,
     report: &mut Report,
-) -> Option<RuntimeSecurity> {
+) -> RuntimeSecurity {
     let policies: Vec<_> = of!(attached.on_route(route), RuntimeSecurityPolicy).collect();
-    if policies.is_empty() && spec.dialect.value != Dialect::Http {
-        unguarded("RuntimeSecurityPolicy", spec, report);
-    }
     let mut detectors: Vec<RuntimeDetector> = Vec::new();
-    for (_, manifest, policy) in policies {
+    let mut taken: Vec<&str> = Vec::new();
+    for (_, manifest, policy) in &policies {
         for detector in &policy.detectors.value {
-            if detectors.iter().any(|other| other.name == detector.name().as_str()) {
-                let message = format!("another detector on the same route is named `{}`", detector.name().as_str());
-                detector.name().error(report, PV_CONFLICT, message, "rename one: records and coverage name detectors");
+            let name = detector.name();
+            if taken.contains(&name.as_str()) {
+                let message = format!("another detector on the same route is named `{}`", name.as_str());
+                name.error(report, PV_CONFLICT, message, "rename one: records and coverage name detectors");
                 continue;
             }
-            detectors.push(runtime_detector(manifest, detector));
+            taken.push(name.as_str());
+            detectors.extend(runtime_detector(manifest, detector, spec.dialect.value));
         }
     }
-    Some(RuntimeSecurity { detectors })
+    let may_miss = attached.may_miss(Kind::RuntimeSecurityPolicy);
+    if detectors.is_empty() && spec.dialect.value != Dialect::Http && !may_miss {
+        unguarded("RuntimeSecurityPolicy", !policies.is_empty(), spec, report);
+    }
+    RuntimeSecurity { detectors }
 }
 
-fn runtime_detector(manifest: &Manifest, detector: &manifest::RuntimeDetector) -> RuntimeDetector {
+/// As [`data_rule`].
+fn runtime_detector(
+    manifest: &Manifest,
+    detector: &manifest::RuntimeDetector,
+    dialect: Dialect,
+) -> Option<RuntimeDetector> {
+    let there = |part: &Part| {
+        [Direction::Request, Direction::Response].iter().any(|way| capability::parts(dialect, *way).contains(part))
+    };
+    let parts: Vec<Part> = seen_parts(detector).into_iter().filter(there).collect();
     let kind = match detector {
         manifest::RuntimeDetector::PromptInjection(_) => RuntimeDetectorKind::PromptInjection,
         manifest::RuntimeDetector::HiddenText(_) => RuntimeDetectorKind::HiddenText,
     };
-    RuntimeDetector {
+    (!parts.is_empty()).then(|| RuntimeDetector {
         name: detector.name().as_str().to_owned(),
         owner: manifest.id.to_string(),
         kind,
-        parts: seen_parts(detector),
+        parts,
         threshold: detector.threshold().0,
         action: detector.action(),
-    }
+    })
 }
 
 /// The parts a detector looks at: with `untrustedOnly`, those of them that come from outside.

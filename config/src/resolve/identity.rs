@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::accepted;
 use super::attach::{Attachments, listed, of};
 use crate::bootstrap::RouteSpec;
 use crate::decode::At;
-use crate::manifest::{self, Authentication, Kind, Manifest, Parsed};
+use crate::manifest::{self, Authentication, Kind, Manifest};
 use crate::{
     Code, Demand, Dialect, Identity, JwtProvider, Provider, ProviderKind, Report, SenderConstraint, TenantSource,
 };
@@ -13,36 +14,45 @@ use crate::{
 const PV_TARGET: Code = Code(4);
 const PV_CONFLICT: Code = Code(5);
 const PV_ANONYMOUS: Code = Code(10);
-const PV_JWT: Code = Code(11);
 const PV_BEARER: Code = Code(13);
+const PV_BLIND: Code = Code(25);
 
 pub(super) fn merge(
     attached: &Attachments<'_>,
-    parsed: &Parsed,
     route: usize,
     spec: &RouteSpec,
     report: &mut Report,
 ) -> Option<Identity> {
     let mut identity = Identity { providers: providers(attached, route, spec, report)?, demands: Vec::new() };
-    let mut named = false;
+    accepted::check_overlap(attached, route, &identity.providers, report);
+    let (mut named, mut good) = (false, true);
     for (_, _, policy) in of!(attached.on_route(route), ApiAccessPolicy) {
         let Some(authentication) = &policy.authentication else { continue };
         named = true;
-        identity.demands.extend(demand(&identity, parsed, authentication, spec, report));
+        match demand(attached, &identity, authentication, spec, report) {
+            Some(demand) => identity.demands.push(demand),
+            None => good = false,
+        }
     }
-    let unreadable = !parsed.whole || parsed.broken.iter().any(|id| id.kind == Kind::ApiAccessPolicy);
-    if !named && !unreadable {
-        let message =
-            format!("no APIAccessPolicy names a provider for route `{}`: anybody could call it", spec.name.as_str());
-        let help = "attach an APIAccessPolicy with `authentication: {providers: [...]}` to the route or the gateway";
-        spec.name.error(report, PV_ANONYMOUS, message, help);
+    if !named {
+        if !attached.may_miss(Kind::ApiAccessPolicy) {
+            let message =
+                format!("no APIAccessPolicy names a provider for route `{}`: anybody could call it", spec.name.as_str());
+            let help = "attach an APIAccessPolicy with `authentication: {providers: [...]}` to the route or the gateway";
+            spec.name.error(report, PV_ANONYMOUS, message, help);
+        }
         return None;
     }
-    Some(identity)
+    good.then_some(identity)
 }
 
 /// Union by name: the same name with other content is a conflict.
-fn providers(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report: &mut Report) -> Option<Vec<Provider>> {
+fn providers(
+    attached: &Attachments<'_>,
+    route: usize,
+    spec: &RouteSpec,
+    report: &mut Report,
+) -> Option<Vec<Provider>> {
     let mut found: BTreeMap<String, (&Manifest, &manifest::Provider)> = BTreeMap::new();
     let mut good = true;
     for (_, manifest, policy) in of!(attached.on_route(route), IamPolicy) {
@@ -71,18 +81,24 @@ fn same_provider(a: &manifest::Provider, b: &manifest::Provider) -> bool {
 }
 
 fn check(provider: &manifest::Provider, spec: &RouteSpec, report: &mut Report) -> bool {
-    let manifest::Provider::Jwt(jwt) = provider else { return true };
     let mut good = true;
-    for (list, name) in [(jwt.audiences.is_empty(), "audiences"), (jwt.algorithms.is_empty(), "algorithms")] {
-        if list {
-            jwt.name.error(
-                report,
-                PV_JWT,
-                format!("`{name}` is empty, so no token could pass"),
-                format!("name the {name}"),
-            );
-            good = false;
-        }
+    if let Some(value) = &provider.tenant().value.value
+        && !tenants(provider).iter().any(|tenant| tenant.value == value.value)
+    {
+        let message = format!("provider `{}` gives tenant `{}`, which it may not assert", provider.name().as_str(), value.value);
+        value.error(report, PV_BLIND, message, "add it to `tenants`; a principal of any other tenant is refused");
+        good = false;
+    }
+    let manifest::Provider::Jwt(jwt) = provider else { return good };
+    if jwt.token_types.is_empty() {
+        let message = format!("provider `{}` accepts no type of token", jwt.name.as_str());
+        jwt.token_types.at.error(report, PV_BLIND, message, "name the `typ` of the tokens: `[at+jwt]`");
+        good = false;
+    }
+    if jwt.max_token_age.is_zero() {
+        let message = format!("provider `{}` accepts no token: `maxTokenAge` is 0", jwt.name.as_str());
+        jwt.max_token_age.at.error(report, PV_BLIND, message, "use an age such as `1h`");
+        good = false;
     }
     let executes = spec.dialect.value != Dialect::Http;
     if executes && *jwt.sender_constraint == SenderConstraint::None {
@@ -95,6 +111,13 @@ fn check(provider: &manifest::Provider, spec: &RouteSpec, report: &mut Report) -
         good = false;
     }
     good
+}
+
+fn tenants(provider: &manifest::Provider) -> &[At<String>] {
+    match provider {
+        manifest::Provider::Jwt(jwt) => &jwt.tenants,
+        manifest::Provider::Spiffe(spiffe) => &spiffe.tenants,
+    }
 }
 
 fn resolved(provider: &manifest::Provider) -> Provider {
@@ -146,38 +169,32 @@ fn tenant_source(tenant: &manifest::TenantFrom) -> TenantSource {
 }
 
 fn demand(
+    attached: &Attachments<'_>,
     identity: &Identity,
-    parsed: &Parsed,
     authentication: &At<Authentication>,
     spec: &RouteSpec,
     report: &mut Report,
 ) -> Option<Demand> {
     let known: Vec<&str> = identity.providers.iter().map(|provider| provider.name.as_str()).collect();
     let mut providers = Vec::new();
-    let mut good = true;
     for name in &authentication.providers.value {
         match known.iter().position(|provider| *provider == name.as_str()) {
             Some(index) => providers.push(index),
-            None => {
-                good = false;
-                let may_be_broken = !parsed.whole || parsed.broken.iter().any(|id| id.kind == Kind::IamPolicy);
-                if !may_be_broken {
-                    let message =
-                        format!("no IAMPolicy recognises `{}` on route `{}`", name.as_str(), spec.name.as_str());
-                    name.error(report, PV_TARGET, message, format!("the route's providers are {}", listed(&known)));
-                }
+            None if !attached.may_miss(Kind::IamPolicy) => {
+                let message = format!("no IAMPolicy recognises `{}` on route `{}`", name.as_str(), spec.name.as_str());
+                name.error(report, PV_TARGET, message, format!("the route's providers are {}", listed(&known)));
             }
+            None => {}
         }
     }
-    if providers.is_empty() && good {
-        let message = "`providers` is empty, so anybody could call";
-        authentication.providers.error(report, PV_ANONYMOUS, message, "name at least one provider");
-        good = false;
-    }
-    good.then(|| Demand { providers, require: *authentication.require })
+    let whole = providers.len() == authentication.providers.len();
+    providers.sort_unstable();
+    providers.dedup();
+    whole.then(|| Demand { providers, require: *authentication.require })
 }
 
-/// The tenant of what is behind a route, where an IAMPolicy says how to find it.
+/// The tenant of what is behind a route. Without one nobody could call it: callers of another tenant are refused, and a
+/// caller always has one.
 pub(super) fn tenant(
     attached: &Attachments<'_>,
     route: usize,
@@ -193,17 +210,27 @@ pub(super) fn tenant(
                 let message = format!("{} takes the tenant from label `{known}`", other.id);
                 written.error(report, PV_CONFLICT, message, "use one label for tenants");
             }
-            _ => key = Some((manifest, written.as_str().to_owned())),
+            Some(_) => {}
+            None => key = Some((manifest, written.as_str().to_owned())),
         }
     }
-    let (manifest, key) = key?;
+    let Some((manifest, key)) = key else {
+        // Without any provider, that is what is wrong.
+        let recognises = of!(attached.on_route(route), IamPolicy).next().is_some();
+        if recognises && !attached.may_miss(Kind::IamPolicy) {
+            let message = format!("no IAMPolicy says of which tenant route `{}` is, so nobody could call it", spec.name.as_str());
+            let help = "add `tenancy: {resource: {from: Label, key: tenant}}` to the IAMPolicy, and the label to the route";
+            spec.name.error(report, PV_BLIND, message, help);
+        }
+        return None;
+    };
     let labels = spec.labels.as_ref();
     let found = labels.and_then(|labels| labels.iter().find(|(name, _)| name.as_str() == key));
+    let found = found.map(|(_, value)| value.value.clone());
     if found.is_none() {
-        let message =
-            format!("route `{}` has no label `{key}`, from which {} takes its tenant", spec.name.as_str(), manifest.id);
+        let message = format!("route `{}` has no label `{key}`, from which {} takes its tenant", spec.name.as_str(), manifest.id);
         let help = format!("label the route: `labels: {{{key}: ...}}`; without it nobody could call it");
         spec.name.error(report, PV_TARGET, message, help);
     }
-    found.map(|(_, value)| value.value.clone())
+    found
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::attach::{Attachments, Place, of, tighten};
 use crate::bootstrap::ListenerSpec;
 use crate::decode::At;
-use crate::manifest::{self, CertificateSource, Manifest};
+use crate::manifest::{self, CertificateSource, Kind, Manifest};
 use crate::{
     ClientAuth, ClientTrust, Code, Curve, Hsts, KeyExchange, ListenerTls, Material, Report, ServerIdentity, TlsVersion,
 };
@@ -25,6 +25,9 @@ pub(super) fn listener(
     report: &mut Report,
 ) -> Option<ListenerTls> {
     let identities = identities(index, attached, report);
+    if identities.is_empty() && attached.may_miss(Kind::CertificatePolicy) {
+        return None;
+    }
     if identities.is_empty() {
         let message = format!("listener `{}` has no certificate to present", spec.name.as_str());
         let help = "attach a CertificatePolicy with `identities` to the gateway or the listener, or use `protocol: http` on loopback";
@@ -50,31 +53,36 @@ pub(super) fn listener(
     })
 }
 
-/// An exclusive choice for each host: the most specific level wins, two at one level conflict.
+type Chosen<'m> = (Place, &'m Manifest, &'m At<manifest::CertificateIdentity>);
+
+/// An exclusive choice for each host: the most specific level wins, two at one level conflict. A host is chosen for by
+/// name: one that a wildcard or an identity for every host would cover as well is another host here, and comes first.
 fn identities(index: usize, attached: &Attachments<'_>, report: &mut Report) -> Vec<ServerIdentity> {
-    let mut chosen: BTreeMap<String, (Place, &Manifest, &At<manifest::CertificateIdentity>)> = BTreeMap::new();
+    let mut offered: BTreeMap<String, Vec<Chosen<'_>>> = BTreeMap::new();
     for (place, manifest, policy) in of!(attached.on_listener(index), CertificatePolicy) {
         for identity in &policy.identities {
             let hosts: Vec<String> = match identity.hosts.as_slice() {
                 [] => vec![String::new()],
-                hosts => hosts.iter().map(|host| host.as_str().to_ascii_lowercase()).collect(),
+                hosts => hosts.iter().map(|host| host.as_str().to_owned()).collect(),
             };
             for host in hosts {
-                match chosen.get(&host) {
-                    Some((other, by, same)) if *other == place && !same_identity(same, identity) => {
-                        let shown = if host.is_empty() { "every host".to_owned() } else { format!("`{host}`") };
-                        let message = format!("{} presents another certificate for {shown}", by.id);
-                        identity.name.error(report, PV_CONFLICT, message, "keep one, or attach one to the listener");
-                    }
-                    Some((other, ..)) if *other >= place => {}
-                    _ => {
-                        chosen.insert(host, (place, manifest, identity));
-                    }
-                }
+                offered.entry(host).or_default().push((place, manifest, identity));
             }
         }
     }
-    grouped(chosen)
+    grouped(offered.into_iter().filter_map(|(host, offers)| Some((chosen(&host, &offers, report)?, host))).collect())
+}
+
+fn chosen<'m>(host: &str, offers: &[Chosen<'m>], report: &mut Report) -> Option<&'m At<manifest::CertificateIdentity>> {
+    let level = offers.iter().map(|(place, ..)| *place).max()?;
+    let mut best = offers.iter().filter(|(place, ..)| *place == level);
+    let (_, by, first) = best.next()?;
+    for (_, _, other) in best.filter(|(_, _, other)| !same_identity(first, other)) {
+        let shown = if host.is_empty() { "every host".to_owned() } else { format!("`{host}`") };
+        let message = format!("{} presents another certificate for {shown}", by.id);
+        other.name.error(report, PV_CONFLICT, message, "keep one, or attach one to the listener");
+    }
+    Some(first)
 }
 
 fn same_identity(a: &manifest::CertificateIdentity, b: &manifest::CertificateIdentity) -> bool {
@@ -83,23 +91,20 @@ fn same_identity(a: &manifest::CertificateIdentity, b: &manifest::CertificateIde
 }
 
 /// One identity for all the hosts it was chosen for; exact hosts first, then wildcards, then the one for any host.
-fn grouped(chosen: BTreeMap<String, (Place, &Manifest, &At<manifest::CertificateIdentity>)>) -> Vec<ServerIdentity> {
+fn grouped(mut entries: Vec<(&At<manifest::CertificateIdentity>, String)>) -> Vec<ServerIdentity> {
     let mut made: Vec<ServerIdentity> = Vec::new();
     let rank = |host: &str| match host {
         "" => 2,
         host if host.starts_with("*.") => 1,
         _ => 0,
     };
-    let mut entries: Vec<_> = chosen.into_iter().collect();
-    entries.sort_by(|a, b| (rank(&a.0), &a.0).cmp(&(rank(&b.0), &b.0)));
-    for (host, (_, _, identity)) in entries {
+    entries.sort_by(|a, b| (rank(&a.1), &a.1).cmp(&(rank(&b.1), &b.1)));
+    for (identity, host) in entries {
         let CertificateSource::Files(files) = &identity.source.value;
         let (cert, key) = (files.cert_from.value.clone(), files.key_from.value.clone());
         let any = host.is_empty();
         let same = |other: &&mut ServerIdentity| {
-            other.cert == cert
-                && other.key == key
-                && other.hosts.is_empty() == any
+            other.cert == cert && other.key == key && other.hosts.is_empty() == any
                 && other.hosts.first().is_none_or(|first| first.starts_with("*.") == host.starts_with("*."))
         };
         match made.iter_mut().find(same) {
@@ -117,7 +122,7 @@ fn grouped(chosen: BTreeMap<String, (Place, &Manifest, &At<manifest::Certificate
 }
 
 fn trust(index: usize, spec: &ListenerSpec, attached: &Attachments<'_>, report: &mut Report) -> Option<ClientTrust> {
-    let mut anchors: Vec<Material> = Vec::new();
+    let mut anchors: Option<Vec<Material>> = None;
     let mut names: Vec<Vec<String>> = Vec::new();
     let (mut client_auth, mut rsa, mut lifetime) = (None, None, None);
     let mut curves: Option<Vec<Curve>> = None;
@@ -125,24 +130,26 @@ fn trust(index: usize, spec: &ListenerSpec, attached: &Attachments<'_>, report: 
     for (_, _, policy) in of!(attached.on_listener(index), CertificatePolicy) {
         let Some(trust) = &policy.trust else { continue };
         place = Some(trust);
-        anchors.extend(trust.anchors.iter().map(|anchor| anchor.ca_from.value.clone()));
+        if !trust.anchors.is_empty() {
+            let written: Vec<Material> = trust.anchors.iter().map(|anchor| anchor.ca_from.value.clone()).collect();
+            anchors = Some(in_both(anchors, written));
+        }
         names.push(trust.names.iter().map(|name| name.as_str().to_owned()).collect());
         tighten(&mut client_auth, trust.client_auth.as_ref().map(|auth| auth.value), ClientAuth::max);
         tighten(&mut rsa, trust.min_rsa_bits.written().map(|bits| bits.value.0), u32::max);
         tighten(&mut lifetime, trust.max_lifetime.as_ref().map(|lifetime| lifetime.value), Duration::min);
         if let Some(written) = trust.curves.written() {
-            let written: Vec<Curve> = written.iter().map(|curve| curve.value).collect();
-            curves = Some(match curves {
-                Some(merged) => merged.into_iter().filter(|curve| written.contains(curve)).collect(),
-                None => written,
-            });
+            curves = Some(in_both(curves, written.iter().map(|curve| curve.value).collect()));
         }
     }
-    anchors.sort();
-    anchors.dedup();
+    let listed = anchors.is_some();
+    let anchors = anchors.unwrap_or_default();
     let default = if *spec.internal { ClientAuth::Required } else { ClientAuth::Off };
     let client_auth = client_auth.unwrap_or(default);
-    let curves = curves.unwrap_or_else(|| DEFAULT_CURVES.to_vec());
+    if client_auth != ClientAuth::Off && place.is_none() && attached.may_miss(Kind::CertificatePolicy) {
+        return None;
+    }
+    let curves: Vec<Curve> = curves.unwrap_or_else(|| DEFAULT_CURVES.to_vec());
     let mut good = true;
     let mut refuse = |message: String, help: &str| {
         match place {
@@ -152,7 +159,12 @@ fn trust(index: usize, spec: &ListenerSpec, attached: &Attachments<'_>, report: 
         good = false;
     };
     if client_auth != ClientAuth::Off {
-        if anchors.is_empty() {
+        if anchors.is_empty() && listed {
+            refuse(
+                format!("no authority is left that every manifest of listener `{}` trusts", spec.name.as_str()),
+                "let the `trust.anchors` of the manifests name the same files; a further manifest never adds one",
+            );
+        } else if anchors.is_empty() {
             refuse(
                 format!("listener `{}` asks for client certificates and trusts no authority", spec.name.as_str()),
                 "add `trust.anchors` to a CertificatePolicy of the gateway or the listener",
@@ -160,18 +172,15 @@ fn trust(index: usize, spec: &ListenerSpec, attached: &Attachments<'_>, report: 
         }
         if names.iter().any(Vec::is_empty) {
             refuse(
-                format!(
-                    "listener `{}` accepts no client certificate: a list of `trust.names` is empty",
-                    spec.name.as_str()
-                ),
+                format!("listener `{}` accepts no client certificate: a list of `trust.names` is empty", spec.name.as_str()),
                 "list the SPIFFE ID globs or host names that may connect",
             );
         }
+        if lifetime.is_some_and(|lifetime: Duration| lifetime.is_zero()) {
+            refuse("`maxLifetime` is 0, so no client certificate is accepted".to_owned(), "use a lifetime such as `90d`");
+        }
         if curves.is_empty() {
-            refuse(
-                "no curve is left that every manifest allows".to_owned(),
-                "let the `curves` of the manifests overlap",
-            );
+            refuse("no curve is left that every manifest allows".to_owned(), "let the `curves` of the manifests overlap");
         }
     }
     good.then(|| ClientTrust {
@@ -182,6 +191,16 @@ fn trust(index: usize, spec: &ListenerSpec, attached: &Attachments<'_>, report: 
         curves,
         max_lifetime: lifetime,
     })
+}
+
+/// An allow list of authorities or curves: only what every manifest lists stays, whatever their order.
+fn in_both<T: Ord>(merged: Option<Vec<T>>, mut written: Vec<T>) -> Vec<T> {
+    written.sort();
+    written.dedup();
+    if let Some(merged) = merged {
+        written.retain(|item| merged.contains(item));
+    }
+    written
 }
 
 fn encryption(index: usize, attached: &Attachments<'_>) -> (TlsVersion, KeyExchange, Option<Hsts>) {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::attach::{Attachments, listed};
+use super::names::unique;
 use super::tls;
-use crate::bootstrap::{ListenerProtocol, ListenerSpec, RouteSpec};
+use crate::bootstrap::{ListenerProtocol, ListenerSpec, RouteSpec, UpstreamSpec};
 use crate::decode::At;
 use crate::{Bootstrap, Code, EffectivePolicy, Listener, Report, Route, RouteMatch, Upstream, host_matches};
 
@@ -16,7 +17,7 @@ const PV_PLAIN: Code = Code(30);
 
 pub(super) fn upstreams(bootstrap: &Bootstrap, report: &mut Report) -> Vec<Upstream> {
     let specs = &bootstrap.spec.upstreams.value;
-    unique(specs.iter().map(|upstream| &upstream.name), "upstream", report);
+    unique(&specs.iter().map(|upstream| &upstream.name).collect::<Vec<_>>(), "upstreams", report);
     specs
         .iter()
         .map(|spec| {
@@ -25,6 +26,7 @@ pub(super) fn upstreams(bootstrap: &Bootstrap, report: &mut Report) -> Vec<Upstr
                 let message = format!("upstream `{}` would be called without TLS", spec.name.as_str());
                 spec.url.error(report, PV_PLAIN, message, "use `https:`; `http:` is for this machine only");
             }
+            server_name(spec, report);
             Upstream {
                 name: spec.name.as_str().to_owned(),
                 https: url.https,
@@ -40,6 +42,18 @@ pub(super) fn upstreams(bootstrap: &Bootstrap, report: &mut Report) -> Vec<Upstr
         .collect()
 }
 
+/// A name to check a certificate against is one name, and there must be a certificate.
+fn server_name(spec: &UpstreamSpec, report: &mut Report) {
+    let Some(name) = &spec.tls.server_name else { return };
+    if name.starts_with("*.") {
+        let message = format!("`serverName` is `{}`, a pattern", name.as_str());
+        name.error(report, PV_SHAPE, message, "write the one name the upstream's certificate must cover");
+    } else if !spec.url.https {
+        let message = format!("upstream `{}` is called without TLS, so nothing checks `serverName`", spec.name.as_str());
+        name.error(report, PV_BLIND, message, "remove `tls`, or use `https:`");
+    }
+}
+
 fn labels(written: Option<&At<BTreeMap<crate::manifest::LabelName, At<String>>>>) -> BTreeMap<String, String> {
     written
         .into_iter()
@@ -48,30 +62,32 @@ fn labels(written: Option<&At<BTreeMap<crate::manifest::LabelName, At<String>>>>
         .collect()
 }
 
-fn unique<'n>(names: impl Iterator<Item = &'n At<crate::values::Name>>, what: &str, report: &mut Report) {
-    let mut seen: Vec<&str> = Vec::new();
-    for name in names {
-        if seen.contains(&name.as_str()) {
-            let message = format!("two {what}s are named `{}`", name.as_str());
-            name.error(report, PV_SHAPE, message, "rename one of them");
-        }
-        seen.push(name.as_str());
-    }
-}
-
 pub(super) fn listeners(
     bootstrap: &Bootstrap,
     attached: &Attachments<'_>,
     report: &mut Report,
 ) -> Option<Vec<Listener>> {
     let specs = &bootstrap.spec.listeners.value;
-    unique(specs.iter().map(|listener| &listener.name), "listener", report);
+    unique(&specs.iter().map(|listener| &listener.name).collect::<Vec<_>>(), "listeners", report);
     if specs.is_empty() {
         bootstrap.spec.listeners.error(report, PV_SHAPE, "there is no listener", "add one, or nothing can be called");
     }
+    addresses(bootstrap, report);
     let made: Vec<Option<Listener>> =
         specs.iter().enumerate().map(|(index, spec)| listener(index, spec, attached, report)).collect();
     made.into_iter().collect()
+}
+
+/// Two sockets on one address: the second could not be opened at start.
+fn addresses(bootstrap: &Bootstrap, report: &mut Report) {
+    let listeners = bootstrap.spec.listeners.iter().map(|listener| &listener.bind);
+    let mut seen = Vec::new();
+    for bind in listeners.chain(bootstrap.spec.admin.health.iter()).filter(|bind| bind.value.0.port() != 0) {
+        if seen.contains(&bind.value.0) {
+            bind.error(report, PV_SHAPE, format!("`{}` is bound twice", bind.value.0), "use another port for one of them");
+        }
+        seen.push(bind.value.0);
+    }
 }
 
 fn listener(index: usize, spec: &ListenerSpec, attached: &Attachments<'_>, report: &mut Report) -> Option<Listener> {
@@ -88,7 +104,7 @@ fn listener(index: usize, spec: &ListenerSpec, attached: &Attachments<'_>, repor
 /// Names, upstreams and ties.
 pub(super) fn check_routes(bootstrap: &Bootstrap, report: &mut Report) {
     let specs = &bootstrap.spec.routes.value;
-    unique(specs.iter().map(|route| &route.name), "route", report);
+    unique(&specs.iter().map(|route| &route.name).collect::<Vec<_>>(), "routes", report);
     if specs.is_empty() {
         bootstrap.spec.routes.error(report, PV_SHAPE, "there is no route", "add one, or every request is refused");
     }
@@ -163,12 +179,10 @@ pub(super) fn route(
 
 /// An upgraded connection is relayed unread, so no guard of content may rely on reading it.
 pub(super) fn check_upgrades(spec: &RouteSpec, policy: &EffectivePolicy, report: &mut Report) {
-    if policy.data.rules.is_empty() && policy.runtime.detectors.is_empty() {
-        return;
-    }
+    let guards = policy.data.rules.iter().map(|rule| &rule.owner);
+    let Some(owner) = guards.chain(policy.runtime.detectors.iter().map(|detector| &detector.owner)).next() else { return };
     for upgrade in &spec.upgrades {
-        let message =
-            format!("route `{}` has content policies, which could not read an upgraded connection", spec.name.as_str());
+        let message = format!("{owner} looks into route `{}`, and nothing can read an upgraded connection", spec.name.as_str());
         upgrade.error(report, PV_BLIND, message, "move upgrades to a route of their own");
     }
 }

@@ -165,6 +165,7 @@ impl Run {
             1 if before.is_some_and(is_ideograph) => 0,
             1 => 70,
             2 if joined => 0,
+            2 if !self.mixed => 40, // typed twice
             2 => 85,
             _ => 95,
         }

@@ -70,7 +70,7 @@ impl Reader {
     /// Where the earliest word stands that a finding could still begin with.
     pub(crate) fn live(&self, text_end: usize) -> Option<usize> {
         let from = self.let_go.max(text_end.saturating_sub(self.limit));
-        let evidence = self.evidence.opens(&self.signatures, self.words.unit());
+        let evidence = self.evidence.opens(self.words.unit());
         self.words.opens().chain(evidence).filter(|start| *start >= from).min()
     }
 }

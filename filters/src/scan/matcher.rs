@@ -7,28 +7,23 @@
 //! which is what a stream may release.
 
 mod starts;
+mod thread;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use regex_automata::util::primitives::StateID;
 
 use super::hit::{Hit, Source};
-use super::pattern::{Candidate, Found, Pattern};
+use super::pattern::Pattern;
 use super::view::View;
 use starts::Starts;
+use thread::{Reader, Thread};
 
 /// Detectors per set; one bit each in the table of starts.
 const SET_SIZE: usize = 32;
 
-/// Threads that are compared one by one.
-const FEW: usize = 16;
-
 /// Bytes after a beginning that are looked at before it becomes a thread.
 const AHEAD: usize = 4;
-
-/// Bytes before a candidate that its validator may look at.
-const CONTEXT: usize = 8;
 
 /// Detectors that run over the same view together.
 #[derive(Debug)]
@@ -60,29 +55,6 @@ impl PatternSet {
         }
         sets
     }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Thread {
-    state: StateID,
-    /// Position in the view.
-    from: usize,
-    /// Where it begins in the text, or where its last open hit ended.
-    start: usize,
-    /// End in the text of the last character read.
-    end: usize,
-    accepted: Option<Accepted>,
-    /// Part of it was reported as an open hit already.
-    tail: bool,
-    /// Waited for too long and let go: it holds nothing back any more, but may still match.
-    let_go: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Accepted {
-    start: usize,
-    end: usize,
-    score: u8,
 }
 
 /// The state of one [`PatternSet`] on one text.
@@ -273,144 +245,4 @@ fn fails_soon(pattern: &Pattern, mut state: StateID, bytes: &[u8], next: usize) 
         }
     }
     false
-}
-
-/// One detector on one view.
-struct Reader<'a> {
-    member: &'a Member,
-    view: &'a View,
-    limit: usize,
-}
-
-impl Reader<'_> {
-    /// Reads `byte`; whether the thread lives on.
-    fn step(&self, thread: &mut Thread, at: usize, byte: u8, end: usize, hits: &mut Vec<Hit>) -> bool {
-        if !self.within(thread, end, hits) {
-            return false;
-        }
-        let pattern = &self.member.pattern;
-        thread.state = pattern.next(thread.state, byte);
-        if pattern.is_dead(thread.state) {
-            self.report(thread, end, hits);
-            return false;
-        }
-        if pattern.is_match(thread.state) {
-            self.accept(thread, at);
-            if pattern.is_terminal(thread.state) {
-                self.report(thread, end, hits);
-                return false;
-            }
-        }
-        thread.end = end;
-        true
-    }
-
-    /// A match that ended before view position `at`: automata say so one byte late.
-    fn accept(&self, thread: &mut Thread, at: usize) {
-        let base = self.view.base();
-        let before = self.view.slice(thread.from.saturating_sub(CONTEXT).max(base), thread.from);
-        let text = self.view.slice(thread.from, at);
-        match self.member.pattern.judge(thread.state, Candidate { before, text }) {
-            Found::Nothing => {}
-            Found::Veto => thread.accepted = None,
-            Found::Match(score) => {
-                let value = thread.from + (self.member.pattern.value)(text);
-                let start = if thread.tail { thread.start } else { self.view.start_of(value) };
-                thread.accepted = Some(Accepted { start, end: thread.end, score });
-            }
-        }
-    }
-
-    /// Checks the span of a thread once `end` bytes of text have come; whether it lives on.
-    fn within(&self, thread: &mut Thread, end: usize, hits: &mut Vec<Hit>) -> bool {
-        if end.saturating_sub(thread.start) <= self.limit {
-            return true;
-        }
-        let evident = thread.tail || thread.accepted.is_some() || self.member.strict || self.is_evident(thread);
-        if evident {
-            // Which byte passed the limit does not depend on how the text came.
-            let seen = thread.start.saturating_add(self.limit).saturating_add(1);
-            self.report_open(thread, seen, hits);
-        }
-        // More than the limit of invisible characters alone ends it.
-        evident && end.saturating_sub(thread.start) <= self.limit
-    }
-
-    fn is_evident(&self, thread: &Thread) -> bool {
-        let read = self.view.slice(thread.from, self.member_end(thread));
-        self.member.pattern.is_evident(read)
-    }
-
-    /// View position after the last byte the thread has read.
-    fn member_end(&self, thread: &Thread) -> usize {
-        let (mut low, mut high) = (thread.from, self.view.end());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.view.start_of(middle) < thread.end { low = middle + 1 } else { high = middle }
-        }
-        low
-    }
-
-    /// Takes what was read for found; the thread goes on, and what it reads from here on goes with it.
-    fn report_open(&self, thread: &mut Thread, seen: usize, hits: &mut Vec<Hit>) {
-        if thread.end > thread.start {
-            let source = self.member.source;
-            hits.push(Hit {
-                start: thread.start,
-                end: thread.end,
-                seen,
-                source,
-                score: 75,
-                open: true,
-                tail: thread.tail,
-            });
-        }
-        thread.start = thread.end;
-        thread.accepted = None;
-        thread.tail = true;
-    }
-
-    fn finish(&self, thread: &mut Thread, text_end: usize, hits: &mut Vec<Hit>) {
-        if !self.within(thread, text_end, hits) {
-            return;
-        }
-        let pattern = &self.member.pattern;
-        thread.state = pattern.at_end(thread.state);
-        if pattern.is_match(thread.state) {
-            self.accept(thread, self.member_end(thread));
-        }
-        self.report(thread, text_end + 1, hits);
-    }
-
-    /// The thread has ended.
-    fn report(&self, thread: &Thread, seen: usize, hits: &mut Vec<Hit>) {
-        let source = self.member.source;
-        if thread.tail {
-            if thread.end > thread.start {
-                let (start, end) = (thread.start, thread.end);
-                hits.push(Hit { start, end, seen, source, score: 75, open: true, tail: true });
-            }
-        } else if let Some(Accepted { start, end, score }) = thread.accepted {
-            hits.push(Hit { start, end, seen, source, score, open: false, tail: false });
-        }
-    }
-
-    /// Drops threads that have the future of an earlier one. What they had found by themselves is reported.
-    fn merge(&self, threads: &mut Vec<Thread>, hits: &mut Vec<Hit>, seen: usize) {
-        if threads.len() < 2 {
-            return;
-        }
-        let mut known: Vec<StateID> = Vec::with_capacity(threads.len().min(FEW));
-        let mut many = if threads.len() > FEW { HashSet::with_capacity(threads.len()) } else { HashSet::new() };
-        let crowded = threads.len() > FEW;
-        threads.retain(|t| {
-            let first = if crowded { many.insert(t.state) } else { !known.contains(&t.state) };
-            if first && !crowded {
-                known.push(t.state);
-            } else if !first && t.accepted.is_some() {
-                self.report(t, seen, hits);
-            }
-            first
-        });
-    }
 }

@@ -97,9 +97,9 @@ fn data_detectors_keep_their_floors() {
         ("payment-card", &["CREDIT_CARD"][..], 99.0, 0.1),
         ("iban", &["IBAN"], 99.0, 0.1),
         ("email", &["EMAIL"], 99.0, 0.1),
-        ("phone", &["PHONE"], 30.0, 0.5),
-        ("us-ssn", &["US_SSN"], 95.0, 0.5),
-        ("ip-address", &["IP_ADDRESS"], 99.0, 0.5),
+        ("phone", &["PHONE"], 65.0, 0.1),
+        ("us-ssn", &["US_SSN"], 99.0, 0.1),
+        ("ip-address", &["IP_ADDRESS"], 99.0, 0.1),
     ] {
         let Some((recall, clean)) = spans("pii.jsonl", id, kinds) else { return };
         table(&format!("{id}: recall"), &recall);
@@ -115,14 +115,14 @@ fn the_secret_detector_keeps_its_floors() {
     table("secret: recall", &recall);
     println!("  rows with a stray finding {:>25}/{:<5} {:>6.2} %", clean.hits, clean.of, clean.percent());
     // A lone password has no format of its own and is not claimed.
-    assert!(recall.iter().all(|(kind, t)| kind == "GENERIC" || t.percent() >= 97.0));
+    assert!(recall.iter().all(|(kind, t)| kind == "GENERIC" || t.percent() >= 99.0));
     assert!(clean.percent() <= 1.0);
 }
 
 #[test]
 fn injection_signatures_keep_their_floors() {
     let guards = guards(&data(vec![]), &runtime(&[(RuntimeDetectorKind::PromptInjection, RuntimeAction::Block, 80)]));
-    for (file, recall_floor, alarm_ceiling) in [("prompts-dev.jsonl", 30.0, 1.0), ("indirect-dev.jsonl", 25.0, 1.0)] {
+    for (file, recall_floor, alarm_ceiling) in [("prompts-dev.jsonl", 40.0, 0.1), ("indirect-dev.jsonl", 25.0, 0.1)] {
         let Some(rows) = shared(file) else { return };
         let (mut recall, mut alarms) = (BTreeMap::<String, Tally>::new(), BTreeMap::<String, Tally>::new());
         let (mut caught, mut alarmed) = (Tally::default(), Tally::default());
@@ -166,6 +166,6 @@ fn hidden_text_raises_few_alarms_on_innocent_texts() {
             alarms.add(!found.is_empty());
         }
         println!("{file}: hidden text in innocent rows {}/{} {:.2} %", alarms.hits, alarms.of, alarms.percent());
-        assert!(alarms.percent() <= 1.0);
+        assert!(alarms.percent() <= 0.1);
     }
 }

@@ -18,11 +18,7 @@ pub(super) fn verify(dir: &Path, key: &str, checkpoint: Option<&Path>, format: F
         }
         Err(error) => {
             eprintln!("postern: {error}");
-            let mut source = std::error::Error::source(&error);
-            while let Some(cause) = source {
-                eprintln!("  because: {cause}");
-                source = cause.source();
-            }
+            super::print_causes(&error);
             ExitCode::from(MISCONFIGURED)
         }
     }

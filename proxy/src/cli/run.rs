@@ -4,8 +4,8 @@ use std::future::Future;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
-use tracing::{error, info};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::info;
 
 use super::MISCONFIGURED;
 use crate::server::{Server, StartError};
@@ -26,6 +26,14 @@ pub(super) fn block_on<F: Future>(future: F) -> std::io::Result<F::Output> {
 }
 
 async fn serve(config: &Path) -> ExitCode {
+    // Before the start: a stop that is asked for while it lasts is a stop, not a kill.
+    let mut stop = match Stop::listen() {
+        Ok(stop) => stop,
+        Err(error) => {
+            eprintln!("postern: signals cannot be received: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let running = match Server::start(config).await {
         Ok(running) => running,
         Err(StartError::Load(problems)) => {
@@ -33,27 +41,33 @@ async fn serve(config: &Path) -> ExitCode {
             return ExitCode::from(MISCONFIGURED);
         }
         Err(error) => {
-            error!("error.type" = "start", %error, "not started");
             eprintln!("postern: {error}");
+            super::print_causes(&error);
             return ExitCode::FAILURE;
         }
     };
     info!(vkey = running.vkey(), log = %running.audit_dir().display(), "serving");
-    wait_for_stop().await;
+    stop.asked().await;
     info!("draining");
     running.shutdown().await;
     ExitCode::SUCCESS
 }
 
-/// Returns on SIGTERM or SIGINT.
-async fn wait_for_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        error!("error.type" = "signal", "signals cannot be received; stopping");
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

@@ -243,6 +243,7 @@ async fn write_head(
     let head = answer::forwarded_head(response, access, story, exchange.hsts(), framing)
         .map_err(|error| Refusal::new(Reason::UpstreamFailed, format!("the answer's head cannot be sent: {error}")))?;
     story.status = response.status.as_u16();
+    exchange.announce_drain(session);
     if session.write_response_header(Box::new(head)).await.is_err() {
         story.trouble = Some("the client left before the answer".to_owned());
     }

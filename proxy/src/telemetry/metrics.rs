@@ -57,6 +57,7 @@ pub struct Metrics {
     pub(crate) connections: Gauge,
     pub(crate) audit_entries: Gauge<u64, AtomicU64>,
     pub(crate) loaded_at: Gauge,
+    pub(crate) sets: Gauge,
 }
 
 impl Default for Metrics {
@@ -81,6 +82,7 @@ impl Metrics {
             connections: Gauge::default(),
             audit_entries: Gauge::default(),
             loaded_at: Gauge::default(),
+            sets: Gauge::default(),
             registry: Registry::default(),
         };
         let name = |otel: &str| otel.replace('.', "_");
@@ -104,6 +106,7 @@ impl Metrics {
         registry.register(name(names::AUDIT_LOST), "Records the audit log did not take", metrics.audit_lost.clone());
         registry.register(name(names::AUDIT_ENTRIES), "Entries in the audit log", metrics.audit_entries.clone());
         registry.register(name(names::LOADED_AT), "Unix seconds of the running set's load", metrics.loaded_at.clone());
+        registry.register(name(names::SETS), "Policy sets in memory, the running one included", metrics.sets.clone());
         Self { registry, ..metrics }
     }
 

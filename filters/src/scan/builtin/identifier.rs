@@ -7,7 +7,8 @@ use crate::scan::validate;
 
 pub(super) const IBAN: Recipe = Recipe {
     shapes: &[Shape {
-        pattern: r"(?-u:\b[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){11,30}\b)",
+        // Countries first, so that ordinary words are passed over early.
+        pattern: r"(?-u:\b(?i:A[DELTZ]|B[AEGHIRY]|C[HRYZ]|D[EJKO]|E[EGS]|F[IKOR]|G[BEILRT]|H[NRU]|I[ELQST]|JO|K[WZ]|L[BCITUVY]|M[CDEKNRTU]|N[ILO]|OM|P[KLST]|QA|R[OSU]|S[ACDEIKMOTV]|T[LNR]|UA|V[AG]|XK|YE)[0-9]{2}(?:[ -]?[A-Za-z0-9]){11,30}\b)",
         check: |c| validate::iban(c.text).then_some(100),
         whole: false,
     }],

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::signatures::{Rule, Signatures};
+use super::signatures::{MAX_SPAN, Rule, Signatures};
 use super::vocabulary::Classes;
 use super::words::Word;
 use crate::scan::hit::{Hit, Source};
@@ -28,7 +28,8 @@ struct Piece {
 pub(super) struct Evidence {
     limit: usize,
     least: u8,
-    words: VecDeque<Word>,
+    /// With how far a rule reaches that the word can begin.
+    words: VecDeque<(Word, u64)>,
     pieces: VecDeque<Piece>,
     /// Ends of the latest words that talk about attacks.
     talk: VecDeque<usize>,
@@ -40,14 +41,10 @@ impl Evidence {
     }
 
     /// Where the evidence and the words stand that a finding could begin with.
-    pub(super) fn opens(&self, signatures: &Signatures, unit: u64) -> impl Iterator<Item = usize> {
-        let opens = move |w: &&Word| {
-            let open =
-                |(classes, span): &(Classes, u64)| w.classes & classes != 0 && unit.saturating_sub(w.unit) <= span + 2;
-            signatures.openers.iter().any(open)
-        };
-        let words = self.words.iter().filter(opens).map(|w| w.start);
-        self.pieces.iter().map(|p| p.start).chain(words)
+    pub(super) fn opens(&self, unit: u64) -> impl Iterator<Item = usize> {
+        // Two units of grace: the word that completes a rule is counted once it has ended.
+        let words = self.words.iter().filter(move |(w, reach)| *reach > 0 && unit.saturating_sub(w.unit) <= reach + 2);
+        self.pieces.iter().map(|p| p.start).chain(words.map(|(w, _)| w.start))
     }
 
     /// Looks at what `word` completes.
@@ -63,9 +60,10 @@ impl Evidence {
         if self.words.len() == REMEMBERED {
             self.words.pop_front();
         }
-        self.words.push_back(word);
+        self.words.push_back((word, signatures.reach(word.classes)));
+        let recent = self.recent(word);
         let mut fired = false;
-        for rule in &signatures.rules {
+        for rule in signatures.completed_by(word.classes).filter(|r| r.could_be(recent)) {
             if let Some(start) = self.completes(rule, word) {
                 self.note(rule, start, word);
                 fired = true;
@@ -76,10 +74,16 @@ impl Evidence {
         }
     }
 
+    /// Classes of the words that a rule could still take together with `word`.
+    fn recent(&self, word: Word) -> Classes {
+        let near = |w: &&(Word, u64)| w.0.sentence == word.sentence && word.unit - w.0.unit <= MAX_SPAN;
+        self.words.iter().rev().take_while(near).fold(0, |sum, (w, _)| sum | w.classes)
+    }
+
     /// Where the words that fulfil `rule` begin, if `word` is the last of them.
     fn completes(&self, rule: &Rule, word: Word) -> Option<usize> {
         let candidates = || {
-            self.words.iter().rev().skip(1).take_while(move |w| {
+            self.words.iter().rev().skip(1).map(|(w, _)| w).take_while(move |w| {
                 w.sentence == word.sentence && word.unit - w.unit <= rule.span && word.seen - w.start <= self.limit
             })
         };
@@ -107,7 +111,7 @@ impl Evidence {
             })?
         };
         let excepted = |w: &Word| w.classes & rule.unless != 0 && w.unit < first.unit && first.unit - w.unit <= 6;
-        let spared = rule.unless != 0 && self.words.iter().any(|w| excepted(w) && w.sentence == first.sentence);
+        let spared = rule.unless != 0 && self.words.iter().any(|(w, _)| excepted(w) && w.sentence == first.sentence);
         (!spared).then_some(first.start)
     }
 

@@ -10,6 +10,9 @@ pub(super) const COLON: Classes = 1;
 /// Class of the first word of a line.
 pub(super) const LINE: Classes = 2;
 
+/// Units that a rule may span.
+pub(super) const MAX_SPAN: u64 = 24;
+
 /// Words and rules.
 #[derive(Debug)]
 pub(crate) struct Signatures {
@@ -17,8 +20,10 @@ pub(crate) struct Signatures {
     pub(super) rules: Vec<Rule>,
     /// Talk about attacks.
     pub(super) discuss: Classes,
-    /// Classes a finding can begin with, and how far the longest such rule reaches, in units.
-    pub(super) openers: Vec<(Classes, u64)>,
+    /// By class: the rules that a word of it can complete.
+    completed: Vec<Vec<usize>>,
+    /// By class: how far the longest rule reaches that a word of it can begin, in units; 0 where there is none.
+    reaches: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -30,6 +35,8 @@ pub(super) struct Rule {
     pub(super) ordered: bool,
     pub(super) unless: Classes,
     pub(super) slots: Vec<Slot>,
+    /// Classes of words that can come last.
+    last: Classes,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +51,28 @@ impl Slot {
     }
 }
 
+impl Rule {
+    /// Whether words of these classes could fulfil it, wherever they stand.
+    pub(super) fn could_be(&self, recent: Classes) -> bool {
+        self.slots.iter().all(|s| s.any & recent != 0)
+    }
+}
+
 impl Signatures {
+    /// The rules that a word of `classes` can complete, each once.
+    pub(super) fn completed_by(&self, classes: Classes) -> impl Iterator<Item = &Rule> {
+        bits(classes).flat_map(move |bit| {
+            let rules = self.completed.get(bit).map_or(&[][..], Vec::as_slice).iter();
+            let first = move |r: &&Rule| (r.last & classes).trailing_zeros() as usize == bit;
+            rules.filter_map(|i| self.rules.get(*i)).filter(first)
+        })
+    }
+
+    /// How far a rule reaches that a word of `classes` can begin, in units; 0 where there is none.
+    pub(super) fn reach(&self, classes: Classes) -> u64 {
+        bits(classes).filter_map(|bit| self.reaches.get(bit)).copied().max().unwrap_or(0)
+    }
+
     /// # Errors
     /// The line that is not understood.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
@@ -54,6 +82,14 @@ impl Signatures {
         }
         reader.build()
     }
+}
+
+fn bits(mut classes: Classes) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = (classes != 0).then(|| classes.trailing_zeros())?;
+        classes &= classes - 1;
+        Some(bit as usize)
+    })
 }
 
 struct FileReader {
@@ -111,13 +147,15 @@ impl FileReader {
             Some(word) => self.class_of(word.strip_prefix('!').ok_or("an exception begins with `!`")?)?,
         };
         let score: u8 = score.parse().map_err(|e| format!("score: {e}"))?;
-        let span: u64 = span.parse().map_err(|e| format!("span: {e}"))?;
+        let span = u64::from(span.parse::<u8>().map_err(|e| format!("span: {e}"))?);
         let slots = slots.split_whitespace().map(|s| self.slot(s)).collect::<Result<Vec<_>, _>>()?;
-        if slots.is_empty() || score > 100 || span > 12 {
+        if slots.is_empty() || score > 100 || span * 2 > MAX_SPAN {
             return Err("a rule needs slots, a score up to 100 and a span up to 12".into());
         }
         let family = self.family(family);
-        self.rules.push(Rule { family, score, span: span * 2, ordered, unless, slots });
+        let closers = if ordered { 1 } else { slots.len() };
+        let last = slots.iter().rev().take(closers).fold(0, |sum, s| sum | s.any);
+        self.rules.push(Rule { family, score, span: span * 2, ordered, unless, slots, last });
         Ok(())
     }
 
@@ -149,14 +187,23 @@ impl FileReader {
         for (word, classes) in &self.words {
             vocabulary.insert(word, *classes)?;
         }
-        let mut openers: Vec<(Classes, u64)> = Vec::new();
-        for rule in &self.rules {
-            let first = if rule.ordered { 1 } else { rule.slots.len() };
-            openers.extend(rule.slots.iter().take(first).map(|s| (s.any, rule.span)));
+        let mut completed = vec![Vec::new(); self.classes.len()];
+        let mut reaches = vec![0; self.classes.len()];
+        for (i, rule) in self.rules.iter().enumerate() {
+            for bit in bits(rule.last) {
+                if let Some(rules) = completed.get_mut(bit) {
+                    rules.push(i);
+                }
+            }
+            let openers = if rule.ordered { 1 } else { rule.slots.len() };
+            let first = rule.slots.iter().take(openers).fold(0, |sum, s| sum | s.any);
+            for bit in bits(first) {
+                if let Some(reach) = reaches.get_mut(bit) {
+                    *reach = rule.span.max(*reach);
+                }
+            }
         }
-        openers.sort_unstable();
-        openers.dedup();
-        Ok(Signatures { vocabulary, rules: self.rules, discuss, openers })
+        Ok(Signatures { vocabulary, rules: self.rules, discuss, completed, reaches })
     }
 }
 

@@ -24,13 +24,21 @@ struct Trie {
     letters: Vec<[Node; LETTERS]>,
     others: HashMap<(Node, char), Node>,
     entries: Vec<Entry>,
+    /// Whether the entry has a stem: asked for every letter, so kept small.
+    stems: Vec<bool>,
 }
 
 impl Trie {
     fn new() -> Self {
-        Self { letters: vec![[NONE; LETTERS]], others: HashMap::new(), entries: vec![Entry::default()] }
+        Self {
+            letters: vec![[NONE; LETTERS]],
+            others: HashMap::new(),
+            entries: vec![Entry::default()],
+            stems: vec![false],
+        }
     }
 
+    #[inline]
     fn next(&self, node: Node, c: char) -> Option<Node> {
         let next = match letter(c) {
             Some(i) => *self.letters.get(usize::from(node))?.get(i)?,
@@ -50,12 +58,16 @@ impl Trie {
         if let Some(entry) = self.entries.get_mut(usize::from(node)) {
             *(if stem { &mut entry.stem } else { &mut entry.exact }) |= classes;
         }
+        if let Some(has) = self.stems.get_mut(usize::from(node)) {
+            *has |= stem;
+        }
         Ok(())
     }
 
     fn grow(&mut self, node: Node, c: char) -> Result<Node, String> {
         let new = Node::try_from(self.entries.len()).ok().filter(|n| *n != NONE).ok_or("too many words")?;
         self.entries.push(Entry::default());
+        self.stems.push(false);
         self.letters.push([NONE; LETTERS]);
         match letter(c) {
             Some(i) => {
@@ -107,9 +119,18 @@ impl Vocabulary {
         self.words.next(node, c)
     }
 
-    /// Classes of the word that ends at `node`, and of all that come by.
-    pub(super) fn entry(&self, node: Node) -> (Classes, Classes) {
-        self.words.entry(node)
+    /// Classes of the word that ends at `node`.
+    pub(super) fn exact(&self, node: Node) -> Classes {
+        self.words.entry(node).0
+    }
+
+    /// Classes of every word that comes by `node`.
+    #[inline]
+    pub(super) fn stem(&self, node: Node) -> Classes {
+        match self.words.stems.get(usize::from(node)) {
+            Some(true) => self.words.entry(node).1,
+            _ => 0,
+        }
     }
 
     pub(super) fn next_anywhere(&self, node: Node, c: char) -> Option<Node> {

@@ -101,21 +101,32 @@ impl Words {
         let first = from.saturating_sub(view.base());
         // A view holds whole characters, and so does each addition to it.
         let Some(text) = view.bytes().get(first..).and_then(|b| std::str::from_utf8(b).ok()) else { return };
-        for (i, c) in text.char_indices() {
-            if c.is_ascii_alphabetic()
-                && self.walks.is_empty()
-                && let Some(word) = &mut self.current
-            {
-                word.end = view.end_of(from + i);
-                word.letter = None;
-                word.read(vocabulary, c);
+        let mut i = 0;
+        while let Some(&byte) = text.as_bytes().get(i) {
+            if byte.is_ascii_alphabetic() && self.walks.is_empty() && !self.escaped {
+                let run = text.as_bytes().get(i..).unwrap_or_default();
+                let run = run.split(|b| !b.is_ascii_alphabetic()).next().unwrap_or_default();
+                self.letters(vocabulary, view, from + i, run);
+                i += run.len();
                 continue;
             }
+            if byte.is_ascii() {
+                self.character(vocabulary, view, from + i, char::from(byte), &mut found);
+                i += 1;
+                continue;
+            }
+            let Some(c) = text.get(i..).and_then(|t| t.chars().next()) else { break };
             self.character(vocabulary, view, from + i, c, &mut found);
+            i += c.len_utf8();
         }
     }
 
     fn character(&mut self, vocabulary: &Vocabulary, view: &View, at: usize, c: char, found: &mut impl FnMut(Word)) {
+        if c == ' ' && self.current.is_none() && self.walks.is_empty() {
+            self.escaped = false;
+            self.part_letters(view.end_of(at));
+            return self.boundary(c);
+        }
         let place = (view.start_of(at), view.end_of(at));
         let c = if std::mem::replace(&mut self.escaped, c == '\\') && matches!(c, 'n' | 'r' | 't') { '\n' } else { c };
         if !self.walks.is_empty() || is_anywhere(c) {
@@ -136,6 +147,27 @@ impl Words {
         self.boundary(c);
     }
 
+    /// Letters in a row: a word or a piece of one.
+    fn letters(&mut self, vocabulary: &Vocabulary, view: &View, at: usize, letters: &[u8]) {
+        let first_on_line = std::mem::take(&mut self.line_begins);
+        (self.stopped, self.newlines) = (false, 0);
+        let end = view.end_of(at + letters.len().saturating_sub(1));
+        let letter = match (letters, &self.current) {
+            ([one], None) => Some(char::from(*one)),
+            _ => None,
+        };
+        let word = self.current.get_or_insert_with(|| Current {
+            start: view.start_of(at),
+            end,
+            node: Some(0),
+            stem: 0,
+            first_on_line,
+            letter,
+        });
+        (word.end, word.letter) = (end, letter);
+        word.read_all(vocabulary, letters);
+    }
+
     fn letter(&mut self, vocabulary: &Vocabulary, (start, end): (usize, usize), c: char) {
         let first_on_line = self.line_begins;
         self.line_begins = false;
@@ -149,7 +181,7 @@ impl Words {
     /// Ends the current word; `mark` is a class for what follows it.
     fn close(&mut self, vocabulary: &Vocabulary, seen: usize, mark: Classes, found: &mut impl FnMut(Word)) {
         let Some(word) = self.current.take() else { return };
-        let exact = word.node.map_or(0, |n| vocabulary.entry(n).0);
+        let exact = word.node.map_or(0, |n| vocabulary.exact(n));
         let line = if word.first_on_line { LINE } else { 0 };
         if exact | word.stem != 0 && seen - word.start <= self.limit {
             let classes = exact | word.stem | mark | line;
@@ -171,7 +203,7 @@ impl Words {
         spelled.apart = 0;
         spelled.word.end = word.end;
         spelled.word.read(vocabulary, letter);
-        let classes = spelled.word.node.map_or(0, |n| vocabulary.entry(n).0) | spelled.word.stem;
+        let classes = spelled.word.node.map_or(0, |n| vocabulary.exact(n)) | spelled.word.stem;
         if spelled.letters >= SPELLED && classes != 0 {
             let (unit, sentence) = (self.unit, self.sentence);
             found(Word { classes, start: spelled.word.start, end: word.end, seen, unit, sentence });
@@ -235,16 +267,26 @@ impl Words {
 }
 
 impl Current {
+    fn read_all(&mut self, vocabulary: &Vocabulary, letters: &[u8]) {
+        for letter in letters {
+            if self.node.is_none() {
+                break;
+            }
+            self.read(vocabulary, char::from(*letter));
+        }
+    }
+
     #[inline]
     fn read(&mut self, vocabulary: &Vocabulary, c: char) {
         let Some(node) = self.node else { return };
         self.node = vocabulary.next(node, c);
         if let Some(node) = self.node {
-            self.stem |= vocabulary.entry(node).1;
+            self.stem |= vocabulary.stem(node);
         }
     }
 }
 
+#[inline]
 fn is_letter(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_alphanumeric();

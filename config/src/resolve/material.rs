@@ -1,0 +1,86 @@
+//! One piece of material serves one purpose and, where it is sent somewhere, one host (PV-091).
+
+use std::collections::BTreeMap;
+
+use super::attach::{Attachments, Place};
+use crate::decode::At;
+use crate::manifest::{CertificateSource, KeySource, Manifest, Provider, Spec};
+use crate::{Bootstrap, Code, Material, Report};
+
+const PV_REUSE: Code = Code(91);
+
+/// What a piece of material is used for.
+struct Use {
+    /// Two uses of one purpose are one use.
+    purpose: String,
+    shown: String,
+}
+
+pub(super) fn check_uses(bootstrap: &Bootstrap, attached: &Attachments<'_>, report: &mut Report) {
+    let mut uses: BTreeMap<Material, Use> = BTreeMap::new();
+    for (place, manifest) in attached.all() {
+        for (material, wanted) in of_manifest(bootstrap, *place, manifest) {
+            note(&mut uses, material, wanted, report);
+        }
+    }
+}
+
+fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) -> Vec<(&'m At<Material>, Use)> {
+    let plain = |text: &str| Use { purpose: text.to_owned(), shown: text.to_owned() };
+    match &manifest.spec {
+        Spec::CertificatePolicy(policy) => {
+            let keys = policy.identities.iter().map(|identity| {
+                let CertificateSource::Files(files) = &identity.source.value;
+                (&files.key_from, plain("the key of a certificate"))
+            });
+            let anchors = policy.trust.iter().flat_map(|trust| &trust.anchors);
+            keys.chain(anchors.map(|anchor| (&anchor.ca_from, plain("a trust anchor")))).collect()
+        }
+        Spec::IamPolicy(policy) => {
+            let tokens = policy.providers.iter().filter_map(|provider| match &provider.value {
+                Provider::Jwt(jwt) => Some(&jwt.jwks_from),
+                Provider::Spiffe(_) => None,
+            });
+            tokens.map(|from| (from, plain("a key set of tokens"))).collect()
+        }
+        Spec::SecretManagement(policy) => {
+            policy.credentials.iter().map(|credential| (&credential.value_from, sent_to(bootstrap, place))).collect()
+        }
+        Spec::KeyManagementPolicy(policy) => {
+            let keys = policy.keys.iter().filter_map(|key| match &key.source.value {
+                KeySource::Material(material) => Some((&material.from, plain(&format!("key `{}`", key.name.as_str())))),
+                KeySource::Generate(_) => None,
+            });
+            keys.collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Two upstreams on one host and port are one host.
+fn sent_to(bootstrap: &Bootstrap, place: Place) -> Use {
+    let upstream = match place {
+        Place::Upstream(index) => bootstrap.spec.upstreams.get(index),
+        _ => None,
+    };
+    match upstream {
+        Some(upstream) => Use {
+            purpose: format!("credential {}:{}", upstream.url.host, upstream.url.port),
+            shown: format!("a credential for upstream `{}`", upstream.name.as_str()),
+        },
+        None => Use { purpose: "credential".to_owned(), shown: "a credential".to_owned() },
+    }
+}
+
+fn note(uses: &mut BTreeMap<Material, Use>, at: &At<Material>, wanted: Use, report: &mut Report) {
+    match uses.get(&at.value) {
+        Some(other) if other.purpose != wanted.purpose => {
+            let message = format!("`{}` is used as {} and as {}", at.value, other.shown, wanted.shown);
+            at.error(report, PV_REUSE, message, "use a piece of material of its own for each purpose and host");
+        }
+        Some(_) => {}
+        None => {
+            uses.insert(at.value.clone(), wanted);
+        }
+    }
+}

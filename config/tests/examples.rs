@@ -1,0 +1,65 @@
+//! The examples load as a whole: those of the contract, reduced to the fields of this version, and the shipped folders.
+
+#![expect(clippy::unwrap_used, reason = "an example that cannot be read fails the test")]
+
+use std::path::{Path, PathBuf};
+
+use postern_config::{Dialect, Snapshot, load};
+
+const NOW: i64 = 1_790_812_800;
+
+fn examples(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn loaded(folder: &str) -> Snapshot {
+    match load(&examples(folder).join("postern.yaml"), NOW) {
+        Ok(loaded) => {
+            assert_eq!(loaded.warnings.to_string(), "", "{folder}");
+            loaded.snapshot
+        }
+        Err(report) => panic!("{folder} does not load:\n{report}"),
+    }
+}
+
+#[test]
+fn the_examples_of_the_contract_load_together() {
+    let snapshot = loaded("tests/examples");
+    let names: Vec<&str> = snapshot.routes.iter().map(|route| route.name.as_str()).collect();
+    assert_eq!(names, ["chat", "status"]);
+    let chat = &snapshot.routes[0];
+    assert_eq!(chat.dialect, Dialect::OpenAi);
+    let kinds: Vec<&str> = chat.policy.manifests.iter().map(|index| snapshot.manifests[*index].kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "APIAccessPolicy",
+            "AccessControlPolicy",
+            "AuditPolicy",
+            "DataProtectionPolicy",
+            "IAMPolicy",
+            "RBACPolicy",
+            "RuntimeSecurityPolicy"
+        ]
+    );
+    assert_eq!(snapshot.upstreams[0].credentials.len(), 1);
+}
+
+#[test]
+fn the_demo_loads() {
+    assert_eq!(loaded("examples/demo").routes.len(), 3);
+}
+
+#[test]
+fn the_first_set_loads() {
+    assert_eq!(loaded("examples/init").routes.len(), 1);
+}
+
+/// Whole file names only: a shipped file that was cut must not load, whoever copies it.
+#[test]
+fn shipped_sets_ask_for_an_end() {
+    for folder in ["examples/demo", "examples/init"] {
+        let text = std::fs::read_to_string(examples(folder).join("postern.yaml")).unwrap();
+        assert!(text.contains("requireEnd: true"), "{folder}");
+    }
+}
