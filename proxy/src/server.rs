@@ -24,6 +24,9 @@ use crate::{accept, health, record, reload};
 /// How long open requests may take to end after a stop was asked for.
 pub const GRACE: Duration = Duration::from_secs(30);
 
+/// Time for requests that were cut to leave their records.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Why the proxy does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -203,6 +206,11 @@ impl Running {
             let _ = task.await;
         }
         let left = drained(&self.shared, grace).await;
+        if left > 0 {
+            // What is open ends now, and is recorded before the log closes.
+            self.shared.cut.send_replace(true);
+            drained(&self.shared, LAST_WORDS).await;
+        }
         let _ = self.stop.send(true);
         for task in self.helping {
             let _ = task.await;

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use pingora_core::connectors::http::Connector;
 use postern_filters::limit::LimitStore;
+use tokio::sync::watch;
 use tracing::error;
 
 use crate::audit::AuditWriter;
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::record;
@@ -33,6 +35,9 @@ pub(crate) struct Shared {
     pub(crate) limits: Arc<LimitStore>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) draining: AtomicBool,
+    pub(crate) budget: Arc<Budget>,
+    /// Turned true, it ends what the drain has not.
+    pub(crate) cut: watch::Sender<bool>,
     numbers: AtomicU64,
     started: Instant,
 }
@@ -63,6 +68,8 @@ impl Shared {
             connections: Arc::new(Connections::new(metrics.clone())),
             metrics,
             draining: AtomicBool::new(false),
+            budget: Arc::new(Budget::of_machine()),
+            cut: watch::Sender::new(false),
             numbers: AtomicU64::new(0),
             started: Instant::now(),
         }
