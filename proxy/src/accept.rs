@@ -1,4 +1,4 @@
-//! Our own accept loop: a socket, a handshake with a deadline, and then Pingora's HTTP on the stream.
+//! Our own accept loop: a socket, a handshake with a deadline, and then HTTP on the stream.
 //!
 //! It is ours so that listeners can come and go, TLS settings are a pointer swap, connections are counted, and a
 //! connection that never becomes a request still leaves a record.
@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::FutureExt;
-use pingora_core::apps::ServerApp;
 use pingora_core::listeners::tls::Acceptor;
 use pingora_core::protocols::l4::stream::Stream as L4Stream;
 use pingora_core::protocols::tls::TlsRef;
@@ -109,7 +108,7 @@ async fn serve(
     };
     let connection = Arc::new(Connection::new(number, name, source, facts));
     let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone()));
-    let _ = app.process_new(stream, &shutdown).await;
+    app.run(stream, shutdown).await;
     if connection.requests() == 0 {
         shared.record_connection(&connection, false, "the connection ended without a request");
     }

@@ -12,13 +12,14 @@ use tokio::sync::watch;
 use tracing::error;
 
 use crate::audit::AuditWriter;
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::record;
 use crate::reload::{LastLoad, Stamps};
 use crate::runtime::Runtime;
 use crate::story::Story;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Active, Metrics};
 
 /// Most connections open at once; further ones are closed unanswered.
 const MAX_CONNECTIONS: usize = 20_000;
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     /// Turns true when requests and connections have to end, whatever they do.
     pub(crate) cut: watch::Sender<bool>,
     requests: Arc<AtomicUsize>,
+    pub(crate) budget: Arc<Budget>,
     numbers: AtomicU64,
     started: Instant,
 }
@@ -75,6 +77,7 @@ impl Shared {
             draining: AtomicBool::new(false),
             cut: watch::Sender::new(false),
             requests: Arc::default(),
+            budget: Arc::new(Budget::of_machine()),
             numbers: AtomicU64::new(0),
             started: Instant::now(),
         }
@@ -98,8 +101,7 @@ impl Shared {
     /// Counts a request as being served until the guard is dropped.
     pub(crate) fn begin_request(&self) -> Busy {
         self.requests.fetch_add(1, Ordering::AcqRel);
-        self.metrics.active.inc();
-        Busy { requests: self.requests.clone(), metrics: self.metrics.clone() }
+        Busy { requests: self.requests.clone(), _active: self.metrics.enter() }
     }
 
     /// Whether a connection is open or a request is being served.
@@ -177,13 +179,12 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct Busy {
     requests: Arc<AtomicUsize>,
-    metrics: Arc<Metrics>,
+    _active: Active,
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
         self.requests.fetch_sub(1, Ordering::AcqRel);
-        self.metrics.active.dec();
     }
 }
 
