@@ -3,6 +3,7 @@
 //! Tests outside the crate include this file by its path, so it speaks of `postern_filters` from inside as well.
 
 #![allow(dead_code, reason = "every test includes all of it and uses a part")]
+#![allow(unreachable_pub, reason = "it is a module of this crate and of others")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up fails")]
 
 use std::net::IpAddr;
