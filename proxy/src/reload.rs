@@ -123,16 +123,11 @@ pub(crate) async fn reload(shared: &Arc<Shared>, config: &Path) -> Reload {
 
 /// One load. A refusal that is `known` is not told again.
 async fn attempt(shared: &Arc<Shared>, config: &Path, last: &mut LastLoad, known: Option<String>) -> Reload {
-    let (limits, now) = (shared.limits.clone(), shared.clock.unix_ms() / 1000);
-    let (path, files) = (config.to_owned(), shared.runtime.load().files.clone());
-    let read = tokio::task::spawn_blocking(move || load_whole(&path, files, &limits, now)).await;
-    let outcome = match read {
-        Ok((loaded, stamps)) => {
-            last.stamps = stamps;
-            loaded.map_err(|error| error.to_string())
-        }
-        Err(panic) => Err(format!("the load did not finish: {panic}")),
-    };
+    let now = shared.clock.unix_ms() / 1000;
+    let files = shared.runtime.load().files.clone();
+    let (loaded, stamps) = load_whole(config, files, &shared.limits, now).await;
+    last.stamps = stamps;
+    let outcome = loaded.map_err(|error| error.to_string());
     let outcome = outcome.and_then(|new| match shared.runtime.load().needs_restart(&new) {
         None => Ok(new),
         Some(why) => Err(format!("{why}: restart to take it over")),
@@ -155,30 +150,38 @@ async fn attempt(shared: &Arc<Shared>, config: &Path, last: &mut LastLoad, known
 
 /// Loads `config`, and loads it again if a file changed meanwhile: of two files that were changed together, one would be
 /// the old and one the new. `files` are those known so far. Returns how the files looked that were read.
-pub(crate) fn load_whole(
+pub(crate) async fn load_whole(
     config: &Path,
     mut files: Vec<PathBuf>,
-    limits: &LimitStore,
+    limits: &Arc<LimitStore>,
     now: i64,
 ) -> (Result<Runtime, LoadError>, Stamps) {
-    let mut before = Stamps::of(&files);
     for read in 0..READS {
         if read > 1 {
-            std::thread::sleep(BETWEEN_READS);
-            before = Stamps::of(&files);
+            tokio::time::sleep(BETWEEN_READS).await;
         }
-        let loaded = Runtime::load(config, limits, now);
-        if let Ok(new) = &loaded {
-            files.clone_from(&new.files);
-        }
-        let after = Stamps::of(&files);
+        let (path, limits, known) = (config.to_owned(), limits.clone(), files.clone());
+        let load = move || {
+            let before = Stamps::of(&known);
+            let loaded = Runtime::load(&path, &limits, now);
+            // Where a file became known only now, nothing tells that it did not change: the next read will.
+            let after = Stamps::of(loaded.as_ref().map_or(known.as_slice(), |new| new.files.as_slice()));
+            (loaded, before, after)
+        };
+        let (loaded, before, after) = match tokio::task::spawn_blocking(load).await {
+            Ok(read) => read,
+            Err(panic) => return (Err(LoadError::because(format!("the load did not finish: {panic}"))), Stamps::default()),
+        };
         if after == before {
             return (loaded, after);
         }
-        before = after;
+        if let Ok(new) = loaded {
+            files = new.files;
+        }
     }
     // No stamps: whatever is there next is a change.
-    (Err(LoadError::unsteady()), Stamps::default())
+    let why = "the files kept changing while they were read; nothing was taken over";
+    (Err(LoadError::because(why.to_owned())), Stamps::default())
 }
 
 fn take(shared: &Shared, new: Runtime, now: i64) {

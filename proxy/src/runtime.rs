@@ -36,10 +36,9 @@ pub struct LoadError {
 }
 
 impl LoadError {
-    /// What was read may have been half of a change.
-    pub(crate) fn unsteady() -> Self {
-        let why = "error: the files kept changing while they were read; nothing was taken over";
-        Self { report: Report::new(), material: vec![why.to_owned()] }
+    /// A problem that is not in a file.
+    pub(crate) fn because(why: String) -> Self {
+        Self { report: Report::new(), material: vec![format!("error: {why}")] }
     }
 }
 
