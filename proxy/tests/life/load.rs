@@ -230,7 +230,7 @@ async fn no_request_fails_and_nothing_forbidden_passes_while_policy_changes_unde
     let began = std::time::Instant::now();
     while writer.reloads < reloads {
         writer.step(&proxy).await;
-        if writer.reloads % 4 == 0 {
+        if writer.reloads.is_multiple_of(4) {
             crowd.another_round().await;
         }
     }

@@ -1,5 +1,8 @@
 //! What a reload must not do, and what it must.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use postern_proxy::reload::Reload;
 use postern_proxy::server::Running;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -245,5 +248,30 @@ async fn reloads_that_are_asked_for_at_once_come_one_after_the_other() {
     assert!(outcomes.iter().all(|outcome| *outcome == Reload::Taken), "{outcomes:?}");
     let (mut line, token) = mia(&site, &proxy, false).await;
     site.app.does(|_| Act::Answer(answer(200, &[], b"ok")));
+    assert_eq!(status(&mut line, "/both/a", &token).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_do_not_stand_still_are_not_taken_over_and_then_are() {
+    let site = Arc::new(Site::new().await);
+    let proxy = site.start().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let restless = std::thread::spawn({
+        let (site, stop) = (site.clone(), stop.clone());
+        move || {
+            let mut policy = Policy::B;
+            while !stop.load(Ordering::Relaxed) {
+                site.replace("manifests/access.yaml", &policy.access());
+                site.replace("manifests/roles.yaml", &policy.roles());
+                policy = policy.other();
+            }
+        }
+    });
+    refused(&proxy, "kept changing").await;
+    let (mut line, token) = mia(&site, &proxy, false).await;
+    assert_eq!(status(&mut line, "/mixed", &token).await, 403, "half of one policy and half of the other");
+    stop.store(true, Ordering::Relaxed);
+    restless.join().unwrap();
+    taken(&proxy).await;
     assert_eq!(status(&mut line, "/both/a", &token).await, 200);
 }
