@@ -260,7 +260,10 @@ async fn no_request_fails_and_nothing_forbidden_passes_while_policy_changes_unde
     let all = records(&log);
     let events =
         |kind: &str| all.iter().filter(|line| line["record"]["unmapped"]["postern"]["lifecycle"] == kind).count();
-    assert_eq!((events("reload_accepted"), events("reload_refused")), (taken, refused), "each reload has its record");
+    let recorded = (events("reload_accepted"), events("reload_refused"));
+    // The watcher may have looked once more after the metrics were read.
+    let more = (recorded.0 - taken, recorded.1 - refused);
+    assert!(more.0 + more.1 <= 1, "each reload has its record: {recorded:?} of {taken} and {refused}");
     let requests = all.iter().filter(|line| line["record"]["class_uid"] == 6003).count();
     assert_eq!(requests, answers + refusals, "each request has its record");
     let outcome = verify(&VerifyArgs { dir: log, key: vkey, checkpoint: None }).unwrap();
