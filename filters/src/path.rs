@@ -35,6 +35,8 @@ pub enum TargetError {
     BrokenEscape,
     #[error("the path holds an escaped separator, percent sign or control character")]
     EscapedSeparator,
+    #[error("the path's escapes do not make UTF-8")]
+    NotUtf8,
 }
 
 /// Splits and canonicalises an origin-form target, as sent.
@@ -60,6 +62,7 @@ fn canonical_path(path: &str) -> Result<Cow<'_, str>, TargetError> {
         return Err(TargetError::NotAbsolute);
     }
     let canonical = unescape(path)?;
+    check_escapes(&canonical)?;
     check_segments(&canonical)?;
     Ok(canonical)
 }
@@ -105,6 +108,29 @@ fn push_escape(out: &mut String, value: u8) -> Result<(), TargetError> {
         }
     }
     Ok(())
+}
+
+/// Overlong forms are read as the character they mean by some, `%C0%AF` as a slash (attack 16).
+fn check_escapes(canonical: &str) -> Result<(), TargetError> {
+    if !canonical.contains('%') {
+        return Ok(());
+    }
+    let mut bytes = Vec::with_capacity(canonical.len());
+    let mut rest = canonical.as_bytes();
+    loop {
+        rest = match rest {
+            [b'%', high, low, tail @ ..] => {
+                bytes.push(hex(*high)? * 16 + hex(*low)?);
+                tail
+            }
+            [byte, tail @ ..] => {
+                bytes.push(*byte);
+                tail
+            }
+            [] => break,
+        };
+    }
+    std::str::from_utf8(&bytes).map(drop).map_err(|_| TargetError::NotUtf8)
 }
 
 fn check_segments(path: &str) -> Result<(), TargetError> {
@@ -156,18 +182,79 @@ fn is_pchar(byte: u8) -> bool {
         || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@')
 }
 
-/// Matches a whole path against a glob: `*` within a segment, `**` across segments.
+/// Matches a whole path against a glob: `*` within a segment, `**` across segments. `/a/**` is `/a` and all below it.
 #[must_use]
 pub fn glob_matches(glob: &str, path: &str) -> bool {
-    match glob.split_once("**") {
-        Some((head, tail)) => {
-            // Try every split point for `**`: the rest of the path must match what follows it.
-            (0..=path.len()).filter(|at| path.is_char_boundary(*at)).any(|at| {
-                let (front, back) = path.split_at(at);
-                segment_glob(head, front) && glob_matches(tail, back)
-            }) || (tail.is_empty() && head.strip_suffix('/').is_some_and(|parent| segment_glob(parent, path)))
+    if !glob.contains("**") {
+        return segment_glob(glob, path);
+    }
+    deep_glob(glob, path) || glob.strip_suffix("/**").is_some_and(|parent| glob_matches(parent, path))
+}
+
+/// One step of a glob with `**`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Token {
+    Byte(u8),
+    /// `*`
+    Segment,
+    /// `**`
+    Any,
+}
+
+/// All ways to match at once, so that time is path times glob whatever a caller sends.
+fn deep_glob(glob: &str, path: &str) -> bool {
+    let tokens = tokens(glob);
+    // Which of the tokens the next byte may stand at; one more for the end.
+    let mut at: Vec<bool> = (0..=tokens.len()).map(|index| index == 0).collect();
+    skip_stars(&tokens, &mut at);
+    for byte in path.bytes() {
+        let mut next = vec![false; at.len()];
+        for (index, token) in tokens.iter().enumerate().filter(|(index, _)| at.get(*index) == Some(&true)) {
+            let to = match token {
+                Token::Byte(wanted) if *wanted == byte => index + 1,
+                Token::Segment if byte != b'/' => index,
+                Token::Any => index,
+                _ => continue,
+            };
+            if let Some(place) = next.get_mut(to) {
+                *place = true;
+            }
         }
-        None => segment_glob(glob, path),
+        skip_stars(&tokens, &mut next);
+        at = next;
+    }
+    at.last() == Some(&true)
+}
+
+/// A star may also stand for nothing.
+fn skip_stars(tokens: &[Token], at: &mut [bool]) {
+    for (index, token) in tokens.iter().enumerate() {
+        let here = at.get(index) == Some(&true) && !matches!(token, Token::Byte(_));
+        if let Some(after) = at.get_mut(index + 1) {
+            *after |= here;
+        }
+    }
+}
+
+fn tokens(glob: &str) -> Vec<Token> {
+    let mut out = Vec::with_capacity(glob.len());
+    let mut rest = glob.as_bytes();
+    loop {
+        rest = match rest {
+            [b'*', b'*', tail @ ..] => {
+                out.push(Token::Any);
+                tail
+            }
+            [b'*', tail @ ..] => {
+                out.push(Token::Segment);
+                tail
+            }
+            [byte, tail @ ..] => {
+                out.push(Token::Byte(*byte));
+                tail
+            }
+            [] => return out,
+        };
     }
 }
 
@@ -228,6 +315,8 @@ mod tests {
             ("/%252e%252e/b", TargetError::EscapedSeparator),
             ("/a%00", TargetError::EscapedSeparator),
             ("/a%0d%0ab", TargetError::EscapedSeparator),
+            ("/a%c0%afb", TargetError::NotUtf8),
+            ("/a%ff", TargetError::NotUtf8),
             ("/a%", TargetError::BrokenEscape),
             ("/a%4", TargetError::BrokenEscape),
             ("/a%zz", TargetError::BrokenEscape),
@@ -272,6 +361,12 @@ mod tests {
             ("**", "/anything/at/all", true),
             ("/**/admin", "/a/b/admin", true),
             ("/**/admin", "/a/badmin", false),
+            ("/v1/**", "/v1/", true),
+            ("/v1/**", "/v2/models", false),
+            ("/a/**/b/*", "/a/x/y/b/c", true),
+            ("/a/**/b/*", "/a/x/y/b/c/d", false),
+            ("/a/**/b/**/c", "/a/1/b/2/b/3/c", true),
+            ("/a/**/b/**/c", "/a/1/2/3/c", false),
             ("/a*c*e", "/abcde", true),
             ("/a*c*e", "/abcd", false),
             ("", "/", false),
@@ -285,7 +380,7 @@ mod tests {
         fn canonical_is_idempotent_and_never_panics(raw in "\\PC*") {
             if let Ok(target) = canonical(&raw) {
                 let again = canonical(&target.path).unwrap();
-                proptest::prop_assert_eq!(again.path, target.path);
+                proptest::prop_assert_eq!(&again.path, &target.path);
             }
         }
     }
