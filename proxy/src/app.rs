@@ -1,18 +1,22 @@
 //! One connection's HTTP: reads each request, has it served, and writes its record, whatever happens.
 //!
-//! This stands on Pingora's HTTP server sessions and its connection loop (HTTP/1.1 keep-alive, HTTP/2 streams), not on
-//! its proxy framework: that one answers malformed requests itself, without a callback, and so without a record.
+//! This stands on Pingora's HTTP server sessions. The loops over requests and streams are ours: Pingora's proxy framework
+//! answers malformed requests itself, and its HTTP/2 loop drops malformed streams, both without a callback and so without
+//! a record.
+
+mod h1;
+mod h2;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures::FutureExt;
-use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
+use pingora_core::apps::{HttpPersistentSettings, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
-use pingora_core::server::ShutdownWatch;
+use pingora_core::protocols::{ALPN, Stream};
 use postern_filters::{Reason, Refusal};
+use tokio::sync::watch;
 use tracing::error;
 
 use crate::connection::Connection;
@@ -43,7 +47,16 @@ impl ConnectionApp {
         Self { shared, connection }
     }
 
-    async fn read(&self, session: &mut ServerSession, shutdown: &ShutdownWatch) -> Read {
+    /// Serves the connection to its end. Returns once the record of its last request is written.
+    pub(crate) async fn serve_connection(self: &Arc<Self>, stream: Stream, shutdown: watch::Receiver<bool>) {
+        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+            self.serve_h2(stream, shutdown).await;
+        } else {
+            self.serve_h1(stream, &shutdown).await;
+        }
+    }
+
+    async fn read(&self, session: &mut ServerSession, shutdown: &watch::Receiver<bool>) -> Read {
         let first = self.connection.requests() == 0;
         let mut shutdown = shutdown.clone();
         let read = tokio::select! {
@@ -73,20 +86,16 @@ impl ConnectionApp {
                 error!("error.type" = "panic", decision = %story.id, "a request panicked");
                 self.shared.metrics.panicked();
                 story.refuse(Refusal::new(Reason::Internal, "the request panicked"));
-                exchange.answer_refusal(session, story).await;
+                session.set_keepalive(None);
+                // What panicked once may do so again; the record is written in any case.
+                let _ = AssertUnwindSafe(exchange.answer_refusal(session, story)).catch_unwind().await;
                 false
             }
         }
     }
-}
 
-#[async_trait]
-impl HttpServerApp for ConnectionApp {
-    async fn process_new_http(
-        self: &Arc<Self>,
-        mut session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
+    /// Reads one request and serves it. What comes back may carry another one.
+    async fn request(&self, mut session: ServerSession, shutdown: &watch::Receiver<bool>) -> Option<ReusedHttpStream> {
         // What a client sends behind a request waits its turn instead of being taken for its leaving.
         session.set_pipelining_enabled(true);
         let read = self.read(&mut session, shutdown).await;
@@ -96,6 +105,8 @@ impl HttpServerApp for ConnectionApp {
         let mut story = Story::begin(&self.connection, self.shared.clock.unix_ms(), self.shared.uptime());
         let reusable = match read {
             Read::Refused(refusal) => {
+                // Nobody knows where this request ends, so nothing behind it can be read.
+                session.set_keepalive(None);
                 story.refuse(refusal);
                 Exchange::new(&self.shared, &self.connection).answer_refusal(&mut session, &mut story).await;
                 false
