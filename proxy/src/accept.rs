@@ -4,6 +4,7 @@
 //! connection that never becomes a request still leaves a record.
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use postern_certs::ListenerTls;
 use postern_config::ListenerTls as Settings;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::app::ConnectionApp;
 use crate::connection::{Connection, TlsFacts, peer_facts};
@@ -102,8 +103,11 @@ async fn serve(
     };
     let connection = Arc::new(Connection::new(number, name, source, facts));
     let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone()));
-    app.run(stream, shutdown).await;
-    if connection.requests() == 0 {
+    if AssertUnwindSafe(app.run(stream, shutdown)).catch_unwind().await.is_err() {
+        error!("error.type" = "panic", source = %connection.source, "a connection panicked outside of its requests");
+        shared.metrics.panicked();
+        shared.record_connection(&connection, false, "the connection panicked outside of its requests");
+    } else if connection.requests() == 0 {
         shared.record_connection(&connection, false, "the connection ended without a request");
     }
 }

@@ -37,7 +37,8 @@ pub(crate) async fn refuse(session: &mut ServerSession, story: &mut Story, hsts:
     let id = story.id.to_string();
     let (status, content_type, body) = dialect::refusal(story.dialect, refusal.reason, &id);
     story.status = status;
-    if session.response_written().is_some() {
+    // `100 Continue` is not yet an answer.
+    if session.response_written().is_some_and(|head| !head.status.is_informational()) {
         return;
     }
     // The rest of a body nobody will read must not be taken for the next request (attack 1).

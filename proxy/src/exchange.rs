@@ -65,8 +65,14 @@ impl<'a> Exchange<'a> {
             Ok(reusable) => reusable,
             Err(refusal) => {
                 story.refuse(refusal);
+                // The rest of a body nobody will read must not be taken for the next request (attack 1), and where the
+                // head was ambiguous nobody knows where the next one begins.
+                let reusable = story.parsed && story.head.is_some() && session.is_body_done() && story.trouble.is_none();
+                if !reusable {
+                    session.set_keepalive(None);
+                }
                 self.answer_refusal(session, story).await;
-                story.parsed && session.is_body_done() && story.trouble.is_none()
+                reusable && story.trouble.is_none()
             }
         }
     }

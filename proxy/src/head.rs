@@ -72,11 +72,15 @@ fn check_version(version: Version) -> Result<(), Refusal> {
     }
 }
 
-/// Looks at the bytes as they came: Pingora drops one of `Content-Length` and `Transfer-Encoding` before it hands the
-/// head over, and takes lines folded over several as one.
+/// Looks at the bytes as they came: Pingora drops one of `Content-Length` and `Transfer-Encoding` and the fragment of a
+/// target (attack 15) before it hands the head over, and takes lines folded over several as one.
 fn check_raw(raw: &[u8]) -> Result<(), Refusal> {
     let (mut length, mut encoding) = (0, 0);
-    for line in raw.split(|byte| *byte == b'\n').skip(1) {
+    let mut lines = raw.split(|byte| *byte == b'\n');
+    if lines.next().is_some_and(|line| line.contains(&b'#')) {
+        return Err(malformed("the target has a fragment"));
+    }
+    for line in lines {
         let Some(line) = line.strip_suffix(b"\r") else {
             if line.is_empty() {
                 continue;
@@ -247,6 +251,7 @@ mod tests {
             let raw = format!("POST / HTTP/1.1\r\n{lines}\r\n");
             assert_eq!(check_raw(raw.as_bytes()).is_ok(), ok, "{lines:?}");
         }
+        assert!(check_raw(b"GET /admin#/public HTTP/1.1\r\nHost: a\r\n\r\n").is_err(), "attack 15");
     }
 
     #[test]

@@ -97,6 +97,10 @@ async fn switch(
         let detail = format!("the upstream answered {} to an upgrade", response.status.as_u16());
         return Err(Refusal::new(Reason::UpstreamFailed, detail));
     }
+    if let HttpSession::H1(h1) = client {
+        // The request's body has ended; without this, what the client sends from here on would be dropped.
+        h1.maybe_upgrade_body_writer();
+    }
     let mut out =
         answer::forwarded_head(&response, &matched.route.policy.access, story, exchange.hsts(), Framing::None)
             .map_err(|error| failed("the answer's head cannot be sent", &error))?;

@@ -37,11 +37,16 @@ pub(super) async fn read_body(
         return Ok(Bytes::new());
     }
     if head.expects_continue {
+        let keepalive = session.get_keepalive();
         session.write_continue_response().await.map_err(|error| broken(&error))?;
+        // Pingora takes this for an answer ahead of the body, and would close the connection.
+        session.set_keepalive(keepalive);
     }
     let read = tokio::time::timeout(WHOLE, collect(session, max, declared, &mut story.share)).await;
     let body = read.unwrap_or_else(|_| Err(slow("the body took too long")));
     let body = body.inspect_err(|refusal| {
+        // After broken framing nobody knows where the next request begins, although Pingora takes such a body for done.
+        session.set_keepalive(None);
         if refusal.reason == Reason::SlowRequest {
             story.note_trouble(refusal.detail.clone());
         }

@@ -3,6 +3,7 @@
 
 pub mod caller;
 pub mod client;
+pub mod clock;
 pub mod raw;
 pub mod records;
 pub mod set;
@@ -12,6 +13,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use postern_certs::{Authority, Issued};
@@ -24,10 +26,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use caller::{Caller, Callers};
-pub use client::{Ask, Reply};
-pub use raw::Wire;
-pub use records::{Record, Records};
-pub use upstream::{Act, Upstream};
+pub use client::Ask;
+use clock::TestClock;
+pub use records::Records;
+pub use upstream::Upstream;
 
 /// Longer than anything here takes; a test that waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -53,6 +55,7 @@ pub struct House {
     pub model: Upstream,
     /// Stands behind every other route.
     pub plain: Upstream,
+    pub clock: Arc<TestClock>,
     pub proxy: Running,
 }
 
@@ -122,14 +125,6 @@ impl House {
 }
 
 impl Plan {
-    /// Adds a manifest file, or puts it in the place of the one with this name.
-    pub fn manifest(mut self, name: &str, text: &str) -> Self {
-        let name = format!("manifests/{name}");
-        self.files.retain(|(known, _)| *known != name);
-        self.files.push((name, text.to_owned()));
-        self
-    }
-
     /// Changes text of a file.
     pub fn with(mut self, file: &str, from: &str, to: &str) -> Self {
         let (_, text) = self.files.iter_mut().find(|(name, _)| name == file).unwrap();
@@ -156,9 +151,11 @@ impl Plan {
         write(dir.path(), "tls/server.key", server.key_pem.expose().as_bytes());
         write(dir.path(), "keys/jwks.json", issuer.jwks().as_bytes());
         write(dir.path(), "keys/model", set::UPSTREAM_KEY.as_bytes());
-        let proxy = Server::start(&dir.path().join("postern.yaml")).await.unwrap_or_else(|e| panic!("{e}"));
+        let clock = Arc::new(TestClock::new());
+        let started = Server::start_with(&dir.path().join("postern.yaml"), clock.clone()).await;
+        let proxy = started.unwrap_or_else(|error| panic!("{error}"));
         let now = i64::try_from(now.as_secs()).unwrap();
-        House { dir, ca, issuer, who, now, model, plain, proxy }
+        House { dir, ca, issuer, who, now, model, plain, clock, proxy }
     }
 }
 
