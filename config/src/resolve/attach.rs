@@ -102,7 +102,7 @@ impl<'m> Attachments<'m> {
         found
     }
 
-    /// Numbers, in `refs`, of the manifests that apply to a route.
+    /// Numbers, in `refs`, of the manifests that made the policy of a route. Those of listeners are not among them.
     pub(super) fn indices(&self, route: usize, refs: &[ManifestRef]) -> Vec<usize> {
         let is = |reference: &ManifestRef, manifest: &Manifest| {
             reference.kind == manifest.id.kind.as_str()
@@ -112,6 +112,7 @@ impl<'m> Attachments<'m> {
         let mut found: Vec<usize> = self
             .on_route(route)
             .into_iter()
+            .filter(|(_, manifest)| manifest.id.kind.targets().contains(&TargetKind::Route))
             .filter_map(|(_, manifest)| refs.iter().position(|reference| is(reference, manifest)))
             .collect();
         found.sort_unstable();

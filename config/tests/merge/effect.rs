@@ -1,0 +1,72 @@
+//! What a snapshot does, without the names of the manifests that said so and without the order in which they did.
+
+use std::collections::BTreeSet;
+
+use postern_config::{ListenerTls, Route, Snapshot};
+
+/// Statements, sorted, each once.
+pub(crate) type Effect = BTreeSet<String>;
+
+pub(crate) fn effect(snapshot: &Snapshot) -> Effect {
+    let mut effect = Effect::new();
+    for route in &snapshot.routes {
+        effect.extend(of_route(route).into_iter().map(|line| format!("{}: {line}", route.name)));
+    }
+    for listener in &snapshot.listeners {
+        let lines = listener.tls.iter().flat_map(of_listener);
+        effect.extend(lines.map(|line| format!("{}: {line}", listener.name)));
+    }
+    effect.extend(snapshot.upstreams.iter().map(|upstream| format!("{upstream:?}")));
+    let mut audit = snapshot.audit.clone();
+    audit.redact.sort();
+    effect.insert(format!("{audit:?}"));
+    effect
+}
+
+fn sorted<T: std::fmt::Debug>(items: &[T]) -> Vec<String> {
+    let all: BTreeSet<String> = items.iter().map(|item| format!("{item:?}")).collect();
+    all.into_iter().collect()
+}
+
+fn of_route(route: &Route) -> Vec<String> {
+    let policy = &route.policy;
+    let mut lines = vec![
+        format!("tenant {:?}", route.tenant),
+        format!("providers {:?}", sorted(&policy.identity.providers)),
+        format!("body {} cross {:?}", policy.access.max_body, policy.access.cross_site),
+        format!("remove {:?} set {:?}", sorted(&policy.access.response_remove), sorted(&policy.access.response_set)),
+        format!("hold {} {:?}", policy.data.hold_back, policy.data.stall),
+        format!("exclusive {:?}", sorted(&policy.authz.exclusive)),
+        format!("detectors {:?}", sorted(&policy.data.detectors)),
+    ];
+    lines.extend(policy.identity.demands.iter().map(|demand| {
+        let names: Vec<_> = demand.providers.iter().map(|index| &policy.identity.providers[*index].name).collect();
+        format!("demand {names:?} {:?}", demand.require)
+    }));
+    lines.extend(policy.access.allow.iter().map(|list| format!("allow {:?}", sorted(list))));
+    lines.extend(policy.access.rate_limits.iter().map(|l| format!("limit {:?} {} {:?} {}", l.key, l.limit, l.window, l.burst)));
+    lines.extend(policy.authz.rules.iter().map(|r| format!("rule {:?} {:?} {:?} {:?}", r.effect, r.principals, r.roles, r.actions)));
+    lines.extend(policy.authz.roles.iter().map(|r| format!("role {} {:?} {:?}", r.name, r.includes, r.permissions)));
+    lines.extend(policy.authz.bindings.iter().map(|b| format!("binding {} {:?} {:?} {:?}", b.role, b.subjects, b.tenant, b.until)));
+    lines.extend(policy.data.rules.iter().map(|rule| {
+        let found: Vec<_> = rule.detectors.iter().map(|index| &policy.data.detectors[*index].name).collect();
+        format!("data {} {} {:?} {found:?} {:?}", rule.request, rule.response, rule.parts, rule.action)
+    }));
+    lines.extend(policy.runtime.detectors.iter().map(|d| format!("runtime {:?} {:?} {} {:?}", d.kind, d.parts, d.threshold, d.action)));
+    lines.extend(policy.coverage.guards.iter().map(|guard| {
+        format!("guard {:?} {:?} {:?} {} {}", guard.stage, guard.direction, guard.parts, guard.buffered, guard.streamed)
+    }));
+    lines
+}
+
+fn of_listener(tls: &ListenerTls) -> Vec<String> {
+    let trust = &tls.trust;
+    let mut lines = vec![
+        format!("identities {:?}", tls.identities),
+        format!("anchors {:?} curves {:?}", sorted(&trust.anchors), sorted(&trust.curves)),
+        format!("{:?} {} {:?}", trust.client_auth, trust.min_rsa_bits, trust.max_lifetime),
+        format!("{:?} {:?} {:?} {:?} {}", tls.min_version, tls.key_exchange, tls.hsts, tls.warn_before, tls.deny_after_expiry),
+    ];
+    lines.extend(trust.names.iter().map(|list| format!("names {:?}", sorted(list))));
+    lines
+}

@@ -1,0 +1,303 @@
+//! Manifests as text, of every kind that merges, and the load of a set of them.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use postern_config::{
+    Bootstrap, ManifestId, Parsed, Report, Snapshot, SourceFile, parse_bootstrap, parse_manifests, resolve,
+};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+const NOW: i64 = 1_790_812_800;
+const BOOTSTRAP: &str = include_str!("../rejects/postern.yaml");
+pub(crate) const BASE: &str = include_str!("base.yaml");
+
+/// A manifest without its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) kind: &'static str,
+    pub(crate) targets: Vec<&'static str>,
+    /// Fields of `spec`, each a line. `%` stands for a name of the content's own.
+    fields: Vec<String>,
+}
+
+impl Content {
+    /// `own` names list items that must be unique on a route; `name` is the manifest's.
+    pub(crate) fn text(&self, name: &str, own: &str) -> String {
+        let mut text = format!(
+            "apiVersion: secure.platformspec.io/v1alpha1\nkind: {}\nmetadata: {{name: {name}}}\nspec:\n  targetRefs: [{}]\n",
+            self.kind,
+            self.targets.join(", ")
+        );
+        for field in &self.fields {
+            text.push_str(&format!("  {}\n", field.replace('%', own)));
+        }
+        text
+    }
+
+    /// Whether a second manifest with the same content is legal: it names nothing that must be unique on a route.
+    pub(crate) fn may_be_repeated(&self) -> bool {
+        !self.fields.iter().any(|field| field.contains('%'))
+    }
+}
+
+/// Loads files; the second is every problem without its place.
+pub(crate) fn load(files: &[String]) -> (Option<Snapshot>, Vec<String>) {
+    let mut report = Report::new();
+    let bootstrap = parse_bootstrap("postern.yaml", BOOTSTRAP.as_bytes(), Path::new(""), &mut report).unwrap();
+    let files: Vec<SourceFile> = files
+        .iter()
+        .enumerate()
+        .map(|(index, text)| SourceFile { name: format!("{index}.yaml"), bytes: text.as_bytes().to_vec() })
+        .collect();
+    let parsed = parse_manifests(&files, &bootstrap.manifest_rules(), &mut report);
+    let snapshot = resolve(&bootstrap, &parsed, NOW, &mut report);
+    let mut problems: Vec<String> = report.problems().iter().map(|p| format!("{} {}", p.code, p.message)).collect();
+    problems.sort();
+    problems.dedup();
+    (snapshot.filter(|_| !report.has_errors()), problems)
+}
+
+/// The base and these manifests, one file each, named in their order.
+pub(crate) fn with_base(contents: &[Content]) -> (Option<Snapshot>, Vec<String>) {
+    load(&std::iter::once(BASE.to_owned()).chain(texts(contents)).collect::<Vec<_>>())
+}
+
+const GATEWAY: &str = "{kind: Gateway, name: edge}";
+const LISTENER: &str = "{kind: Gateway, name: edge, sectionName: public}";
+const APP: &str = "{kind: Route, name: app}";
+const CHAT: &str = "{kind: Route, name: chat}";
+
+fn some<T: Clone + std::fmt::Debug + 'static>(all: &[T]) -> impl Strategy<Value = Vec<T>> + use<T> {
+    subsequence(all.to_vec(), 1..=all.len())
+}
+
+/// Whether every field is written, or some are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    All,
+    Some,
+}
+
+fn maybe(written: Written, field: impl Strategy<Value = String> + 'static) -> BoxedStrategy<Option<String>> {
+    match written {
+        Written::All => field.prop_map(Some).boxed(),
+        Written::Some => option::weighted(0.7, field).boxed(),
+    }
+}
+
+fn word(words: &[&'static str]) -> impl Strategy<Value = String> + use<> {
+    select(words.to_vec()).prop_map(str::to_owned)
+}
+
+fn list(words: &[&str]) -> String {
+    format!("[{}]", words.join(", "))
+}
+
+fn content(
+    kind: &'static str,
+    targets: &'static [&'static str],
+    fields: impl Strategy<Value = Vec<Option<String>>>,
+) -> impl Strategy<Value = Content> {
+    (some(targets), fields)
+        .prop_map(move |(targets, fields)| Content { kind, targets, fields: fields.into_iter().flatten().collect() })
+}
+
+fn api_access(written: Written) -> impl Strategy<Value = Content> {
+    let rules = some(&[
+        "{methods: [GET], paths: [/**]}",
+        "{methods: [GET, HEAD], paths: [/, /v1/models]}",
+        "{methods: [POST], paths: [/v1/chat/completions], contentTypes: [application/json]}",
+        "{methods: [POST, PUT], paths: [/**], contentTypes: [application/json, text/plain]}",
+    ]);
+    let origins = some(&["\"https://a.example\"", "\"https://b.example\"", "\"https://d.example\""]);
+    let cross = prop_oneof![
+        Just("crossSite: {type: Deny}".to_owned()),
+        origins.prop_map(|origins| format!("crossSite: {{type: AllowOrigins, origins: {}}}", list(&origins))),
+    ];
+    let accepted = select(vec![
+        "{providers: [people]}",
+        "{providers: [agents]}",
+        "{providers: [people, agents]}",
+        "{providers: [agents, people], require: AllOf}",
+    ]);
+    let fields = (
+        maybe(written, rules.prop_map(|rules| format!("allow: {}", list(&rules)))),
+        maybe(written, select(vec!["1Ki", "64Ki", "1Mi", "50Mi"]).prop_map(|size| format!("maxBodySize: {size}"))),
+        maybe(written, cross),
+        maybe(written, accepted.prop_map(|accepted| format!("authentication: {accepted}"))),
+        maybe(written, (1_u32..100, select(vec!["Principal", "Tenant", "SourceIp"])).prop_map(|(limit, key)| {
+            format!("rateLimits: [{{name: %, key: [{key}], unit: Requests, limit: {limit}, window: 1m}}]")
+        })),
+        maybe(written, some(&["Server", "X-Powered-By"]).prop_map(|names| {
+            format!("responseHeaders: {{remove: {}, set: {{X-Frame-Options: DENY}}}}", list(&names))
+        })),
+    );
+    content("APIAccessPolicy", &[GATEWAY, APP, CHAT], fields.prop_map(|(a, b, c, d, e, f)| vec![a, b, c, d, e, f]))
+}
+
+fn certificate(written: Written) -> impl Strategy<Value = Content> {
+    let names = some(&["\"spiffe://example.org/**\"", "\"spiffe://example.org/ns/acme/**\"", "\"*.clients.example.org\""]);
+    let anchors = some(&["{name: mesh, caFrom: \"file:mesh.pem\"}", "{name: other, caFrom: \"file:other.pem\"}"]);
+    let trust = (
+        names,
+        maybe(written, anchors.prop_map(|anchors| list(&anchors))),
+        maybe(written, word(&["Optional", "Required", "Off"])),
+        maybe(written, word(&["2048", "3072", "4096"])),
+        maybe(written, some(&["P-384", "P-256", "Ed25519"]).prop_map(|curves| list(&curves))),
+        maybe(written, word(&["1d", "90d", "900d"])),
+    );
+    let trust = trust.prop_map(|(names, anchors, auth, bits, curves, lifetime)| {
+        let parts = [
+            Some(format!("names: {}", list(&names))),
+            anchors.map(|anchors| format!("anchors: {anchors}")),
+            auth.map(|auth| format!("clientAuth: {auth}")),
+            bits.map(|bits| format!("minRsaBits: {bits}")),
+            curves.map(|curves| format!("curves: {curves}")),
+            lifetime.map(|lifetime| format!("maxLifetime: {lifetime}")),
+        ];
+        format!("trust: {{{}}}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    });
+    let rotation = (select(vec!["1h", "30d"]), any::<bool>());
+    let rotation = rotation.prop_map(|(warn, deny)| format!("rotation: {{warnBefore: {warn}, denyAfterExpiry: {deny}}}"));
+    let fields = (maybe(written, trust), maybe(written, rotation)).prop_map(|(a, b)| vec![a, b]);
+    content("CertificatePolicy", &[GATEWAY, LISTENER], fields)
+}
+
+fn encryption() -> impl Strategy<Value = Content> {
+    let fields = (
+        select(vec!["TLSv1.2", "TLSv1.3"]),
+        select(vec!["Classical", "HybridPreferred", "HybridRequired"]),
+        select(vec!["1h", "30d"]),
+        any::<bool>(),
+    );
+    let fields = fields.prop_map(|(version, exchange, age, below)| {
+        vec![Some(format!(
+            "inTransit: {{minVersion: {version}, keyExchange: {exchange}, hsts: {{maxAge: {age}, includeSubdomains: {below}}}}}"
+        ))]
+    });
+    content("EncryptionPolicy", &[GATEWAY, LISTENER], fields)
+}
+
+fn data(written: Written) -> impl Strategy<Value = Content> {
+    let matches = select(vec!["{detectors: [card]}", "{detectors: [mail, card]}", "{minClass: Confidential}", "{minClass: Public}"]);
+    let rule = (
+        select(vec!["Request", "Response", "Both"]),
+        some(&["User", "Assistant", "ToolResult", "HttpBody"]),
+        matches,
+        select(vec!["Block", "Redact", "Mask"]),
+    );
+    let rule = rule.prop_map(|(direction, parts, matches, action)| {
+        format!("rules: [{{name: %, direction: {direction}, parts: {}, match: {matches}, action: {action}}}]", list(&parts))
+    });
+    let streaming = (select(vec!["32Ki", "128Ki"]), select(vec!["1s", "30s"]));
+    let streaming = streaming.prop_map(|(hold, stall)| format!("streaming: {{holdBack: {hold}, stall: {stall}}}"));
+    let detectors = Just("detectors: [{name: card, type: Builtin, id: payment-card, class: Restricted}]".to_owned());
+    let fields = (maybe(written, rule), maybe(written, streaming), maybe(written, detectors)).prop_map(|(a, b, c)| vec![a, b, c]);
+    content("DataProtectionPolicy", &[GATEWAY, APP, CHAT], fields)
+}
+
+fn runtime() -> impl Strategy<Value = Content> {
+    let fields = (
+        select(vec!["PromptInjection", "HiddenText"]),
+        some(&["User", "ToolResult", "HttpBody"]),
+        1_u8..100,
+        select(vec!["Block", "Redact"]),
+    );
+    let fields = fields.prop_map(|(kind, parts, threshold, action)| {
+        vec![Some(format!(
+            "detectors: [{{name: %, type: {kind}, parts: {}, untrustedOnly: false, threshold: {threshold}, action: {action}}}]",
+            list(&parts)
+        ))]
+    });
+    content("RuntimeSecurityPolicy", &[GATEWAY, APP, CHAT], fields)
+}
+
+fn forbid() -> impl Strategy<Value = Content> {
+    let rule = (some(&["read", "create", "chat"]), subsequence(vec!["User", "Agent"], 0..=2));
+    let fields = rule.prop_map(|(actions, types)| {
+        vec![Some(format!("rules: [{{name: a, effect: Forbid, actions: {}, principals: {}}}]", list(&actions), list(&types)))]
+    });
+    content("AccessControlPolicy", &[GATEWAY, APP, CHAT], fields)
+}
+
+fn others() -> impl Strategy<Value = Content> {
+    let audit = (option::of(select(vec!["1s", "1h"])), some(&["X-Api-Key", "/a/b"])).prop_map(|(interval, redact)| {
+        let integrity = interval.map(|interval| {
+            format!("integrity: {{origin: audit.example.com/edge, keyName: audit-log, checkpointInterval: {interval}}}")
+        });
+        vec![Some("sinks: [{name: local, type: File}]".to_owned()), Some(format!("redact: {}", list(&redact))), integrity]
+    });
+    let roles = select(vec![
+        "exclusive: [[reader, writer]]",
+        "roles: [{name: reader, permissions: [{actions: [read]}]}]",
+        "exclusive: [[writer, asker], [asker, writer]]",
+    ]);
+    let partner = "providers: [{name: partner, type: Jwt, issuer: \"https://partner.example\", audiences: [a], algorithms: [ES256], \
+        jwksFrom: \"file:partner.json\", senderConstraint: Mtls, principal: {type: ServiceAccount}, tenant: {value: acme}, tenants: [acme]}]";
+    prop_oneof![
+        content("AuditPolicy", &[GATEWAY, APP, CHAT], audit),
+        content("RBACPolicy", &[APP, CHAT], roles.prop_map(|field| vec![Some(field.to_owned())])),
+        content("IAMPolicy", &[GATEWAY, APP, CHAT], Just(vec![Some(partner.to_owned())])),
+    ]
+}
+
+pub(crate) fn any_content() -> impl Strategy<Value = Content> {
+    prop_oneof![
+        4 => api_access(Written::Some),
+        3 => certificate(Written::Some),
+        1 => encryption(),
+        3 => data(Written::Some),
+        2 => runtime(),
+        2 => forbid(),
+        2 => others(),
+    ]
+}
+
+pub(crate) fn contents(most: usize) -> impl Strategy<Value = Vec<Content>> {
+    vec(any_content(), 1..=most)
+}
+
+/// Two manifests of one kind. The first sets every field, so that the second can only tighten.
+pub(crate) fn pair() -> impl Strategy<Value = (Content, Content)> {
+    prop_oneof![
+        4 => (api_access(Written::All), api_access(Written::Some)),
+        6 => (certificate(Written::All), certificate(Written::Some)),
+        2 => (encryption(), encryption()),
+        2 => (data(Written::All), data(Written::Some)),
+        1 => (runtime(), runtime()),
+        1 => (forbid(), forbid()),
+        1 => (others(), others()),
+    ]
+}
+
+/// The base, without its manifest of `kind`, and these manifests.
+pub(crate) fn beside(kind: Option<&str>, contents: &[Content]) -> Option<Snapshot> {
+    static ALL: LazyLock<(Bootstrap, Parsed)> = LazyLock::new(|| {
+        let mut report = Report::new();
+        let bootstrap = parse_bootstrap("postern.yaml", BOOTSTRAP.as_bytes(), Path::new(""), &mut report).unwrap();
+        let base = SourceFile { name: "base.yaml".to_owned(), bytes: BASE.as_bytes().to_vec() };
+        let parsed = parse_manifests(&[base], &bootstrap.manifest_rules(), &mut report);
+        assert_eq!(report.to_string(), "");
+        (bootstrap, parsed)
+    });
+    let (bootstrap, base) = &*ALL;
+    let mut report = Report::new();
+    let files: Vec<SourceFile> = texts(contents)
+        .enumerate()
+        .map(|(index, text)| SourceFile { name: format!("{index}.yaml"), bytes: text.into_bytes() })
+        .collect();
+    let mut parsed = parse_manifests(&files, &bootstrap.manifest_rules(), &mut report);
+    let is_gone = |id: &ManifestId| kind == Some(id.kind.as_str()) && id.name == "base";
+    parsed.manifests.extend(base.manifests.iter().filter(|manifest| !is_gone(&manifest.id)).cloned());
+    let snapshot = resolve(bootstrap, &parsed, NOW, &mut report);
+    snapshot.filter(|_| !report.has_errors())
+}
+
+fn texts(contents: &[Content]) -> impl Iterator<Item = String> {
+    let texts = contents.iter().enumerate();
+    texts.map(|(index, content)| content.text(&format!("m{index}"), &format!("own{index}")))
+}

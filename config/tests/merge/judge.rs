@@ -1,0 +1,223 @@
+//! The data path as far as a snapshot decides it: would one set of facts pass?
+
+use postern_config::{
+    Action, ClientAuth, ContentAction, CrossSite, Curve, Demand, Direction, Dialect, Effect, KeyExchange, ListenerTls, Material,
+    Part, PrincipalType, Require, Route, RuntimeAction, Snapshot, TlsVersion, host_matches,
+};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub(crate) route: &'static str,
+    version: TlsVersion,
+    exchange: KeyExchange,
+    certificate: Option<Certificate>,
+    /// Names of the providers that recognised something.
+    presented: Vec<&'static str>,
+    principal: PrincipalType,
+    method: &'static str,
+    path: &'static str,
+    content_type: Option<&'static str>,
+    body: u64,
+    origin: Option<&'static str>,
+    /// What stands where: part, direction, data detector, score of hostile text.
+    part: Part,
+    direction: Direction,
+    data: Option<&'static str>,
+    score: u8,
+    /// Requests of this caller in the last minute.
+    spent: u32,
+}
+
+#[derive(Debug, Clone)]
+struct Certificate {
+    anchor: &'static str,
+    name: &'static str,
+    bits: u32,
+    curve: Curve,
+    days: u64,
+    expired: bool,
+}
+
+/// Mostly the first: most facts are good in all respects but one or two, so that each respect can decide.
+fn mostly<T: Clone + std::fmt::Debug + 'static>(all: &[T]) -> impl Strategy<Value = T> + use<T> {
+    prop_oneof![5 => Just(all[0].clone()), 1 => select(all.to_vec())]
+}
+
+fn certificate() -> impl Strategy<Value = Certificate> {
+    let names = ["spiffe://example.org/ns/acme/sa/bot", "spiffe://example.org/ns/other", "laptop.clients.example.org", "evil.example"];
+    (
+        mostly(&["mesh.pem", "partner.pem", "other.pem"]),
+        mostly(&names),
+        mostly(&[4096, 2048, 3072]),
+        mostly(&[Curve::P256, Curve::P384, Curve::Ed25519]),
+        mostly(&[1, 60, 300, 800]),
+        mostly(&[false, true]),
+    )
+        .prop_map(|(anchor, name, bits, curve, days, expired)| Certificate { anchor, name, bits, curve, days, expired })
+}
+
+pub(crate) fn facts() -> impl Strategy<Value = Facts> {
+    let connection = (
+        mostly(&[TlsVersion::V1_3, TlsVersion::V1_2]),
+        mostly(&[KeyExchange::HybridRequired, KeyExchange::Classical]),
+        option::weighted(0.9, certificate()),
+        mostly(&[vec!["people", "agents"], vec![], vec!["people"], vec!["agents"], vec!["partner"]]),
+        select(vec![PrincipalType::User, PrincipalType::Agent]),
+    );
+    let read = (Just("app"), mostly(&["GET", "HEAD"]), select(vec!["/", "/v1/models"]), Just(None));
+    let chat = (select(vec!["app", "chat"]), Just("POST"), Just("/v1/chat/completions"), Just(Some("application/json")));
+    let any = (
+        select(vec!["app", "chat"]),
+        select(vec!["GET", "HEAD", "POST", "PUT"]),
+        select(vec!["/", "/v1/models", "/v1/chat/completions"]),
+        option::of(select(vec!["application/json", "text/plain"])),
+    );
+    let request = (
+        prop_oneof![3 => read, 3 => chat, 1 => any],
+        mostly(&[0_u64, 2 << 10, 100 << 10, 2 << 20, 20 << 20]),
+        option::weighted(0.3, select(vec!["https://a.example", "https://b.example", "https://d.example", "https://evil.example"])),
+    );
+    let content = (
+        select(vec![Part::User, Part::Assistant, Part::ToolResult, Part::HttpBody]),
+        select(vec![Direction::Request, Direction::Response]),
+        option::of(select(vec!["card", "mail"])),
+        0_u8..=100,
+        prop_oneof![3 => Just(0_u32), 1 => 0_u32..120],
+    );
+    (connection, request, content).prop_map(
+        |(
+            (version, exchange, certificate, presented, principal),
+            ((route, method, path, content_type), body, origin),
+            (part, direction, data, score, spent),
+        )| Facts {
+            route,
+            version,
+            exchange,
+            certificate,
+            presented,
+            principal,
+            method,
+            path,
+            content_type,
+            body,
+            origin,
+            part,
+            direction,
+            data,
+            score,
+            spent,
+        },
+    )
+}
+
+/// `None` is refused; else how strongly the content is changed, 0 for not at all.
+pub(crate) fn judge(snapshot: &Snapshot, facts: &Facts) -> Option<u8> {
+    let tls = snapshot.listeners[0].tls.as_ref().unwrap();
+    let route = snapshot.routes.iter().find(|route| route.name == facts.route).unwrap();
+    let passes = connects(tls, facts) && is_accepted(route, facts) && is_allowed(route, facts) && is_permitted(route, facts);
+    passes.then(|| change(route, facts)).flatten()
+}
+
+fn connects(tls: &ListenerTls, facts: &Facts) -> bool {
+    let strong = match tls.key_exchange {
+        KeyExchange::HybridRequired => facts.exchange == KeyExchange::HybridRequired,
+        KeyExchange::Classical | KeyExchange::HybridPreferred => true,
+    };
+    let trust = &tls.trust;
+    let believed = |certificate: &Certificate| {
+        trust.anchors.contains(&Material::File(certificate.anchor.into()))
+            && trust.names.iter().all(|list| list.iter().any(|name| is_named(name, certificate.name)))
+            && certificate.bits >= trust.min_rsa_bits
+            && trust.curves.contains(&certificate.curve)
+            && trust.max_lifetime.is_none_or(|longest| certificate.days * 86_400 <= longest.as_secs())
+            && !(certificate.expired && tls.deny_after_expiry)
+    };
+    let peer = match (trust.client_auth, &facts.certificate) {
+        (ClientAuth::Required, None) => false,
+        (ClientAuth::Off, _) | (ClientAuth::Optional, None) => true,
+        (_, Some(certificate)) => believed(certificate),
+    };
+    facts.version >= tls.min_version && strong && peer
+}
+
+fn is_named(glob: &str, name: &str) -> bool {
+    match glob.strip_suffix("**") {
+        Some(start) => name.starts_with(start),
+        None => !name.starts_with("spiffe:") && host_matches(glob, name),
+    }
+}
+
+fn is_accepted(route: &Route, facts: &Facts) -> bool {
+    let identity = &route.policy.identity;
+    let has = |index: &usize| facts.presented.contains(&identity.providers[*index].name.as_str());
+    let meets = |demand: &Demand| match demand.require {
+        Require::AnyOf => demand.providers.iter().any(has),
+        Require::AllOf => demand.providers.iter().all(has),
+    };
+    !identity.demands.is_empty() && identity.demands.iter().all(meets)
+}
+
+fn is_allowed(route: &Route, facts: &Facts) -> bool {
+    let access = &route.policy.access;
+    let glob = |glob: &str| glob == facts.path || glob.strip_suffix("/**").is_some_and(|start| facts.path.starts_with(start));
+    let listed = access.allow.iter().all(|list| {
+        list.iter().any(|rule| {
+            rule.methods.iter().any(|method| method == facts.method)
+                && rule.paths.iter().any(|path| glob(path))
+                && match (&rule.content_types, facts.content_type) {
+                    (Some(types), Some(sent)) => types.iter().any(|media| media == sent),
+                    (None, None) => true,
+                    _ => false,
+                }
+        })
+    });
+    let safe = matches!(facts.method, "GET" | "HEAD");
+    let origin = facts.origin.is_none_or(|origin| match &access.cross_site {
+        CrossSite::Deny => false,
+        CrossSite::AllowOrigins(origins) => origins.iter().any(|allowed| allowed == origin),
+    });
+    !access.allow.is_empty()
+        && listed
+        && facts.body <= access.max_body
+        && (safe || origin)
+        && access.rate_limits.iter().all(|limit| facts.spent < limit.burst)
+}
+
+/// As if every permit that there could be matched.
+fn is_permitted(route: &Route, facts: &Facts) -> bool {
+    let action = match (route.dialect, facts.method) {
+        (Dialect::OpenAi, _) => Action::Chat,
+        (Dialect::Http, "GET" | "HEAD") => Action::Read,
+        (Dialect::Http, "POST") => Action::Create,
+        (Dialect::Http, _) => Action::Update,
+    };
+    !route.policy.authz.rules.iter().any(|rule| {
+        rule.effect == Effect::Forbid
+            && rule.when.is_none()
+            && rule.actions.contains(&action)
+            && (rule.principals.is_empty() || rule.principals.contains(&facts.principal))
+    })
+}
+
+fn change(route: &Route, facts: &Facts) -> Option<u8> {
+    let data = route.policy.data.rules.iter().filter(|rule| {
+        let direction = if facts.direction == Direction::Request { rule.request } else { rule.response };
+        let found = |index: &usize| Some(route.policy.data.detectors[*index].name.as_str()) == facts.data;
+        direction && rule.parts.contains(&facts.part) && rule.detectors.iter().any(found)
+    });
+    let data = data.map(|rule| match rule.action {
+        ContentAction::Mask => Some(1),
+        ContentAction::Redact => Some(2),
+        ContentAction::Block => None,
+    });
+    let runtime = route.policy.runtime.detectors.iter();
+    let runtime = runtime.filter(|d| d.parts.contains(&facts.part) && facts.score >= d.threshold);
+    let runtime = runtime.map(|detector| match detector.action {
+        RuntimeAction::Redact => Some(2),
+        RuntimeAction::Block => None,
+    });
+    data.chain(runtime).try_fold(0, |most, one| one.map(|one: u8| most.max(one)))
+}

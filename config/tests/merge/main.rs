@@ -1,0 +1,159 @@
+//! The laws of the merge, over generated manifests from text to snapshot.
+//!
+//! *Commutative and associative*: everything attached to a place is merged in the order of the manifests' names, so both
+//! laws are one: whichever content comes first, in whichever file, the effect is the same. *Idempotent*: a manifest said
+//! twice, or attached twice, is said once. *Monotonic*: a further manifest never lets pass what was refused.
+//!
+//! The last law speaks of fields that are set. A field that nobody sets has its default, and the first manifest that sets
+//! it replaces the default; so the base sets them all.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a snapshot that cannot be read fails the test")]
+
+mod effect;
+mod generate;
+mod judge;
+
+use effect::{Effect, effect};
+use generate::{BASE, Content, any_content, beside, contents, load, pair, with_base};
+use judge::{facts, judge};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::strategy::ValueTree;
+
+/// Problems name manifests and their items; which of two conflicting ones is named first depends on their names.
+fn codes(problems: &[String]) -> Vec<&str> {
+    let mut codes: Vec<&str> = problems.iter().filter_map(|problem| problem.get(..6)).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    codes
+}
+
+fn shown(loaded: &(Option<postern_config::Snapshot>, Vec<String>)) -> Option<Effect> {
+    loaded.0.as_ref().map(effect)
+}
+
+/// One text for each content, under names that put them into the given order.
+fn named(contents: &[Content], order: &[usize]) -> Vec<String> {
+    let place = |index: usize| order.iter().position(|at| *at == index).unwrap();
+    let text = |(index, content): (usize, &Content)| content.text(&format!("m{}", place(index)), &format!("own{index}"));
+    contents.iter().enumerate().map(text).collect()
+}
+
+#[test]
+fn the_base_loads_and_lets_somebody_pass() {
+    let (snapshot, problems) = load(&[BASE.to_owned()]);
+    assert_eq!(problems, Vec::<String>::new());
+    let snapshot = snapshot.unwrap();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let passed = (0..2_000)
+        .filter(|_| judge(&snapshot, &facts().new_tree(&mut runner).unwrap().current()).is_some())
+        .count();
+    assert!(passed > 200, "only {passed} of 2000 facts pass, so the laws say little");
+}
+
+#[test]
+fn many_generated_sets_load() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let sets = (0..200).map(|_| contents(3).new_tree(&mut runner).unwrap().current());
+    let loaded = sets.filter(|contents| with_base(contents).0.is_some()).count();
+    assert!(loaded > 60, "only {loaded} of 200 sets load, so the laws say little");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn order_of_documents_and_files_decides_nothing(
+        contents in contents(4),
+        order in Just(vec![0, 1, 2, 3, 4]).prop_shuffle(),
+        cuts in any::<[bool; 4]>(),
+    ) {
+        let mut texts = vec![BASE.to_owned()];
+        texts.extend(named(&contents, &[0, 1, 2, 3]));
+        let apart = load(&texts);
+        let mut files: Vec<String> = Vec::new();
+        for (turn, index) in order.into_iter().filter(|index| *index < texts.len()).enumerate() {
+            match files.last_mut().filter(|_| turn > 0 && cuts[turn - 1]) {
+                Some(last) => *last = format!("{last}---\n{}", texts[index]),
+                None => files.push(texts[index].clone()),
+            }
+        }
+        let together = load(&files);
+        prop_assert_eq!(&apart.1, &together.1);
+        prop_assert_eq!(shown(&apart), shown(&together));
+        let digest = |loaded: &(Option<postern_config::Snapshot>, Vec<String>)| loaded.0.as_ref().map(|s| s.digest);
+        prop_assert_eq!(digest(&apart), digest(&together));
+    }
+
+    #[test]
+    fn names_of_manifests_decide_nothing(contents in contents(4), order in Just(vec![0, 1, 2, 3]).prop_shuffle()) {
+        let mut first = vec![BASE.to_owned()];
+        first.extend(named(&contents, &[0, 1, 2, 3]));
+        let mut second = vec![BASE.replace("name: base}", "name: zz-base}")];
+        second.extend(named(&contents, &order));
+        let (first, second) = (load(&first), load(&second));
+        prop_assert_eq!(codes(&first.1), codes(&second.1), "{:?}\n{:?}", first.1, second.1);
+        prop_assert_eq!(shown(&first), shown(&second));
+    }
+
+    #[test]
+    fn what_is_said_twice_is_said_once(contents in contents(3), which in any::<Index>()) {
+        let again = which.get(&contents).clone();
+        prop_assume!(again.may_be_repeated());
+        let once = with_base(&contents);
+        let mut contents = contents;
+        contents.push(again);
+        let twice = with_base(&contents);
+        prop_assert_eq!(codes(&once.1), codes(&twice.1));
+        prop_assert_eq!(shown(&once), shown(&twice));
+    }
+
+    #[test]
+    fn what_is_attached_twice_is_attached_once(mut contents in contents(3), which in any::<Index>()) {
+        let once = with_base(&contents);
+        let place = which.index(contents.len());
+        let doubled = [contents[place].targets.clone(), contents[place].targets.clone()].concat();
+        contents[place].targets = doubled;
+        let twice = with_base(&contents);
+        prop_assert_eq!(&once.1, &twice.1);
+        prop_assert_eq!(shown(&once), shown(&twice));
+    }
+
+    /// A gateway holds its routes and listeners: naming one of them too adds nothing.
+    #[test]
+    fn what_is_attached_to_the_gateway_is_attached_below(mut contents in contents(3), which in any::<Index>()) {
+        let place = which.index(contents.len());
+        prop_assume!(contents[place].targets.len() > 1 && contents[place].targets[0].contains("Gateway, name: edge}"));
+        let both = with_base(&contents);
+        contents[place].targets.truncate(1);
+        let gateway = with_base(&contents);
+        prop_assert_eq!(codes(&both.1), codes(&gateway.1));
+        prop_assert_eq!(shown(&both), shown(&gateway));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_further_manifest_never_lets_pass_what_was_refused(
+        (first, added) in pair(),
+        other in any_content(),
+        alone in any::<bool>(),
+        facts in proptest::collection::vec(facts(), 256),
+    ) {
+        // With its own base the first can only tighten; alone, it is what the second must not loosen.
+        let (kind, others) = if alone { (Some(first.kind), None) } else { (None, Some(other)) };
+        let mut contents: Vec<Content> = std::iter::once(first).chain(others).collect();
+        let Some(old) = beside(kind, &contents) else { return Ok(()) };
+        contents.push(added);
+        let Some(new) = beside(kind, &contents) else { return Ok(()) };
+        for facts in &facts {
+            match (judge(&old, facts), judge(&new, facts)) {
+                (None, passed) => prop_assert!(passed.is_none(), "refused before, now passes: {:?}", facts),
+                (Some(less), Some(more)) => prop_assert!(more >= less, "changed less than before: {:?}", facts),
+                (Some(_), None) => {}
+            }
+        }
+    }
+}
