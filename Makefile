@@ -98,6 +98,10 @@ deny-self-test: need
 words: ## Nothing unfinished, no machine's paths
 	@scripts/words
 
+.PHONY: fuzz-check
+fuzz-check: need ## Do the fuzz targets compile?
+	@$(CARGO) check --locked --manifest-path fuzz/Cargo.toml --target-dir $(TARGET)/fuzz
+
 .PHONY: callgrind
 callgrind: release ## Instructions per request of the plain route with the whole chain
 	@scripts/need python valgrind

@@ -21,8 +21,9 @@ class Demo:
 
     def __enter__(self):
         self._directory = tempfile.TemporaryDirectory(prefix="postern-demo-")
-        self.path = pathlib.Path(self._directory.name)
-        self.log = self.path / "demo.log"
+        directory = pathlib.Path(self._directory.name)
+        self.path = directory / "site"  # the demo builds it
+        self.log = directory / "demo.log"
         command = [self._postern, "demo", "--stay", "--dir", str(self.path)]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)

@@ -11,7 +11,7 @@ use rustls::server::NoServerSessionStorage;
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::CertificateDer;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -61,23 +61,24 @@ pub(crate) fn date(unix: i64) -> String {
 }
 
 impl ListenerTls {
-    /// Reads all material and makes the TLS of a listener, ALPN `h2` and `http/1.1`, no early data.
+    /// Reads all material and makes the TLS of a listener, ALPN `h2` and `http/1.1`, no early data. What is expired at
+    /// `now` (unix seconds) does not load; handshakes go by the machine's clock.
     ///
     /// # Errors
     /// Every problem, each with the material it is in.
-    pub fn load(settings: &Settings) -> Result<Self, Vec<CertProblem>> {
-        Self::load_at(settings, Arc::new(DefaultTimeProvider))
+    pub fn load(settings: &Settings, now: i64) -> Result<Self, Vec<CertProblem>> {
+        Self::load_with_clock(settings, now, Arc::new(DefaultTimeProvider))
     }
 
-    /// [`ListenerTls::load`] with a clock: what is expired is judged by it, now and in every handshake.
+    /// [`ListenerTls::load`] with a clock for handshakes.
     ///
     /// # Errors
     /// As [`ListenerTls::load`].
-    pub fn load_at(settings: &Settings, clock: Arc<dyn TimeProvider>) -> Result<Self, Vec<CertProblem>> {
-        let Some(now) = clock.current_time() else {
-            return Err(vec![CertFault::NoTime.nowhere()]);
-        };
-        let now = unix(now);
+    pub fn load_with_clock(
+        settings: &Settings,
+        now: i64,
+        clock: Arc<dyn TimeProvider>,
+    ) -> Result<Self, Vec<CertProblem>> {
         let mut problems = Vec::new();
         let provider = Arc::new(provider(settings.key_exchange));
         let identities = Arc::new(Identities::load(&settings.identities, &provider, now, &mut problems));
@@ -135,10 +136,10 @@ impl ListenerTls {
         self.identities.select(sni).is_some_and(|identity| identity.covers(host))
     }
 
-    /// Certificates, ours and trust anchors, that end within `warn_before` of `now`.
+    /// Certificates, ours and trust anchors, that end within `warn_before` of `now` (unix seconds).
     #[must_use]
-    pub fn warnings(&self, now: UnixTime) -> Vec<Ending> {
-        let soon = unix(now).saturating_add(self.warn_before);
+    pub fn warnings(&self, now: i64) -> Vec<Ending> {
+        let soon = now.saturating_add(self.warn_before);
         let ours = self.identities.iter().map(|identity| (&identity.material, &identity.chain));
         let anchors = self.anchors.iter().map(|(material, chain)| (material, chain));
         ours.chain(anchors)
@@ -151,10 +152,6 @@ impl ListenerTls {
             })
             .collect()
     }
-}
-
-fn unix(time: UnixTime) -> i64 {
-    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn provider(key_exchange: KeyExchange) -> CryptoProvider {

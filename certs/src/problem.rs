@@ -65,8 +65,6 @@ pub enum CertFault {
     NoIdentity,
     #[error("TLS cannot be set up: {0}")]
     Tls(rustls::Error),
-    #[error("the time is not known, so nothing can be checked against it")]
-    NoTime,
 }
 
 impl CertFault {

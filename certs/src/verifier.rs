@@ -14,7 +14,7 @@ use crate::certificate::{Certificate, is_host};
 use crate::{CertFault, SpiffeGlob, SpiffeId, VerifiedPeer};
 
 /// Why a chain that leads to a trust anchor is refused all the same. It is the source of the rustls error.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PeerRefusal {
     #[error("certificate {index} of the chain cannot be read: {reason}")]
     Malformed { index: usize, reason: String },
@@ -40,6 +40,13 @@ pub enum PeerRefusal {
     TooLong { seconds: i64, max: i64 },
     #[error("none of the leaf's names is accepted")]
     Name,
+}
+
+impl std::fmt::Debug for PeerRefusal {
+    /// As for people: rustls prints the cause of a refused certificate this way, and that is what reaches the records.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 /// The rules on top of the chain.

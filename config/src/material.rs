@@ -84,8 +84,7 @@ impl Material {
 
 fn refuse_open_file(path: &Path) -> Result<(), MaterialError> {
     use std::os::unix::fs::PermissionsExt;
-    let meta =
-        std::fs::metadata(path).map_err(|source| MaterialError::Unreadable { path: path.to_owned(), source })?;
+    let meta = std::fs::metadata(path).map_err(|source| MaterialError::Unreadable { path: path.to_owned(), source })?;
     if meta.permissions().mode() & 0o077 != 0 {
         return Err(MaterialError::TooOpen(path.to_owned()));
     }

@@ -4,18 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use postern_config::{Dialect, Direction};
+use postern_config::{Dialect, Direction, Part};
 
 use crate::builtin::{Content, blocked};
-use crate::dialect::openai::ChatStream;
-use crate::dialect::{self, Message};
-use crate::{ContentFinding, Context, Reason, Refusal};
+use crate::dialect::http::media_type;
+use crate::dialect::openai::{self, ChatStream, StreamLimits, StreamOut};
+use crate::message::Message;
+use crate::{Context, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
 
 /// The head of an upstream's answer.
 #[derive(Debug, Clone)]
 pub struct AnswerHead {
     pub status: u16,
-    /// Media type, lower case, without parameters.
+    /// `Content-Type` as it came; `None` where it is absent, repeated or not text.
     pub content_type: Option<String>,
     /// It has a `Content-Encoding` other than `identity`.
     pub encoded: bool,
@@ -53,59 +54,78 @@ impl Answers {
         self.content.is_some() || self.dialect != Dialect::Http
     }
 
-    pub(crate) fn open(&self, head: &AnswerHead, _cx: &mut Context) -> Result<AnswerWay, Refusal> {
+    pub(crate) fn open(&self, head: &AnswerHead, decision: &str) -> Result<AnswerWay, Refusal> {
         if !self.inspect() {
             return Ok(AnswerWay::Pass);
         }
         if head.encoded {
-            return Err(unreadable("the answer is encoded, so no guard can read it"));
+            return Err(unreadable(head, "the answer is encoded, so no guard can read it"));
         }
-        let is_stream = head.content_type.as_deref() == Some(EVENT_STREAM);
-        let succeeded = (200..300).contains(&head.status);
+        let is_stream = head.media_type().as_deref() == Some(EVENT_STREAM);
         match (self.dialect, is_stream) {
-            (Dialect::OpenAi, true) if head.asked_to_stream && succeeded => Ok(AnswerWay::Stream(self.stream())),
-            (Dialect::OpenAi, true) => Err(unreadable("a stream that was not asked for")),
-            (Dialect::OpenAi, false) if head.asked_to_stream && succeeded => {
-                Err(unreadable("a stream was asked for, and the answer is none"))
+            (Dialect::OpenAi, true) if head.asked_to_stream && head.succeeded() => {
+                Ok(AnswerWay::Stream(self.stream(decision)))
+            }
+            (Dialect::OpenAi, true) => Err(unreadable(head, "a stream where none can be")),
+            (Dialect::OpenAi, false) if head.asked_to_stream && head.succeeded() => {
+                Err(unreadable(head, "a stream was asked for, and the answer is none"))
             }
             (Dialect::OpenAi | Dialect::Http, _) => Ok(AnswerWay::Whole),
         }
     }
 
-    fn stream(&self) -> Box<AnswerStream> {
-        let guards = self.content.as_ref().map(|content| content.guards().clone());
+    fn stream(&self, decision: &str) -> Box<AnswerStream> {
+        let guards: Arc<dyn TextGuards> = match &self.content {
+            Some(content) => content.guards().clone(),
+            None => Arc::new(Unguarded),
+        };
         Box::new(AnswerStream {
-            chat: ChatStream::new(guards.map(|guards| guards as Arc<dyn crate::TextGuards>)),
+            chat: ChatStream::new(guards, decision, StreamLimits::default()),
             names: self.streamed.clone(),
             stall: self.stall,
         })
     }
 
     pub(crate) fn judge(&self, head: &AnswerHead, body: Bytes, cx: &mut Context) -> Result<Bytes, Refusal> {
-        let message = match self.dialect {
-            Dialect::OpenAi => Message::openai_answer(head.status, head.content_type.as_deref(), body.clone()),
-            Dialect::Http => Message::http(head.content_type.as_deref(), None, body.clone()),
-        };
-        let message = message.map_err(|error| unreadable(&error.to_string()))?;
-        let judged = match &self.content {
-            None => body,
-            Some(content) => {
-                let outcome = content.judge(&message);
-                let refusal = outcome.blocked.then(|| blocked(Reason::AnswerRefused, &outcome.findings));
-                cx.add_findings(outcome.findings);
-                if let Some(refusal) = refusal {
-                    self.note(&self.buffered, cx);
-                    return Err(refusal);
-                }
-                if outcome.edits.is_empty() {
-                    body
-                } else {
-                    message.rewrite(&outcome.edits).map_err(|error| unreadable(&error.to_string()))?
-                }
-            }
-        };
+        let judged = self.read(head, body.clone()).and_then(|message| match message {
+            Some(message) => self.look(head, &message, body, cx),
+            None => Ok(body),
+        });
         self.note(&self.buffered, cx);
-        Ok(judged)
+        judged
+    }
+
+    /// The message in a body; `None` where there is nothing to read.
+    fn read(&self, head: &AnswerHead, body: Bytes) -> Result<Option<Message>, Refusal> {
+        if body.is_empty() && (self.dialect == Dialect::Http || !head.succeeded() || head.status == 204) {
+            return Ok(None);
+        }
+        let content_type = head.content_type.as_deref();
+        let message = match self.dialect {
+            Dialect::OpenAi => Message::openai_answer(content_type, body),
+            Dialect::Http => Message::http(content_type, None, body),
+        };
+        let message = message.map_err(|error| unreadable(head, &error.to_string()))?;
+        match message.opaque() {
+            Some(what) => Err(unreadable(head, &format!("`{what}` cannot be read by any guard"))),
+            None => Ok(Some(message)),
+        }
+    }
+
+    /// Shows a message to the guards; returns what they leave of it.
+    fn look(&self, head: &AnswerHead, message: &Message, body: Bytes, cx: &mut Context) -> Result<Bytes, Refusal> {
+        let outcome = self.content.as_ref().map(|content| content.judge(message)).unwrap_or_default();
+        cx.add_findings(outcome.findings);
+        if let Some(refusal) = outcome.verdicts.refusal(Reason::AnswerRefused) {
+            return Err(refusal);
+        }
+        match self.dialect {
+            Dialect::Http if outcome.verdicts.edits.is_empty() => Ok(body),
+            // The dialect takes out what repeats text in forms that nobody judged, edits or not.
+            Dialect::Http | Dialect::OpenAi => {
+                message.rewrite(&outcome.verdicts.edits).map_err(|error| unreadable(head, &error.to_string()))
+            }
+        }
     }
 
     fn note(&self, guards: &[Arc<str>], cx: &mut Context) {
@@ -115,8 +135,21 @@ impl Answers {
     }
 }
 
-fn unreadable(detail: &str) -> Refusal {
-    Refusal::new(Reason::AnswerRefused, detail)
+impl AnswerHead {
+    fn media_type(&self) -> Option<String> {
+        self.content_type.as_deref().and_then(media_type)
+    }
+
+    fn succeeded(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+/// Nothing of an answer passes that no guard can read. That an upstream failed is still told as such, for clients that
+/// would try again.
+fn unreadable(head: &AnswerHead, detail: &str) -> Refusal {
+    let reason = if head.status >= 500 { Reason::UpstreamFailed } else { Reason::AnswerRefused };
+    Refusal::new(reason, format!("status {}: {detail}", head.status))
 }
 
 /// A streamed answer on its way through the hold-back window.
@@ -131,22 +164,20 @@ impl AnswerStream {
     /// Takes what the upstream sent; returns what may be written now.
     ///
     /// # Errors
-    /// A refusal: the stream must be cut, with [`AnswerStream::error_event`].
-    pub fn push(&mut self, bytes: &[u8], cx: &mut Context) -> Result<Bytes, Refusal> {
+    /// What may still be written, which ends with the dialect's error event, and the refusal.
+    pub fn push(&mut self, bytes: &[u8], cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
         let out = self.chat.push(bytes);
-        conclude(out, cx)
+        self.conclude(out, cx)
     }
 
     /// The upstream has ended: what is still held is judged as it stands.
     ///
     /// # Errors
     /// As [`AnswerStream::push`]; also where the stream ended in the middle.
-    pub fn finish(&mut self, cx: &mut Context) -> Result<Bytes, Refusal> {
+    pub fn finish(&mut self, cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
         let out = self.chat.finish();
-        let done = conclude(out, cx)?;
-        for guard in &self.names {
-            cx.note(Direction::Response, guard);
-        }
+        let done = self.conclude(out, cx)?;
+        self.note(cx);
         Ok(done)
     }
 
@@ -154,9 +185,34 @@ impl AnswerStream {
     ///
     /// # Errors
     /// As [`AnswerStream::push`].
-    pub fn stall(&mut self, cx: &mut Context) -> Result<Bytes, Refusal> {
+    pub fn stall(&mut self, cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
         let out = self.chat.stall();
-        conclude(out, cx)
+        self.conclude(out, cx)
+    }
+
+    /// The guards have run to the end of the stream, or to where it was cut.
+    fn note(&self, cx: &mut Context) {
+        for guard in &self.names {
+            cx.note(Direction::Response, guard);
+        }
+    }
+
+    fn conclude(&self, out: StreamOut, cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
+        let bytes = Bytes::from(out.bytes);
+        let refusal = match (out.blocked, out.reason) {
+            (true, _) => blocked(Reason::AnswerRefused, &out.findings),
+            (false, Some(reason)) => {
+                let ended = || "the upstream ended the stream too early, or with an error".to_owned();
+                Refusal::new(reason, out.error.map_or_else(ended, |error| error.to_string()))
+            }
+            (false, None) => {
+                cx.add_findings(out.findings);
+                return Ok(bytes);
+            }
+        };
+        cx.add_findings(out.findings);
+        self.note(cx);
+        Err((bytes, refusal))
     }
 
     #[must_use]
@@ -172,20 +228,148 @@ impl AnswerStream {
     /// The event that tells the caller's SDK that the stream was cut.
     #[must_use]
     pub fn error_event(&self, reason: Reason, decision: &str) -> Bytes {
-        Bytes::from(dialect::openai::stream_error(reason, decision))
+        Bytes::from(openai::stream_error(reason, decision))
     }
 }
 
-fn conclude(out: dialect::openai::StreamOut, cx: &mut Context) -> Result<Bytes, Refusal> {
-    let findings: Vec<ContentFinding> = out.findings;
-    let refusal = match (out.error, out.blocked) {
-        (Some(error), _) => Some(unreadable(&error.to_string())),
-        (None, true) => Some(blocked(Reason::AnswerRefused, &findings)),
-        (None, false) => None,
-    };
-    cx.add_findings(findings);
-    match refusal {
-        Some(refusal) => Err(refusal),
-        None => Ok(Bytes::from(out.bytes)),
+/// Stands where no guard of the route looks into answers: everything passes as it is.
+#[derive(Debug)]
+struct Unguarded;
+
+impl TextGuards for Unguarded {
+    fn judge(&self, _part: Part, _text: &str) -> Judgement {
+        Judgement::default()
+    }
+
+    fn open(&self, _part: Part) -> Box<dyn TextGuard> {
+        Box::new(Self)
+    }
+}
+
+impl TextGuard for Unguarded {
+    fn push(&mut self, text: &str) -> TextStep {
+        TextStep { release: text.to_owned(), ..TextStep::default() }
+    }
+
+    fn finish(&mut self) -> TextStep {
+        TextStep::default()
+    }
+
+    fn stall(&mut self) -> TextStep {
+        TextStep::default()
+    }
+
+    fn is_holding(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{House, compiled, context, site};
+
+    const SAID: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"small","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}]}"#;
+    const FAILED: &str = r#"{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":null}}"#;
+
+    fn head(status: u16, content_type: &str, asked_to_stream: bool) -> AnswerHead {
+        let content_type = (!content_type.is_empty()).then(|| content_type.to_owned());
+        AnswerHead { status, content_type, encoded: false, asked_to_stream }
+    }
+
+    fn way(way: Result<AnswerWay, Refusal>) -> Result<&'static str, Reason> {
+        match way {
+            Ok(AnswerWay::Pass) => Ok("pass"),
+            Ok(AnswerWay::Whole) => Ok("whole"),
+            Ok(AnswerWay::Stream(_)) => Ok("stream"),
+            Err(refusal) => Err(refusal.reason),
+        }
+    }
+
+    #[test]
+    fn an_answer_comes_in_the_form_that_was_asked_for_or_not_at_all() {
+        let house = House::new();
+        let chains = [("openai", true), ("http", true), ("http", false)].map(|(d, i)| compiled(&site(&house, d, i)));
+        let [openai, http, open] = [&chains[0], &chains[1], &chains[2]].map(|chains| chains.of("r").unwrap());
+        let (json, stream) = ("application/json", "text/event-stream; charset=utf-8");
+        let refused = Err(Reason::AnswerRefused);
+        for (case, chain, head, want) in [
+            ("whole", openai, head(200, json, false), Ok("whole")),
+            ("a stream", openai, head(200, stream, true), Ok("stream")),
+            ("a stream in capitals", openai, head(200, "Text/Event-Stream", true), Ok("stream")),
+            (
+                "a stream in another charset",
+                openai,
+                head(200, "text/event-stream; charset=utf-16", true),
+                refused.clone(),
+            ),
+            ("a stream nobody asked for", openai, head(200, stream, false), refused.clone()),
+            ("no stream though asked for", openai, head(200, json, true), refused.clone()),
+            ("nothing though asked for", openai, head(204, "", true), refused.clone()),
+            ("an error instead of a stream", openai, head(429, json, true), Ok("whole")),
+            ("an error as a stream", openai, head(400, stream, true), refused.clone()),
+            ("a failure as a stream", openai, head(500, stream, true), Err(Reason::UpstreamFailed)),
+            ("encoded", openai, AnswerHead { encoded: true, ..head(200, json, false) }, refused.clone()),
+            (
+                "an encoded failure",
+                http,
+                AnswerHead { encoded: true, ..head(502, json, false) },
+                Err(Reason::UpstreamFailed),
+            ),
+            ("plain http", http, head(200, "text/html", false), Ok("whole")),
+            ("nothing looks", open, AnswerHead { encoded: true, ..head(200, stream, false) }, Ok("pass")),
+        ] {
+            assert_eq!(way(chain.open_answer(&head, "d1")), want, "{case}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_no_guard_can_read_does_not_pass() {
+        let house = House::new();
+        let chains = [("openai", true), ("http", true)].map(|(d, i)| compiled(&site(&house, d, i)));
+        let [openai, http] = [&chains[0], &chains[1]].map(|chains| chains.of("r").unwrap());
+        let json = "application/json";
+        let (refused, failed) = (Some(Reason::AnswerRefused), Some(Reason::UpstreamFailed));
+        let spoken = SAID.replace(r#""content":"hello""#, r#""content":null,"audio":{"data":"AA"}"#);
+        for (case, chain, status, kind, body, want) in [
+            ("a chat", openai, 200, json, SAID, None),
+            ("another charset", openai, 200, "application/json; charset=utf-16", SAID, refused),
+            ("no type", openai, 200, "", SAID, refused),
+            ("not JSON", openai, 200, json, "hello", refused),
+            ("no chat", openai, 200, json, "{}", refused),
+            ("sound", openai, 200, json, &spoken, refused),
+            ("an error", openai, 429, json, FAILED, None),
+            ("an error in HTML", openai, 429, "text/html", "<p>slow down</p>", refused),
+            ("a failure in HTML", openai, 503, "text/html", "<p>away</p>", failed),
+            ("an empty error", openai, 502, "", "", None),
+            ("an empty chat", openai, 200, json, "", refused),
+            ("no content", openai, 204, "", "", None),
+            ("not modified", http, 304, "", "", None),
+            ("the answer to HEAD", http, 200, "application/octet-stream", "", None),
+            ("text", http, 200, "text/plain", "hello", None),
+            ("text in another charset", http, 200, "text/plain; charset=utf-16", "hello", refused),
+            ("text of no type", http, 200, "", "hello", refused),
+            ("bytes", http, 200, "application/octet-stream", "hello", refused),
+            ("events, which a client joins", http, 200, "text/event-stream", "data: AKIA\n\n", refused),
+        ] {
+            let head = head(status, kind, false);
+            let mut cx = context();
+            let judged = chain.judge_answer(&head, Bytes::copy_from_slice(body.as_bytes()), &mut cx);
+            assert_eq!(judged.as_ref().err().map(|refusal| refusal.reason), want, "{case}");
+            assert!(judged.is_err() || judged.unwrap() == body, "{case}: what nobody minds passes as it is");
+            assert!(!cx.ran(Direction::Response).is_empty(), "{case}");
+        }
+    }
+
+    #[test]
+    fn attack_49_what_repeats_a_text_where_nobody_looks_is_taken_out_of_clean_answers_too() {
+        let house = House::new();
+        let chains = compiled(&site(&house, "openai", true));
+        let logprobs = r#""logprobs":{"content":[{"token":"hello","logprob":-1,"bytes":null,"top_logprobs":[]}]}"#;
+        let body = SAID.replace(r#""finish_reason""#, &format!(r#"{logprobs},"finish_reason""#));
+        let out =
+            chains.of("r").unwrap().judge_answer(&head(200, "application/json", false), body.into(), &mut context());
+        let out = String::from_utf8(out.unwrap().to_vec()).unwrap();
+        assert!(out.contains(r#""logprobs":null"#) && !out.contains("logprob\""), "{out}");
     }
 }

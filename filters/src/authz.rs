@@ -7,7 +7,6 @@ mod compile;
 mod decide;
 mod entities;
 mod expression;
-mod path_glob;
 mod permissions;
 mod request;
 mod roles;

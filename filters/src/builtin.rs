@@ -9,7 +9,7 @@ mod limits;
 mod parse;
 
 pub(crate) use authorize::Authorize;
-pub(crate) use content::{Content, blocked};
+pub(crate) use content::{Content, Verdicts, blocked};
 pub(crate) use cross_site::CrossSite;
 pub(crate) use frame::Frame;
 pub(crate) use identify::Identify;

@@ -1,11 +1,13 @@
 //! The fixed chain of one route, and the only place where a [`Permit`] is made.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use postern_config::{Dialect, Direction};
 
 use crate::answer::Answers;
+use crate::context::Ticket;
 use crate::filter::Filter;
 use crate::{AnswerHead, AnswerWay, Context, FilterError, Flow, Permit, Refusal, RequestView};
 
@@ -20,6 +22,8 @@ pub(crate) struct Step {
 /// Everything a route checks, in order. Made by [`crate::compile`].
 #[derive(Debug)]
 pub struct Chain {
+    /// Unlike that of every other chain of the process.
+    pub(crate) number: u64,
     pub(crate) dialect: Dialect,
     pub(crate) max_body: u64,
     pub(crate) steps: Vec<Step>,
@@ -41,29 +45,37 @@ impl Chain {
     /// Runs everything that needs the head alone, so that what it refuses costs no body.
     ///
     /// # Errors
-    /// The refusal of the first filter that does not say yes.
+    /// The refusal of the first filter that does not say yes, or of a context that has served a request before.
     pub fn check_head(&self, req: &RequestView<'_>, cx: &mut Context) -> Result<(), Refusal> {
-        self.run(req, cx, true)
+        cx.begin()?;
+        self.run(req, cx, true)?;
+        cx.head_passed(self.ticket(req));
+        Ok(())
     }
 
     /// Runs the rest over the whole body. What comes back is what may be sent: the permit, and the body as the guards
     /// left it.
     ///
     /// # Errors
-    /// The refusal of the first filter that does not say yes, or of a chain that was not begun with
-    /// [`Chain::check_head`].
+    /// The refusal of the first filter that does not say yes, or of a request whose head did not pass
+    /// [`Chain::check_head`] of this chain with this context, or that asks a second time.
     pub fn check_message(
         &self,
         req: &RequestView<'_>,
         body: Bytes,
         cx: &mut Context,
     ) -> Result<(Permit, Bytes), Refusal> {
-        // The head's filters settle the principal: without it this is not a request that came through them.
-        cx.principal()?;
+        cx.go_on(self.ticket(req))?;
         cx.set_body(body);
         self.run(req, cx, false)?;
         let streams = cx.message()?.streams();
         Ok((Permit::grant(self.answers.inspect(), streams), cx.body().clone()))
+    }
+
+    fn ticket(&self, req: &RequestView<'_>) -> Ticket {
+        let mut head = DefaultHasher::new();
+        (req.method, req.host, req.path, req.query, req.source, req.listener).hash(&mut head);
+        (self.number, head.finish())
     }
 
     fn run(&self, req: &RequestView<'_>, cx: &mut Context, head: bool) -> Result<(), Refusal> {
@@ -80,12 +92,12 @@ impl Chain {
         Ok(())
     }
 
-    /// Decides how an answer is read, from its head.
+    /// Decides how an answer is read, from its head. `decision` is named in the error event of a stream that is cut.
     ///
     /// # Errors
     /// A refusal of answers that no guard could read.
-    pub fn open_answer(&self, head: &AnswerHead, cx: &mut Context) -> Result<AnswerWay, Refusal> {
-        self.answers.open(head, cx)
+    pub fn open_answer(&self, head: &AnswerHead, decision: &str) -> Result<AnswerWay, Refusal> {
+        self.answers.open(head, decision)
     }
 
     /// Judges a whole answer; returns what may be written.
@@ -94,5 +106,80 @@ impl Chain {
     /// A refusal of the whole answer.
     pub fn judge_answer(&self, head: &AnswerHead, body: Bytes, cx: &mut Context) -> Result<Bytes, Refusal> {
         self.answers.judge(head, body, cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Reason;
+    use crate::testing::{Asked, House, chat, compiled, context, run, site};
+
+    fn asked(house: &House) -> Asked {
+        chat().bearer(&house.token(json!({})))
+    }
+
+    fn refused(result: Result<(Permit, Bytes), Refusal>) -> Reason {
+        result.map(drop).unwrap_err().reason
+    }
+
+    #[test]
+    fn there_is_no_permit_but_at_the_end_of_the_whole_chain() {
+        let house = House::new();
+        let (chains, others) = (compiled(&site(&house, "openai", true)), compiled(&site(&house, "openai", true)));
+        let (chain, other) = (chains.of("r").unwrap(), others.of("r").unwrap());
+        let asked = asked(&house);
+        let message =
+            |chain: &Chain, asked: &Asked, cx: &mut Context| chain.check_message(&asked.view(), asked.body.clone(), cx);
+
+        let mut unread = context();
+        assert_eq!(refused(message(chain, &asked, &mut unread)), Reason::Undecided, "without a head");
+
+        let mut cx = context();
+        chain.check_head(&asked.view(), &mut cx).unwrap();
+        assert_eq!(refused(message(other, &asked, &mut cx)), Reason::Undecided, "by another chain");
+        assert_eq!(refused(message(chain, &asked, &mut cx)), Reason::Undecided, "after it was refused");
+
+        let mut cx = context();
+        chain.check_head(&asked.view(), &mut cx).unwrap();
+        let mut elsewhere = asked.clone();
+        elsewhere.path = "/v1/admin/chat/completions".to_owned();
+        assert_eq!(refused(message(chain, &elsewhere, &mut cx)), Reason::Undecided, "for another request");
+
+        // The limit is two, and both are spent: the principal is known, and still the head was refused.
+        let mut cx = context();
+        assert_eq!(chain.check_head(&asked.view(), &mut cx).unwrap_err().reason, Reason::OverLimit);
+        assert!(cx.known_principal().is_some());
+        assert_eq!(refused(message(chain, &asked, &mut cx)), Reason::Undecided, "after the head was refused");
+    }
+
+    #[test]
+    fn a_context_serves_one_request() {
+        let house = House::new();
+        let chains = compiled(&site(&house, "openai", true));
+        let chain = chains.of("r").unwrap();
+        let mut cx = context();
+        assert!(run(chain, &asked(&house), &mut cx).is_ok());
+        assert_eq!(refused(chain.check_message(&asked(&house).view(), Bytes::new(), &mut cx)), Reason::Undecided);
+        // Whoever comes next must not be the one who came before.
+        assert_eq!(refused(run(chain, &chat(), &mut cx)), Reason::Undecided);
+    }
+
+    #[test]
+    fn what_refuses_by_the_head_costs_no_body() {
+        let house = House::new();
+        let chains = compiled(&site(&house, "openai", true));
+        let chain = chains.of("r").unwrap();
+        for (asked, reason) in [
+            (chat(), Reason::CredentialMissing),
+            (asked(&house).head("origin: https://evil.example"), Reason::CrossSite),
+            (asked(&house).head("range: bytes=0-1"), Reason::Malformed),
+        ] {
+            assert_eq!(chain.check_head(&asked.view(), &mut context()).unwrap_err().reason, reason);
+        }
+        assert_eq!(chain.max_body(), 10 << 20);
+        assert_eq!(chain.dialect(), Dialect::OpenAi);
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_config::{
-    Code, DataDetectorKind, Direction, Position, ProviderKind, Report, Route, RuntimeDetectorKind, Snapshot, TenantSource,
+    Code, Dialect, Direction, Part, Position, ProviderKind, Report, Route, Snapshot, TenantSource, capability,
 };
 
 use crate::answer::Answers;
@@ -80,7 +81,9 @@ impl Compiler<'_> {
             .map(Arc::new);
         let (authorizer, tokens, request, answer, limits) = (authorizer?, tokens?, request?, answer?, limits?);
         let request = request.map(Arc::new);
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
         Some(Chain {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
             dialect: self.route.dialect,
             max_body: policy.access.max_body,
             steps: self.steps(&authorizer, tokens, request.as_ref(), answer.is_some(), &limits),
@@ -97,7 +100,7 @@ impl Compiler<'_> {
         limits: &Arc<LimitSet>,
     ) -> Vec<Step> {
         let policy = &self.route.policy;
-        let inspected = request.is_some() || reads_answers || self.route.dialect != postern_config::Dialect::Http;
+        let inspected = request.is_some() || reads_answers || self.route.dialect != Dialect::Http;
         let mut steps = vec![
             step(Filter::Frame(Frame::new(&policy.access, inspected)), [Frame::GUARD]),
             step(Filter::CrossSite(CrossSite::new(&policy.access.cross_site)), [CrossSite::GUARD]),
@@ -109,27 +112,31 @@ impl Compiler<'_> {
         let identify = Identify::new(policy.identity.clone(), tokens, authorizer.clone());
         steps.push(step(Filter::Identify(identify), [Identify::GUARD]));
         if !principal.is_empty() {
-            steps.push(step(Filter::PrincipalLimits(PrincipalLimits::new(limits.clone(), &self.route.name)), principal));
+            steps
+                .push(step(Filter::PrincipalLimits(PrincipalLimits::new(limits.clone(), &self.route.name)), principal));
         }
-        steps.push(step(Filter::Parse(Parse::new(self.route.dialect, request.is_some())), [Parse::GUARD]));
+        let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
+        steps.push(step(Filter::Parse(parse), [Parse::GUARD]));
         if let Some(content) = request {
             steps.push(step(Filter::Look(content.clone()), [""; 0]));
         }
-        steps.push(step(Filter::Authorize(Authorize::new(authorizer.clone(), self.vendor())), [Authorize::GUARD]));
+        let authorize = Arc::new(Authorize::new(authorizer.clone(), self.vendor()));
+        steps.push(step(Filter::Authorize(authorize.clone()), [Authorize::GUARD]));
         if let Some(content) = request {
-            steps.push(step(Filter::Act(content.clone()), content.guards().guard_names()));
+            steps.push(step(Filter::Act(content.clone()), content.names()));
+            steps.push(step(Filter::Reauthorize(authorize), [""; 0]));
         }
         steps
     }
 
     fn answers(&self, content: Option<Content>) -> Answers {
-        let inspect = content.is_some() || self.route.dialect != postern_config::Dialect::Http;
+        let inspect = content.is_some() || self.route.dialect != Dialect::Http;
         let mut buffered: Vec<Arc<str>> = Vec::new();
         if inspect {
             buffered.push(Arc::from(Parse::GUARD));
         }
-        let names = content.as_ref().map(|content| content.guards().guard_names()).unwrap_or_default();
-        buffered.extend(names.into_iter().map(|name| Arc::from(name.as_str())));
+        let names = content.as_ref().map(Content::names).unwrap_or_default();
+        buffered.extend(names.iter().map(|name| Arc::from(name.as_str())));
         Answers {
             dialect: self.route.dialect,
             content,
@@ -144,10 +151,14 @@ impl Compiler<'_> {
     fn content(&self, direction: Direction, report: &mut Report) -> Option<Option<Content>> {
         let policy = &self.route.policy;
         match ContentGuards::compile(&policy.data, &policy.runtime, direction) {
-            Ok(guards) if guards.guard_names().is_empty() => Some(None),
-            Ok(guards) => Some(Some(Content::new(Arc::new(guards), &policy.data))),
+            Ok(guards) => {
+                let names = names_in_reach(&guards, self.route.dialect, direction);
+                let content =
+                    (!names.is_empty()).then(|| Content::new(Arc::new(guards), names, &policy.data, self.reads_risk()));
+                Some(content)
+            }
             Err(error) => {
-                self.problem(report, 53, error.to_string(), "change the pattern, or the `holdBack` of the route");
+                self.problem(report, 53, told(&error), "change the pattern, or the `holdBack` of the route");
                 None
             }
         }
@@ -195,13 +206,24 @@ impl Compiler<'_> {
                 None => Tenancy::Off,
             },
             dialect: self.route.dialect,
-            sets_risk: policy.runtime.detectors.iter().any(|d| d.kind == RuntimeDetectorKind::PromptInjection),
-            sets_data_class: policy.data.rules.iter().any(|rule| rule.request)
-                && policy.data.detectors.iter().any(|d| {
-                    matches!(d.kind, DataDetectorKind::Builtin(_) | DataDetectorKind::Regex { .. })
-                }),
+            sets_risk: policy.runtime.detectors.iter().any(|detector| self.asks_for(&detector.parts)),
+            sets_data_class: policy.data.rules.iter().any(|rule| rule.request && self.asks_for(&rule.parts)),
             tenants: tenants.into_iter().collect(),
         }
+    }
+
+    /// Whether requests of the route have one of `parts`.
+    fn asks_for(&self, parts: &[Part]) -> bool {
+        let there = capability::parts(self.route.dialect, Direction::Request);
+        parts.iter().any(|part| there.contains(part))
+    }
+
+    /// Whether a rule may read `context.risk`; said of some that do not, never missed in one that does.
+    fn reads_risk(&self) -> bool {
+        let rules = &self.route.policy.authz.rules;
+        let texts = rules.iter().flat_map(|rule| [&rule.when, &rule.unless]).flatten();
+        // An escape in a string may spell the name: `context["r\u{69}sk"]`.
+        texts.map(|expression| &expression.text).any(|text| text.contains("risk") || text.contains('\\'))
     }
 
     fn vendor(&self) -> String {
@@ -213,6 +235,24 @@ impl Compiler<'_> {
         let position = Position { file: Arc::from(format!("route {}", self.route.name)), line: 1, column: 1 };
         report.error(Code(code), &position, "", message, help);
     }
+}
+
+/// An error with its causes.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// Guards that look at a part which messages of this dialect and direction can have.
+fn names_in_reach(guards: &ContentGuards, dialect: Dialect, direction: Direction) -> Vec<String> {
+    let parts = capability::parts(dialect, direction);
+    let names: BTreeSet<&str> = parts.iter().flat_map(|part| guards.guards_of(*part)).collect();
+    names.into_iter().map(str::to_owned).collect()
 }
 
 fn step<S: AsRef<str>>(filter: Filter, guards: impl IntoIterator<Item = S>) -> Step {

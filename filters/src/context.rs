@@ -6,18 +6,23 @@ use std::time::Duration;
 use bytes::Bytes;
 use postern_config::{Action, DataClass, Direction};
 
-use crate::dialect::Message;
-use crate::{ContentFinding, Edit, FilterError, Principal};
+use crate::builtin::Verdicts;
+use crate::message::Message;
+use crate::{ContentFinding, FilterError, Principal};
 
-/// What the content guards saw in a request, before anything is done about it.
-#[derive(Debug)]
-pub(crate) struct Judged {
-    pub(crate) risk: u8,
-    pub(crate) class: DataClass,
-    pub(crate) blocked: bool,
-    /// Number of the message part, and what to change in it.
-    pub(crate) edits: Vec<(usize, Vec<Edit>)>,
-    pub(crate) findings: Vec<ContentFinding>,
+/// Which chain checked which head: [`crate::Chain`] number, and a digest of the head.
+pub(crate) type Ticket = (u64, u64);
+
+/// How far the exchange has come. It only goes forward: a context serves one request of one chain.
+#[derive(Debug, PartialEq, Eq)]
+enum Progress {
+    Fresh,
+    /// The head is being checked, or was refused.
+    Head,
+    /// The head has passed.
+    Passed(Ticket),
+    /// The body is being checked, or was.
+    Message,
 }
 
 /// Request state. A filter holds settings, never this.
@@ -25,11 +30,16 @@ pub(crate) struct Judged {
 pub struct Context {
     now_ms: i64,
     uptime: Duration,
+    progress: Progress,
+    /// The rule that let the head pass is for requests without a body.
+    bodiless: bool,
     principal: Option<Arc<Principal>>,
     prepared: Option<Arc<crate::authz::PreparedPrincipal>>,
     body: Bytes,
     message: Option<Message>,
-    judged: Option<Judged>,
+    verdicts: Option<Verdicts>,
+    risk: u8,
+    data_class: DataClass,
     rewritten: bool,
     action: Option<Action>,
     model: Option<String>,
@@ -45,11 +55,15 @@ impl Context {
         Self {
             now_ms,
             uptime,
+            progress: Progress::Fresh,
+            bodiless: false,
             principal: None,
             prepared: None,
             body: Bytes::new(),
             message: None,
-            judged: None,
+            verdicts: None,
+            risk: 0,
+            data_class: DataClass::Public,
             rewritten: false,
             action: None,
             model: None,
@@ -78,6 +92,34 @@ impl Context {
         self.uptime
     }
 
+    /// A chain begins with the head. Only ever once: what an earlier request settled must not decide a later one.
+    pub(crate) fn begin(&mut self) -> Result<(), FilterError> {
+        if self.progress != Progress::Fresh {
+            return Err(FilterError::OutOfOrder);
+        }
+        self.progress = Progress::Head;
+        Ok(())
+    }
+
+    pub(crate) fn head_passed(&mut self, ticket: Ticket) {
+        self.progress = Progress::Passed(ticket);
+    }
+
+    /// The same chain goes on with the body of the same request, once.
+    pub(crate) fn go_on(&mut self, ticket: Ticket) -> Result<(), FilterError> {
+        let before = std::mem::replace(&mut self.progress, Progress::Message);
+        if before == Progress::Passed(ticket) { Ok(()) } else { Err(FilterError::OutOfOrder) }
+    }
+
+    /// Notes that the request may have no body.
+    pub(crate) fn forbid_body(&mut self) {
+        self.bodiless = true;
+    }
+
+    pub(crate) fn is_bodiless(&self) -> bool {
+        self.bodiless
+    }
+
     pub(crate) fn set_body(&mut self, body: Bytes) {
         self.body = body;
     }
@@ -90,6 +132,9 @@ impl Context {
 
     /// Notes that the inspect stage changed the body.
     pub(crate) fn replace_body(&mut self, body: Bytes) {
+        if let Some(message) = &mut self.message {
+            message.set_size(body.len());
+        }
         self.body = body;
         self.rewritten = true;
     }
@@ -156,25 +201,27 @@ impl Context {
         self.message.as_ref().ok_or(FilterError::NoMessage)
     }
 
-    /// Keeps what the content guards saw, until the inspect stage acts on it.
-    pub(crate) fn set_judged(&mut self, judged: Judged) {
-        self.judged = Some(judged);
+    /// Keeps what the content guards saw: the verdicts until the inspect stage acts on them, the rest for good.
+    pub(crate) fn set_seen(&mut self, verdicts: Verdicts, risk: u8, class: DataClass) {
+        self.verdicts = Some(verdicts);
+        self.risk = risk;
+        self.data_class = class;
     }
 
-    pub(crate) fn take_judged(&mut self) -> Option<Judged> {
-        self.judged.take()
+    pub(crate) fn take_verdicts(&mut self) -> Option<Verdicts> {
+        self.verdicts.take()
     }
 
     /// The highest score of a detector in the request, 0–100; 0 where none looked.
     #[must_use]
     pub fn risk(&self) -> u8 {
-        self.judged.as_ref().map_or(0, |judged| judged.risk)
+        self.risk
     }
 
     /// The highest class of data found in the request.
     #[must_use]
     pub fn data_class(&self) -> DataClass {
-        self.judged.as_ref().map_or(DataClass::Public, |judged| judged.class)
+        self.data_class
     }
 
     pub(crate) fn set_action(&mut self, action: Action) {
@@ -203,7 +250,7 @@ impl Context {
     }
 
     /// At most this many findings are kept per exchange; the decision does not depend on the list.
-    const MAX_FINDINGS: usize = 256;
+    pub(crate) const MAX_FINDINGS: usize = 256;
 
     pub(crate) fn add_findings(&mut self, found: impl IntoIterator<Item = ContentFinding>) {
         for finding in found {

@@ -44,6 +44,15 @@ pub trait Message: Send + Sync + fmt::Debug {
     }
 }
 
+/// The refusal of a request or answer in the shape of its dialect: status, content type and body.
+#[must_use]
+pub fn refusal(dialect: postern_config::Dialect, reason: Reason, decision_id: &str) -> (u16, &'static str, Vec<u8>) {
+    match dialect {
+        postern_config::Dialect::Http => http::refusal(reason, decision_id),
+        postern_config::Dialect::OpenAi => openai::refusal(reason, decision_id),
+    }
+}
+
 /// What all guards said of all parts of a message.
 #[derive(Debug, Default)]
 pub struct Judged {

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use postern_config::Stage;
-
 use crate::builtin::{AddressLimits, Authorize, Content, CrossSite, Frame, Identify, Parse, PrincipalLimits};
 use crate::{Context, RequestView, Verdict};
 
@@ -18,24 +16,14 @@ pub(crate) enum Filter {
     Parse(Parse),
     /// Content guards looking, before the decision.
     Look(Arc<Content>),
-    Authorize(Authorize),
+    Authorize(Arc<Authorize>),
     /// Content guards acting, after the decision.
     Act(Arc<Content>),
+    /// The decision once more, over a body that the guards changed: what is decided is what is sent.
+    Reauthorize(Arc<Authorize>),
 }
 
 impl Filter {
-    pub(crate) fn stage(&self) -> Stage {
-        match self {
-            Self::Frame(_) => Stage::Frame,
-            Self::CrossSite(_) => Stage::Origin,
-            Self::AddressLimits(_) | Self::PrincipalLimits(_) => Stage::Rate,
-            Self::Identify(_) => Stage::Identify,
-            Self::Parse(_) | Self::Look(_) => Stage::Parse,
-            Self::Authorize(_) => Stage::Authorize,
-            Self::Act(_) => Stage::Inspect,
-        }
-    }
-
     /// Whether it works on the head alone, so that it runs before the body is read.
     pub(crate) fn reads_head_only(&self) -> bool {
         match self {
@@ -44,7 +32,7 @@ impl Filter {
             | Self::AddressLimits(_)
             | Self::Identify(_)
             | Self::PrincipalLimits(_) => true,
-            Self::Parse(_) | Self::Look(_) | Self::Authorize(_) | Self::Act(_) => false,
+            Self::Parse(_) | Self::Look(_) | Self::Authorize(_) | Self::Act(_) | Self::Reauthorize(_) => false,
         }
     }
 
@@ -59,6 +47,7 @@ impl Filter {
             Self::Look(filter) => filter.look(cx),
             Self::Authorize(filter) => filter.check(req, cx),
             Self::Act(filter) => filter.act(cx),
+            Self::Reauthorize(filter) => filter.check_again(req, cx),
         }
     }
 }

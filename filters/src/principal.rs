@@ -53,11 +53,8 @@ impl Principal {
     /// Qualified id: `issuer|subject`, or the SPIFFE ID. Cedar entity id, limit key and name in records.
     #[must_use]
     pub fn id(&self) -> String {
-        if self.subject.starts_with("spiffe://") {
-            self.subject.clone()
-        } else {
-            format!("{}|{}", self.issuer, self.subject)
-        }
+        // By the credential, not by the look of the subject: an issuer may write what it likes into `sub`.
+        if self.authn.method == "spiffe" { self.subject.clone() } else { format!("{}|{}", self.issuer, self.subject) }
     }
 }
 

@@ -74,11 +74,9 @@ impl Reason {
     pub fn status(self) -> u16 {
         match self {
             Self::CredentialMissing | Self::CredentialInvalid => 401,
-            Self::NotPermitted
-            | Self::OtherTenant
-            | Self::CrossSite
-            | Self::ContentRefused
-            | Self::AnswerRefused => 403,
+            Self::NotPermitted | Self::OtherTenant | Self::CrossSite | Self::ContentRefused | Self::AnswerRefused => {
+                403
+            }
             Self::OverLimit => 429,
             Self::Malformed => 400,
             Self::LengthRequired => 411,

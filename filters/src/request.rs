@@ -36,7 +36,8 @@ impl<'a> RequestView<'a> {
         first.to_str().ok()
     }
 
-    /// Media type of the body, lower case and without parameters; `None` where absent, repeated or not readable.
+    /// Media type of the body, lower case and without parameters; `None` where absent, repeated or not readable. Readers
+    /// of bodies want the whole header: a charset changes what the bytes say.
     #[must_use]
     pub fn content_type(&self) -> Option<String> {
         let value = self.sole_header(&http::header::CONTENT_TYPE)?;

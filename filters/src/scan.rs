@@ -1,1 +1,278 @@
-//! scan
+//! Content guards: what is looked for in the texts of a message, and how they are rewritten.
+//!
+//! A text is folded first (`fold`), so that full-width digits, zero-width characters and look-alike letters do not
+//! hide anything; findings and edits name the text as received. Data detectors are automata with validators
+//! (`matcher`), hidden text is judged character by character (`hidden`), injections by signatures over words
+//! (`injection`). Whole texts and streams run through the same engine (`run`): a text cut anywhere gives the same
+//! output, and no more than the hold-back is ever held.
+//!
+//! Encodings are not looked into: text in percent, base64, hex or HTML-entity form is read as it stands.
+
+mod builtin;
+mod fold;
+mod hidden;
+mod hit;
+mod injection;
+mod matcher;
+#[cfg(test)]
+mod measure;
+mod pattern;
+mod plan;
+mod resolve;
+mod rewrite;
+mod run;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod validate;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use postern_config::{
+    ContentAction, DataDetector, DataDetectorKind, DataProtection, Direction, Part, RuntimeAction, RuntimeDetectorKind,
+    RuntimeSecurity,
+};
+
+pub use pattern::max_match_len;
+
+use crate::text::{Judgement, TextGuard, TextGuards};
+use hit::Source;
+use matcher::{Member, PatternSet};
+use pattern::Pattern;
+use plan::{Plan, Target};
+
+/// Why guards could not be made ready. All are errors of a load.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    #[error("no built-in detector has the id `{id}`")]
+    UnknownDetector { id: String },
+    #[error("the pattern does not compile, or is too large: {source}")]
+    Pattern {
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("the pattern `{pattern}` asks for `{}`, which is never seen: text is folded before it is searched", character.escape_unicode())]
+    Folded { pattern: String, character: char },
+    #[error("detector `{detector}` cannot be used")]
+    Detector {
+        detector: String,
+        #[source]
+        source: Box<ScanError>,
+    },
+    #[error("rule `{rule}` names detector {index}, which does not exist")]
+    Dangling { rule: String, index: usize },
+    #[error("a hold-back of {hold_back} bytes is too small for `{detector}`, which needs {needed}")]
+    HoldBackTooSmall { detector: String, hold_back: usize, needed: usize },
+    #[error("built-in detector `{id}` does not compile: {message}")]
+    Builtin { id: String, message: String },
+}
+
+/// All content guards of one route and direction.
+#[derive(Debug)]
+pub struct ContentGuards {
+    plans: BTreeMap<Part, Arc<Plan>>,
+    names: Vec<String>,
+    unbounded: Vec<String>,
+}
+
+/// Whether a detector of this kind can be judged on a stream. Both can: injection signatures reach over a bounded
+/// window, hidden text is known within the hold-back.
+#[must_use]
+pub fn streams(kind: RuntimeDetectorKind) -> bool {
+    match kind {
+        RuntimeDetectorKind::PromptInjection | RuntimeDetectorKind::HiddenText => true,
+    }
+}
+
+impl ContentGuards {
+    /// Compiles what `data` and `runtime` ask for in `direction`. Runtime detectors apply in both directions to the
+    /// parts they list.
+    ///
+    /// # Errors
+    /// [`ScanError`] names the detector that cannot be used and why.
+    pub fn compile(data: &DataProtection, runtime: &RuntimeSecurity, direction: Direction) -> Result<Self, ScanError> {
+        let mut compiler = Compiler { data, runtime, direction, patterns: BTreeMap::new(), sets: BTreeMap::new() };
+        let mut plans = BTreeMap::new();
+        for part in Part::ALL {
+            let plan = compiler.plan(part)?;
+            if !plan.is_empty() {
+                plans.insert(part, Arc::new(plan));
+            }
+        }
+        let mut names: Vec<String> = plans.values().flat_map(|p| p.guard_names()).map(str::to_owned).collect();
+        names.sort_unstable();
+        names.dedup();
+        let unbounded = compiler.unbounded();
+        Ok(Self { plans, names, unbounded })
+    }
+
+    /// Names as in the coverage matrix, sorted: `data/<rule>` and `runtime/<detector>`.
+    #[must_use]
+    pub fn guard_names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The highest score, 0–100, that a detector of hostile content gives `text` in this part, its threshold aside: what
+    /// rules read as `context.risk`. 0 where none looks at the part.
+    #[must_use]
+    pub fn risk(&self, part: Part, text: &str) -> u8 {
+        self.plans.get(&part).map_or(0, |plan| run::risk(plan, text))
+    }
+
+    /// Names of the guards that look at `part`, sorted.
+    #[must_use]
+    pub fn guards_of(&self, part: Part) -> Vec<&str> {
+        self.plans.get(&part).map(|p| p.guard_names()).unwrap_or_default()
+    }
+
+    /// Data detectors in use whose match can be longer than the hold-back. Whole texts are judged exactly; on a stream
+    /// a candidate of theirs that outgrows the hold-back counts as found (PV-053 keeps them off streaming routes).
+    #[must_use]
+    pub fn not_for_streams(&self) -> &[String] {
+        &self.unbounded
+    }
+}
+
+impl TextGuards for ContentGuards {
+    fn judge(&self, part: Part, text: &str) -> Judgement {
+        self.plans.get(&part).map(|plan| stream::judge(plan, text)).unwrap_or_default()
+    }
+
+    fn open(&self, part: Part) -> Box<dyn TextGuard> {
+        match self.plans.get(&part) {
+            Some(plan) => Box::new(stream::Stream::new(plan)),
+            None => Box::new(stream::Unguarded),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Compiled {
+    pattern: Arc<Pattern>,
+    unbounded: bool,
+    strict: bool,
+}
+
+struct Compiler<'a> {
+    data: &'a DataProtection,
+    runtime: &'a RuntimeSecurity,
+    direction: Direction,
+    patterns: BTreeMap<usize, Compiled>,
+    /// Sets by the detectors in them and whether hidden markup is among them: parts often ask for the same.
+    sets: BTreeMap<(Vec<usize>, bool), Vec<Arc<PatternSet>>>,
+}
+
+impl Compiler<'_> {
+    fn plan(&mut self, part: Part) -> Result<Plan, ScanError> {
+        let mut wanted: BTreeMap<usize, Vec<Target>> = BTreeMap::new();
+        let applies = |request, response| match self.direction {
+            Direction::Request => request,
+            Direction::Response => response,
+        };
+        for rule in &self.data.rules {
+            if !applies(rule.request, rule.response) || !rule.parts.contains(&part) {
+                continue;
+            }
+            for &index in &rule.detectors {
+                let detector = self.data.detectors.get(index);
+                let name = detector.ok_or_else(|| ScanError::Dangling { rule: rule.name.clone(), index })?.name.clone();
+                let guard = format!("data/{}", rule.name);
+                wanted.entry(index).or_default().push(Target {
+                    guard,
+                    detector: name,
+                    action: rule.action,
+                    threshold: 0,
+                });
+            }
+        }
+        let hidden = self.runtime_targets(part, RuntimeDetectorKind::HiddenText);
+        let injection = self.runtime_targets(part, RuntimeDetectorKind::PromptInjection);
+        let signatures = if injection.is_empty() { None } else { Some(injection::signatures()?) };
+        if signatures.is_some() {
+            self.check_hold_back("PromptInjection", injection::NEEDS)?;
+        }
+        let sets = self.sets(wanted.keys().copied().collect(), !hidden.is_empty())?;
+        let data = wanted.into_values().collect();
+        Ok(Plan { part, hold_back: self.data.hold_back, sets, data, hidden, injection, signatures })
+    }
+
+    fn runtime_targets(&self, part: Part, kind: RuntimeDetectorKind) -> Vec<Target> {
+        let wanted = self.runtime.detectors.iter().filter(|d| d.kind == kind && d.parts.contains(&part));
+        wanted
+            .map(|d| Target {
+                guard: format!("runtime/{}", d.name),
+                detector: d.name.clone(),
+                action: match d.action {
+                    RuntimeAction::Redact => ContentAction::Redact,
+                    RuntimeAction::Block => ContentAction::Block,
+                },
+                threshold: d.threshold.max(1),
+            })
+            .collect()
+    }
+
+    fn sets(&mut self, detectors: Vec<usize>, markup: bool) -> Result<Vec<Arc<PatternSet>>, ScanError> {
+        let key = (detectors, markup);
+        if let Some(sets) = self.sets.get(&key) {
+            return Ok(sets.clone());
+        }
+        let mut members = Vec::new();
+        for (slot, index) in key.0.iter().enumerate() {
+            let Compiled { pattern, unbounded, strict } = self.detector(*index)?;
+            members.push(Member { pattern, source: Source::Data(slot), unbounded, strict });
+        }
+        if markup {
+            let (pattern, needs) = hidden::markup::pattern()?;
+            self.check_hold_back("HiddenText", needs)?;
+            members.push(Member { pattern, source: Source::Hidden, unbounded: false, strict: false });
+        }
+        let sets: Vec<Arc<PatternSet>> = PatternSet::split(members).into_iter().map(Arc::new).collect();
+        self.sets.insert(key, sets.clone());
+        Ok(sets)
+    }
+
+    fn detector(&mut self, index: usize) -> Result<Compiled, ScanError> {
+        if let Some(known) = self.patterns.get(&index) {
+            return Ok(known.clone());
+        }
+        let Some(detector) = self.data.detectors.get(index) else {
+            return Err(ScanError::Dangling { rule: String::new(), index });
+        };
+        let name = &detector.name;
+        let compiled = self
+            .compile(detector)
+            .map_err(|source| ScanError::Detector { detector: name.clone(), source: Box::new(source) })?;
+        self.patterns.insert(index, compiled.clone());
+        Ok(compiled)
+    }
+
+    fn compile(&self, detector: &DataDetector) -> Result<Compiled, ScanError> {
+        match &detector.kind {
+            DataDetectorKind::Builtin(id) => {
+                let (pattern, needs) = builtin::detector(id)?;
+                self.check_hold_back(id, needs)?;
+                Ok(Compiled { pattern, unbounded: false, strict: false })
+            }
+            DataDetectorKind::Regex { pattern, validate } => {
+                let pattern = Pattern::from_regex(pattern, *validate)?;
+                let unbounded = pattern.max_len.is_none_or(|len| len > self.data.hold_back);
+                Ok(Compiled { pattern: Arc::new(pattern), unbounded, strict: true })
+            }
+        }
+    }
+
+    fn check_hold_back(&self, detector: &str, needed: usize) -> Result<(), ScanError> {
+        let hold_back = self.data.hold_back;
+        if hold_back < needed {
+            return Err(ScanError::HoldBackTooSmall { detector: detector.to_owned(), hold_back, needed });
+        }
+        Ok(())
+    }
+
+    fn unbounded(&self) -> Vec<String> {
+        let long = self.patterns.iter().filter(|(_, c)| c.unbounded);
+        long.filter_map(|(i, _)| self.data.detectors.get(*i)).map(|d| d.name.clone()).collect()
+    }
+}

@@ -33,8 +33,6 @@ pub struct Judgement {
     pub findings: Vec<ContentFinding>,
     /// A finding with action Block: nothing of the message passes.
     pub blocked: bool,
-    /// Highest score of a detector of hostile content, 0–100, below its threshold too.
-    pub risk: u8,
 }
 
 /// What may leave after some text arrived.

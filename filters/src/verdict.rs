@@ -51,6 +51,8 @@ pub enum FilterError {
     NoPrincipal,
     #[error("no parsed message on the request; the dialect has to run first")]
     NoMessage,
+    #[error("the head of this request was not checked by this chain, or its context served another request")]
+    OutOfOrder,
     #[error("policy could not be evaluated: {0}")]
     Evaluation(String),
     #[error("the content guards could not run: {0}")]

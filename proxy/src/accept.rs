@@ -1,21 +1,23 @@
-//! Our own accept loop: a socket, a handshake with a deadline, and then Pingora's HTTP on the stream.
+//! Our own accept loop: a socket, a handshake with a deadline, and then HTTP on the stream.
 //!
 //! It is ours so that listeners can come and go, TLS settings are a pointer swap, connections are counted, and a
 //! connection that never becomes a request still leaves a record.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pingora_core::apps::ServerApp;
+use futures::FutureExt;
 use pingora_core::listeners::tls::Acceptor;
 use pingora_core::protocols::l4::stream::Stream as L4Stream;
 use pingora_core::protocols::tls::TlsRef;
 use pingora_core::protocols::{IO, Ssl};
 use postern_certs::ListenerTls;
+use postern_config::ListenerTls as Settings;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::app::ConnectionApp;
 use crate::connection::{Connection, TlsFacts, peer_facts};
@@ -27,38 +29,54 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Pause after the system refused a socket, so that running out of descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections that the system may have accepted for us before a stop.
+const BACKLOG: usize = 1024;
+/// From the cut of all requests to the cut of their connections.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// Accepts until `shutdown` turns true.
-pub(crate) async fn run(
-    shared: Arc<Shared>,
-    listener: TcpListener,
-    name: String,
-    mut shutdown: watch::Receiver<bool>,
-) {
+pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener, name: String, mut shutdown: watch::Receiver<bool>) {
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stop| *stop) => return,
+            _ = shutdown.wait_for(|stop| *stop) => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, source)) => {
-                let Some(guard) = shared.connections.enter() else {
-                    debug!(%source, "connection refused: too many open");
-                    shared.metrics.connection_refused(&name);
-                    continue;
-                };
-                let (shared, name, shutdown) = (shared.clone(), name.clone(), shutdown.clone());
-                tokio::spawn(async move {
-                    let _guard = guard;
-                    serve(shared, stream, source, name, shutdown).await;
-                });
-            }
+            Ok((stream, source)) => admit(&shared, stream, source, &name, &shutdown),
             Err(error) => {
                 warn!("error.type" = "accept", %error, listener = name, "could not accept");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+    // Who connected before the stop was told that somebody is there.
+    for _ in 0..BACKLOG {
+        let Some(Ok((stream, source))) = listener.accept().now_or_never() else { return };
+        admit(&shared, stream, source, &name, &shutdown);
+    }
+}
+
+/// Serves a connection in a task of its own, which ends at the latest when everything is cut.
+fn admit(shared: &Arc<Shared>, stream: TcpStream, source: SocketAddr, name: &str, shutdown: &watch::Receiver<bool>) {
+    let Some(guard) = shared.connections.enter() else {
+        debug!(%source, "connection refused: too many open");
+        shared.metrics.connection_refused(name);
+        return;
+    };
+    let (shared, name, shutdown) = (shared.clone(), name.to_owned(), shutdown.clone());
+    tokio::spawn(async move {
+        let _guard = guard;
+        let cut = async {
+            shared.cut().await;
+            // Requests are cut at the same moment and leave their records; then there is nothing to wait for.
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            () = serve(shared.clone(), stream, source, name, shutdown) => {}
+            () = cut => {}
+        }
+    });
 }
 
 async fn serve(
@@ -73,51 +91,92 @@ async fn serve(
         debug!(%error, "could not turn Nagle's algorithm off");
     }
     let stream: L4Stream = stream.into();
-    let tls = shared.runtime.load().listener_tls(&name);
-    let (stream, facts): (Box<dyn IO>, _) = match tls {
-        None => (Box::new(stream), None),
-        Some(tls) => match handshake(tls, stream).await {
-            Ok((stream, facts)) => (stream, Some(facts)),
-            Err(detail) => {
-                debug!(%source, listener = name, detail, "handshake failed");
-                shared.metrics.handshake_failed(&name);
-                let connection = Connection::new(number, name, source, None);
-                shared.record_connection(&connection, true, &detail);
-                return;
-            }
-        },
+    let (stream, facts) = match secure(&shared, &name, stream).await {
+        Ok(secured) => secured,
+        Err(detail) => {
+            debug!(%source, listener = name, detail, "handshake failed");
+            shared.metrics.handshake_failed(&name);
+            let connection = Connection::new(number, name, source, None);
+            shared.record_connection(&connection, true, &detail);
+            return;
+        }
     };
     let connection = Arc::new(Connection::new(number, name, source, facts));
     let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone()));
-    let _ = app.process_new(stream, &shutdown).await;
-    if connection.requests() == 0 {
+    if AssertUnwindSafe(app.run(stream, shutdown)).catch_unwind().await.is_err() {
+        error!("error.type" = "panic", source = %connection.source, "a connection panicked outside of its requests");
+        shared.metrics.panicked();
+        shared.record_connection(&connection, false, "the connection panicked outside of its requests");
+    } else if connection.requests() == 0 {
         shared.record_connection(&connection, false, "the connection ended without a request");
     }
 }
 
-async fn handshake(tls: Arc<ListenerTls>, stream: L4Stream) -> Result<(Box<dyn IO>, TlsFacts), String> {
+/// Shakes hands as the running set says. The set is held no longer than that: a connection may stay open for hours, and would
+/// keep it in memory.
+async fn secure(shared: &Shared, name: &str, stream: L4Stream) -> Result<(Box<dyn IO>, Option<TlsFacts>), String> {
+    let runtime = shared.runtime.load_full();
+    let settings = runtime.snapshot.listeners.iter().find(|l| l.name == name).and_then(|l| l.tls.as_ref());
+    match runtime.listener_tls(name).zip(settings) {
+        None => Ok((Box::new(stream), None)),
+        Some((tls, settings)) => {
+            let (stream, facts) = handshake(tls, settings, stream).await?;
+            Ok((stream, Some(facts)))
+        }
+    }
+}
+
+async fn handshake(
+    tls: Arc<ListenerTls>,
+    settings: &Settings,
+    stream: L4Stream,
+) -> Result<(Box<dyn IO>, TlsFacts), String> {
     let acceptor = Acceptor::from_server_config(tls.server_config());
     let accepted = tokio::time::timeout(HANDSHAKE, acceptor.tls_handshake(stream)).await;
     let stream = match accepted {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(error.to_string()),
+        Ok(Err(error)) => return Err(why(&error)),
         Err(_) => return Err(format!("no handshake within {} s", HANDSHAKE.as_secs())),
     };
-    let Some(facts) = stream.get_ssl().map(|tls_ref| facts(tls, tls_ref)) else {
+    let Some(facts) = stream.get_ssl().map(|tls_ref| facts(tls, settings, tls_ref)) else {
         return Err("the handshake left no TLS facts".to_owned());
     };
     let facts = facts?;
     Ok((Box::new(stream), facts))
 }
 
-fn facts(listener: Arc<ListenerTls>, tls: &TlsRef) -> Result<TlsFacts, String> {
-    let peer = match tls.peer_certificate_der() {
-        // The verifier accepted this certificate a moment ago; not being able to read it now is a reason to stop.
-        Some(der) => Some(listener.peer(der).map_err(|error| error.to_string())?),
+/// What went wrong in a handshake: Pingora keeps it only as text, behind contexts of its own; rustls keeps the cause of a
+/// refused certificate only in its debug form.
+fn why(error: &pingora_core::Error) -> String {
+    let text = error.to_string();
+    let text = text.rsplit("connect error: ").next().unwrap_or(&text).trim();
+    let refused =
+        text.strip_prefix("invalid peer certificate: Other(OtherError(").and_then(|rest| rest.strip_suffix("))"));
+    match refused {
+        Some(refusal) => format!("the client certificate was refused: {refusal}"),
+        None => text.to_owned(),
+    }
+}
+
+fn facts(listener: Arc<ListenerTls>, settings: &Settings, tls: &TlsRef) -> Result<TlsFacts, String> {
+    let peer = match tls.peer_cert_chain_der() {
+        // The handshake verified it a moment ago; a proof of it is made by verifying it again.
+        Some(chain) => Some(listener.peer(chain).map_err(|error| error.to_string())?),
         None => None,
     };
     let server_name = tls.server_name().map(str::to_ascii_lowercase);
     let (version, cipher) = (tls.version().unwrap_or_default(), tls.current_cipher_name().unwrap_or_default());
+    let chain = tls.peer_cert_chain_der().map(|chain| chain.iter().map(|der| der.clone().into_owned()).collect());
     let recorded = record::tls_facts(version, cipher, server_name.as_deref(), peer.as_ref());
-    Ok(TlsFacts { server_name, facts: peer.as_ref().map(peer_facts), recorded, listener })
+    let (deny_after_expiry, hsts) = (settings.deny_after_expiry, settings.hsts);
+    Ok(TlsFacts {
+        server_name,
+        facts: peer.as_ref().map(peer_facts),
+        chain: chain.unwrap_or_default(),
+        recorded,
+        deny_after_expiry,
+        hsts,
+        trusted: Mutex::new(Arc::downgrade(&listener)),
+        listener,
+    })
 }

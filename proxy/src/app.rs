@@ -1,29 +1,32 @@
 //! One connection's HTTP: reads each request, has it served, and writes its record, whatever happens.
 //!
-//! This stands on Pingora's HTTP server sessions and its connection loop (HTTP/1.1 keep-alive, HTTP/2 streams), not on
-//! its proxy framework: that one answers malformed requests itself, without a callback, and so without a record.
+//! This stands on Pingora's HTTP server sessions, not on its proxy framework: that one answers malformed requests itself,
+//! without a callback, and so without a record.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
+use bytes::BytesMut;
 use futures::FutureExt;
-use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
-use pingora_core::protocols::http::ServerSession;
-use pingora_core::server::ShutdownWatch;
+use pingora_core::protocols::http::{ReusableHttpStream, ServerSession};
+use pingora_core::protocols::{ALPN, Stream};
 use postern_filters::{Reason, Refusal};
+use tokio::sync::watch;
 use tracing::error;
 
 use crate::connection::Connection;
 use crate::exchange::Exchange;
+use crate::inbound::{self, Arrival};
 use crate::shared::Shared;
 use crate::story::Story;
+use crate::{h2, trouble};
 
-/// Time for the head of the first request on a connection (§10: headers 10s).
-const FIRST_HEAD: Duration = Duration::from_secs(10);
-/// Time for the next head on a kept-alive connection: Pingora's 60 s of idling and the 10 s of the head.
-const NEXT_HEAD: Duration = Duration::from_secs(70);
+/// Time for the last bytes of an answer to be taken.
+const FINISH: Duration = Duration::from_secs(10);
+/// How long the rest of a body is thrown away after a refusal. A connection that is closed with bytes unread is reset, and
+/// a client that is still writing would never see why.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// The HTTP application of one connection.
 #[derive(Debug)]
@@ -32,87 +35,135 @@ pub(crate) struct ConnectionApp {
     connection: Arc<Connection>,
 }
 
-enum Read {
-    Request,
-    Closed,
-    Refused(Refusal),
-}
-
 impl ConnectionApp {
     pub(crate) fn new(shared: Arc<Shared>, connection: Arc<Connection>) -> Self {
         Self { shared, connection }
     }
 
-    async fn read(&self, session: &mut ServerSession, shutdown: &ShutdownWatch) -> Read {
-        let first = self.connection.requests() == 0;
-        let mut shutdown = shutdown.clone();
-        let read = tokio::select! {
-            biased; // a request that has arrived is served even when we are shutting down
-            read = tokio::time::timeout(if first { FIRST_HEAD } else { NEXT_HEAD }, session.read_request()) => read,
-            _ = shutdown.wait_for(|stop| *stop) => return Read::Closed,
-        };
-        match read {
-            Ok(Ok(true)) => Read::Request,
-            Ok(Ok(false)) => Read::Closed,
-            Ok(Err(error)) if matches!(error.etype, pingora_core::ErrorType::InvalidHTTPHeader) => {
-                Read::Refused(Refusal::new(Reason::Malformed, error.to_string()))
-            }
-            // Idle time-outs and broken connections: nobody is there to be answered.
-            Ok(Err(_)) => Read::Closed,
-            Err(_) if first => Read::Refused(Refusal::new(Reason::SlowRequest, "no request head in time")),
-            Err(_) => Read::Closed,
+    /// Serves the connection until it ends.
+    pub(crate) async fn run(self: Arc<Self>, stream: Stream, stop: watch::Receiver<bool>) {
+        match stream.selected_alpn_proto() {
+            Some(ALPN::H2) => h2::run(&self, stream, &stop).await,
+            _ => self.http1(stream, stop).await,
         }
     }
 
-    /// Serves the request that was read. Returns whether the connection may carry another.
-    async fn serve(&self, session: &mut ServerSession, story: &mut Story) -> bool {
+    /// Turns true when requests that are still open have to end.
+    pub(crate) fn cut(&self) -> watch::Receiver<bool> {
+        self.shared.cut.subscribe()
+    }
+
+    /// Records what could not be read as a request.
+    pub(crate) fn malformed(&self, detail: &str) {
+        self.shared.record_connection(&self.connection, false, detail);
+    }
+
+    async fn http1(&self, mut stream: Stream, mut stop: watch::Receiver<bool>) {
+        let (mut ahead, mut first) = (BytesMut::new(), true);
+        loop {
+            let arrival = inbound::next(&mut stream, &mut ahead, first, &mut stop).await;
+            first = false;
+            let mut session = ServerSession::new_http1(stream);
+            // What a client sends behind a request waits its turn instead of being taken for its leaving.
+            session.set_pipelining_enabled(true);
+            let begun = match arrival {
+                Arrival::Nothing => return,
+                Arrival::Torn => return self.malformed("the connection ended inside a request head"),
+                Arrival::Refused(refusal) => Err(refusal),
+                Arrival::Head => {
+                    session.set_pipelined_prefix(ahead);
+                    parse(&mut session).await
+                }
+            };
+            let Some(reusable) = self.request(session, begun, &stop).await else { return };
+            let (next, rest) = reusable.into_parts();
+            (stream, ahead) = (next, rest.unwrap_or_default());
+        }
+    }
+
+    /// Serves one HTTP/2 stream.
+    pub(crate) async fn stream(&self, session: ServerSession) {
+        let (_never, stop) = watch::channel(false);
+        self.request(session, Ok(()), &stop).await;
+    }
+
+    /// Serves one request and records it. `begun` is what reading its head came to.
+    async fn request(
+        &self,
+        mut session: ServerSession,
+        begun: Result<(), Refusal>,
+        stop: &watch::Receiver<bool>,
+    ) -> Option<ReusableHttpStream> {
+        let _busy = self.shared.begin_request();
+        let mut story = Story::begin(&self.connection, &self.shared);
+        story.parsed = begun.is_ok();
+        let reusable = self.serve(&mut session, &mut story, begun).await;
+        let broken = story.trouble.is_some();
+        let unread = unread(&mut session, &story);
+        self.shared.finish(story, &self.connection);
+        if broken {
+            // Finishing would make a truncated answer look whole: dropping the stream shows the client that it is not.
+            return None;
+        }
+        if unread {
+            linger(&mut session).await;
+            return None;
+        }
+        if !reusable || *stop.borrow() {
+            session.set_keepalive(None);
+        }
+        tokio::time::timeout(FINISH, session.finish()).await.ok()?.ok().flatten()
+    }
+
+    /// Returns whether the connection may carry another request.
+    async fn serve(&self, session: &mut ServerSession, story: &mut Story, begun: Result<(), Refusal>) -> bool {
         let exchange = Exchange::new(&self.shared, &self.connection);
-        match AssertUnwindSafe(exchange.run(session, story)).catch_unwind().await {
-            Ok(reusable) => reusable,
-            Err(_) => {
+        let mut cut = self.cut();
+        let served = AssertUnwindSafe(exchange.run(session, story, begun)).catch_unwind();
+        let served = tokio::select! {
+            served = served => Some(served),
+            () = inbound::stopped(&mut cut) => None,
+        };
+        match served {
+            Some(Ok(reusable)) => reusable,
+            Some(Err(_)) => {
                 error!("error.type" = "panic", decision = %story.id, "a request panicked");
                 self.shared.metrics.panicked();
                 story.refuse(Refusal::new(Reason::Internal, "the request panicked"));
-                exchange.answer_refusal(session, story).await;
+                if AssertUnwindSafe(exchange.answer_refusal(session, story)).catch_unwind().await.is_err() {
+                    story.trouble = Some("answering panicked as well".to_owned());
+                }
+                false
+            }
+            None => {
+                story.trouble = Some("cut at the end of the drain".to_owned());
                 false
             }
         }
     }
 }
 
-#[async_trait]
-impl HttpServerApp for ConnectionApp {
-    async fn process_new_http(
-        self: &Arc<Self>,
-        mut session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
-        // What a client sends behind a request waits its turn instead of being taken for its leaving.
-        session.set_pipelining_enabled(true);
-        let read = self.read(&mut session, shutdown).await;
-        if matches!(read, Read::Closed) {
-            return None;
-        }
-        let mut story = Story::begin(&self.connection, self.shared.clock.unix_ms());
-        let reusable = match read {
-            Read::Refused(refusal) => {
-                story.refuse(refusal);
-                Exchange::new(&self.shared, &self.connection).answer_refusal(&mut session, &mut story).await;
-                false
-            }
-            _ => self.serve(&mut session, &mut story).await,
-        };
-        let broken = story.trouble.is_some();
-        self.shared.finish(story, &self.connection);
-        if broken {
-            // Finishing would make a truncated answer look whole: dropping the stream shows the client that it is not.
-            return None;
-        }
-        if !reusable || *shutdown.borrow() {
-            session.set_keepalive(None);
-        }
-        let settings = HttpPersistentSettings::for_session(&session);
-        let stream = session.finish().await.ok().flatten()?;
-        Some(ReusedHttpStream::from_reusable_stream(stream, settings))
+/// Has Pingora parse the head that was read.
+async fn parse(session: &mut ServerSession) -> Result<(), Refusal> {
+    match tokio::time::timeout(inbound::HEAD, session.read_request()).await {
+        Ok(Ok(true)) => Ok(()),
+        Ok(Ok(false)) => Err(Refusal::new(Reason::Malformed, "the request has no head")),
+        Ok(Err(error)) => Err(Refusal::new(Reason::Malformed, trouble::of(&error))),
+        Err(_) => Err(Refusal::new(Reason::SlowRequest, "no request head in time")),
     }
+}
+
+/// Whether a client may still be writing a body that was refused. One that asked before it sends has been told.
+fn unread(session: &mut ServerSession, story: &Story) -> bool {
+    let asked = story.head.as_ref().is_some_and(|head| head.expects_continue);
+    story.parsed && story.refusal.is_some() && !asked && !session.is_http2() && !session.is_body_done()
+}
+
+/// Says that nothing more will come, and reads what does come to no end (attack 1: it is never taken for a request).
+async fn linger(session: &mut ServerSession) {
+    let _ = tokio::time::timeout(LINGER, async {
+        session.shutdown().await;
+        let _ = session.drain_request_body().await;
+    })
+    .await;
 }

@@ -7,6 +7,7 @@ mod init;
 mod run;
 mod validate;
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -80,6 +81,20 @@ enum Format {
 /// A configuration that does not load, or a call that cannot be carried out.
 const MISCONFIGURED: u8 = 2;
 
+/// What led to `error`, outermost first, for people. A cause that the line before tells already is left out.
+fn print_causes(error: &dyn Error) {
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !told.ends_with(&text) {
+            eprintln!("  because: {text}");
+        }
+        told = text;
+        source = cause.source();
+    }
+}
+
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -92,7 +107,7 @@ pub fn main() -> ExitCode {
             audit::verify(&dir, &key, checkpoint.as_deref(), format)
         }
         Command::Demo(options) => run::block_on(crate::demo::run(options)).unwrap_or_else(|error| {
-            eprintln!("postern: {error}");
+            eprintln!("postern: the runtime could not be started: {error}");
             ExitCode::FAILURE
         }),
     }

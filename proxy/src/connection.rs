@@ -1,13 +1,15 @@
 //! One accepted connection: its number, its peer, and how many requests it carried.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
 use postern_certs::{ListenerTls, VerifiedPeer};
-use postern_filters::token::PeerFacts;
+use postern_config::{ClientAuth, Hsts, ListenerTls as Settings};
 use postern_filters::SpiffeSubject;
+use postern_filters::token::PeerFacts;
+use rustls_pki_types::CertificateDer;
 
 /// Facts about a connection that do not change while it is open.
 #[derive(Debug)]
@@ -28,8 +30,15 @@ pub(crate) struct TlsFacts {
     /// Lower case.
     pub(crate) server_name: Option<String>,
     pub(crate) facts: Option<PeerFacts>,
+    /// What the client presented, leaf first.
+    pub(crate) chain: Vec<CertificateDer<'static>>,
     /// As records show it.
     pub(crate) recorded: Arc<postern_filters::audit::TlsFacts>,
+    /// Whether a certificate that expires while the connection is open ends what it may do.
+    pub(crate) deny_after_expiry: bool,
+    pub(crate) hsts: Option<Hsts>,
+    /// The last TLS of the listener under which the client was believed.
+    pub(crate) trusted: Mutex<Weak<ListenerTls>>,
     /// The listener's TLS as it was at the handshake: it knows which names the presented certificate covers.
     pub(crate) listener: Arc<ListenerTls>,
 }
@@ -50,6 +59,26 @@ impl Connection {
 
     pub(crate) fn peer_facts(&self) -> Option<&PeerFacts> {
         self.tls.as_ref()?.facts.as_ref()
+    }
+
+    /// Whether today's trust still believes who the client was at the handshake. A reload may have taken an authority or
+    /// a name away; a connection that stays open must not outlive that. Checked once per connection and reload.
+    ///
+    /// # Errors
+    /// Why a handshake of today would fail.
+    pub(crate) fn is_trusted(&self, current: &Arc<ListenerTls>, settings: &Settings) -> Result<(), String> {
+        let Some(tls) = &self.tls else { return Ok(()) };
+        let mut trusted = tls.trusted.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::ptr::eq(trusted.as_ptr(), Arc::as_ptr(current)) {
+            return Ok(());
+        }
+        if !tls.chain.is_empty() {
+            current.peer(&tls.chain).map_err(|error| error.to_string())?;
+        } else if settings.trust.client_auth == ClientAuth::Required {
+            return Err("a client certificate is required".to_owned());
+        }
+        *trusted = Arc::downgrade(current);
+        Ok(())
     }
 
     /// Whether the presented certificate speaks for `host` (RFC 9110 §15.5.20).

@@ -3,11 +3,15 @@
 //! The request is read whole before anything is sent, and the answer is judged before anything is returned; streams go
 //! through the hold-back window. The parts live in `request`, `forward` and `respond`; this file is their order.
 
+mod deadline;
 mod forward;
 mod request;
 mod respond;
 
+pub(crate) use deadline::Deadline;
+
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use pingora_core::protocols::http::ServerSession;
 use postern_config::Route;
@@ -43,17 +47,32 @@ impl<'a> Exchange<'a> {
         Self { shared, connection }
     }
 
-    /// Serves the request in `session`; `story` holds what happened.
-    pub(crate) async fn run(self, session: &mut ServerSession, story: &mut Story) -> Reusable {
+    /// Serves the request in `session`, or refuses it where reading its head came to that; `story` holds what happened.
+    pub(crate) async fn run(
+        self,
+        session: &mut ServerSession,
+        story: &mut Story,
+        begun: Result<(), Refusal>,
+    ) -> Reusable {
         let runtime = self.shared.runtime.load_full();
         story.snapshot = runtime.snapshot.digest;
         story.http_version = if session.is_http2() { "2" } else { "1.1" };
-        match self.decide(&runtime, session, story).await {
+        let decided = match begun {
+            Ok(()) => self.decide(&runtime, session, story).await,
+            Err(refusal) => Err(refusal),
+        };
+        match decided {
             Ok(reusable) => reusable,
             Err(refusal) => {
                 story.refuse(refusal);
+                // The rest of a body nobody will read must not be taken for the next request (attack 1), and where the
+                // head was ambiguous nobody knows where the next one begins.
+                let reusable = story.parsed && story.head.is_some() && session.is_body_done() && story.trouble.is_none();
+                if !reusable {
+                    session.set_keepalive(None);
+                }
                 self.answer_refusal(session, story).await;
-                session.is_body_done() && story.trouble.is_none()
+                reusable && story.trouble.is_none()
             }
         }
     }
@@ -69,6 +88,7 @@ impl<'a> Exchange<'a> {
         story.head = Some(head.clone());
         self.refuse_misdirected(&head)?;
         self.refuse_expired(story)?;
+        self.refuse_distrusted(runtime, session)?;
         let matched = self.matched(runtime, &head, session)?;
         story.route = Some(matched.route.name.clone());
         story.dialect = matched.route.dialect;
@@ -84,13 +104,15 @@ impl<'a> Exchange<'a> {
             let view = self.view(&head, session);
             matched.chain.check_message(&view, body, &mut story.context)?
         };
-        let upstream = forward::send(self, matched, permit, &head, body, session, story).await?;
+        let Some(upstream) = forward::send(self, matched, permit, &head, body, session, story).await? else {
+            return Ok(false);
+        };
         respond::answer(self, matched, upstream, &head, session, story).await
     }
 
     /// No record, no request: a proxy that cannot write down what it does refuses to do it.
     fn refuse_without_record(self) -> Result<(), Refusal> {
-        match self.shared.audit.accepting() {
+        match self.shared.writable() {
             Ok(()) => Ok(()),
             Err(error) => Err(Refusal::new(Reason::Undecided, format!("the audit log is not writable: {error}"))),
         }
@@ -107,10 +129,35 @@ impl<'a> Exchange<'a> {
     fn refuse_expired(self, story: &Story) -> Result<(), Refusal> {
         let Some(tls) = &self.connection.tls else { return Ok(()) };
         match &tls.facts {
-            Some(facts) if tls.listener.deny_after_expiry() && facts.not_after < story.context.now() => {
+            Some(facts) if tls.deny_after_expiry && facts.not_after < story.context.now() => {
                 Err(Refusal::new(Reason::CredentialInvalid, "the client certificate has expired"))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Trust that a reload took away is gone for open connections too.
+    fn refuse_distrusted(self, runtime: &Runtime, session: &mut ServerSession) -> Result<(), Refusal> {
+        if self.connection.tls.is_none() {
+            return Ok(());
+        }
+        let name = &self.connection.listener;
+        let settings = runtime.snapshot.listeners.iter().find(|listener| listener.name == *name);
+        let current = runtime.listener_tls(name).zip(settings.and_then(|listener| listener.tls.as_ref()));
+        let trusted = match &current {
+            Some((tls, settings)) => self.connection.is_trusted(tls, settings),
+            None => Err("the listener has no TLS any more".to_owned()),
+        };
+        trusted.map_err(|why| {
+            session.set_keepalive(None);
+            Refusal::new(Reason::CredentialInvalid, format!("the connection is not trusted any more: {why}"))
+        })
+    }
+
+    /// Tells an HTTP/1.1 client with the answer that this connection takes no further request.
+    pub(crate) fn announce_drain(self, session: &mut ServerSession) {
+        if self.shared.draining.load(Ordering::Relaxed) {
+            session.set_keepalive(None);
         }
     }
 
@@ -149,10 +196,11 @@ impl<'a> Exchange<'a> {
 
     /// Answers with the story's refusal, unless an answer has begun.
     pub(crate) async fn answer_refusal(self, session: &mut ServerSession, story: &mut Story) {
+        self.announce_drain(session);
         answer::refuse(session, story, self.hsts()).await;
     }
 
     pub(crate) fn hsts(self) -> Option<&'a postern_config::Hsts> {
-        self.connection.tls.as_ref()?.listener.hsts()
+        self.connection.tls.as_ref()?.hsts.as_ref()
     }
 }

@@ -26,7 +26,7 @@ pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener, mut stop: wa
     let places = Arc::new(Semaphore::new(MAX_PROBES));
     loop {
         let accepted = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = stopped(&mut stop) => return,
             accepted = listener.accept() => accepted,
         };
         let (Ok((stream, _)), Ok(place)) = (accepted, places.clone().acquire_owned().await) else { continue };
@@ -44,6 +44,10 @@ pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener, mut stop: wa
             }
         });
     }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {

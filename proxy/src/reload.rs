@@ -1,26 +1,35 @@
 //! Picks up changed files: a new set is read, merged and compiled beside the running one, and swapped in whole. On any
 //! problem the old set stays, and the log, a metric and an audit record say why.
 
-use std::collections::BTreeSet;
+mod stamps;
+mod watch;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use postern_filters::limit::LimitStore;
+use tokio::signal::unix::Signal;
+use tokio::sync::{mpsc, watch as channel};
+use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
 use crate::record;
-use crate::runtime::Runtime;
+use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
+pub(crate) use stamps::Stamps;
+use watch::Watching;
 
 /// Writers touch several files at once; this much quiet means they are done.
 const QUIET: Duration = Duration::from_millis(100);
 /// A writer that never stops does not put a reload off for longer than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// Files are compared even without an event: some file systems report none.
+/// Files are compared even without an event: some file systems report none. A refused set is tried again then, because
+/// what it lacks may be where nobody watches.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// Reads of a set that changes meanwhile, with pauses that give its writer time.
+const READS: u32 = 5;
+const BETWEEN_READS: Duration = Duration::from_millis(50);
 
 /// What came of a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,30 +39,55 @@ pub enum Reload {
     Refused(String),
 }
 
+/// The last attempt. Whoever loads holds it, so that loads come one after the other and the newest files win.
+#[derive(Debug)]
+pub(crate) struct LastLoad {
+    stamps: Stamps,
+    /// Why it was refused, if it was.
+    refused: Option<String>,
+}
+
+impl LastLoad {
+    pub(crate) fn new(stamps: Stamps) -> Self {
+        Self { stamps, refused: None }
+    }
+}
+
 /// Watches and reloads, on change and on SIGHUP, until `stop` turns true.
-pub(crate) async fn run(shared: Arc<Shared>, config: PathBuf, mut stop: watch::Receiver<bool>) {
-    // One place is enough: an event that finds it taken is part of the same change.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    config: PathBuf,
+    mut hangup: Option<Signal>,
+    mut stop: channel::Receiver<bool>,
+) {
     let (tell, mut told) = mpsc::channel::<()>(1);
-    let mut watching = Watching::start(&shared, &config, &tell);
-    let mut hangup = signal(SignalKind::hangup()).ok();
+    let mut watching = Watching::start(&shared.runtime.load().files, &tell);
+    let mut again = tokio::time::interval(LOOK_AGAIN);
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let asked = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            _ = told.recv() => { settle(&mut told).await; false }
-            () = tokio::time::sleep(LOOK_AGAIN) => false,
-            () = hung_up(&mut hangup) => true,
-        };
-        let stamps = stamps(&watching.files);
-        if asked || stamps != watching.stamps {
-            watching.stamps = stamps;
-            if reload(&shared, &config).await == Reload::Taken {
-                watching = Watching::start(&shared, &config, &tell);
+        let outcome = tokio::select! {
+            () = asked_to_stop(&mut stop) => return,
+            _ = told.recv() => {
+                settle(&mut told).await;
+                look(&shared, &config, false).await
             }
+            _ = again.tick() => look(&shared, &config, true).await,
+            () = hung_up(&mut hangup) => Some(reload(&shared, &config).await),
+        };
+        if outcome == Some(Reload::Taken) {
+            // Folders may be others now, or be new ones under an old name.
+            drop(watching);
+            watching = Watching::start(&shared.runtime.load().files, &tell);
         }
     }
 }
 
-async fn hung_up(hangup: &mut Option<tokio::signal::unix::Signal>) {
+/// Returns once `stop` is true. Holds no lock of the channel across an await of the caller's.
+async fn asked_to_stop(stop: &mut channel::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn hung_up(hangup: &mut Option<Signal>) {
     match hangup {
         Some(hangup) => {
             hangup.recv().await;
@@ -67,31 +101,89 @@ async fn settle(told: &mut mpsc::Receiver<()>) {
     let _ = tokio::time::timeout(LONGEST_WAIT, quiet).await;
 }
 
+/// Reloads if files changed since the last attempt; with `again` also if that was refused. The same refusal of the same
+/// files is told once.
+async fn look(shared: &Arc<Shared>, config: &Path, again: bool) -> Option<Reload> {
+    let mut last = shared.last_load.lock().await;
+    let files = shared.runtime.load().files.clone();
+    let same = tokio::task::spawn_blocking(move || Stamps::of(&files)).await.is_ok_and(|now| now == last.stamps);
+    let retry = again && last.refused.is_some();
+    if same && !retry {
+        return None;
+    }
+    let known = if same { last.refused.take() } else { None };
+    Some(attempt(shared, config, &mut last, known).await)
+}
+
 /// Loads the files of `config` and swaps them in, or leaves everything as it is.
 pub(crate) async fn reload(shared: &Arc<Shared>, config: &Path) -> Reload {
-    let (limits, now) = (shared.limits.clone(), shared.clock.unix_ms() / 1000);
-    let path = config.to_owned();
-    let loaded = tokio::task::spawn_blocking(move || Runtime::load(&path, &limits, now)).await;
-    let outcome = match loaded {
-        Ok(Ok(new)) => match shared.runtime.load().needs_restart(&new) {
-            None => Ok(new),
-            Some(why) => Err(format!("{why}: restart to take it over")),
-        },
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(panic) => Err(format!("the load did not finish: {panic}")),
-    };
+    let mut last = shared.last_load.lock().await;
+    attempt(shared, config, &mut last, None).await
+}
+
+/// One load. A refusal that is `known` is not told again.
+async fn attempt(shared: &Arc<Shared>, config: &Path, last: &mut LastLoad, known: Option<String>) -> Reload {
+    let now = shared.clock.unix_ms() / 1000;
+    let files = shared.runtime.load().files.clone();
+    let (loaded, stamps) = load_whole(config, files, &shared.limits, now).await;
+    last.stamps = stamps;
+    let outcome = loaded.map_err(|error| error.to_string());
+    let outcome = outcome.and_then(|new| match shared.runtime.load().needs_restart(&new) {
+        None => Ok(new),
+        Some(why) => Err(format!("{why}: restart to take it over")),
+    });
     match outcome {
         Ok(new) => {
+            last.refused = None;
             take(shared, new, now);
             Reload::Taken
         }
         Err(why) => {
-            error!("error.type" = "reload", "the new policy set does not load, the running one stays:\n{why}");
-            shared.metrics.reloaded("refused");
-            shared.submit(record::of_reload(Err(&why), &shared.runtime.load().snapshot, shared.clock.unix_ms()));
+            last.refused = Some(why.clone());
+            if known.as_ref() != Some(&why) {
+                refuse(shared, &why);
+            }
             Reload::Refused(why)
         }
     }
+}
+
+/// Loads `config`, and loads it again if a file changed meanwhile: of two files that were changed together, one would be
+/// the old and one the new. `files` are those known so far. Returns how the files looked that were read.
+pub(crate) async fn load_whole(
+    config: &Path,
+    mut files: Vec<PathBuf>,
+    limits: &Arc<LimitStore>,
+    now: i64,
+) -> (Result<Runtime, LoadError>, Stamps) {
+    for read in 0..READS {
+        if read > 1 {
+            tokio::time::sleep(BETWEEN_READS).await;
+        }
+        let (path, limits, known) = (config.to_owned(), limits.clone(), files.clone());
+        let load = move || {
+            let before = Stamps::of(&known);
+            let loaded = Runtime::load(&path, &limits, now);
+            // Where a file became known only now, nothing tells that it did not change: the next read will.
+            let after = Stamps::of(loaded.as_ref().map_or(known.as_slice(), |new| new.files.as_slice()));
+            (loaded, before, after)
+        };
+        let (loaded, before, after) = match tokio::task::spawn_blocking(load).await {
+            Ok(read) => read,
+            Err(panic) => {
+                return (Err(LoadError::because(format!("the load did not finish: {panic}"))), Stamps::default());
+            }
+        };
+        if after == before {
+            return (loaded, after);
+        }
+        if let Ok(new) = loaded {
+            files = new.files;
+        }
+    }
+    // No stamps: whatever is there next is a change.
+    let why = "the files kept changing while they were read; nothing was taken over";
+    (Err(LoadError::because(why.to_owned())), Stamps::default())
 }
 
 fn take(shared: &Shared, new: Runtime, now: i64) {
@@ -100,57 +192,13 @@ fn take(shared: &Shared, new: Runtime, now: i64) {
     }
     shared.submit(record::of_reload(Ok(()), &new.snapshot, shared.clock.unix_ms()));
     info!(manifests = new.snapshot.manifests.len(), routes = new.snapshot.routes.len(), "policy set taken over");
-    shared.runtime.store(Arc::new(new));
+    shared.swap(new);
     shared.metrics.reloaded("taken");
     shared.metrics.loaded_at.set(now);
 }
 
-/// A file as far as a change would show.
-type Stamp = (PathBuf, Option<(SystemTime, u64)>);
-
-fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
-    let look = |path: &PathBuf| {
-        let meta = std::fs::metadata(path).ok()?;
-        Some((meta.modified().ok()?, meta.len()))
-    };
-    let mut all: BTreeSet<PathBuf> = files.iter().cloned().collect();
-    for folder in files.iter().filter(|path| path.is_dir()) {
-        let inside = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-        all.extend(inside.map(|entry| entry.path()));
-    }
-    all.into_iter().map(|path| (path.clone(), look(&path))).collect()
-}
-
-/// What is being watched, and how it looked when it was last read.
-#[derive(Debug)]
-struct Watching {
-    files: Vec<PathBuf>,
-    stamps: Vec<Stamp>,
-    /// Kept for its events: dropping it ends them.
-    _watcher: Option<RecommendedWatcher>,
-}
-
-impl Watching {
-    fn start(shared: &Shared, config: &Path, tell: &mpsc::Sender<()>) -> Self {
-        let mut files = shared.runtime.load().files.clone();
-        files.push(config.to_owned());
-        let stamps = stamps(&files);
-        let tell = tell.clone();
-        let watcher = notify::recommended_watcher(move |_| {
-            let _ = tell.try_send(());
-        });
-        let watcher = watcher.and_then(|mut watcher| {
-            // Folders, not files: editors and Kubernetes replace files instead of writing into them.
-            let folders: BTreeSet<&Path> =
-                files.iter().filter_map(|path| if path.is_dir() { Some(path.as_path()) } else { path.parent() }).collect();
-            for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
-                watcher.watch(folder, RecursiveMode::NonRecursive)?;
-            }
-            Ok(watcher)
-        });
-        let watcher = watcher
-            .inspect_err(|error| warn!("error.type" = "watch", %error, "files are compared every 10 s instead"))
-            .ok();
-        Self { files, stamps, _watcher: watcher }
-    }
+fn refuse(shared: &Shared, why: &str) {
+    error!("error.type" = "reload", "the new policy set does not load, the running one stays:\n{why}");
+    shared.metrics.reloaded("refused");
+    shared.submit(record::of_reload(Err(why), &shared.runtime.load().snapshot, shared.clock.unix_ms()));
 }

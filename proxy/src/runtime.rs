@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_certs::ListenerTls;
-use postern_config::{Material, Report, Route, Snapshot};
+use postern_config::{AuditKey, Material, Report, Route, Snapshot};
 use postern_filters::Chains;
 use postern_filters::limit::LimitStore;
 
@@ -27,13 +27,19 @@ pub(crate) struct Runtime {
 
 /// Why a set does not load. All of it is told, not only the first problem.
 #[derive(Debug, thiserror::Error)]
-pub enum LoadError {
+#[error("{report}{}", material.join("\n"))]
+pub struct LoadError {
     /// Problems in the files, with positions.
-    #[error("{0}")]
-    Policy(Report),
-    /// Problems in what the files point at: keys, certificates, key sets, secrets.
-    #[error("{}", .0.join("\n"))]
-    Material(Vec<String>),
+    pub report: Report,
+    /// Problems in what the files point at: keys, certificates, secrets.
+    pub material: Vec<String>,
+}
+
+impl LoadError {
+    /// A problem that is not in a file.
+    pub(crate) fn because(why: String) -> Self {
+        Self { report: Report::new(), material: vec![format!("error: {why}")] }
+    }
 }
 
 /// Distinguishes the pooled connections and cached tokens of one load from those of another.
@@ -45,17 +51,19 @@ impl Runtime {
     /// # Errors
     /// [`LoadError`], complete: nothing was changed.
     pub(crate) fn load(config: &Path, limits: &LimitStore, now: i64) -> Result<Self, LoadError> {
-        let loaded = postern_config::load(config, now).map_err(LoadError::Policy)?;
+        let loaded = postern_config::load(config, now).map_err(|report| LoadError { report, material: Vec::new() })?;
         let mut warnings: Vec<String> = loaded.warnings.problems().iter().map(ToString::to_string).collect();
         let snapshot = loaded.snapshot;
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
-        let chains = postern_filters::compile(&snapshot, limits).map_err(LoadError::Policy)?;
+        let chains = postern_filters::compile(&snapshot, limits);
         let mut problems = Vec::new();
         let listeners = load_listeners(&snapshot, now, &mut warnings, &mut problems);
         let upstreams = load_upstreams(&snapshot, generation, &mut problems);
-        if !problems.is_empty() {
-            return Err(LoadError::Material(problems));
-        }
+        let chains = match chains {
+            Ok(chains) if problems.is_empty() => chains,
+            Ok(_) => return Err(LoadError { report: Report::new(), material: problems }),
+            Err(report) => return Err(LoadError { report, material: problems }),
+        };
         let mut files = loaded.files;
         files.extend(material_files(&snapshot));
         files.sort();
@@ -88,10 +96,21 @@ impl Runtime {
         let (old, new) = (&self.snapshot.audit, &new.snapshot.audit);
         let same = old.origin == new.origin
             && old.dir == new.dir
-            && old.key.name() == new.key.name()
+            && same_key(&old.key, &new.key)
             && old.checkpoint_interval == new.checkpoint_interval
             && old.redact == new.redact;
         (!same).then_some("the audit log's origin, key, place or interval changed")
+    }
+}
+
+/// A running log signs with one key; that another one has the same name does not make it the same.
+fn same_key(old: &AuditKey, new: &AuditKey) -> bool {
+    match (old, new) {
+        (AuditKey::Generate { name: old }, AuditKey::Generate { name: new }) => old == new,
+        (AuditKey::Material { name: old, from: old_from }, AuditKey::Material { name: new, from: new_from }) => {
+            old == new && old_from == new_from
+        }
+        (AuditKey::Generate { .. } | AuditKey::Material { .. }, _) => false,
     }
 }
 

@@ -8,13 +8,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use postern_filters::limit::LimitStore;
 
-use crate::audit::AuditWriter;
+use crate::audit::{AuditWriter, OpenError, key};
 use crate::clock::{Clock, SystemClock};
 use crate::reload::Reload;
 use crate::runtime::{LoadError, Runtime};
@@ -24,13 +25,18 @@ use crate::{accept, health, record, reload};
 /// How long open requests may take to end after a stop was asked for.
 pub const GRACE: Duration = Duration::from_secs(30);
 
+/// How long cut requests may take to leave their records.
+const CUT: Duration = Duration::from_secs(2);
+
 /// Why the proxy does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
     Load(#[from] LoadError),
     #[error("the audit log in `{}` cannot be opened: {source}", dir.display())]
-    Audit { dir: PathBuf, source: crate::audit::AuditError },
+    Audit { dir: PathBuf, source: OpenError },
+    #[error("the key of the audit log cannot be had: {0}")]
+    Key(#[from] key::LoadError),
     #[error("cannot listen on {address}: {source}")]
     Bind { address: SocketAddr, source: std::io::Error },
     #[error("`state.dir` `{}` cannot be used: {source}", dir.display())]
@@ -74,18 +80,28 @@ impl Server {
         // process finds it installed.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let limits = Arc::new(LimitStore::default());
-        let runtime = Runtime::load(config, &limits, clock.unix_ms() / 1000)?;
+        let (loaded, stamps) =
+            reload::load_whole(config, vec![config.to_owned()], &limits, clock.unix_ms() / 1000).await;
+        let runtime = loaded?;
         for warning in &runtime.warnings {
             warn!("{warning}");
         }
         make_state_dir(&runtime.snapshot.state_dir)?;
         let sockets = bind(&runtime).await?;
-        let audit = AuditWriter::open(&runtime.snapshot.audit, &runtime.snapshot.state_dir, clock.clone())
-            .map_err(|source| StartError::Audit { dir: runtime.snapshot.audit.dir.clone(), source })?;
-        let shared = Arc::new(Shared::new(runtime, audit, clock, limits));
+        let (audit, vkey) = open_log(&runtime, clock.clone())?;
+        let shared = Arc::new(Shared::new((runtime, stamps), audit, vkey, clock, limits));
         shared.submit(record::of_start(&shared.runtime.load().snapshot, shared.clock.unix_ms()));
         Ok(serve(shared, config, sockets))
     }
+}
+
+fn open_log(runtime: &Runtime, clock: Arc<dyn Clock>) -> Result<(AuditWriter, String), StartError> {
+    let settings = &runtime.snapshot.audit;
+    let key = key::load(settings, &runtime.snapshot.state_dir)?;
+    let vkey = key.verifying_key().to_string();
+    let failed = |source| StartError::Audit { dir: settings.dir.clone(), source };
+    let now = Arc::new(move || u64::try_from(clock.unix_ms()).unwrap_or(0));
+    Ok((AuditWriter::open(settings, key, now).map_err(failed)?, vkey))
 }
 
 struct Sockets {
@@ -132,7 +148,11 @@ fn serve(shared: Arc<Shared>, config: &Path, sockets: Sockets) -> Running {
         addresses.insert(name.clone(), address);
         accepting.push(tokio::spawn(accept::run(shared.clone(), socket, name, draining.clone())));
     }
-    let mut helping = vec![tokio::spawn(reload::run(shared.clone(), config.to_owned(), stopping.clone()))];
+    // Taken here, not in the task: once this returns, SIGHUP no longer ends the process.
+    let hangup = signal(SignalKind::hangup())
+        .inspect_err(|error| warn!("error.type" = "signal", %error, "SIGHUP cannot be received"))
+        .ok();
+    let mut helping = vec![tokio::spawn(reload::run(shared.clone(), config.to_owned(), hangup, stopping.clone()))];
     let health = sockets.health.map(|(socket, address)| {
         info!(%address, "health and metrics");
         helping.push(tokio::spawn(health::run(shared.clone(), socket, stopping.clone())));
@@ -156,7 +176,7 @@ impl Running {
     /// The verifier key of the audit log, as `postern audit verify --key` takes it.
     #[must_use]
     pub fn vkey(&self) -> String {
-        self.shared.audit.vkey()
+        self.shared.vkey.clone()
     }
 
     #[must_use]
@@ -192,26 +212,35 @@ impl Running {
         for task in self.accepting {
             let _ = task.await;
         }
-        let left = drained(&self.shared, grace).await;
+        drained(&self.shared, grace).await;
+        let left = self.shared.connections.open();
+        if self.shared.is_busy() {
+            warn!("error.type" = "drain", connections = left, "cutting what did not end in time");
+            self.shared.cut.send_replace(true);
+            drained(&self.shared, CUT).await;
+        }
         let _ = self.stop.send(true);
         for task in self.helping {
             let _ = task.await;
         }
         self.shared.submit(record::of_stop(left, &self.shared.runtime.load().snapshot, self.shared.clock.unix_ms()));
-        self.shared.audit.close().await;
+        let shared = self.shared.clone();
+        let closed = tokio::task::spawn_blocking(move || shared.audit.close()).await;
+        if let Some(why) = closed.ok().and_then(|status| status.failed) {
+            error!("error.type" = "audit", why, "the last records could not be written");
+        }
         info!(cut = left, "stopped");
         left
     }
 }
 
-/// Waits for open connections to end; returns how many did not.
-async fn drained(shared: &Shared, grace: Duration) -> usize {
+/// Waits for open connections and requests to end, but not longer than `grace`.
+async fn drained(shared: &Shared, grace: Duration) {
     let mut tick = tokio::time::interval(Duration::from_millis(10));
     let empty = async {
-        while shared.connections.open() > 0 {
+        while shared.is_busy() {
             tick.tick().await;
         }
     };
     let _ = tokio::time::timeout(grace, empty).await;
-    shared.connections.open()
 }

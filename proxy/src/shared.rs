@@ -1,20 +1,25 @@
 //! What all connections of a process share: the running policy, the audit log, metrics, the connection pool.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use pingora_core::connectors::http::Connector;
 use postern_filters::limit::LimitStore;
+use tokio::sync::watch;
 use tracing::error;
 
 use crate::audit::AuditWriter;
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::record;
+use crate::reload::{LastLoad, Stamps};
 use crate::runtime::Runtime;
 use crate::story::Story;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Active, Metrics};
 
 /// Most connections open at once; further ones are closed unanswered.
 const MAX_CONNECTIONS: usize = 20_000;
@@ -23,14 +28,23 @@ const MAX_CONNECTIONS: usize = 20_000;
 pub(crate) struct Shared {
     /// The one thing that a reload swaps.
     pub(crate) runtime: ArcSwap<Runtime>,
+    pub(crate) last_load: tokio::sync::Mutex<LastLoad>,
+    /// Sets that were swapped out, as far as requests still use them.
+    older: Mutex<Vec<Weak<Runtime>>>,
     pub(crate) audit: AuditWriter,
+    pub(crate) vkey: String,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) connector: Connector,
     pub(crate) limits: Arc<LimitStore>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) draining: AtomicBool,
+    /// Turns true when requests and connections have to end, whatever they do.
+    pub(crate) cut: watch::Sender<bool>,
+    requests: Arc<AtomicUsize>,
+    pub(crate) budget: Arc<Budget>,
     numbers: AtomicU64,
+    started: Instant,
 }
 
 impl std::fmt::Debug for Shared {
@@ -41,8 +55,9 @@ impl std::fmt::Debug for Shared {
 
 impl Shared {
     pub(crate) fn new(
-        runtime: Runtime,
+        (runtime, stamps): (Runtime, Stamps),
         audit: AuditWriter,
+        vkey: String,
         clock: Arc<dyn Clock>,
         limits: Arc<LimitStore>,
     ) -> Self {
@@ -50,15 +65,58 @@ impl Shared {
         metrics.loaded_at.set(clock.unix_ms() / 1000);
         Self {
             runtime: ArcSwap::from_pointee(runtime),
+            last_load: tokio::sync::Mutex::new(LastLoad::new(stamps)),
+            older: Mutex::default(),
             audit,
+            vkey,
             clock,
             connector: Connector::new(None),
             limits,
             connections: Arc::new(Connections::new(metrics.clone())),
             metrics,
             draining: AtomicBool::new(false),
+            cut: watch::Sender::new(false),
+            requests: Arc::default(),
+            budget: Arc::new(Budget::of_machine()),
             numbers: AtomicU64::new(0),
+            started: Instant::now(),
         }
+    }
+
+    /// Puts a set into service. Requests that have begun keep the one they began with.
+    pub(crate) fn swap(&self, new: Runtime) {
+        let old = self.runtime.swap(Arc::new(new));
+        let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
+        older.retain(|set| set.strong_count() > 0);
+        older.push(Arc::downgrade(&old));
+    }
+
+    /// Policy sets in memory: the running one, and those that requests began with.
+    fn sets(&self) -> usize {
+        let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
+        older.retain(|set| set.strong_count() > 0);
+        older.len().saturating_add(1)
+    }
+
+    /// Counts a request as being served until the guard is dropped.
+    pub(crate) fn begin_request(&self) -> Busy {
+        self.requests.fetch_add(1, Ordering::AcqRel);
+        Busy { requests: self.requests.clone(), _active: self.metrics.enter() }
+    }
+
+    /// Whether a connection is open or a request is being served.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.connections.open() > 0 || self.requests.load(Ordering::Acquire) > 0
+    }
+
+    /// Returns once everything has to end.
+    pub(crate) async fn cut(&self) {
+        let _ = self.cut.subscribe().wait_for(|cut| *cut).await;
+    }
+
+    /// Time since the start, for limits: it never goes back.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Numbers connections from 1.
@@ -100,11 +158,33 @@ impl Shared {
         if self.draining.load(Ordering::Relaxed) {
             return Err("draining".to_owned());
         }
-        self.audit.accepting().map_err(|error| format!("audit log: {error}"))
+        self.writable().map_err(|error| format!("audit log: {error}"))
+    }
+
+    /// Whether the log takes records at the moment.
+    pub(crate) fn writable(&self) -> Result<(), String> {
+        match self.audit.status().failed {
+            Some(why) => Err(why),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn refresh_metrics(&self) {
         self.metrics.audit_entries.set(self.audit.status().size);
+        self.metrics.sets.set(i64::try_from(self.sets()).unwrap_or(i64::MAX));
+    }
+}
+
+/// One request being served; the end of it is dropping it.
+#[derive(Debug)]
+pub(crate) struct Busy {
+    requests: Arc<AtomicUsize>,
+    _active: Active,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.requests.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

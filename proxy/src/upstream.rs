@@ -140,12 +140,10 @@ impl Upstream {
 
 fn injection(credential: &postern_config::Credential) -> Result<Injection, CredentialError> {
     let name = credential.name.clone();
-    let header = HeaderName::from_bytes(credential.header.as_bytes())
-        .map_err(|_| CredentialError::BadName(name.clone()))?;
-    let secret = credential
-        .value
-        .read_secret()
-        .map_err(|source| CredentialError::Material { name: name.clone(), source })?;
+    let header =
+        HeaderName::from_bytes(credential.header.as_bytes()).map_err(|_| CredentialError::BadName(name.clone()))?;
+    let secret =
+        credential.value.read_secret().map_err(|source| CredentialError::Material { name: name.clone(), source })?;
     let usable = !secret.expose().is_empty() && secret.expose().iter().all(|byte| (0x20..=0x7e).contains(byte));
     if !usable {
         return Err(CredentialError::NotAHeader(name));

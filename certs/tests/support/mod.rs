@@ -28,14 +28,14 @@ impl Clock {
         self.0.fetch_add(seconds, Ordering::Relaxed);
     }
 
-    pub(crate) fn now(&self) -> UnixTime {
-        UnixTime::since_unix_epoch(Duration::from_secs(self.0.load(Ordering::Relaxed)))
+    pub(crate) fn unix(&self) -> i64 {
+        self.0.load(Ordering::Relaxed).try_into().unwrap()
     }
 }
 
 impl TimeProvider for Clock {
     fn current_time(&self) -> Option<UnixTime> {
-        Some(self.now())
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(self.0.load(Ordering::Relaxed))))
     }
 }
 
@@ -75,7 +75,7 @@ impl World {
     }
 
     pub(crate) fn load(&self) -> Result<ListenerTls, Vec<CertProblem>> {
-        ListenerTls::load_at(&self.settings, self.clock.clone())
+        ListenerTls::load_with_clock(&self.settings, self.clock.unix(), self.clock.clone())
     }
 
     pub(crate) fn client(&self, issued: Option<&Issued>) -> ClientConfig {
@@ -157,7 +157,7 @@ pub(crate) fn refusal(error: &rustls::Error) -> String {
     if let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error
         && let Some(refusal) = other.0.downcast_ref::<PeerRefusal>()
     {
-        return format!("{refusal:?}");
+        return refusal.to_string();
     }
     format!("{error:?}")
 }

@@ -241,16 +241,21 @@ impl<'b> Finder<'b, '_, '_> {
             TargetKind::Route => {
                 matching(self.routes().map(|route| route.labels.as_ref()), wanted).map(Place::Route).collect()
             }
-            TargetKind::Upstream => {
-                matching(self.upstreams().map(|upstream| upstream.labels.as_ref()), wanted).map(Place::Upstream).collect()
-            }
+            TargetKind::Upstream => matching(self.upstreams().map(|upstream| upstream.labels.as_ref()), wanted)
+                .map(Place::Upstream)
+                .collect(),
             // Refused by the decoder.
             TargetKind::Gateway => Vec::new(),
         };
         if places.is_empty() {
             let kind = selector.kind.value.to_string().to_lowercase();
             let message = format!("no {kind} has these labels, so the manifest applies nowhere");
-            selector.match_labels.error(self.report, PV_TARGET, message, format!("label a {kind}, or correct the selector"));
+            selector.match_labels.error(
+                self.report,
+                PV_TARGET,
+                message,
+                format!("label a {kind}, or correct the selector"),
+            );
         }
         places
     }
@@ -265,7 +270,12 @@ impl<'b> Finder<'b, '_, '_> {
         }
         if kind.value == TargetKind::Upstream && matches!(own, Kind::CertificatePolicy | Kind::EncryptionPolicy) {
             let message = format!("{own} on an Upstream is not enforced by this version");
-            kind.error(self.report, PV_LATER, message, "remove the target: connections to https upstreams are verified against the system's authorities");
+            kind.error(
+                self.report,
+                PV_LATER,
+                message,
+                "remove the target: connections to https upstreams are verified against the system's authorities",
+            );
             return false;
         }
         true
@@ -289,10 +299,7 @@ fn a(kind: TargetKind) -> String {
 
 type Labels = BTreeMap<LabelName, At<String>>;
 
-fn matching<'l>(
-    all: impl Iterator<Item = Option<&'l At<Labels>>>,
-    wanted: &Labels,
-) -> impl Iterator<Item = usize> {
+fn matching<'l>(all: impl Iterator<Item = Option<&'l At<Labels>>>, wanted: &Labels) -> impl Iterator<Item = usize> {
     let has = |labels: Option<&At<Labels>>| {
         wanted.iter().all(|(name, value)| {
             labels.and_then(|labels| labels.get(name)).is_some_and(|label| label.value == value.value)

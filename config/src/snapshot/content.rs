@@ -105,7 +105,10 @@ pub struct DataDetector {
 pub enum DataDetectorKind {
     /// An id of [`crate::BUILTIN_DETECTORS`].
     Builtin(&'static str),
-    Regex { pattern: String, validate: Option<Validator> },
+    Regex {
+        pattern: String,
+        validate: Option<Validator>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -207,9 +207,9 @@ impl RouteMatch {
 #[must_use]
 pub fn host_matches(pattern: &str, host: &str) -> bool {
     match pattern.strip_prefix("*.") {
-        Some(parent) => host
-            .split_once('.')
-            .is_some_and(|(label, rest)| !label.is_empty() && rest.eq_ignore_ascii_case(parent)),
+        Some(parent) => {
+            host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest.eq_ignore_ascii_case(parent))
+        }
         None => pattern.eq_ignore_ascii_case(host),
     }
 }
@@ -217,6 +217,5 @@ pub fn host_matches(pattern: &str, host: &str) -> bool {
 /// Whether `path` is `prefix` or lies below it on a segment boundary.
 #[must_use]
 pub fn prefix_matches(prefix: &str, path: &str) -> bool {
-    prefix == "/"
-        || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    prefix == "/" || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

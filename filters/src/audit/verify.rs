@@ -20,10 +20,11 @@ pub use sequence::Gap;
 
 /// Reads files of a log by their path relative to its directory.
 pub trait LogSource {
-    /// The file's bytes, or `None` where there is no such file.
+    /// The file's bytes, or `None` where there is no such file. Of a file longer than `max` bytes, its first `max + 1`: too long
+    /// is wrong, not unreadable.
     ///
     /// # Errors
-    /// Where it cannot be read, or is longer than `max` bytes.
+    /// Where it cannot be read.
     fn read(&self, path: &str, max: usize) -> std::io::Result<Option<Vec<u8>>>;
 }
 
@@ -141,7 +142,7 @@ pub fn verify(source: &dyn LogSource, key: &VerifyingKey, kept: Option<&[u8]>) -
     let kept = kept.map(open).transpose().map_err(VerifyError::Kept)?;
     let mut report = Verification::of(origin);
     let at_checkpoint = |what| Some(BadEntry { index: None, file: CHECKPOINT.to_owned(), what });
-    let Some(note) = read(source, CHECKPOINT, MAX_NOTE + 1)? else {
+    let Some(note) = read(source, CHECKPOINT, MAX_NOTE)? else {
         report.bad = at_checkpoint(Tampering::FileMissing);
         return Ok(report);
     };

@@ -10,8 +10,8 @@ use pst::{
 use postern_config::{Action, PrincipalType, RuleOrigin};
 
 use super::expression::ContextParts;
-use super::path_glob::PathGlob;
 use super::vocabulary::{Broken, ResourceKind, Vocabulary, pst_type};
+use crate::path::PathGlob;
 
 /// One Cedar policy, and what has to be known about it besides.
 #[derive(Debug)]

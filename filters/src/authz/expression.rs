@@ -39,8 +39,6 @@ pub(super) struct Parsed {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Reads {
     pub(super) context: ContextParts,
-    /// `context.ai.dataClass`.
-    pub(super) data_class: bool,
     pub(super) action: bool,
     /// `principal`, `resource`, `action` or `context` in any way: without one the value is the same for every request.
     pub(super) request: bool,
@@ -50,45 +48,76 @@ pub(super) struct Reads {
     pub(super) constructs: bool,
 }
 
-/// Attributes of `context`.
+/// Attributes of `context`, and of the records in it: a set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct ContextParts {
-    pub(super) authn: bool,
-    pub(super) net: bool,
-    pub(super) http: bool,
-    pub(super) now: bool,
-    pub(super) risk: bool,
-    pub(super) compliance: bool,
-    pub(super) ai: bool,
-}
+pub(super) struct ContextParts(u32);
 
 impl ContextParts {
-    pub(super) const ALL: Self =
-        Self { authn: true, net: true, http: true, now: true, risk: true, compliance: true, ai: true };
+    pub(super) const ALL: Self = Self(u32::MAX);
+    pub(super) const PROVIDER: Self = Self(1);
+    pub(super) const METHOD: Self = Self(1 << 1);
+    pub(super) const ACR: Self = Self(1 << 2);
+    pub(super) const AMR: Self = Self(1 << 3);
+    pub(super) const AGE: Self = Self(1 << 4);
+    pub(super) const SENDER_BOUND: Self = Self(1 << 5);
+    pub(super) const SOURCE_IP: Self = Self(1 << 6);
+    pub(super) const TLS: Self = Self(1 << 7);
+    pub(super) const MTLS: Self = Self(1 << 8);
+    pub(super) const HTTP_METHOD: Self = Self(1 << 9);
+    pub(super) const HOST: Self = Self(1 << 10);
+    pub(super) const PATH: Self = Self(1 << 11);
+    pub(super) const NOW: Self = Self(1 << 12);
+    pub(super) const RISK: Self = Self(1 << 13);
+    pub(super) const COMPLIANCE: Self = Self(1 << 14);
+    pub(super) const DIALECT: Self = Self(1 << 15);
+    pub(super) const STREAM: Self = Self(1 << 16);
+    pub(super) const INPUT_TOKENS: Self = Self(1 << 17);
+    pub(super) const MAX_OUTPUT_TOKENS: Self = Self(1 << 18);
+    pub(super) const DATA_CLASS: Self = Self(1 << 19);
+    pub(super) const TOOLS: Self = Self(1 << 20);
+    pub(super) const OPAQUE: Self = Self(1 << 21);
+
+    /// Every attribute of the schema, with the record's name first and nothing second where it is no record.
+    const LEAVES: [(&'static str, &'static str, Self); 22] = [
+        ("authn", "provider", Self::PROVIDER),
+        ("authn", "method", Self::METHOD),
+        ("authn", "acr", Self::ACR),
+        ("authn", "amr", Self::AMR),
+        ("authn", "ageSeconds", Self::AGE),
+        ("authn", "senderBound", Self::SENDER_BOUND),
+        ("net", "sourceIp", Self::SOURCE_IP),
+        ("net", "tls", Self::TLS),
+        ("net", "mtls", Self::MTLS),
+        ("http", "method", Self::HTTP_METHOD),
+        ("http", "host", Self::HOST),
+        ("http", "path", Self::PATH),
+        ("now", "", Self::NOW),
+        ("risk", "", Self::RISK),
+        ("compliance", "", Self::COMPLIANCE),
+        ("ai", "dialect", Self::DIALECT),
+        ("ai", "stream", Self::STREAM),
+        ("ai", "inputTokens", Self::INPUT_TOKENS),
+        ("ai", "maxOutputTokens", Self::MAX_OUTPUT_TOKENS),
+        ("ai", "dataClass", Self::DATA_CLASS),
+        ("ai", "tools", Self::TOOLS),
+        ("ai", "opaque", Self::OPAQUE),
+    ];
 
     pub(super) fn union(self, other: Self) -> Self {
-        Self {
-            authn: self.authn || other.authn,
-            net: self.net || other.net,
-            http: self.http || other.http,
-            now: self.now || other.now,
-            risk: self.risk || other.risk,
-            compliance: self.compliance || other.compliance,
-            ai: self.ai || other.ai,
-        }
+        Self(self.0 | other.0)
     }
 
-    fn mark(&mut self, attribute: &str) {
-        match attribute {
-            "authn" => self.authn = true,
-            "net" => self.net = true,
-            "http" => self.http = true,
-            "now" => self.now = true,
-            "risk" => self.risk = true,
-            "compliance" => self.compliance = true,
-            "ai" => self.ai = true,
-            _ => *self = Self::ALL, // not in the schema, so it does not validate; until then it may be anything
-        }
+    pub(super) fn has(self, part: Self) -> bool {
+        self.0 & part.0 != 0
+    }
+
+    /// `context.first.second`, or all of `context.first`. What is not in the schema does not validate; until then it
+    /// may be anything.
+    fn of(first: &str, second: Option<&str>) -> Self {
+        let is_read = |leaf: &str| leaf.is_empty() || second.is_none_or(|second| second == leaf);
+        let leaves = Self::LEAVES.into_iter().filter(|(record, leaf, _)| *record == first && is_read(leaf));
+        let read = leaves.fold(Self::default(), |read, (_, _, part)| read.union(part));
+        if read == Self::default() { Self::ALL } else { read }
     }
 }
 
@@ -96,7 +125,6 @@ impl Reads {
     pub(super) fn union(self, other: Self) -> Self {
         Self {
             context: self.context.union(other.context),
-            data_class: self.data_class || other.data_class,
             action: self.action || other.action,
             request: self.request || other.request,
             arithmetic: self.arithmetic || other.arithmetic,
@@ -197,10 +225,7 @@ fn step<'e>(expr: &'e Expr, reads: &mut Reads, rest: &mut Vec<&'e Expr>) -> Resu
 fn variable(var: &Var, reads: &mut Reads) {
     reads.request = true;
     match var {
-        Var::Context => {
-            reads.context = ContextParts::ALL;
-            reads.data_class = true;
-        }
+        Var::Context => reads.context = ContextParts::ALL,
         Var::Action => reads.action = true,
         Var::Principal | Var::Resource => {}
     }
@@ -219,9 +244,7 @@ fn attribute<'e>(base: &'e Expr, first: &str, second: Option<&str>, reads: &mut 
 
 fn context_attribute(first: &str, second: Option<&str>, reads: &mut Reads) {
     reads.request = true;
-    reads.context.mark(first);
-    // `context.ai` as a whole holds the class too.
-    reads.data_class |= first == "ai" && second.is_none_or(|second| second == "dataClass");
+    reads.context = reads.context.union(ContextParts::of(first, second));
 }
 
 #[cfg(test)]
@@ -230,25 +253,31 @@ mod tests {
 
     #[test]
     fn says_what_an_expression_reads() {
-        let risk = ContextParts { risk: true, ..ContextParts::default() };
-        let ai = ContextParts { ai: true, ..ContextParts::default() };
-        for (text, context, data_class) in [
-            ("principal.tenant == resource.tenant", ContextParts::default(), false),
-            ("context.risk < 40", risk, false),
-            ("context has risk", risk, false),
-            ("if true then context.risk < 40 else false", risk, false),
-            ("context.ai.stream", ai, false),
-            ("context.ai.dataClass <= 2", ai, true),
-            ("context.ai has dataClass", ai, true),
-            ("context has ai.dataClass", ai, true),
-            ("{a: context.ai}.a.dataClass <= 2", ai, true),
-            ("{a: context}.a.risk <= 2", ContextParts::ALL, true),
-            ("(if principal.tenant == \"a\" then context else context).risk < 4", ContextParts::ALL, true),
-            ("\"context.risk\" == principal.tenant // context.risk", ContextParts::default(), false),
+        const NONE: ContextParts = ContextParts(0);
+        let ai = ContextParts::of("ai", None);
+        for (text, want) in [
+            ("principal.tenant == resource.tenant", NONE),
+            ("context.risk < 40", ContextParts::RISK),
+            ("context has risk", ContextParts::RISK),
+            ("if true then context.risk < 40 else false", ContextParts::RISK),
+            ("context.http.path.x", ContextParts::PATH),
+            ("context.ai.stream", ContextParts::STREAM),
+            ("context.ai.stream && context.risk < 1", ContextParts::STREAM.union(ContextParts::RISK)),
+            ("context.ai.dataClass <= 2", ContextParts::DATA_CLASS),
+            ("context.ai has dataClass", ContextParts::DATA_CLASS),
+            ("context has ai.dataClass", ContextParts::DATA_CLASS),
+            ("context has ai", ai),
+            ("{a: context.ai}.a.dataClass <= 2", ai),
+            ("context.ai == context.ai", ai),
+            ("context.nosuch", ContextParts::ALL),
+            ("context.ai.nosuch", ContextParts::ALL),
+            ("{a: context}.a.risk <= 2", ContextParts::ALL),
+            ("(if principal.tenant == \"a\" then context else context).risk < 4", ContextParts::ALL),
+            ("\"context.risk\" == principal.tenant // context.risk", NONE),
         ] {
-            let reads = parse(text).unwrap().reads;
-            assert_eq!((reads.context, reads.data_class), (context, data_class), "{text}");
+            assert_eq!(parse(text).unwrap().reads.context, want, "{text}");
         }
+        assert!(ai.has(ContextParts::DATA_CLASS) && !ai.has(ContextParts::RISK));
     }
 
     #[test]

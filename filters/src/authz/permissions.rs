@@ -7,8 +7,8 @@ use postern_config::{Code, Permission, Report, Role};
 
 use super::compile::{Builder, Scope, Source, by_resource, name_is_like};
 use super::expression::ContextParts;
-use super::path_glob::PathGlob;
 use super::vocabulary::{Broken, ResourceKind};
+use crate::path::PathGlob;
 
 /// Adds the permits of `role`.
 pub(super) fn add(builder: &mut Builder<'_>, role: &Role, report: &mut Report) -> Result<(), Broken> {

@@ -78,42 +78,91 @@ const RFC3339_MS: &[BorrowedFormatItem<'_>] =
 
 /// The parts of `context` that are needed. `authn` is that of the principal judged, which is not always who calls.
 pub(super) fn context(request: &AuthzRequest<'_>, authn: &Assurance, needs: ContextParts) -> Result<Context, Broken> {
-    let mut pairs: Vec<(String, RestrictedExpression)> = Vec::with_capacity(7);
-    let mut put = |name: &str, value| pairs.push((name.to_owned(), value));
-    if needs.authn {
-        put("authn", authn_record(authn, request.now)?);
+    let mut context = Fields::new(needs);
+    context.record("authn", authn_fields(authn, request.now, needs))?;
+    context.record("net", net_fields(request.net, needs))?;
+    context.record("http", http_fields(request.http, needs))?;
+    if needs.has(ContextParts::NOW) {
+        let now = datetime(request.now)?;
+        context.put(ContextParts::NOW, "now", || now);
     }
-    if needs.net {
-        put("net", net_record(request.net)?);
+    context.put(ContextParts::RISK, "risk", || RestrictedExpression::new_long(request.risk.into()));
+    context.put(ContextParts::COMPLIANCE, "compliance", || strings(request.compliance));
+    if let Some(ai) = &request.ai {
+        context.record("ai", ai_fields(ai, needs))?;
     }
-    if needs.http {
-        let HttpFacts { method, host, path } = request.http;
-        put("http", record([("method", string(method)), ("host", string(host)), ("path", string(path))])?);
-    }
-    if needs.now {
-        put("now", datetime(request.now)?);
-    }
-    if needs.risk {
-        put("risk", RestrictedExpression::new_long(request.risk.into()));
-    }
-    if needs.compliance {
-        put("compliance", strings(request.compliance));
-    }
-    if let (true, Some(ai)) = (needs.ai, &request.ai) {
-        put("ai", ai_record(ai)?);
-    }
-    Context::from_pairs(pairs).map_err(|e| Broken::new("context", e))
+    Context::from_pairs(context.fields).map_err(|e| Broken::new("context", e))
 }
 
-fn authn_record(authn: &Assurance, now: i64) -> Result<RestrictedExpression, Broken> {
-    record([
-        ("provider", string(&authn.provider)),
-        ("method", string(&authn.method)),
-        ("acr", string(&authn.acr)),
-        ("amr", strings(&authn.amr)),
-        ("ageSeconds", RestrictedExpression::new_long(age_seconds(authn.authenticated_at, now))),
-        ("senderBound", RestrictedExpression::new_bool(authn.sender_bound)),
-    ])
+/// Fields of a record, of which only the needed ones are made.
+struct Fields {
+    needs: ContextParts,
+    fields: Vec<(String, RestrictedExpression)>,
+}
+
+impl Fields {
+    fn new(needs: ContextParts) -> Self {
+        Self { needs, fields: Vec::new() }
+    }
+
+    fn put(&mut self, part: ContextParts, name: &str, value: impl FnOnce() -> RestrictedExpression) {
+        if self.needs.has(part) {
+            self.fields.push((name.to_owned(), value()));
+        }
+    }
+
+    /// Nothing is put where no field of the record is needed.
+    fn record(&mut self, name: &str, record: Self) -> Result<(), Broken> {
+        if !record.fields.is_empty() {
+            let record = RestrictedExpression::new_record(record.fields).map_err(|e| Broken::new("record", e))?;
+            self.fields.push((name.to_owned(), record));
+        }
+        Ok(())
+    }
+}
+
+fn authn_fields(authn: &Assurance, now: i64, needs: ContextParts) -> Fields {
+    let mut fields = Fields::new(needs);
+    fields.put(ContextParts::PROVIDER, "provider", || string(&authn.provider));
+    fields.put(ContextParts::METHOD, "method", || string(&authn.method));
+    fields.put(ContextParts::ACR, "acr", || string(&authn.acr));
+    fields.put(ContextParts::AMR, "amr", || strings(&authn.amr));
+    let age = || RestrictedExpression::new_long(age_seconds(authn.authenticated_at, now));
+    fields.put(ContextParts::AGE, "ageSeconds", age);
+    fields.put(ContextParts::SENDER_BOUND, "senderBound", || RestrictedExpression::new_bool(authn.sender_bound));
+    fields
+}
+
+fn net_fields(net: NetFacts, needs: ContextParts) -> Fields {
+    let mut fields = Fields::new(needs);
+    // `::ffff:10.0.0.1` is 10.0.0.1: else the form a socket was opened in would decide.
+    let source = || RestrictedExpression::new_ip(net.source_ip.to_canonical().to_string());
+    fields.put(ContextParts::SOURCE_IP, "sourceIp", source);
+    fields.put(ContextParts::TLS, "tls", || RestrictedExpression::new_bool(net.tls));
+    fields.put(ContextParts::MTLS, "mtls", || RestrictedExpression::new_bool(net.mtls));
+    fields
+}
+
+fn http_fields(http: HttpFacts<'_>, needs: ContextParts) -> Fields {
+    let mut fields = Fields::new(needs);
+    fields.put(ContextParts::HTTP_METHOD, "method", || string(http.method));
+    fields.put(ContextParts::HOST, "host", || string(http.host));
+    fields.put(ContextParts::PATH, "path", || string(http.path));
+    fields
+}
+
+fn ai_fields(ai: &AiFacts<'_>, needs: ContextParts) -> Fields {
+    let long = |n: u64| RestrictedExpression::new_long(i64::try_from(n).unwrap_or(i64::MAX));
+    let mut fields = Fields::new(needs);
+    fields.put(ContextParts::DIALECT, "dialect", || string(ai.dialect.as_str()));
+    fields.put(ContextParts::STREAM, "stream", || RestrictedExpression::new_bool(ai.stream));
+    fields.put(ContextParts::INPUT_TOKENS, "inputTokens", || long(ai.input_tokens));
+    fields.put(ContextParts::MAX_OUTPUT_TOKENS, "maxOutputTokens", || long(ai.max_output_tokens));
+    let class = || RestrictedExpression::new_long(rank(ai.data_class));
+    fields.put(ContextParts::DATA_CLASS, "dataClass", class);
+    fields.put(ContextParts::TOOLS, "tools", || strings(ai.tools));
+    fields.put(ContextParts::OPAQUE, "opaque", || RestrictedExpression::new_bool(ai.opaque));
+    fields
 }
 
 /// Seconds since the authentication. One that lies in the future, or has no time, is as old as can be: else a claim
@@ -121,29 +170,6 @@ fn authn_record(authn: &Assurance, now: i64) -> Result<RestrictedExpression, Bro
 fn age_seconds(authenticated_at: i64, now_ms: i64) -> i64 {
     let age = now_ms.div_euclid(1000).saturating_sub(authenticated_at);
     if authenticated_at <= 0 || age < -CLOCK_FAULT_SECONDS { i64::MAX } else { age.max(0) }
-}
-
-fn net_record(net: NetFacts) -> Result<RestrictedExpression, Broken> {
-    // `::ffff:10.0.0.1` is 10.0.0.1: else the form a socket was opened in would decide.
-    let source = net.source_ip.to_canonical().to_string();
-    record([
-        ("sourceIp", RestrictedExpression::new_ip(source)),
-        ("tls", RestrictedExpression::new_bool(net.tls)),
-        ("mtls", RestrictedExpression::new_bool(net.mtls)),
-    ])
-}
-
-fn ai_record(ai: &AiFacts<'_>) -> Result<RestrictedExpression, Broken> {
-    let long = |n: u64| RestrictedExpression::new_long(i64::try_from(n).unwrap_or(i64::MAX));
-    record([
-        ("dialect", string(ai.dialect.as_str())),
-        ("stream", RestrictedExpression::new_bool(ai.stream)),
-        ("inputTokens", long(ai.input_tokens)),
-        ("maxOutputTokens", long(ai.max_output_tokens)),
-        ("dataClass", RestrictedExpression::new_long(rank(ai.data_class))),
-        ("tools", strings(ai.tools)),
-        ("opaque", RestrictedExpression::new_bool(ai.opaque)),
-    ])
 }
 
 fn rank(class: DataClass) -> i64 {
@@ -160,11 +186,6 @@ fn datetime(now_ms: i64) -> Result<RestrictedExpression, Broken> {
     let moment = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|e| Broken::new("time", e))?;
     let text = moment.format(RFC3339_MS).map_err(|e| Broken::new("time", e))?;
     Ok(RestrictedExpression::new_datetime(text))
-}
-
-fn record<const N: usize>(fields: [(&str, RestrictedExpression); N]) -> Result<RestrictedExpression, Broken> {
-    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));
-    RestrictedExpression::new_record(fields).map_err(|e| Broken::new("record", e))
 }
 
 pub(super) fn string(text: &str) -> RestrictedExpression {

@@ -8,7 +8,7 @@ use postern_config::{Code, Dialect, Effect, Expression, Report, Rule, RuleOrigin
 
 use super::RouteFacts;
 use super::compile::{Builder, Scope, Source, by_resource};
-use super::expression::{self, ExpressionError, Parsed, Reads};
+use super::expression::{self, ContextParts, ExpressionError, Parsed, Reads};
 use super::vocabulary::Broken;
 
 /// Adds the policies of `rule` and returns what its expressions read. A rule that is left out is in `report`.
@@ -193,11 +193,11 @@ impl Check<'_> {
             return true;
         }
         let mut good = true;
-        for (reads, sets, attribute, kind) in [
-            (reads.context.risk, facts.sets_risk, "context.risk", "RuntimeSecurityPolicy"),
-            (reads.data_class, facts.sets_data_class, "context.ai.dataClass", "DataProtectionPolicy"),
+        for (part, sets, attribute, kind) in [
+            (ContextParts::RISK, facts.sets_risk, "context.risk", "RuntimeSecurityPolicy"),
+            (ContextParts::DATA_CLASS, facts.sets_data_class, "context.ai.dataClass", "DataProtectionPolicy"),
         ] {
-            if reads && !sets {
+            if reads.context.has(part) && !sets {
                 let message = format!(
                     "`{field}` of rule `{}` reads `{attribute}`, which nothing sets on route `{}`",
                     self.rule.name, facts.route

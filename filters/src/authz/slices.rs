@@ -11,8 +11,8 @@ use postern_config::{Action, PrincipalType};
 
 use super::compile::Compiled;
 use super::expression::ContextParts;
-use super::path_glob::PathGlob;
 use super::vocabulary::{Broken, Vocabulary};
+use crate::path::PathGlob;
 
 /// Policies that are evaluated together.
 #[derive(Debug)]

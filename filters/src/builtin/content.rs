@@ -2,95 +2,252 @@
 //!
 //! Looking sets `risk` and `dataClass`, which rules may read; acting refuses, or rewrites what will be sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use postern_config::{DataClass, DataProtection};
+use postern_config::{ContentAction, DataClass, DataProtection};
 
-use crate::context::Judged;
-use crate::dialect::Message;
+use crate::message::Message;
 use crate::scan::ContentGuards;
-use crate::{ContentFinding, Context, FilterError, Flow, Judgement, Reason, Refusal, TextGuards, Verdict};
+use crate::{ContentFinding, Context, Edit, FilterError, Flow, Judgement, Reason, Refusal, TextGuards, Verdict};
 
 /// Guards of one direction.
 #[derive(Debug)]
 pub(crate) struct Content {
     guards: Arc<ContentGuards>,
+    /// Of the guards that can see something here, as the coverage matrix has them.
+    names: Vec<String>,
     classes: BTreeMap<String, DataClass>,
+    /// A rule of the route reads `context.risk`: only then is it worth a pass of its own.
+    scores_risk: bool,
+}
+
+/// What a whole message turned out to be.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) verdicts: Verdicts,
+    /// The first of them, for the record.
+    pub(crate) findings: Vec<ContentFinding>,
+    /// Highest class of data found.
+    pub(crate) class: Option<DataClass>,
 }
 
 /// What to do with a whole message.
-pub(crate) struct Outcome {
-    pub(crate) blocked: bool,
-    pub(crate) edits: Vec<(usize, Vec<crate::Edit>)>,
-    pub(crate) findings: Vec<ContentFinding>,
-    pub(crate) risk: u8,
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts {
+    blocked: bool,
+    /// Guards that block.
+    blockers: BTreeSet<String>,
+    /// A finding in a text that has no other spelling, such as a query.
+    fixed: bool,
+    pub(crate) edits: Vec<(usize, Vec<Edit>)>,
+}
+
+impl Verdicts {
+    /// Why nothing of the message may pass, if so.
+    pub(crate) fn refusal(&self, reason: Reason) -> Option<Refusal> {
+        if self.blocked {
+            return Some(blocked_by(reason, &self.blockers));
+        }
+        self.fixed.then(|| Refusal::new(reason, "a finding in a text that cannot be rewritten"))
+    }
+}
+
+impl Outcome {
+    fn add(&mut self, index: Option<usize>, judgement: Judgement, classes: &BTreeMap<String, DataClass>) {
+        let Judgement { edits, findings, blocked } = judgement;
+        self.verdicts.blocked |= blocked;
+        self.verdicts.blockers.extend(blockers(&findings).map(str::to_owned));
+        for finding in findings {
+            // A detector of hostile content may have the name of one of data.
+            if finding.guard.starts_with("data/") {
+                self.class = self.class.max(classes.get(&finding.detector).copied());
+            }
+            if self.findings.len() < Context::MAX_FINDINGS {
+                self.findings.push(finding);
+            }
+        }
+        match (edits.is_empty(), index) {
+            (true, _) => {}
+            (false, Some(index)) => self.verdicts.edits.push((index, edits)),
+            (false, None) => self.verdicts.fixed = true,
+        }
+    }
 }
 
 impl Content {
-    pub(crate) fn new(guards: Arc<ContentGuards>, data: &DataProtection) -> Self {
+    pub(crate) fn new(
+        guards: Arc<ContentGuards>,
+        names: Vec<String>,
+        data: &DataProtection,
+        scores_risk: bool,
+    ) -> Self {
         let classes = data.detectors.iter().map(|detector| (detector.name.clone(), detector.class)).collect();
-        Self { guards, classes }
+        Self { guards, names, classes, scores_risk }
+    }
+
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
     }
 
     pub(crate) fn guards(&self) -> &Arc<ContentGuards> {
         &self.guards
     }
 
-    /// Judges every part, without acting.
+    /// Judges every part, without acting. What was found is recorded even if the decision falls before anything is done
+    /// about it.
     pub(crate) fn look(&self, cx: &mut Context) -> Verdict {
-        let outcome = self.judge(cx.message()?);
-        let class = self.class_of(&outcome.findings);
-        let Outcome { blocked, edits, findings, risk } = outcome;
-        cx.set_judged(Judged { risk, class, blocked, edits, findings });
+        let Outcome { verdicts, findings, class } = self.judge(cx.message()?);
+        let risk = if self.scores_risk { self.risk(cx.message()?) } else { 0 };
+        cx.set_seen(verdicts, risk, class.unwrap_or(DataClass::Public));
+        cx.add_findings(findings);
         Ok(Flow::Continue)
     }
 
     /// Refuses or rewrites the request according to what was seen.
     pub(crate) fn act(&self, cx: &mut Context) -> Verdict {
-        let judged = cx.take_judged().ok_or_else(|| FilterError::Content("nothing was looked at".to_owned()))?;
-        let refusal = judged.blocked.then(|| blocked(Reason::ContentRefused, &judged.findings));
-        cx.add_findings(judged.findings);
-        if let Some(refusal) = refusal {
+        let verdicts = cx.take_verdicts().ok_or_else(|| FilterError::Content("nothing was looked at".to_owned()))?;
+        if let Some(refusal) = verdicts.refusal(Reason::ContentRefused) {
             return Ok(Flow::Refuse(refusal));
         }
-        if !judged.edits.is_empty() {
-            let body = cx.message()?.rewrite(&judged.edits).map_err(|e| FilterError::Content(e.to_string()))?;
-            cx.replace_body(body);
+        if !verdicts.edits.is_empty() {
+            match cx.message()?.rewrite(&verdicts.edits) {
+                Ok(body) => cx.replace_body(body),
+                // Found, and in a place that cannot be changed: it does not pass.
+                Err(error) => return Ok(Flow::refuse(Reason::ContentRefused, error.to_string())),
+            }
         }
         Ok(Flow::Continue)
     }
 
+    /// The highest score of a detector of hostile content, thresholds aside.
+    fn risk(&self, message: &Message) -> u8 {
+        message.texts().map(|text| self.guards.risk(text.part, text.text)).max().unwrap_or(0)
+    }
+
     pub(crate) fn judge(&self, message: &Message) -> Outcome {
-        let mut outcome = Outcome { blocked: false, edits: Vec::new(), findings: Vec::new(), risk: 0 };
-        for (number, part) in message.parts().iter().enumerate() {
-            let Judgement { edits, findings, blocked, risk } = self.guards.judge(part.part, &part.text);
-            outcome.blocked |= blocked;
-            outcome.risk = outcome.risk.max(risk);
-            outcome.findings.extend(findings);
-            if !edits.is_empty() {
-                outcome.edits.push((number, edits));
-            }
+        let mut outcome = Outcome::default();
+        for text in message.texts() {
+            outcome.add(text.index, self.guards.judge(text.part, text.text), &self.classes);
         }
         outcome
     }
+}
 
-    fn class_of(&self, findings: &[ContentFinding]) -> DataClass {
-        let classes = findings.iter().filter_map(|finding| self.classes.get(&finding.detector));
-        classes.copied().max().unwrap_or(DataClass::Public)
-    }
+fn blockers(findings: &[ContentFinding]) -> impl Iterator<Item = &str> {
+    findings.iter().filter(|finding| finding.action == ContentAction::Block).map(|finding| finding.guard.as_str())
 }
 
 /// A refusal that names the guards that blocked, and nothing of what they found.
 pub(crate) fn blocked(reason: Reason, findings: &[ContentFinding]) -> Refusal {
-    let mut guards: Vec<&str> = findings
-        .iter()
-        .filter(|finding| finding.action == postern_config::ContentAction::Block)
-        .map(|finding| finding.guard.as_str())
-        .collect();
-    guards.sort_unstable();
-    guards.dedup();
-    let guards = guards.join(", ");
+    blocked_by(reason, &blockers(findings).map(str::to_owned).collect())
+}
+
+fn blocked_by(reason: Reason, guards: &BTreeSet<String>) -> Refusal {
+    let guards = guards.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     Refusal::new(reason, format!("blocked by {guards}")).by(guards)
 }
 
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use postern_config::{
+        DataDetector, DataDetectorKind, DataRule, Direction, Part, RuntimeAction, RuntimeDetector, RuntimeDetectorKind,
+        RuntimeSecurity,
+    };
+
+    use super::*;
+    use crate::testing::context;
+
+    fn content(action: ContentAction, class: DataClass, runtime: Option<RuntimeAction>) -> Content {
+        let kind = DataDetectorKind::Regex { pattern: "BADGE-[0-9]{3}".to_owned(), validate: None };
+        let data = DataProtection {
+            detectors: vec![DataDetector { name: "badge".to_owned(), kind, class }],
+            rules: vec![DataRule {
+                name: "badges".to_owned(),
+                owner: "DataProtectionPolicy/default/d".to_owned(),
+                request: true,
+                response: true,
+                parts: vec![Part::HttpBody, Part::HttpQuery],
+                detectors: vec![0],
+                action,
+            }],
+            hold_back: 1024,
+            stall: Duration::from_secs(5),
+        };
+        // Named as the detector of data, which is another one.
+        let hidden = |action| RuntimeDetector {
+            name: "badge".to_owned(),
+            owner: "RuntimeSecurityPolicy/default/r".to_owned(),
+            kind: RuntimeDetectorKind::HiddenText,
+            parts: vec![Part::HttpBody],
+            threshold: 50,
+            action,
+        };
+        let runtime = RuntimeSecurity { detectors: runtime.map(hidden).into_iter().collect() };
+        let guards = ContentGuards::compile(&data, &runtime, Direction::Request).unwrap();
+        Content::new(Arc::new(guards), vec!["data/badges".to_owned()], &data, true)
+    }
+
+    fn walk(content: &Content, query: Option<&str>, body: &str) -> (Verdict, Context) {
+        let mut cx = context();
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        cx.set_body(body.clone());
+        cx.set_message(Message::http(Some("text/plain"), query, body).unwrap());
+        assert_eq!(content.look(&mut cx).unwrap(), Flow::Continue, "looking does not act");
+        (content.act(&mut cx), cx)
+    }
+
+    #[test]
+    fn looks_first_and_acts_later() {
+        for (action, body, want) in [
+            (ContentAction::Redact, "it is BADGE-123.", Some("it is [redacted:badge].")),
+            (ContentAction::Mask, "it is BADGE-123.", Some("it is ****E-123.")),
+            (ContentAction::Block, "it is BADGE-123.", None),
+            (ContentAction::Block, "it is BADGE-12.", Some("it is BADGE-12.")),
+        ] {
+            let (flow, cx) = walk(&content(action, DataClass::Confidential, None), None, body);
+            let passed = matches!(flow, Ok(Flow::Continue)).then(|| std::str::from_utf8(cx.body()).unwrap());
+            assert_eq!(passed, want, "{action:?} {body}");
+            let found = body.contains("123");
+            assert_eq!(cx.findings().len(), usize::from(found));
+            let class = if found { DataClass::Confidential } else { DataClass::Public };
+            assert_eq!(cx.data_class(), class, "also after it has acted");
+        }
+    }
+
+    #[test]
+    fn a_finding_in_a_query_refuses_as_it_cannot_be_rewritten() {
+        let content = content(ContentAction::Redact, DataClass::Internal, None);
+        let (flow, _) = walk(&content, Some("note=BADGE%2D123"), "fine");
+        assert!(matches!(flow, Ok(Flow::Refuse(refusal)) if refusal.reason == Reason::ContentRefused));
+    }
+
+    #[test]
+    fn a_detector_of_hostile_content_has_no_class_though_it_shares_a_name() {
+        let content = content(ContentAction::Redact, DataClass::Restricted, Some(RuntimeAction::Redact));
+        let (flow, cx) = walk(&content, None, "fine\u{e006f}\u{e0062}\u{e0065}\u{e0079}");
+        assert!(matches!(flow, Ok(Flow::Continue)));
+        assert_eq!(
+            (cx.data_class(), cx.findings().len(), cx.body().as_ref()),
+            (DataClass::Public, 1, b"fine".as_slice())
+        );
+        assert!(cx.risk() > 0);
+    }
+
+    #[test]
+    fn all_findings_are_acted_on_and_few_are_kept() {
+        let body = format!("{} BADGE-999", "BADGE-123 ".repeat(5000));
+        let (flow, cx) = walk(&content(ContentAction::Redact, DataClass::Internal, None), None, &body);
+        assert!(matches!(flow, Ok(Flow::Continue)));
+        assert_eq!(cx.findings().len(), Context::MAX_FINDINGS);
+        assert_eq!(cx.body(), &body.replace("BADGE-123", "[redacted:badge]").replace("BADGE-999", "[redacted:badge]"));
+    }
+
+    #[test]
+    fn acting_without_having_looked_decides_nothing() {
+        assert!(content(ContentAction::Redact, DataClass::Public, None).act(&mut context()).is_err());
+    }
+}

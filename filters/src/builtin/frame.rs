@@ -1,43 +1,61 @@
 //! Refuses a request whose method, path or content type no allow list of the route names.
 //!
-//! Every manifest's list must match: lists of several manifests do not merge into a longer one.
+//! Every manifest's list must match: lists of several manifests do not merge into a longer one. Where content is
+//! inspected, what would let a part of it pass unread is refused as well.
 
 use http::header;
 use postern_config::{Access, AllowRule};
 
-use crate::path::glob_matches;
+use crate::message::decode_query;
+use crate::path::PathGlob;
 use crate::{Context, Flow, Reason, RequestView, Verdict};
 
 #[derive(Debug)]
 pub(crate) struct Frame {
-    allow: Vec<Vec<AllowRule>>,
-    /// The content of requests or answers is inspected: what would let a part of it pass unread is refused.
+    allow: Vec<Vec<Allowed>>,
+    /// The content of requests or answers is inspected.
     inspected: bool,
+}
+
+/// One kind of request that may pass.
+#[derive(Debug)]
+struct Allowed {
+    methods: Vec<String>,
+    paths: Vec<PathGlob>,
+    /// `None`: a request without a body.
+    content_types: Option<Vec<String>>,
 }
 
 /// Would make the server act on another method than the one decided on.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+/// The same, as a parameter.
+const METHOD_PARAMETER: &str = "_method";
 
 impl Frame {
     pub(crate) const GUARD: &str = "frame";
 
     pub(crate) fn new(access: &Access, inspected: bool) -> Self {
-        Self { allow: access.allow.clone(), inspected }
+        Self { allow: access.allow.iter().map(|list| list.iter().map(Allowed::new).collect()).collect(), inspected }
     }
 
-    pub(crate) fn check(&self, req: &RequestView<'_>, _cx: &mut Context) -> Verdict {
+    pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
         if self.allow.is_empty() {
             return Ok(Flow::refuse(Reason::NotPermitted, "no allow list names anything"));
         }
         let content_type = req.content_type();
         let has_type = req.headers.contains_key(header::CONTENT_TYPE);
         for list in &self.allow {
-            let mut by_path = list.iter().filter(|rule| matches_target(rule, req)).peekable();
-            if by_path.peek().is_none() {
+            let mut by_target = list.iter().filter(|rule| rule.matches_target(req)).peekable();
+            if by_target.peek().is_none() {
                 return Ok(Flow::refuse(Reason::NotPermitted, "no allow list names this method and path"));
             }
-            if !by_path.any(|rule| matches_type(rule, content_type.as_deref(), has_type)) {
-                return Ok(Flow::refuse(Reason::UnsupportedContent, "no allow list names this content type"));
+            match by_target.find(|rule| rule.matches_type(content_type.as_deref(), has_type)) {
+                // Whether there is one is seen once it has been read.
+                Some(Allowed { content_types: None, .. }) => cx.forbid_body(),
+                Some(_) => {}
+                None => {
+                    return Ok(Flow::refuse(Reason::UnsupportedContent, "no allow list names this content type"));
+                }
             }
         }
         if self.inspected {
@@ -47,23 +65,33 @@ impl Frame {
     }
 }
 
-fn matches_target(rule: &AllowRule, req: &RequestView<'_>) -> bool {
-    rule.methods.iter().any(|method| method == req.method) && rule.paths.iter().any(|glob| glob_matches(glob, req.path))
-}
+impl Allowed {
+    fn new(rule: &AllowRule) -> Self {
+        Self {
+            methods: rule.methods.clone(),
+            paths: rule.paths.iter().map(|glob| PathGlob::new(glob)).collect(),
+            content_types: rule.content_types.clone(),
+        }
+    }
 
-/// A rule without content types is for requests without one.
-fn matches_type(rule: &AllowRule, content_type: Option<&str>, has_type: bool) -> bool {
-    match (&rule.content_types, content_type) {
-        (Some(allowed), Some(sent)) => allowed.iter().any(|media| media == sent),
-        (Some(_), None) => false,
-        (None, _) => !has_type,
+    fn matches_target(&self, req: &RequestView<'_>) -> bool {
+        self.methods.iter().any(|method| method == req.method) && self.paths.iter().any(|glob| glob.matches(req.path))
+    }
+
+    /// A rule without content types is for requests without one.
+    fn matches_type(&self, content_type: Option<&str>, has_type: bool) -> bool {
+        match (&self.content_types, content_type) {
+            (Some(allowed), Some(sent)) => allowed.iter().any(|media| media == sent),
+            (Some(_), None) => false,
+            (None, _) => !has_type,
+        }
     }
 }
 
 /// §6 of the manifests: these are refused where content is inspected.
 fn refuse_evasion(req: &RequestView<'_>) -> Flow {
-    let coded = req.headers.get(header::CONTENT_ENCODING).is_some_and(|value| value.as_bytes() != b"identity");
-    if coded {
+    let coding = |value: &http::HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if req.headers.get_all(header::CONTENT_ENCODING).iter().any(coding) {
         return Flow::refuse(Reason::UnsupportedContent, "an encoded body on a route whose content is inspected");
     }
     if req.headers.contains_key(header::RANGE) {
@@ -75,8 +103,124 @@ fn refuse_evasion(req: &RequestView<'_>) -> Flow {
     if req.headers.contains_key(header::UPGRADE) {
         return Flow::refuse(Reason::Malformed, "an upgrade on a route whose content is inspected");
     }
+    if req.query.is_some_and(overrides_method) {
+        return Flow::refuse(Reason::Malformed, "`_method` in the query of a route whose content is inspected");
+    }
     match METHOD_OVERRIDES.iter().find(|name| req.headers.contains_key(**name)) {
         Some(name) => Flow::refuse(Reason::Malformed, format!("`{name}` on a route whose content is inspected")),
         None => Flow::Continue,
+    }
+}
+
+/// A query that cannot be read is left to the parser, which refuses it where it is content.
+fn overrides_method(query: &str) -> bool {
+    let names = query.split(['&', ';']).map(|pair| pair.split('=').next().unwrap_or_default());
+    names.filter_map(|name| decode_query(name).ok()).flatten().any(|name| name.eq_ignore_ascii_case(METHOD_PARAMETER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Asked, asked, context};
+
+    fn rule(methods: &[&str], path: &str, types: Option<&[&str]>) -> AllowRule {
+        let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+        AllowRule { methods: owned(methods), paths: vec![path.to_owned()], content_types: types.map(owned) }
+    }
+
+    fn frame(lists: Vec<Vec<AllowRule>>, inspected: bool) -> Frame {
+        Frame::new(&Access { allow: lists, ..Access::default() }, inspected)
+    }
+
+    fn reason(frame: &Frame, asked: &Asked) -> Option<Reason> {
+        match frame.check(&asked.view(), &mut context()).unwrap() {
+            Flow::Continue => None,
+            Flow::Refuse(refusal) => Some(refusal.reason),
+        }
+    }
+
+    #[test]
+    fn a_request_passes_that_a_rule_of_every_list_names() {
+        let open = vec![rule(&["GET"], "/v1/*", None), rule(&["POST"], "/v1/*", Some(&["application/json"]))];
+        let narrow = vec![rule(&["GET", "POST"], "/v1/a", Some(&["application/json"])), rule(&["GET"], "/v1/b", None)];
+        let two = frame(vec![open.clone(), narrow], false);
+        let one = frame(vec![open], false);
+        let json = "content-type: application/json";
+        for (case, frame, asked, want) in [
+            ("named", &one, asked("GET", "/v1/a"), None),
+            ("another method", &one, asked("DELETE", "/v1/a"), Some(Reason::NotPermitted)),
+            ("lower case is another method", &one, asked("get", "/v1/a"), Some(Reason::NotPermitted)),
+            ("below", &one, asked("GET", "/v1/a/b"), Some(Reason::NotPermitted)),
+            ("attack 17: the query is not the path", &one, asked("GET", "/x?/v1/a"), Some(Reason::NotPermitted)),
+            ("with its type", &one, asked("POST", "/v1/a").head(json), None),
+            (
+                "type in capitals with a parameter",
+                &one,
+                asked("POST", "/v1/a").head("content-type: Application/JSON; charset=utf-8"),
+                None,
+            ),
+            (
+                "another type",
+                &one,
+                asked("POST", "/v1/a").head("content-type: text/plain"),
+                Some(Reason::UnsupportedContent),
+            ),
+            ("no type", &one, asked("POST", "/v1/a"), Some(Reason::UnsupportedContent)),
+            ("two types", &one, asked("POST", "/v1/a").head(json).head(json), Some(Reason::UnsupportedContent)),
+            (
+                "two types in one",
+                &one,
+                asked("POST", "/v1/a").head("content-type: application/json, text/plain"),
+                Some(Reason::UnsupportedContent),
+            ),
+            (
+                "a type that is none",
+                &one,
+                asked("POST", "/v1/a").head("content-type: json"),
+                Some(Reason::UnsupportedContent),
+            ),
+            ("a type where there is no body", &one, asked("GET", "/v1/a").head(json), Some(Reason::UnsupportedContent)),
+            ("in both lists", &two, asked("GET", "/v1/b"), None),
+            ("in one of two", &two, asked("POST", "/v1/b").head(json), Some(Reason::NotPermitted)),
+            ("lists that agree on no type", &two, asked("GET", "/v1/a"), Some(Reason::UnsupportedContent)),
+            ("no list", &frame(Vec::new(), false), asked("GET", "/v1/a"), Some(Reason::NotPermitted)),
+            ("an empty list", &frame(vec![Vec::new()], false), asked("GET", "/v1/a"), Some(Reason::NotPermitted)),
+        ] {
+            assert_eq!(reason(frame, &asked), want, "{case}");
+        }
+    }
+
+    #[test]
+    fn what_would_pass_unread_is_refused_where_content_is_inspected() {
+        let rules = || vec![vec![rule(&["POST"], "/a", Some(&["application/json"]))]];
+        let (open, inspected) = (frame(rules(), false), frame(rules(), true));
+        for (head, target, want) in [
+            ("", "/a", None),
+            ("content-encoding: identity", "/a", None),
+            ("content-encoding: gzip", "/a", Some(Reason::UnsupportedContent)),
+            ("content-encoding: identity\ncontent-encoding: gzip", "/a", Some(Reason::UnsupportedContent)),
+            ("content-encoding:", "/a", Some(Reason::UnsupportedContent)),
+            ("range: bytes=0-1", "/a", Some(Reason::Malformed)),
+            ("trailer: x", "/a", Some(Reason::Malformed)),
+            ("upgrade: websocket", "/a", Some(Reason::Malformed)),
+            ("x-http-method-override: DELETE", "/a", Some(Reason::Malformed)),
+            ("X-HTTP-Method: DELETE", "/a", Some(Reason::Malformed)),
+            ("x-method-override: DELETE", "/a", Some(Reason::Malformed)),
+            ("", "/a?x=1&_method=DELETE", Some(Reason::Malformed)),
+            ("", "/a?%5fMethod=DELETE", Some(Reason::Malformed)),
+            ("", "/a?x=_method", None),
+        ] {
+            let asked = asked("POST", target).head("content-type: application/json").head(head);
+            assert_eq!(reason(&inspected, &asked), want, "{head} {target}");
+            assert_eq!(reason(&open, &asked), None, "{head} {target}");
+        }
+    }
+
+    #[test]
+    fn a_rule_without_content_types_is_noted_to_let_no_body_pass() {
+        let frame = frame(vec![vec![rule(&["POST"], "/a", None)]], false);
+        let mut cx = context();
+        assert_eq!(frame.check(&asked("POST", "/a").view(), &mut cx).unwrap(), Flow::Continue);
+        assert!(cx.is_bodiless());
     }
 }

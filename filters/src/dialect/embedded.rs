@@ -147,3 +147,68 @@ fn escaped(text: &str) -> String {
     // INVARIANT: escaping adds ASCII to text that was UTF-8.
     String::from_utf8(out).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::json::{Limits, apply};
+
+    fn edit(text: &str, hit: &str, with: &str) -> Edit {
+        let start = text.find(hit).unwrap();
+        Edit { range: start..start + hit.len(), with: with.into() }
+    }
+
+    fn parse(text: &str) -> Document {
+        Document::parse(Bytes::copy_from_slice(text.as_bytes()), Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn a_changed_text_is_still_json_and_has_lost_what_was_found() {
+        for (text, hit, with, want) in [
+            (r#"{"a":"xyz"}"#, "y", "\"\\\n", r#"{"a":"x\"\\\nz"}"#),
+            (r#"{"card":4111111111111111,"b":1}"#, "4111111111111111", "[card]", r#"{"card":"[card]","b":1}"#),
+            (r#"{"card":4111111111111111}"#, "411111111111", "****", r#"{"card":"****1111"}"#),
+            (r#"[true,1]"#, "true", "[x]", r#"["[x]",1]"#),
+            (r#"["ab","cd"]"#, r#"b","c"#, "[x]", r#"["a[x]","d"]"#),
+            (r#"["ab",12,"cd"]"#, r#"b",12,"c"#, "[x]", r#"["a[x]","","d"]"#),
+            (r#"["a\n4"]"#, "n4", "[x]", r#"["a[x]"]"#),
+            (r#"["a\u00e9b"]"#, "00e", "[x]", r#"["a[x]b"]"#),
+            (r#""whole""#, r#""whole""#, "[x]", r#""[x]""#),
+        ] {
+            let edits = combine(&parse(text), &[edit(text, hit, with)], &Vec::new()).unwrap();
+            let got = apply(text, &edits).unwrap();
+            assert_eq!(got, want, "{text} without {hit}");
+            parse(&got);
+        }
+    }
+
+    #[test]
+    fn keys_and_structure_cannot_be_rewritten() {
+        for (text, hit) in [(r#"{"key":1}"#, "ey"), (r#"{"key":"v"}"#, r#"key":"v"#), ("[1 , 2]", " , "), ("{}", "{}")]
+        {
+            let got = combine(&parse(text), &[edit(text, hit, "")], &Vec::new());
+            assert_eq!(got, Err(DialectError::Fixed), "{text} without {hit}");
+        }
+    }
+
+    #[test]
+    fn leaves_come_in_the_order_of_the_text() {
+        let doc = parse(r#"{"a":[1,{"b":null}],"c":"d"}"#);
+        let got: Vec<(&[u8], bool)> = leaves(doc.root()).map(|leaf| (leaf.value.raw(), leaf.is_key)).collect();
+        let want: [(&[u8], bool); 6] =
+            [(b"\"a\"", true), (b"1", false), (b"\"b\"", true), (b"null", false), (b"\"c\"", true), (b"\"d\"", false)];
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn many_findings_in_one_long_text_are_not_quadratic() {
+        let text = format!("[\"\\u0041{}\"]", "secret,".repeat(100_000));
+        let edits: Vec<Edit> = text
+            .match_indices("secret")
+            .map(|(at, hit)| Edit { range: at..at + hit.len(), with: "x".into() })
+            .collect();
+        assert_eq!(combine(&parse(&text), &edits, &Vec::new()).unwrap().len(), 100_000);
+    }
+}

@@ -3,7 +3,7 @@
 mod body;
 mod form;
 
-pub use body::HttpBody;
+pub use body::{HttpBody, media_type};
 
 use serde_json::json;
 

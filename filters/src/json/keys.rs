@@ -16,34 +16,57 @@ pub(super) fn check(bytes: &[u8], nodes: &[Node], base: usize, members: usize) -
     if members < 2 {
         return Ok(());
     }
-    let mut plain: Vec<Node> = Vec::with_capacity(members);
-    let mut at = 0;
-    while let Some(key) = nodes.get(at) {
-        plain.push(*key);
-        // INVARIANT: every key is followed by its value, and `next` counts from the start of the arena.
-        let Some(value) = nodes.get(at + 1) else { break };
-        at = (value.next as usize).saturating_sub(base).max(at + 2);
+    if members > PAIRWISE {
+        return check_many(bytes, keys_of(nodes, base).copied().collect());
     }
-    let raw = |key: &Node| bytes.get(key.inner()).unwrap_or_default();
-    if plain.iter().any(|key| key.escaped || !raw(key).is_ascii()) {
-        return check_folded(bytes, &plain);
+    // Most objects are small: no allocation for them.
+    let mut few = [None; PAIRWISE];
+    few.iter_mut().zip(keys_of(nodes, base)).for_each(|(slot, key)| *slot = Some(key));
+    let keys = || few.iter().map_while(|key| *key);
+    if keys().any(|key| is_spelled_oddly(bytes, key)) {
+        return check_folded(bytes, keys());
     }
-    if members <= PAIRWISE {
-        for (n, later) in plain.iter().enumerate() {
-            for earlier in plain.iter().take(n) {
-                if raw(earlier).eq_ignore_ascii_case(raw(later)) {
-                    return Err(twin(raw(earlier) == raw(later), later));
-                }
+    for (n, later) in keys().enumerate() {
+        let later_text = raw(bytes, later);
+        for earlier in keys().take(n) {
+            if raw(bytes, earlier).eq_ignore_ascii_case(later_text) {
+                return Err(twin(raw(bytes, earlier) == later_text, later));
             }
         }
-        return Ok(());
     }
-    plain.sort_unstable_by(|a, b| fold_cmp(raw(a), raw(b)).then(a.start.cmp(&b.start)));
-    for pair in plain.windows(2) {
+    Ok(())
+}
+
+/// The keys among the nodes of an object's members.
+fn keys_of(nodes: &[Node], base: usize) -> impl Iterator<Item = &Node> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let key = nodes.get(at)?;
+        // INVARIANT: every key is followed by its value, and `next` counts from the start of the arena.
+        at = nodes.get(at + 1).map_or(nodes.len(), |value| (value.next as usize).saturating_sub(base).max(at + 2));
+        Some(key)
+    })
+}
+
+fn raw<'b>(bytes: &'b [u8], key: &Node) -> &'b [u8] {
+    bytes.get(key.inner()).unwrap_or_default()
+}
+
+/// Whether comparing bytes is not enough.
+fn is_spelled_oddly(bytes: &[u8], key: &Node) -> bool {
+    key.escaped || !raw(bytes, key).is_ascii()
+}
+
+fn check_many(bytes: &[u8], mut keys: Vec<Node>) -> Result<(), JsonError> {
+    if keys.iter().any(|key| is_spelled_oddly(bytes, key)) {
+        return check_folded(bytes, keys.iter());
+    }
+    keys.sort_unstable_by(|a, b| fold_cmp(raw(bytes, a), raw(bytes, b)).then(a.start.cmp(&b.start)));
+    for pair in keys.windows(2) {
         if let [a, b] = pair
-            && raw(a).eq_ignore_ascii_case(raw(b))
+            && raw(bytes, a).eq_ignore_ascii_case(raw(bytes, b))
         {
-            return Err(twin(raw(a) == raw(b), b));
+            return Err(twin(raw(bytes, a) == raw(bytes, b), b));
         }
     }
     Ok(())
@@ -59,9 +82,8 @@ fn fold_cmp(a: &[u8], b: &[u8]) -> Ordering {
 
 /// The slow way, for keys with escapes or beyond ASCII: parsers that fold case do it over Unicode, where `ſ` is an `s`
 /// and the Kelvin sign a `k`.
-fn check_folded(bytes: &[u8], keys: &[Node]) -> Result<(), JsonError> {
+fn check_folded<'n>(bytes: &[u8], keys: impl Iterator<Item = &'n Node>) -> Result<(), JsonError> {
     let mut folded: Vec<(String, Cow<'_, str>, &Node)> = keys
-        .iter()
         .map(|key| {
             let text = decode(bytes.get(key.inner()).unwrap_or_default(), key.escaped);
             (fold(&text), text, key)

@@ -16,7 +16,9 @@ pub(super) fn parse(bytes: &[u8], limits: Limits) -> Result<Vec<Node>, JsonError
     if let Err(error) = std::str::from_utf8(bytes) {
         return Err(E::InvalidUtf8.at(error.valid_up_to()));
     }
-    let mut parser = Parser { bytes, at: 0, limits, nodes: Vec::new(), open: Vec::new() };
+    // A guess that is right for small bodies; large ones grow.
+    let nodes = Vec::with_capacity((bytes.len() / 6).clamp(1, 256));
+    let mut parser = Parser { bytes, at: 0, limits, nodes, open: Vec::with_capacity(8) };
     parser.run()?;
     Ok(parser.nodes)
 }

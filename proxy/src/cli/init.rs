@@ -11,7 +11,10 @@ pub(super) fn run(dir: &Path) -> ExitCode {
             for file in files {
                 println!("{}", dir.join(file).display());
             }
-            println!("\nRead the comments in {0}, then: postern validate --config {0}", dir.join("postern.yaml").display());
+            println!(
+                "\nRead the comments in {0}, then: postern validate --config {0}",
+                dir.join("postern.yaml").display()
+            );
             ExitCode::SUCCESS
         }
         Err(error) => {

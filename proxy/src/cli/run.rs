@@ -4,8 +4,8 @@ use std::future::Future;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
-use tracing::{error, info};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::info;
 
 use super::MISCONFIGURED;
 use crate::server::{Server, StartError};
@@ -21,11 +21,24 @@ pub(super) fn run(config: &Path, format: LogFormat) -> ExitCode {
 
 /// Runs a future on a runtime with one thread a core.
 pub(super) fn block_on<F: Future>(future: F) -> std::io::Result<F::Output> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("postern").build()?;
+    // Policy is compiled on these threads too, and an expression at its limits is deep.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("postern")
+        .thread_stack_size(8 << 20)
+        .build()?;
     Ok(runtime.block_on(future))
 }
 
 async fn serve(config: &Path) -> ExitCode {
+    // Before the start: a stop that is asked for while it lasts is a stop, not a kill.
+    let mut stop = match Stop::listen() {
+        Ok(stop) => stop,
+        Err(error) => {
+            eprintln!("postern: signals cannot be received: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let running = match Server::start(config).await {
         Ok(running) => running,
         Err(StartError::Load(problems)) => {
@@ -33,28 +46,33 @@ async fn serve(config: &Path) -> ExitCode {
             return ExitCode::from(MISCONFIGURED);
         }
         Err(error) => {
-            error!("error.type" = "start", %error, "not started");
             eprintln!("postern: {error}");
+            super::print_causes(&error);
             return ExitCode::FAILURE;
         }
     };
     info!(vkey = running.vkey(), log = %running.audit_dir().display(), "serving");
-    wait_for_stop().await;
+    stop.asked().await;
     info!("draining");
     running.shutdown().await;
     ExitCode::SUCCESS
 }
 
-/// Returns on SIGTERM or SIGINT.
-async fn wait_for_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        error!("error.type" = "signal", "signals cannot be received; stopping");
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

@@ -104,6 +104,7 @@ impl Client {
         let identity = identity.map(|i| (i.cert_pem.as_bytes(), i.key_pem.expose().as_bytes()));
         let config = client_config(self.ca.as_bytes(), identity, &[alpn])?;
         let tcp = TcpStream::connect(self.address).await.map_err(|e| broken(&e))?;
+        tcp.set_nodelay(true).map_err(|e| broken(&e))?;
         let name = ServerName::try_from(HOST).map_err(|e| broken(&e))?;
         TlsConnector::from(Arc::new(config)).connect(name, tcp).await.map_err(|e| broken(&e))
     }
@@ -181,5 +182,92 @@ fn alert(error: &(dyn Error + 'static)) -> Option<String> {
     match tls? {
         rustls::Error::AlertReceived(alert) => Some(format!("{alert:?}")),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use hyper::service::service_fn;
+    use hyper_util::server::conn::auto;
+    use postern_certs::ListenerTls;
+    use postern_config::{
+        ClientAuth, ClientTrust, Curve, KeyExchange, ListenerTls as Settings, Material, ServerIdentity, TlsVersion,
+    };
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::super::site::{self, Site};
+    use super::*;
+
+    /// The TLS that the shipped manifests describe, without a proxy behind it.
+    fn listener(site: &Site) -> ListenerTls {
+        let file = |below: &str| Material::File(site.path(below));
+        let names = ["spiffe://demo.example/ns/**", "*.clients.demo.example"].map(str::to_owned);
+        let settings = Settings {
+            identities: vec![ServerIdentity {
+                name: "demo".to_owned(),
+                hosts: Vec::new(),
+                cert: file("tls/server.pem"),
+                key: file("tls/server.key"),
+            }],
+            trust: ClientTrust {
+                client_auth: ClientAuth::Required,
+                anchors: vec![file("tls/ca.pem")],
+                names: vec![names.to_vec()],
+                min_rsa_bits: 2048,
+                curves: vec![Curve::P256, Curve::P384, Curve::Ed25519],
+                max_lifetime: None,
+            },
+            min_version: TlsVersion::V1_3,
+            key_exchange: KeyExchange::HybridPreferred,
+            hsts: None,
+            warn_before: Duration::ZERO,
+            deny_after_expiry: true,
+        };
+        ListenerTls::load(&settings, site.now()).unwrap()
+    }
+
+    /// Answers every request with its version and target.
+    async fn serve(tls: ListenerTls) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let acceptor = TlsAcceptor::from(tls.server_config());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let echo = service_fn(|request: Request<Incoming>| async move {
+                        let said = format!("{:?} {}", request.version(), request.uri().path());
+                        Ok::<_, Infallible>(http::Response::new(Full::new(Bytes::from(said))))
+                    });
+                    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), echo).await;
+                });
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn speaks_both_versions_and_reads_the_alert_of_a_refused_certificate() {
+        let dir = tempfile::tempdir().unwrap();
+        let nobody = "127.0.0.1:9".parse().unwrap();
+        let site = Site::build(dir.path().to_owned(), &site::api_key().unwrap(), nobody, nobody).unwrap();
+        let client = Client::new(serve(listener(&site)).await, site.ca_pem());
+        let ask = |version| Ask { version, method: "GET", path: "/orders", token: None, body: String::new() };
+        for caller in site.callers.ours() {
+            let reply = client.send(Some(&caller.issued), &ask(Version::H1)).await.unwrap();
+            assert_eq!((reply.status, reply.body.as_str()), (200, "HTTP/1.1 /orders"));
+            let reply = client.send(Some(&caller.issued), &ask(Version::H2)).await.unwrap();
+            assert_eq!((reply.status, reply.body.as_str()), (200, "HTTP/2.0 /orders"));
+        }
+        client.knock(Some(&site.callers.mia.issued)).await.unwrap();
+        let none = client.knock(None).await.unwrap_err();
+        assert_eq!(none.to_string(), "TLS alert CertificateRequired");
+        let stranger = client.knock(Some(&site.callers.stranger.issued)).await.unwrap_err();
+        assert_eq!(stranger.to_string(), "TLS alert UnknownCA");
     }
 }

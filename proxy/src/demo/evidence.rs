@@ -45,7 +45,7 @@ impl Copy {
         self.0.get(&records_path(0)).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Changes the status of the middle record by one bit: a refusal becomes something else.
+    /// Flips one bit of one digit in the middle of the records, so that every line still reads as a record.
     fn flip(&mut self) {
         let Some(records) = self.0.get_mut(&records_path(0)) else { return };
         let middle = records.len() / 2;

@@ -47,6 +47,8 @@ where
         // The connections live in the set, so that aborting the task ends them too.
         let mut connections = tokio::task::JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
+            // Small answers must not wait for the acknowledgement of their heads.
+            let _ = stream.set_nodelay(true);
             let answer = answer.clone();
             let service = service_fn(move |request| {
                 let answered = answer(request);

@@ -53,10 +53,21 @@ pub struct Metrics {
     reloads: Family<ByOutcome, Counter>,
     panics: Counter,
     audit_lost: Counter,
-    pub(crate) active: Gauge,
+    active: Gauge,
     pub(crate) connections: Gauge,
     pub(crate) audit_entries: Gauge<u64, AtomicU64>,
     pub(crate) loaded_at: Gauge,
+    pub(crate) sets: Gauge,
+}
+
+/// A request that is being served.
+#[derive(Debug)]
+pub(crate) struct Active(Gauge);
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Default for Metrics {
@@ -81,6 +92,7 @@ impl Metrics {
             connections: Gauge::default(),
             audit_entries: Gauge::default(),
             loaded_at: Gauge::default(),
+            sets: Gauge::default(),
             registry: Registry::default(),
         };
         let name = |otel: &str| otel.replace('.', "_");
@@ -104,6 +116,7 @@ impl Metrics {
         registry.register(name(names::AUDIT_LOST), "Records the audit log did not take", metrics.audit_lost.clone());
         registry.register(name(names::AUDIT_ENTRIES), "Entries in the audit log", metrics.audit_entries.clone());
         registry.register(name(names::LOADED_AT), "Unix seconds of the running set's load", metrics.loaded_at.clone());
+        registry.register(name(names::SETS), "Policy sets in memory, the running one included", metrics.sets.clone());
         Self { registry, ..metrics }
     }
 
@@ -117,11 +130,16 @@ impl Metrics {
         Ok(page)
     }
 
+    /// Counts a request as being served until the guard is dropped.
+    pub(crate) fn enter(&self) -> Active {
+        self.active.inc();
+        Active(self.active.clone())
+    }
+
     /// One finished request. `route` is empty where none matched.
     pub(crate) fn request(&self, route: &str, decision: &'static str, reason: &'static str, seconds: f64) {
         self.duration.get_or_create(&ByRoute { http_route: route.to_owned() }).observe(seconds);
-        let labels =
-            ByDecision { http_route: route.to_owned(), postern_decision: decision, postern_reason: reason };
+        let labels = ByDecision { http_route: route.to_owned(), postern_decision: decision, postern_reason: reason };
         self.decisions.get_or_create(&labels).inc();
     }
 

@@ -22,5 +22,7 @@ pub const PANICS: &str = "postern.panics";
 pub const AUDIT_LOST: &str = "postern.audit.lost";
 /// Entries in the audit log.
 pub const AUDIT_ENTRIES: &str = "postern.audit.entries";
+/// Policy sets in memory: the running one, and older ones that requests began with.
+pub const SETS: &str = "postern.policy.sets";
 /// Unix seconds of the running policy set's load.
 pub const LOADED_AT: &str = "postern.policy.loaded";

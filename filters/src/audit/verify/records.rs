@@ -3,6 +3,9 @@
 use super::{LogSource, VerifyError, read};
 use crate::audit::leaf::{MAX_LINE, SEGMENT, records_path};
 
+/// No writer makes a longer file.
+const MAX_FILE: usize = SEGMENT + MAX_LINE;
+
 /// The lines of all records files.
 pub(super) struct Records<'s> {
     source: &'s dyn LogSource,
@@ -24,7 +27,7 @@ pub(super) enum Step<'r> {
 
 impl<'s> Records<'s> {
     pub(super) fn open(source: &'s dyn LogSource) -> Result<Self, VerifyError> {
-        let load = |number| read(source, &records_path(number), SEGMENT + MAX_LINE);
+        let load = |number| read(source, &records_path(number), MAX_FILE);
         Ok(Self { source, number: 0, bytes: load(0)?.unwrap_or_default(), at: 0, next: load(1)? })
     }
 
@@ -39,7 +42,7 @@ impl<'s> Records<'s> {
             self.number = self.number.saturating_add(1);
             (self.bytes, self.at) = (next, 0);
             let path = records_path(self.number.saturating_add(1));
-            self.next = read(self.source, &path, SEGMENT + MAX_LINE)?;
+            self.next = read(self.source, &path, MAX_FILE)?;
         }
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let (line, taken) = match memchr::memchr(b'\n', rest) {
@@ -48,7 +51,7 @@ impl<'s> Records<'s> {
         };
         self.at = self.at.saturating_add(taken);
         // Only the very end of the log may be torn; elsewhere an unfinished line is a line, and a bad one.
-        let torn = line.len() == taken && self.next.is_none();
+        let torn = line.len() == taken && self.next.is_none() && self.bytes.len() <= MAX_FILE;
         Ok(if torn { Step::Torn(taken) } else { Step::Line(line) })
     }
 }

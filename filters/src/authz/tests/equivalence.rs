@@ -96,7 +96,7 @@ fn principals() -> impl Strategy<Value = Principal> {
 /// All policies in one set, whole context, everything checked against the schema, the stock authorizer.
 fn oracle(authorizer: &Authorizer, authz: &Authz, schema: &Schema, question: &AuthzRequest<'_>) -> Option<Denial> {
     let (all, ..) = policies(&authorizer.names, authz, &authorizer.facts, &mut Report::new()).unwrap();
-    let on_path = |paths: &[path_glob::PathGlob]| paths.iter().any(|glob| glob.matches(question.http.path));
+    let on_path = |paths: &[crate::path::PathGlob]| paths.iter().any(|glob| glob.matches(question.http.path));
     let all = all.into_iter().filter(|p| p.paths.as_ref().is_none_or(|paths| on_path(paths))).map(|p| p.policy);
     let set = PolicySet::from_policies(all).unwrap();
     let prepared = question.principal;
@@ -109,10 +109,9 @@ fn oracle(authorizer: &Authorizer, authz: &Authz, schema: &Schema, question: &Au
         }
     };
     let store = Entities::from_entities(store, Some(schema)).unwrap();
-    let needs = ContextParts { ai: question.ai.is_some(), ..ContextParts::ALL };
     for party in &prepared.parties {
         let action = authorizer.names.action(question.action).unwrap().clone();
-        let context = context(question, &party.authn, needs).unwrap();
+        let context = context(question, &party.authn, ContextParts::ALL).unwrap();
         let asked = Request::new(party.uid.clone(), action, resource.clone(), context, Some(schema)).unwrap();
         let response = Stock::new().is_authorized(&asked, &set, &store);
         if question.principal.principal().tenant != "acme" {

@@ -30,12 +30,12 @@ impl HttpBody {
     /// `application/x-www-form-urlencoded`. Only UTF-8 and its subset ASCII are read. An empty body needs no type.
     ///
     /// # Errors
-    /// [`DialectError::MediaType`] for every other type or charset, and for none; else what is wrong with the body.
+    /// [`DialectError::MediaType`] for every other type or charset, for none, and for event streams; else what is wrong with the body.
     pub fn parse(content_type: Option<&str>, body: Bytes, limits: Limits) -> Result<Self, DialectError> {
         if body.is_empty() {
             return Ok(Self(Read::Empty));
         }
-        let essence = essence(content_type.ok_or(DialectError::MediaType)?).ok_or(DialectError::MediaType)?;
+        let essence = media_type(content_type.ok_or(DialectError::MediaType)?).ok_or(DialectError::MediaType)?;
         let read = match essence.as_str() {
             "application/x-www-form-urlencoded" => Read::Form(Form::parse(body, limits.nodes)?),
             json if json == "application/json" || (json.starts_with("application/") && json.ends_with("+json")) => {
@@ -45,6 +45,8 @@ impl HttpBody {
                 })?;
                 Read::Json(body)
             }
+            // A client joins what events cut apart, and no guard of this dialect does.
+            "text/event-stream" => return Err(DialectError::MediaType),
             text if text.starts_with("text/") => {
                 let text = Text::shared(body).map_err(|offset| DialectError::Encoding { offset })?;
                 Read::Text(Box::new([MessagePart { part: Part::HttpBody, text, fixed: false, place: Place::Index }]))
@@ -88,7 +90,8 @@ impl Message for HttpBody {
 }
 
 /// Type and subtype in lower case, if every parameter is understood and the charset, once at most, is one that is read.
-fn essence(content_type: &str) -> Option<String> {
+#[must_use]
+pub fn media_type(content_type: &str) -> Option<String> {
     let mut pieces = content_type.split(';');
     let essence = pieces.next()?.trim_matches([' ', '\t']).to_ascii_lowercase();
     // Two types in one header end here: recipients differ on which counts.

@@ -18,9 +18,13 @@
 //! `logprobs` is refused rather than dropped: token by token it would spell what is masked in the answer, and a caller who
 //! asks for it should learn that it does not come.
 
+mod tools;
+
 use bytes::Bytes;
 use postern_config::Part;
 
+pub use self::tools::ToolChoice;
+use self::tools::{functions, tool_choice, tools};
 use super::message::{content, function_call, tool_calls, unknown, words};
 use super::tables::{REQUEST_SCALARS, REQUEST_UNSUPPORTED, REQUEST_WORDS, SCHEMA_WORDS};
 use crate::Edit;
@@ -40,17 +44,6 @@ impl Default for ChatLimits {
     fn default() -> Self {
         Self { json: Limits::default(), choices: 16 }
     }
-}
-
-/// Whether and which tool the model must call.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum ToolChoice {
-    #[default]
-    Auto,
-    None,
-    Required,
-    /// One tool, or several to choose from.
-    Named(Vec<String>),
 }
 
 /// A parsed request. Owns its bytes.
@@ -157,6 +150,10 @@ fn request(root: Value<'_>, found: &mut Found, most_choices: u32) -> Result<Fact
             "top_logprobs" => return Err(DialectError::Unsupported { what: "top_logprobs" }),
             "tools" => tools(value, found, &mut facts.tools)?,
             "functions" => functions(value, found, &mut facts.tools)?,
+            // The new and the old spelling together: which one counts is the upstream's guess.
+            "tool_choice" | "function_call" if facts.tool_choice != ToolChoice::Auto => {
+                return Err(shape(value, "tool_choice"));
+            }
             "tool_choice" | "function_call" => facts.tool_choice = tool_choice(value, found)?,
             "response_format" => found.tree(value, Part::ToolDefinition, &SCHEMA_WORDS),
             "stop" | "metadata" => found.tree(value, Part::User, &[]),
@@ -275,83 +272,6 @@ fn assistant(name: &str, key: Value<'_>, value: Value<'_>, found: &mut Found) ->
         }
         _ => Err(unknown(key, "messages[]")),
     }
-}
-
-fn tools(value: Value<'_>, found: &mut Found, names: &mut Vec<String>) -> Result<(), DialectError> {
-    if value.is_null() {
-        return Ok(());
-    }
-    expect(value, Kind::Array, "tools")?;
-    for tool in value.items() {
-        expect(tool, Kind::Object, "tools[]")?;
-        let kind = tool.get("type").ok_or(DialectError::Missing { what: "tools[].type" })?;
-        // Others run at the provider, where nobody sees what they are asked.
-        let field = match kind.text().as_deref() {
-            Some("function") => "function",
-            Some("custom") => "custom",
-            _ => return Err(DialectError::Unsupported { what: "tools[].type" }),
-        };
-        let inner = tool.get(field).ok_or(DialectError::Missing { what: "tools[].function" })?;
-        definition(inner, found, names)?;
-        if let Some((key, _)) = tool.entries().find(|(key, _)| !key.is_text("type") && !key.is_text(field)) {
-            return Err(unknown(key, "tools[]"));
-        }
-    }
-    Ok(())
-}
-
-fn functions(value: Value<'_>, found: &mut Found, names: &mut Vec<String>) -> Result<(), DialectError> {
-    if value.is_null() {
-        return Ok(());
-    }
-    expect(value, Kind::Array, "functions")?;
-    value.items().try_for_each(|item| definition(item, found, names))
-}
-
-/// `{name, description, parameters, strict}` of a function, `{name, description, format}` of a custom tool.
-fn definition(value: Value<'_>, found: &mut Found, names: &mut Vec<String>) -> Result<(), DialectError> {
-    expect(value, Kind::Object, "tools[].function")?;
-    let name = value.get("name").ok_or(DialectError::Missing { what: "tools[].function.name" })?;
-    names.push(tool_name(name)?);
-    for (key, value) in value.entries() {
-        match key.text().as_deref() {
-            Some("name") => found.fixed(value, Part::ToolDefinition, "tools[].function.name")?,
-            Some("description") if value.is_null() => {}
-            Some("description") => found.text(value, Part::ToolDefinition, "description")?,
-            Some("parameters" | "format") => found.tree(value, Part::ToolDefinition, &SCHEMA_WORDS),
-            Some("strict") => scalar(value, Kind::Bool, "strict")?,
-            _ => return Err(unknown(key, "tools[].function")),
-        }
-    }
-    Ok(())
-}
-
-fn tool_name(value: Value<'_>) -> Result<String, DialectError> {
-    let name = identifier(value, "tool name")?;
-    if name.is_empty() { Err(shape(value, "tool name")) } else { Ok(name.into_owned()) }
-}
-
-/// The forms of `tool_choice` and of the old `function_call`.
-fn tool_choice(value: Value<'_>, found: &mut Found) -> Result<ToolChoice, DialectError> {
-    match (value.kind(), value.text().as_deref()) {
-        (Kind::Null, _) | (_, Some("auto")) => return Ok(ToolChoice::Auto),
-        (_, Some("none")) => return Ok(ToolChoice::None),
-        (_, Some("required")) => return Ok(ToolChoice::Required),
-        (Kind::Object, _) => {}
-        _ => return Err(shape(value, "tool_choice")),
-    }
-    found.fixed_tree(value, Part::ToolDefinition, &SCHEMA_WORDS);
-    if let Some(allowed) = value.get("allowed_tools") {
-        let tools = allowed.get("tools").ok_or(DialectError::Missing { what: "allowed_tools.tools" })?;
-        return tools.items().map(chosen).collect::<Result<_, _>>().map(ToolChoice::Named);
-    }
-    Ok(ToolChoice::Named(vec![chosen(value)?]))
-}
-
-/// The name in `{type, function: {name}}`, `{type, custom: {name}}` or the old `{name}`.
-fn chosen(value: Value<'_>) -> Result<String, DialectError> {
-    let inner = value.get("function").or_else(|| value.get("custom")).unwrap_or(value);
-    tool_name(inner.get("name").ok_or(DialectError::Missing { what: "tool_choice.name" })?)
 }
 
 /// `{type: content, content}`: what the caller expects the answer to be.

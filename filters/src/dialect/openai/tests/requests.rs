@@ -110,6 +110,7 @@ fn fields_that_are_not_known_or_not_understood_are_refused() {
         (with(r#","tools":[{"type":"function","function":{"name":"x"},"y":1}]"#), unknown("tools[]")),
         (with(r#","tool_choice":"maybe""#), shape("tool_choice")),
         (with(r#","tool_choice":{"type":"function"}"#), missing("tool_choice.name")),
+        (with(r#","tool_choice":"none","function_call":{"name":"f"}"#), shape("tool_choice")),
         (said(r#"{"content":"x"}"#), missing("messages[].role")),
         (said(r#"{"role":"root","content":"x"}"#), shape("messages[].role")),
         (said(r#"{"role":"user","content":"x","weight":1}"#), unknown("messages[]")),

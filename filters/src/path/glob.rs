@@ -1,8 +1,11 @@
 //! Globs over paths: `*` stays within a segment, `**` crosses them, and a glob speaks of the whole path.
+//!
+//! One meaning for every manifest: `paths` of an allow list and `resources` of a permission. `/v1/**` is what lies below
+//! `/v1`, and not `/v1` itself.
 
-/// A set of paths, as `resources` of a permission writes it.
+/// A set of paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PathGlob {
+pub struct PathGlob {
     /// What stands before the first star; equal to the whole glob where there is none.
     prefix: String,
     tokens: Vec<Token>,
@@ -19,7 +22,8 @@ enum Token {
 
 impl PathGlob {
     /// Every text is a glob; one that begins with neither `/` nor `**` matches no path.
-    pub(super) fn new(glob: &str) -> Self {
+    #[must_use]
+    pub fn new(glob: &str) -> Self {
         let prefix = glob.split('*').next().unwrap_or_default();
         let mut tokens: Vec<Token> = Vec::with_capacity(glob.len());
         for byte in glob.bytes() {
@@ -33,11 +37,18 @@ impl PathGlob {
     }
 
     /// Whether `path`, canonical and without query, is in the set. Costs at most length of the path × length of the glob.
-    pub(super) fn matches(&self, path: &str) -> bool {
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
         let Some(rest) = path.strip_prefix(self.prefix.as_str()) else {
             return false;
         };
         let tokens = self.tokens.get(self.prefix.len()..).unwrap_or_default();
+        match tokens {
+            [] => return rest.is_empty(),
+            [Token::Segment] => return !rest.contains('/'),
+            [Token::Across] => return true,
+            _ => {}
+        }
         // `live[i]`: the bytes so far can be the first `i` tokens.
         let mut live = vec![false; tokens.len() + 1];
         if let Some(first) = live.first_mut() {
@@ -110,6 +121,15 @@ mod tests {
         ] {
             assert_eq!(PathGlob::new(glob).matches(path), want, "{glob} {path}");
         }
+    }
+
+    #[test]
+    fn attack_45_a_hostile_path_costs_its_length_times_the_globs() {
+        // By trying every split this would take 8192 to the power of the number of stars.
+        let glob = PathGlob::new(&"/**/a".repeat(40));
+        let path = "/a".repeat(4096);
+        assert!(!glob.matches(&format!("{path}/b")));
+        assert!(glob.matches(&path));
     }
 
     /// The definition, by recursion.

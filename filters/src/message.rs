@@ -1,0 +1,224 @@
+//! A request as the chain holds it: one of its dialect's messages, or a body that nobody on its route reads.
+
+use bytes::Bytes;
+use postern_config::{Dialect, Part};
+
+use crate::Edit;
+use crate::dialect::http::{HttpBody, media_type};
+use crate::dialect::openai::{ChatAnswer, ChatLimits, ChatRequest, Endpoint};
+use crate::dialect::{DialectError, Message as Parsed, MessagePart};
+use crate::json::Limits;
+
+/// A parsed message, or an unread body.
+#[derive(Debug)]
+pub enum Message {
+    Chat(Box<ChatRequest>, usize),
+    Answer(Box<ChatAnswer>),
+    Http {
+        body: Box<HttpBody>,
+        /// Decoded names and values of the query. They are judged, and never rewritten: a finding in one refuses.
+        query: Vec<String>,
+    },
+    /// Dialect `http` without content guards: bounded, authorized and forwarded as it is.
+    Unread,
+}
+
+/// A text of a message, as guards judge it.
+#[derive(Debug, Clone, Copy)]
+pub struct PartText<'m> {
+    pub part: Part,
+    pub text: &'m str,
+    /// For [`Message::rewrite`]; `None` where the text has no other spelling.
+    pub index: Option<usize>,
+}
+
+impl Message {
+    /// Reads a request of dialect `openai`. `content_type` as it was sent.
+    ///
+    /// # Errors
+    /// Whatever is not strictly that protocol: another media type or charset, too, as an upstream that goes by it would
+    /// read other text than the guards did.
+    pub fn openai(endpoint: Endpoint, content_type: Option<&str>, body: Bytes) -> Result<Self, DialectError> {
+        if !is_json(content_type) {
+            return Err(DialectError::MediaType);
+        }
+        match endpoint {
+            Endpoint::ChatCompletions => {
+                let size = body.len();
+                Ok(Self::Chat(Box::new(ChatRequest::parse(body, ChatLimits::default())?), size))
+            }
+        }
+    }
+
+    /// Reads a whole answer of dialect `openai`, of a success or an error. `content_type` as it was sent.
+    ///
+    /// # Errors
+    /// Whatever is not JSON of that protocol.
+    pub fn openai_answer(content_type: Option<&str>, body: Bytes) -> Result<Self, DialectError> {
+        if !is_json(content_type) {
+            return Err(DialectError::MediaType);
+        }
+        Ok(Self::Answer(Box::new(ChatAnswer::parse(body, Limits::default())?)))
+    }
+
+    /// Reads a message of dialect `http` whose content is inspected. `content_type` as it was sent.
+    ///
+    /// # Errors
+    /// Media types that are not read, and what is wrong with the body or the query.
+    pub fn http(content_type: Option<&str>, query: Option<&str>, body: Bytes) -> Result<Self, DialectError> {
+        let body = Box::new(HttpBody::parse(content_type, body, Limits::default())?);
+        let query = query.map(decode_query).transpose()?.unwrap_or_default();
+        Ok(Self::Http { body, query })
+    }
+
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Chat(..) | Self::Answer(_) => Dialect::OpenAi,
+            Self::Http { .. } | Self::Unread => Dialect::Http,
+        }
+    }
+
+    fn parsed(&self) -> Option<&dyn Parsed> {
+        match self {
+            Self::Chat(request, _) => Some(&**request),
+            Self::Answer(answer) => Some(&**answer),
+            Self::Http { body, .. } => Some(&**body),
+            Self::Unread => None,
+        }
+    }
+
+    /// Every text, in the order of the message; the query comes last.
+    pub fn texts(&self) -> impl Iterator<Item = PartText<'_>> {
+        let parts: &[MessagePart] = self.parsed().map(Parsed::parts).unwrap_or_default();
+        let query: &[String] = if let Self::Http { query, .. } = self { query } else { &[] };
+        let body = parts.iter().enumerate().map(|(index, part)| PartText {
+            part: part.part,
+            text: part.text.as_str(),
+            index: (!part.fixed).then_some(index),
+        });
+        body.chain(query.iter().map(|text| PartText { part: Part::HttpQuery, text, index: None }))
+    }
+
+    /// What it carries that no guard can read, such as `image_url`.
+    #[must_use]
+    pub fn opaque(&self) -> Option<&'static str> {
+        self.parsed().and_then(Parsed::opaque)
+    }
+
+    /// The body with edits applied. What the dialect strips is gone even without any.
+    ///
+    /// # Errors
+    /// [`DialectError::Fixed`] for an edit of a text that has no other spelling.
+    pub fn rewrite(&self, edits: &[(usize, Vec<Edit>)]) -> Result<Bytes, DialectError> {
+        self.parsed().map_or(Err(DialectError::Fixed), |parsed| parsed.rewrite(edits))
+    }
+
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        self.parsed().and_then(Parsed::model)
+    }
+
+    /// Whether it asks for a stream.
+    #[must_use]
+    pub fn streams(&self) -> bool {
+        self.parsed().is_some_and(Parsed::stream)
+    }
+
+    /// Names of the tools on offer.
+    #[must_use]
+    pub fn tools(&self) -> &[String] {
+        match self {
+            Self::Chat(request, _) => request.tools(),
+            Self::Answer(_) | Self::Http { .. } | Self::Unread => &[],
+        }
+    }
+
+    /// Never too low: no tokenizer makes more tokens than bytes.
+    #[must_use]
+    pub fn input_tokens(&self) -> u64 {
+        match self {
+            Self::Chat(_, size) => u64::try_from(*size).unwrap_or(u64::MAX),
+            Self::Answer(_) | Self::Http { .. } | Self::Unread => 0,
+        }
+    }
+
+    /// The body was rewritten and has `bytes` now.
+    pub(crate) fn set_size(&mut self, bytes: usize) {
+        if let Self::Chat(_, size) = self {
+            *size = bytes;
+        }
+    }
+
+    /// `u64::MAX` where the request sets no limit.
+    #[must_use]
+    pub fn max_output_tokens(&self) -> u64 {
+        match self {
+            Self::Chat(request, _) => request.max_tokens().unwrap_or(u64::MAX),
+            Self::Answer(_) | Self::Http { .. } | Self::Unread => u64::MAX,
+        }
+    }
+}
+
+fn is_json(content_type: Option<&str>) -> bool {
+    content_type.and_then(media_type).is_some_and(|media| media == "application/json")
+}
+
+/// Names and values of a query, decoded as forms are: `+` is a space, escapes must be whole and make UTF-8.
+pub(crate) fn decode_query(query: &str) -> Result<Vec<String>, DialectError> {
+    let mut texts = Vec::new();
+    let mut offset = 0;
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        for text in [name, value] {
+            if !text.is_empty() {
+                texts.push(decode(text).ok_or(DialectError::Encoding { offset })?);
+            }
+        }
+        offset += pair.len() + 1;
+    }
+    Ok(texts)
+}
+
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        match byte {
+            b'%' => {
+                let [high, low, tail @ ..] = tail else { return None };
+                let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                bytes.push(digit(*high)? * 16 + digit(*low)?);
+                rest = tail;
+            }
+            b'+' => {
+                bytes.push(b' ');
+                rest = tail;
+            }
+            byte => {
+                bytes.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_read_as_its_names_and_values() {
+        for (query, want) in [
+            ("a=1&b=two+words", Ok(vec!["a", "1", "b", "two words"])),
+            ("card=4111%201111", Ok(vec!["card", "4111 1111"])),
+            ("flag", Ok(vec!["flag"])),
+            ("a=%ff", Err(())),
+            ("a=%4", Err(())),
+        ] {
+            let read = decode_query(query).map_err(|_| ());
+            assert_eq!(read, want.map(|texts| texts.into_iter().map(str::to_owned).collect()), "{query}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What stands in the text instead of what was found.
+
+use postern_config::ContentAction;
+
+use super::hit::{Hit, Source};
+use super::plan::Plan;
+
+/// Letters and digits at the end that a mask leaves, but never more than half of them.
+const KEPT: usize = 4;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rewrite<'p> {
+    /// `[redacted:<detector>]`
+    Label(&'p str),
+    /// Nothing: characters nobody saw, or the continuation of what has its label already.
+    Remove,
+    Mask,
+    /// A mask that keeps nothing: the end is not known.
+    MaskAll,
+}
+
+impl<'p> Rewrite<'p> {
+    /// For the strongest action of a group; `None` where no rule wants a change.
+    pub(crate) fn choose(plan: &'p Plan, group: &[Hit]) -> Option<Self> {
+        let strongest = group.iter().flat_map(|h| plan.targets(h)).map(|t| t.action).max()?;
+        if strongest == ContentAction::Mask {
+            let open = group.iter().any(|h| h.open);
+            return Some(if open { Self::MaskAll } else { Self::Mask });
+        }
+        if group.iter().all(|h| h.tail) {
+            return Some(Self::Remove);
+        }
+        // What was written counts before what was hidden in it: the label says what the reader misses.
+        let mut shown = group.iter().filter(|h| h.source != Source::Hidden);
+        let labelled = shown
+            .clone()
+            .find_map(|h| plan.targets(h).find(|t| t.action == strongest))
+            .or_else(|| shown.find_map(|h| plan.targets(h).next()));
+        Some(labelled.map_or(Self::Remove, |t| Self::Label(&t.detector)))
+    }
+
+    /// The replacement of `original`.
+    pub(crate) fn apply(self, original: &str) -> String {
+        match self {
+            Self::Label(detector) => format!("[redacted:{detector}]"),
+            Self::Remove => String::new(),
+            Self::Mask => mask(original, KEPT),
+            Self::MaskAll => mask(original, 0),
+        }
+    }
+}
+
+/// Every letter and digit becomes `*`, but for the last `keep`; everything else stays.
+fn mask(original: &str, keep: usize) -> String {
+    let count = original.chars().filter(|c| c.is_alphanumeric()).count();
+    let hidden = count - keep.min(count / 2);
+    let mut seen = 0;
+    original
+        .chars()
+        .map(|c| {
+            if !c.is_alphanumeric() {
+                return c;
+            }
+            seen += 1;
+            if seen <= hidden { '*' } else { c }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_leaves_the_last_four_and_the_separators() {
+        for (text, want) in [
+            ("4111-1111-1111-1234", "****-****-****-1234"),
+            ("mia@example.com", "***@******e.com"),
+            ("ab12", "**12"),
+            ("x", "*"),
+            ("", ""),
+            ("４１１１１２３４", "****１２３４"),
+        ] {
+            assert_eq!(mask(text, KEPT), want, "{text}");
+        }
+        assert_eq!(mask("4111-1111", 0), "****-****");
+    }
+}

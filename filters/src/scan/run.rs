@@ -1,0 +1,138 @@
+//! All scanners of a plan over one text: the one engine for whole texts and for streams.
+
+use std::sync::Arc;
+
+use super::fold::Form;
+use super::hidden::HiddenRuns;
+use super::hit::Hit;
+use super::injection::Reader;
+use super::matcher::Matcher;
+use super::plan::{Plan, least};
+use super::resolve::{Known, Resolved, Resolver};
+use super::view::View;
+
+#[derive(Debug)]
+pub(crate) struct Run {
+    plan: Arc<Plan>,
+    plain: View,
+    skeleton: View,
+    matchers: Vec<Matcher>,
+    hidden: Option<HiddenRuns>,
+    injection: Option<Reader>,
+    resolver: Resolver,
+    /// Bytes read.
+    text_end: usize,
+}
+
+impl Run {
+    /// `whole`: the text comes in one push and is no stream.
+    pub(crate) fn new(plan: &Arc<Plan>, whole: bool) -> Self {
+        let limit = plan.hold_back;
+        Self {
+            plan: Arc::clone(plan),
+            plain: View::new(Form::Plain),
+            skeleton: View::new(Form::Skeleton),
+            matchers: plan.sets.iter().map(|set| Matcher::new(set, limit, whole)).collect(),
+            hidden: (!plan.hidden.is_empty()).then(|| HiddenRuns::new(limit, least(&plan.hidden).max(1))),
+            injection: plan.signatures.as_ref().map(|s| Reader::new(s, limit, least(&plan.injection).max(1))),
+            resolver: Resolver::default(),
+            text_end: 0,
+        }
+    }
+
+    pub(crate) fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    pub(crate) fn push<'p>(&mut self, plan: &'p Plan, text: &str) -> Resolved<'p> {
+        let mut hits = Vec::new();
+        let at = self.text_end;
+        self.text_end += text.len();
+        if !self.matchers.is_empty() {
+            self.plain.push(text, at);
+        }
+        for matcher in &mut self.matchers {
+            matcher.read(&self.plain, &mut hits);
+            matcher.expire(&self.plain, self.text_end, &mut hits);
+        }
+        if let Some(hidden) = &mut self.hidden {
+            hidden.read(text, at, &mut hits);
+        }
+        if let Some(injection) = &mut self.injection {
+            self.skeleton.push(text, at);
+            injection.read(&self.skeleton, self.text_end, &mut hits);
+        }
+        let resolved = self.resolve(plan, hits, false);
+        self.forget(resolved.floor);
+        resolved
+    }
+
+    pub(crate) fn finish<'p>(&mut self, plan: &'p Plan) -> Resolved<'p> {
+        let mut hits = Vec::new();
+        for matcher in &mut self.matchers {
+            matcher.finish(&self.plain, self.text_end, &mut hits);
+        }
+        if let Some(hidden) = &mut self.hidden {
+            hidden.finish(self.text_end, &mut hits);
+        }
+        if let Some(injection) = &mut self.injection {
+            injection.finish(&self.skeleton, self.text_end, &mut hits);
+        }
+        self.resolve(plan, hits, true)
+    }
+
+    /// What is evidently a match counts as found; everything else is let go, but not forgotten.
+    pub(crate) fn stall<'p>(&mut self, plan: &'p Plan) -> Resolved<'p> {
+        let mut hits = Vec::new();
+        for matcher in &mut self.matchers {
+            matcher.stall(&self.plain, self.text_end, &mut hits);
+        }
+        if let Some(hidden) = &mut self.hidden {
+            hidden.stall(self.text_end, &mut hits);
+        }
+        if let Some(injection) = &mut self.injection {
+            injection.stall(self.text_end);
+        }
+        let resolved = self.resolve(plan, hits, true);
+        self.resolver.skip_to(self.text_end);
+        Resolved { floor: self.text_end, ..resolved }
+    }
+
+    fn resolve<'p>(&mut self, plan: &'p Plan, mut hits: Vec<Hit>, finished: bool) -> Resolved<'p> {
+        self.resolver.add(plan, &mut hits);
+        let live = if finished { self.text_end } else { self.live() };
+        self.resolver.resolve(plan, Known { text_end: self.text_end, live, finished })
+    }
+
+    /// Nothing before this can still become part of a hit.
+    fn live(&self) -> usize {
+        let matchers = self.matchers.iter().filter_map(|m| m.live(&self.plain, self.text_end));
+        let hidden = self.hidden.as_ref().and_then(HiddenRuns::live);
+        let injection = self.injection.as_ref().and_then(|r| r.live(self.text_end));
+        matchers.chain(hidden).chain(injection).min().unwrap_or(self.text_end)
+    }
+
+    fn forget(&mut self, floor: usize) {
+        let keep = self.matchers.iter().filter_map(Matcher::keeps).min().unwrap_or(floor).min(floor);
+        self.plain.forget(keep, self.text_end);
+        self.skeleton.forget(floor, self.text_end);
+    }
+}
+
+/// The highest score of hidden text and injections in `text`, thresholds aside.
+pub(crate) fn risk(plan: &Plan, text: &str) -> u8 {
+    let mut hits = Vec::new();
+    if !plan.hidden.is_empty() {
+        let mut hidden = HiddenRuns::new(plan.hold_back, 1);
+        hidden.read(text, 0, &mut hits);
+        hidden.finish(text.len(), &mut hits);
+    }
+    if let Some(signatures) = &plan.signatures {
+        let mut view = View::new(Form::Skeleton);
+        let mut reader = Reader::new(signatures, plan.hold_back, 1);
+        view.push(text, 0);
+        reader.read(&view, text.len(), &mut hits);
+        reader.finish(&view, text.len(), &mut hits);
+    }
+    hits.iter().map(|hit| hit.score).max().unwrap_or(0)
+}

@@ -1,0 +1,137 @@
+//! One text as it arrives: what is judged leaves, rewritten; what may still be part of a match stays.
+
+use super::plan::Plan;
+use super::resolve::{Group, Resolved};
+use super::run::Run;
+use crate::text::{Edit, Judgement, TextGuard, TextStep};
+use std::sync::Arc;
+
+/// Memory: the text held (at most the hold-back, plus the last push), its folded forms (at most 18 characters for one,
+/// with their map) and at most one live thread of 80 bytes per held byte and detector.
+pub(crate) struct Stream {
+    run: Run,
+    /// Text not released yet; begins at `released`.
+    held: String,
+    released: usize,
+    blocked: bool,
+}
+
+/// Shows lengths, never text.
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream")
+            .field("part", &self.run.plan().part)
+            .field("released", &self.released)
+            .field("blocked", &self.blocked)
+            .field("held", &self.held.len())
+            .finish()
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(plan: &Arc<Plan>) -> Self {
+        Self { run: Run::new(plan, false), held: String::new(), released: 0, blocked: false }
+    }
+
+    fn apply(&mut self, resolved: Resolved<'_>) -> TextStep {
+        if resolved.blocked {
+            self.blocked = true;
+            self.held = String::new();
+            return TextStep { release: String::new(), findings: resolved.findings, blocked: true };
+        }
+        let mut release = String::new();
+        for group in &resolved.groups {
+            self.release_to(group.start, &mut release);
+            release.push_str(&group.rewrite.apply(self.held_to(group.end)));
+            self.drop_to(group.end);
+        }
+        self.release_to(resolved.floor, &mut release);
+        TextStep { release, findings: resolved.findings, blocked: false }
+    }
+
+    fn held_to(&self, position: usize) -> &str {
+        self.held.get(..position.saturating_sub(self.released)).unwrap_or(&self.held)
+    }
+
+    fn release_to(&mut self, position: usize, out: &mut String) {
+        out.push_str(self.held_to(position));
+        self.drop_to(position);
+    }
+
+    fn drop_to(&mut self, position: usize) {
+        let count = self.held_to(position).len();
+        self.held.drain(..count);
+        self.released += count;
+    }
+
+    /// Runs one step of the engine, unless nothing may leave any more.
+    fn step(&mut self, act: impl for<'p> FnOnce(&mut Run, &'p Plan) -> Resolved<'p>) -> TextStep {
+        if self.blocked {
+            return TextStep { blocked: true, ..TextStep::default() };
+        }
+        let plan = Arc::clone(self.run.plan());
+        let resolved = act(&mut self.run, &plan);
+        self.apply(resolved)
+    }
+}
+
+impl TextGuard for Stream {
+    fn push(&mut self, text: &str) -> TextStep {
+        if !self.blocked {
+            self.held.push_str(text);
+        }
+        self.step(|run, plan| run.push(plan, text))
+    }
+
+    fn finish(&mut self) -> TextStep {
+        self.step(|run, plan| run.finish(plan))
+    }
+
+    fn stall(&mut self) -> TextStep {
+        self.step(|run, plan| run.stall(plan))
+    }
+
+    fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+}
+
+/// A text no guard looks at.
+#[derive(Debug)]
+pub(crate) struct Unguarded;
+
+impl TextGuard for Unguarded {
+    fn push(&mut self, text: &str) -> TextStep {
+        TextStep { release: text.to_owned(), ..TextStep::default() }
+    }
+
+    fn finish(&mut self) -> TextStep {
+        TextStep::default()
+    }
+
+    fn stall(&mut self) -> TextStep {
+        TextStep::default()
+    }
+
+    fn is_holding(&self) -> bool {
+        false
+    }
+}
+
+/// The same engine over a text that is there as a whole.
+pub(crate) fn judge(plan: &Arc<Plan>, text: &str) -> Judgement {
+    let mut run = Run::new(plan, true);
+    let mut pushed = run.push(plan, text);
+    if !pushed.blocked {
+        let rest = run.finish(plan);
+        pushed.findings.extend(rest.findings);
+        pushed.groups.extend(rest.groups);
+        pushed.blocked = rest.blocked;
+    }
+    let edit = |g: &Group<'_>| {
+        let with = g.rewrite.apply(text.get(g.start..g.end).unwrap_or_default());
+        Edit { range: g.start..g.end, with }
+    };
+    let edits = if pushed.blocked { Vec::new() } else { pushed.groups.iter().map(edit).collect() };
+    Judgement { edits, findings: pushed.findings, blocked: pushed.blocked }
+}

@@ -1,0 +1,205 @@
+//! What a chain notes while it runs is what the matrix says, whatever was attached.
+
+use bytes::Bytes;
+use postern_config::{Dialect, Direction, Part, Snapshot, capability};
+use postern_filters::{AnswerHead, AnswerWay, Chain, Context};
+use proptest::prelude::*;
+
+use crate::testing::{Asked, House, asked, compiled, context, manifest, run};
+
+/// What is attached to the one route.
+#[derive(Debug, Clone)]
+struct Policies {
+    dialect: Dialect,
+    data: Vec<DataRule>,
+    runtime: Vec<Detector>,
+    limits: Vec<Vec<&'static str>>,
+}
+
+#[derive(Debug, Clone)]
+struct DataRule {
+    direction: &'static str,
+    parts: Vec<Part>,
+    action: &'static str,
+    detector: &'static str,
+}
+
+#[derive(Debug, Clone)]
+struct Detector {
+    kind: &'static str,
+    parts: Vec<Part>,
+    action: &'static str,
+}
+
+const REQUEST: &[Direction] = &[Direction::Request];
+const RESPONSE: &[Direction] = &[Direction::Response];
+const BOTH: &[Direction] = &[Direction::Request, Direction::Response];
+
+/// Parts of which at least one occurs there: policy that can see nothing does not load.
+fn parts(dialect: Dialect, directions: &'static [Direction]) -> impl Strategy<Value = Vec<Part>> {
+    let seen: Vec<Part> = directions.iter().flat_map(|d| capability::parts(dialect, *d)).copied().collect();
+    let any = vec![
+        Part::System,
+        Part::User,
+        Part::Assistant,
+        Part::Reasoning,
+        Part::ToolDefinition,
+        Part::ToolArguments,
+        Part::ToolResult,
+        Part::HttpQuery,
+        Part::HttpBody,
+    ];
+    (prop::sample::subsequence(any, 0..4), prop::sample::select(seen)).prop_map(|(mut parts, seen)| {
+        parts.push(seen);
+        parts.sort_unstable();
+        parts.dedup();
+        parts
+    })
+}
+
+fn data_rule(dialect: Dialect) -> impl Strategy<Value = DataRule> {
+    let direction = prop_oneof![Just(("Request", REQUEST)), Just(("Response", RESPONSE)), Just(("Both", BOTH))];
+    let action = prop::sample::select(vec!["Mask", "Redact", "Block"]);
+    let detector = prop::sample::select(vec!["card", "secret", "badge"]);
+    (direction.prop_flat_map(move |(word, seen)| (Just(word), parts(dialect, seen))), action, detector)
+        .prop_map(|((direction, parts), action, detector)| DataRule { direction, parts, action, detector })
+}
+
+fn detector(dialect: Dialect) -> impl Strategy<Value = Detector> {
+    let kind = prop::sample::select(vec!["PromptInjection", "HiddenText"]);
+    let action = prop::sample::select(vec!["Redact", "Block"]);
+    (kind, parts(dialect, BOTH), action).prop_map(|(kind, parts, action)| Detector { kind, parts, action })
+}
+
+fn policies() -> impl Strategy<Value = Policies> {
+    prop_oneof![Just(Dialect::Http), Just(Dialect::OpenAi)].prop_flat_map(move |dialect| {
+        let keys = prop::sample::subsequence(vec!["Principal", "Tenant", "SourceIp", "Route"], 1..=4);
+        // A route to a model has to have one of each.
+        let least = usize::from(dialect != Dialect::Http);
+        (
+            Just(dialect),
+            prop::collection::vec(data_rule(dialect), least..4),
+            prop::collection::vec(detector(dialect), least..3),
+            prop::collection::vec(keys, least..4),
+        )
+            .prop_map(|(dialect, data, runtime, limits)| Policies { dialect, data, runtime, limits })
+    })
+}
+
+fn words(parts: &[Part]) -> String {
+    parts.iter().map(|part| part.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// A YAML list under `name`, one line an item.
+fn list(name: &str, items: impl Iterator<Item = String>) -> String {
+    let items: String = items.map(|item| format!("    - {{{item}}}\n")).collect();
+    if items.is_empty() { format!("  {name}: []\n") } else { format!("  {name}:\n{items}") }
+}
+
+impl Policies {
+    fn snapshot(&self, house: &House) -> Snapshot {
+        let dialect = self.dialect.as_str();
+        let route = "name: r, match: {pathPrefix: /v1}, upstream: model, labels: {tenant: acme}";
+        let routes = format!("  - {{{route}, dialect: {dialect}}}\n");
+        house.snapshot(&routes, &(self.access() + &self.authz() + &self.content()))
+    }
+
+    fn access(&self) -> String {
+        let limits = self.limits.iter().enumerate().map(|(n, keys)| {
+            format!("name: l{n}, key: [{}], unit: Requests, limit: 1000, window: 1m", keys.join(", "))
+        });
+        let limits = list("rateLimits", limits);
+        let rest = "  authentication: {providers: [sso]}\n  \
+                    allow: [{methods: [POST], paths: [/v1/chat/completions], contentTypes: [application/json]}]\n";
+        manifest("APIAccessPolicy", "r", &format!("{rest}{limits}"))
+    }
+
+    fn authz(&self) -> String {
+        let action = if self.dialect == Dialect::Http { "create" } else { "chat" };
+        let rule = format!(
+            "name: staff, effect: Permit, principals: [User], actions: [{action}], \
+             when: 'principal.groups.contains(\"staff\")'"
+        );
+        manifest("AccessControlPolicy", "r", &list("rules", std::iter::once(rule)))
+    }
+
+    fn content(&self) -> String {
+        let detectors = [
+            "name: card, type: Builtin, id: payment-card, class: Restricted",
+            "name: secret, type: Builtin, id: secret, class: Restricted",
+            "name: badge, type: Regex, pattern: 'BADGE-[0-9]{6}', class: Internal",
+        ];
+        let rules = self.data.iter().enumerate().map(|(n, DataRule { direction, parts, action, detector })| {
+            let parts = words(parts);
+            format!(
+                "name: d{n}, direction: {direction}, parts: [{parts}], match: {{detectors: [{detector}]}}, action: {action}"
+            )
+        });
+        let data = "  streaming: {holdBack: 1Ki}\n".to_owned()
+            + &list("detectors", detectors.into_iter().map(str::to_owned))
+            + &list("rules", rules);
+        let runtime = self.runtime.iter().enumerate().map(|(n, Detector { kind, parts, action })| {
+            format!("name: h{n}, type: {kind}, parts: [{}], untrustedOnly: false, action: {action}", words(parts))
+        });
+        let data = Some(manifest("DataProtectionPolicy", "r", &data)).filter(|_| !self.data.is_empty());
+        let runtime = manifest("RuntimeSecurityPolicy", "r", &list("detectors", runtime));
+        let runtime = Some(runtime).filter(|_| !self.runtime.is_empty());
+        data.into_iter().chain(runtime).collect()
+    }
+}
+
+const PROMPT: &str = r#"{"model":"small","messages":[{"role":"user","content":"How are the orders?"}]}"#;
+const REPLY: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"small","choices":[{"index":0,"message":{"role":"assistant","content":"They are fine."},"finish_reason":"stop"}]}"#;
+
+fn answered(chain: &Chain, asked_to_stream: bool, cx: &mut Context) {
+    let kind = if asked_to_stream { "text/event-stream; charset=utf-8" } else { "application/json" };
+    let head = AnswerHead { status: 200, content_type: Some(kind.into()), encoded: false, asked_to_stream };
+    match chain.open_answer(&head, "d1").unwrap() {
+        AnswerWay::Pass => {}
+        AnswerWay::Whole => drop(chain.judge_answer(&head, Bytes::from_static(REPLY.as_bytes()), cx).unwrap()),
+        AnswerWay::Stream(mut stream) => {
+            stream.push(crate::streams::wire(&["They ", "are fine."]).as_bytes(), cx).unwrap();
+            stream.finish(cx).unwrap();
+        }
+    }
+}
+
+fn noted(cx: &Context, direction: Direction) -> Vec<String> {
+    let mut names: Vec<String> = cx.ran(direction).iter().map(|name| name.to_string()).collect();
+    names.sort();
+    names
+}
+
+fn allowed(house: &House, streams: bool) -> Asked {
+    let body = if streams { PROMPT.replacen('{', r#"{"stream":true,"#, 1) } else { PROMPT.to_owned() };
+    asked("POST", "/v1/chat/completions").bearer(&house.token(serde_json::json!({}))).json(body)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_guards_that_ran_are_the_guards_of_the_matrix(policies in policies()) {
+        let house = House::new();
+        let snapshot = policies.snapshot(&house);
+        let chains = compiled(&snapshot);
+        let (chain, coverage) = (chains.of("r").unwrap(), &snapshot.routes[0].policy.coverage);
+        let expected = |direction, streamed| {
+            let mut names: Vec<String> =
+                coverage.expected(direction, streamed).iter().map(|name| (*name).to_owned()).collect();
+            names.sort();
+            names
+        };
+        let can_stream = capability::streams(policies.dialect, Direction::Response);
+        for streamed in [false, true].into_iter().take(if can_stream { 2 } else { 1 }) {
+            let mut cx = context();
+            let (permit, _) = run(chain, &allowed(&house, streamed), &mut cx).unwrap();
+            prop_assert_eq!(permit.streams(), streamed);
+            prop_assert_eq!(noted(&cx, Direction::Request), expected(Direction::Request, false));
+            let inspects = !expected(Direction::Response, streamed).is_empty();
+            prop_assert_eq!(permit.inspects_answer(), inspects);
+            answered(chain, streamed, &mut cx);
+            prop_assert_eq!(noted(&cx, Direction::Response), expected(Direction::Response, streamed));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! No secret is in anything that the proxy says, whatever goes wrong.
+
+use std::path::Path;
+
+use tokio::task::block_in_place;
+
+use crate::client::Line;
+use crate::process::{Process, postern};
+use crate::site::{Site, UPSTREAM_KEY, health};
+
+const ENV_KEY: &str = "life-env-key-c0ffee11";
+const SEED: &str = "bGlmZS1hdWRpdC1zZWVkLTMyLWJ5dGVzLWxvbmchISE=";
+const INLINE: &str = "sk-proj-inline0123456789abcdefghijklmnopqrstuv";
+
+/// Everything below a folder, as text.
+fn everything(dir: &Path, into: &mut String) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            everything(&path, into);
+        } else {
+            into.push_str(&String::from_utf8_lossy(&std::fs::read(path).unwrap()));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_in_a_log_a_record_a_metric_or_an_error() {
+    let site = Site::new().await;
+    site.write("keys/seed", SEED);
+    site.change(
+        "manifests/evidence.yaml",
+        "source: {type: Generate}",
+        "source: {type: Material, from: \"file:keys/seed\"}",
+    );
+    let first = "    - {name: key, valueFrom: \"file:keys/upstream\"";
+    let both = format!(
+        "    - {{name: env, valueFrom: \"env:LIFE_KEY\", inject: {{type: Header, header: X-Env-Key, format: \"{{secret}}\"}}}}\n{first}"
+    );
+    site.change("manifests/evidence.yaml", first, &both);
+    let env = [("LIFE_KEY", ENV_KEY), ("POSTERN_LOG", "debug")];
+    let mut process = Process::serve(&site.config(), &env);
+    let token = site.token(&site.who.mia, &site.who.mia);
+    let stolen = site.token(&site.who.mia, &site.who.noah);
+    let mut outputs = String::new();
+
+    for h2 in [false, true] {
+        let mut line = site.line(process.address(), &site.who.mia, h2).await;
+        assert_eq!(line.get("/both/a", &token).await.unwrap().status, 200);
+        for (path, token) in [("/both/a", stolen.as_str()), ("/never", &token), ("/both/a", "not.a.token")] {
+            outputs.push_str(&line.get(path, token).await.unwrap().body);
+        }
+    }
+    assert_eq!(site.app.seen()[0].header("x-env-key"), [ENV_KEY]);
+    assert!(Line::open(process.address(), &site.ca.ca_pem(), &site.who.stranger.issued, true).await.is_ok());
+
+    // Sets that fail around each secret.
+    let files = ["keys/upstream", "keys/seed", "tls/server.key", "keys/jwks.json"];
+    let good: Vec<String> = files.iter().map(|name| site.read(name)).collect();
+    site.write("keys/upstream", &format!("{UPSTREAM_KEY}\u{1}"));
+    site.write("tls/server.key", &good[2].replace("-----END", "----END"));
+    let evidence = site.read("manifests/evidence.yaml");
+    process.signal("HUP");
+    block_in_place(|| process.until("the new policy set does not load"));
+    for (name, text) in files.iter().zip(&good) {
+        site.write(name, text);
+    }
+    for (from, to) in [
+        ("env:LIFE_KEY", INLINE),
+        ("env:LIFE_KEY", &format!("env:LIFE_KEY\n{INLINE}")),
+        ("X-Env-Key", &format!("X-Env-Key: {INLINE}")),
+        ("format: \"{secret}\"", &format!("format: \"{INLINE}\"")),
+        ("file:keys/seed", &format!("inline:{SEED}")),
+    ] {
+        site.write("manifests/evidence.yaml", &evidence.replace(from, to));
+        process.signal("HUP");
+        block_in_place(|| process.until("the new policy set does not load"));
+        for format in ["text", "json"] {
+            let output = postern(&["validate", "--config", site.config().to_str().unwrap(), "--format", format]);
+            outputs.push_str(&String::from_utf8_lossy(&output.stdout));
+            outputs.push_str(&String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    site.write("manifests/evidence.yaml", &evidence);
+    outputs.push_str(&health(process.health(), "/metrics").await);
+    process.signal("TERM");
+    assert!(block_in_place(|| process.ended()).success());
+
+    // A start that fails around them.
+    site.write("keys/seed", &format!("{SEED}{SEED}"));
+    let mut failed = Process::spawn(&site.config(), &env);
+    assert!(!block_in_place(|| failed.ended()).success());
+    outputs.push_str(&failed.all());
+    outputs.push_str(&process.all());
+    everything(&site.path("state"), &mut outputs);
+
+    let key_lines: Vec<&str> = good[2].lines().filter(|line| !line.starts_with("-----")).collect();
+    let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
+    let signatures = [signature(&token), signature(&stolen)];
+    let secrets = [UPSTREAM_KEY, ENV_KEY, SEED, INLINE, &token, &stolen];
+    let secrets = secrets.into_iter().chain(signatures.iter().map(String::as_str)).chain(key_lines);
+    for secret in secrets {
+        if let Some(at) = outputs.find(secret) {
+            let from = outputs.floor_char_boundary(at.saturating_sub(300));
+            panic!("`{secret}` is in: …{}", &outputs[from..at + secret.len()]);
+        }
+    }
+    assert!(outputs.contains("postern_decisions_total") && outputs.contains("class_uid") && outputs.contains("PV-"));
+}

@@ -1,0 +1,200 @@
+//! A client that sends whatever bytes a test wants on a TLS connection.
+
+use postern_certs::Issued;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use super::{Caller, House, within};
+
+/// A connection and what has come on it so far.
+pub struct Wire {
+    stream: TlsStream<TcpStream>,
+    came: Vec<u8>,
+}
+
+/// An answer as it stood on the wire.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// The head as it was sent.
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+}
+
+impl House {
+    /// A connection of `who` to the `public` listener.
+    pub async fn wire(&self, who: &Caller) -> Wire {
+        self.wire_as(Some(&who.issued), "public").await
+    }
+
+    pub async fn wire_as(&self, identity: Option<&Issued>, listener: &str) -> Wire {
+        let stream = self.connect(identity, listener, b"http/1.1").await.unwrap();
+        Wire { stream, came: Vec::new() }
+    }
+
+    /// The lines that make a request of `who` a good one: host and token.
+    pub fn lines(&self, who: &Caller) -> String {
+        format!("Host: localhost\r\nAuthorization: Bearer {}\r\n", self.token(who))
+    }
+}
+
+impl Wire {
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.try_send(bytes).await.unwrap();
+    }
+
+    /// As [`Wire::send`], where the other side may have closed already.
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.stream.write_all(bytes.as_ref()).await?;
+        self.stream.flush().await
+    }
+
+    /// The next answer, of a request that was not `HEAD`. Informational answers count as answers.
+    pub async fn answer(&mut self) -> Answer {
+        self.try_answer().await.unwrap_or_else(|| panic!("closed instead of an answer: {:?}", self.text()))
+    }
+
+    /// Nothing where the connection ends first.
+    pub async fn try_answer(&mut self) -> Option<Answer> {
+        let end = self.find(b"\r\n\r\n").await? + 4;
+        let head = String::from_utf8(self.came.drain(..end).collect()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut answer = Answer { status, head, body: Vec::new() };
+        if let Some(length) = answer.header("content-length") {
+            let length: usize = length.parse().unwrap();
+            while self.came.len() < length {
+                self.read().await.then_some(())?;
+            }
+            answer.body = self.came.drain(..length).collect();
+        } else if answer.header("transfer-encoding").is_some() {
+            loop {
+                let line = self.find(b"\r\n").await?;
+                let size = usize::from_str_radix(std::str::from_utf8(&self.came[..line]).unwrap(), 16).unwrap();
+                while self.came.len() < line + 2 + size + 2 {
+                    self.read().await.then_some(())?;
+                }
+                answer.body.extend_from_slice(&self.came[line + 2..line + 2 + size]);
+                self.came.drain(..line + 2 + size + 2);
+                if size == 0 {
+                    break;
+                }
+            }
+        }
+        Some(answer)
+    }
+
+    /// Whether the other side ends the connection, and sends nothing before.
+    pub async fn is_closed(&mut self) -> bool {
+        while self.read().await {}
+        self.came.is_empty()
+    }
+
+    /// Bytes up to `needle`; waits for it.
+    async fn find(&mut self, needle: &[u8]) -> Option<usize> {
+        loop {
+            if let Some(at) = self.came.windows(needle.len()).position(|window| window == needle) {
+                return Some(at);
+            }
+            self.read().await.then_some(())?;
+        }
+    }
+
+    /// Exactly `count` bytes.
+    pub async fn bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.came.len() < count {
+            assert!(self.read().await, "closed after {:?}", self.text());
+        }
+        self.came.drain(..count).collect()
+    }
+
+    /// Sends that nothing more will come, and keeps reading.
+    pub async fn half_close(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
+    async fn read(&mut self) -> bool {
+        let read = within("bytes on the wire", self.stream.read_buf(&mut self.came)).await;
+        matches!(read, Ok(read) if read > 0)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.came).into_owned()
+    }
+}
+
+/// Frames of HTTP/2 by hand (RFC 9113), for heads that no client library sends.
+impl House {
+    /// Sends one request without a body whose field lines are `fields`, and returns once the stream or the connection has
+    /// ended.
+    pub async fn h2_frames(&self, who: &Caller, fields: &[(&str, &str)]) {
+        const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        let mut stream = self.connect(Some(&who.issued), "public", b"h2").await.unwrap();
+        let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
+        // END_STREAM | END_HEADERS
+        let request = [PREFACE, &frame(4, 0, 0, &[]), &frame(1, 0x05, 1, &block)].concat();
+        stream.write_all(&request).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut came = Vec::new();
+        loop {
+            while let Some((kind, flags, id, length)) = header_of(&came) {
+                if came.len() < 9 + length {
+                    break;
+                }
+                came.drain(..9 + length);
+                let ended = matches!(kind, 0 | 1) && flags & 1 == 1;
+                if (id == 1 && (kind == 3 || ended)) || kind == 7 {
+                    return;
+                }
+            }
+            match within("frames", stream.read_buf(&mut came)).await {
+                Ok(read) if read > 0 => {}
+                _ => return,
+            }
+        }
+    }
+}
+
+/// A literal header field without indexing and without Huffman coding (RFC 7541 §6.2.2).
+fn literal(name: &str, value: &str) -> Vec<u8> {
+    let mut out = vec![0];
+    for text in [name, value] {
+        match text.len() {
+            short @ 0..127 => out.push(u8::try_from(short).unwrap()),
+            long => {
+                let mut rest = long - 127;
+                out.push(127);
+                while rest >= 128 {
+                    out.push(u8::try_from(rest % 128).unwrap() | 0x80);
+                    rest /= 128;
+                }
+                out.push(u8::try_from(rest).unwrap());
+            }
+        }
+        out.extend_from_slice(text.as_bytes());
+    }
+    out
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut out = vec![length[1], length[2], length[3], kind, flags];
+    out.extend_from_slice(&stream.to_be_bytes());
+    out.extend_from_slice(payload);
+    out
+}
+
+/// Kind, flags, stream and length of the frame at the front.
+fn header_of(bytes: &[u8]) -> Option<(u8, u8, u32, usize)> {
+    let head: [u8; 9] = bytes.get(..9)?.try_into().ok()?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+    Some((head[3], head[4], stream, usize::try_from(length).unwrap()))
+}
