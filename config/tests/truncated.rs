@@ -10,7 +10,12 @@
 //! What no end marker shows is a file that is not there at all. A folder must be replaced as a whole (a link that is
 //! turned, as Kubernetes does with mounted volumes); `manifests.index` will list what belongs to a set.
 
-#![expect(clippy::unwrap_used, reason = "a file that cannot be written fails the test")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a file that cannot be written fails the test"
+)]
 
 use std::path::{Path, PathBuf};
 
