@@ -140,6 +140,8 @@ async fn attacks_15_to_19_one_spelling_of_a_target_or_none() {
         "/orders/%zz",
         "/orders/<a>",
         "/orders/\"a\"",
+        // Attack 18: Pingora would escape it and go on.
+        "/orders/a b",
         "/orders/\u{80}",
         "/orders/{a}",
         "/orders?a=<b>",
@@ -165,8 +167,6 @@ async fn attack_18_what_policy_saw_is_what_the_upstream_gets() {
         ("/orders/a%7Eb", "/orders/a~b"),
         ("/orders/%41", "/orders/A"),
         ("/orders/a%c3%bcb", "/orders/a%C3%BCb"),
-        // Pingora escapes what its parser does not take, before anybody sees it.
-        ("/orders/a b", "/orders/a%20b"),
         ("/orders/a?b=c%2Fd", "/orders/a?b=c%2Fd"),
         ("/orders/a?access_token=x&b=c", "/orders/a?b=c"),
     ];
@@ -456,7 +456,7 @@ async fn attack_51_what_a_method_usually_lacks_changes_no_decision() {
     wire.send(format!("POST /admin HTTP/1.1\r\n{lines}{head}")).await;
     assert_eq!(wire.answer().await.status, 403);
     assert!(wire.is_closed().await);
-    assert_eq!(house.plain.count(), 3);
+    assert_eq!(house.plain.count(), 1);
     assert_eq!(house.plain.seen()[0].body, b"{}");
     assert_eq!(house.stop().await.requests().len(), 5);
 }
