@@ -64,7 +64,11 @@ fn a_credential_goes_to_its_upstream_only() {
     let credential = "credentials: [{name: app, valueFrom: \"env:APP\", inject: {type: Header, header: X-Api-Key, format: \"{secret}\"}}]";
     let snapshot = load(BOOTSTRAP, &manifest("SecretManagement", "app", &format!("{upstream}\n{credential}"))).unwrap();
     let headers = |index: usize| {
-        snapshot.upstreams[index].credentials.iter().map(|c| (c.header.as_str(), c.format.0.as_str())).collect::<Vec<_>>()
+        snapshot.upstreams[index]
+            .credentials
+            .iter()
+            .map(|c| (c.header.as_str(), c.format.0.as_str()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(headers(0), [("x-api-key", "")]);
     assert_eq!(headers(1), [("authorization", "Bearer ")]);
@@ -216,15 +220,18 @@ rules: [{name: mails, direction: Both, parts: [HttpQuery, HttpBody, User], match
     assert_eq!((rule.request, rule.response, rule.parts.as_slice()), (true, false, &[Part::User][..]));
 }
 
-const TWO_LISTENERS: &str =
-    "listeners: [{name: public, bind: \"127.0.0.1:8443\", protocol: https}, {name: mesh, bind: \"127.0.0.1:8444\", protocol: https, internal: true}]";
+const TWO_LISTENERS: &str = "listeners: [{name: public, bind: \"127.0.0.1:8443\", protocol: https}, {name: mesh, bind: \"127.0.0.1:8444\", protocol: https, internal: true}]";
 
 fn certificate(name: &str, target: &str, identities: &[(&str, &str)]) -> String {
     let items = identities.iter().map(|(file, hosts)| {
         format!("{{name: {file}, hosts: [{hosts}], source: {{type: Files, certFrom: \"file:{file}.pem\", keyFrom: \"file:{file}.key\"}}}}")
     });
     let items: Vec<String> = items.collect();
-    manifest("CertificatePolicy", name, &format!("targetRefs: [{{kind: Gateway, name: edge{target}}}]\nidentities: [{}]", items.join(", ")))
+    manifest(
+        "CertificatePolicy",
+        name,
+        &format!("targetRefs: [{{kind: Gateway, name: edge{target}}}]\nidentities: [{}]", items.join(", ")),
+    )
 }
 
 /// Certificate file and hosts, in the order in which they are tried.
@@ -237,7 +244,8 @@ fn presented(snapshot: &Snapshot, listener: usize) -> Vec<(String, String)> {
 fn the_certificate_for_a_name_is_the_most_specific_levels() {
     let bootstrap = BOOTSTRAP.lines().map(|line| if line.starts_with("listeners:") { TWO_LISTENERS } else { line });
     let bootstrap = bootstrap.collect::<Vec<_>>().join("\n") + "\n";
-    let gateway = certificate("a-gateway", "", &[("a", "api.example.com, \"*.example.com\""), ("b", "www.example.com")]);
+    let gateway =
+        certificate("a-gateway", "", &[("a", "api.example.com, \"*.example.com\""), ("b", "www.example.com")]);
     let listener = certificate("z-mesh", ", sectionName: mesh", &[("z", "API.example.com")]);
     let snapshot = load(&bootstrap, &format!("{gateway}---\n{listener}")).unwrap();
     let of = |name: &str, hosts: &str| (name.to_owned(), hosts.to_owned());
@@ -275,11 +283,15 @@ fn client_certificates_are_required_on_internal_listeners_unless_a_manifest_says
         (false, "", Optional),
         (true, "", Optional),
         (false, ", clientAuth: Required", Required),
-        (true, ", clientAuth: Off", Optional),
+        (true, ", clientAuth: \"Off\"", Optional),
     ] {
         // The set writes `Optional`; a further manifest only tightens.
         let bootstrap = BOOTSTRAP.replace("protocol: https", &format!("protocol: https, internal: {internal}"));
-        let more = manifest("CertificatePolicy", "more", &format!("targetRefs: [{{kind: Gateway, name: edge}}]\n{trust}{written}}}"));
+        let more = manifest(
+            "CertificatePolicy",
+            "more",
+            &format!("targetRefs: [{{kind: Gateway, name: edge}}]\n{trust}{written}}}"),
+        );
         let snapshot = load(&bootstrap, &more).unwrap();
         let tls = snapshot.listeners[0].tls.as_ref().unwrap();
         assert_eq!(tls.trust.client_auth, want, "{internal} {written}");
@@ -332,5 +344,8 @@ fn a_binding_that_has_ended_warns_and_loads() {
 bindings: [{name: old, role: reader, subjects: [{kind: Group, name: staff}], until: 2020-01-01T00:00:00Z}]",
     );
     let snapshot = load(BOOTSTRAP, &more).unwrap();
-    assert_eq!(route(&snapshot, "app").policy.authz.bindings.iter().filter(|binding| binding.until.is_some()).count(), 1);
+    assert_eq!(
+        route(&snapshot, "app").policy.authz.bindings.iter().filter(|binding| binding.until.is_some()).count(),
+        1
+    );
 }

@@ -102,8 +102,11 @@ fn content(
     targets: &'static [&'static str],
     fields: impl Strategy<Value = Vec<Option<String>>>,
 ) -> impl Strategy<Value = Content> {
-    (some(targets), fields)
-        .prop_map(move |(targets, fields)| Content { kind, targets, fields: fields.into_iter().flatten().collect() })
+    (some(targets), fields).prop_map(move |(targets, fields)| Content {
+        kind,
+        targets,
+        fields: fields.into_iter().flatten().collect(),
+    })
 }
 
 fn api_access(written: Written) -> impl Strategy<Value = Content> {
@@ -129,23 +132,30 @@ fn api_access(written: Written) -> impl Strategy<Value = Content> {
         maybe(written, select(vec!["1Ki", "64Ki", "1Mi", "50Mi"]).prop_map(|size| format!("maxBodySize: {size}"))),
         maybe(written, cross),
         maybe(written, accepted.prop_map(|accepted| format!("authentication: {accepted}"))),
-        maybe(written, (1_u32..100, select(vec!["Principal", "Tenant", "SourceIp"])).prop_map(|(limit, key)| {
-            format!("rateLimits: [{{name: %, key: [{key}], unit: Requests, limit: {limit}, window: 1m}}]")
-        })),
-        maybe(written, some(&["Server", "X-Powered-By"]).prop_map(|names| {
-            format!("responseHeaders: {{remove: {}, set: {{X-Frame-Options: DENY}}}}", list(&names))
-        })),
+        maybe(
+            written,
+            (1_u32..100, select(vec!["Principal", "Tenant", "SourceIp"])).prop_map(|(limit, key)| {
+                format!("rateLimits: [{{name: %, key: [{key}], unit: Requests, limit: {limit}, window: 1m}}]")
+            }),
+        ),
+        maybe(
+            written,
+            some(&["Server", "X-Powered-By"]).prop_map(|names| {
+                format!("responseHeaders: {{remove: {}, set: {{X-Frame-Options: DENY}}}}", list(&names))
+            }),
+        ),
     );
     content("APIAccessPolicy", &[GATEWAY, APP, CHAT], fields.prop_map(|(a, b, c, d, e, f)| vec![a, b, c, d, e, f]))
 }
 
 fn certificate(written: Written) -> impl Strategy<Value = Content> {
-    let names = some(&["\"spiffe://example.org/**\"", "\"spiffe://example.org/ns/acme/**\"", "\"*.clients.example.org\""]);
+    let names =
+        some(&["\"spiffe://example.org/**\"", "\"spiffe://example.org/ns/acme/**\"", "\"*.clients.example.org\""]);
     let anchors = some(&["{name: mesh, caFrom: \"file:mesh.pem\"}", "{name: other, caFrom: \"file:other.pem\"}"]);
     let trust = (
         names,
         maybe(written, anchors.prop_map(|anchors| list(&anchors))),
-        maybe(written, word(&["Optional", "Required", "Off"])),
+        maybe(written, word(&["Optional", "Required", "\"Off\""])),
         maybe(written, word(&["2048", "3072", "4096"])),
         maybe(written, some(&["P-384", "P-256", "Ed25519"]).prop_map(|curves| list(&curves))),
         maybe(written, word(&["1d", "90d", "900d"])),
@@ -162,7 +172,8 @@ fn certificate(written: Written) -> impl Strategy<Value = Content> {
         format!("trust: {{{}}}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     });
     let rotation = (select(vec!["1h", "30d"]), any::<bool>());
-    let rotation = rotation.prop_map(|(warn, deny)| format!("rotation: {{warnBefore: {warn}, denyAfterExpiry: {deny}}}"));
+    let rotation =
+        rotation.prop_map(|(warn, deny)| format!("rotation: {{warnBefore: {warn}, denyAfterExpiry: {deny}}}"));
     let fields = (maybe(written, trust), maybe(written, rotation)).prop_map(|(a, b)| vec![a, b]);
     content("CertificatePolicy", &[GATEWAY, LISTENER], fields)
 }
@@ -183,7 +194,12 @@ fn encryption() -> impl Strategy<Value = Content> {
 }
 
 fn data(written: Written) -> impl Strategy<Value = Content> {
-    let matches = select(vec!["{detectors: [card]}", "{detectors: [mail, card]}", "{minClass: Confidential}", "{minClass: Public}"]);
+    let matches = select(vec![
+        "{detectors: [card]}",
+        "{detectors: [mail, card]}",
+        "{minClass: Confidential}",
+        "{minClass: Public}",
+    ]);
     let rule = (
         select(vec!["Request", "Response", "Both"]),
         some(&["User", "Assistant", "ToolResult", "HttpBody"]),
@@ -191,12 +207,16 @@ fn data(written: Written) -> impl Strategy<Value = Content> {
         select(vec!["Block", "Redact", "Mask"]),
     );
     let rule = rule.prop_map(|(direction, parts, matches, action)| {
-        format!("rules: [{{name: %, direction: {direction}, parts: {}, match: {matches}, action: {action}}}]", list(&parts))
+        format!(
+            "rules: [{{name: %, direction: {direction}, parts: {}, match: {matches}, action: {action}}}]",
+            list(&parts)
+        )
     });
     let streaming = (select(vec!["32Ki", "128Ki"]), select(vec!["1s", "30s"]));
     let streaming = streaming.prop_map(|(hold, stall)| format!("streaming: {{holdBack: {hold}, stall: {stall}}}"));
     let detectors = Just("detectors: [{name: card, type: Builtin, id: payment-card, class: Restricted}]".to_owned());
-    let fields = (maybe(written, rule), maybe(written, streaming), maybe(written, detectors)).prop_map(|(a, b, c)| vec![a, b, c]);
+    let fields = (maybe(written, rule), maybe(written, streaming), maybe(written, detectors))
+        .prop_map(|(a, b, c)| vec![a, b, c]);
     content("DataProtectionPolicy", &[GATEWAY, APP, CHAT], fields)
 }
 
@@ -219,7 +239,11 @@ fn runtime() -> impl Strategy<Value = Content> {
 fn forbid() -> impl Strategy<Value = Content> {
     let rule = (some(&["read", "create", "chat"]), subsequence(vec!["User", "Agent"], 0..=2));
     let fields = rule.prop_map(|(actions, types)| {
-        vec![Some(format!("rules: [{{name: a, effect: Forbid, actions: {}, principals: {}}}]", list(&actions), list(&types)))]
+        vec![Some(format!(
+            "rules: [{{name: a, effect: Forbid, actions: {}, principals: {}}}]",
+            list(&actions),
+            list(&types)
+        ))]
     });
     content("AccessControlPolicy", &[GATEWAY, APP, CHAT], fields)
 }
@@ -229,7 +253,11 @@ fn others() -> impl Strategy<Value = Content> {
         let integrity = interval.map(|interval| {
             format!("integrity: {{origin: audit.example.com/edge, keyName: audit-log, checkpointInterval: {interval}}}")
         });
-        vec![Some("sinks: [{name: local, type: File}]".to_owned()), Some(format!("redact: {}", list(&redact))), integrity]
+        vec![
+            Some("sinks: [{name: local, type: File}]".to_owned()),
+            Some(format!("redact: {}", list(&redact))),
+            integrity,
+        ]
     });
     let roles = select(vec![
         "exclusive: [[reader, writer]]",

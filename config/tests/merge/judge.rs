@@ -1,8 +1,8 @@
 //! The data path as far as a snapshot decides it: would one set of facts pass?
 
 use postern_config::{
-    Action, ClientAuth, ContentAction, CrossSite, Curve, Demand, Direction, Dialect, Effect, KeyExchange, ListenerTls, Material,
-    Part, PrincipalType, Require, Route, RuntimeAction, Snapshot, TlsVersion, host_matches,
+    Action, ClientAuth, ContentAction, CrossSite, Curve, Demand, Dialect, Direction, Effect, KeyExchange, ListenerTls,
+    Material, Part, PrincipalType, Require, Route, RuntimeAction, Snapshot, TlsVersion, host_matches,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -47,7 +47,12 @@ fn mostly<T: Clone + std::fmt::Debug + 'static>(all: &[T]) -> impl Strategy<Valu
 }
 
 fn certificate() -> impl Strategy<Value = Certificate> {
-    let names = ["spiffe://example.org/ns/acme/sa/bot", "spiffe://example.org/ns/other", "laptop.clients.example.org", "evil.example"];
+    let names = [
+        "spiffe://example.org/ns/acme/sa/bot",
+        "spiffe://example.org/ns/other",
+        "laptop.clients.example.org",
+        "evil.example",
+    ];
     (
         mostly(&["mesh.pem", "partner.pem", "other.pem"]),
         mostly(&names),
@@ -56,7 +61,14 @@ fn certificate() -> impl Strategy<Value = Certificate> {
         mostly(&[1, 60, 300, 800]),
         mostly(&[false, true]),
     )
-        .prop_map(|(anchor, name, bits, curve, days, expired)| Certificate { anchor, name, bits, curve, days, expired })
+        .prop_map(|(anchor, name, bits, curve, days, expired)| Certificate {
+            anchor,
+            name,
+            bits,
+            curve,
+            days,
+            expired,
+        })
 }
 
 pub(crate) fn facts() -> impl Strategy<Value = Facts> {
@@ -68,7 +80,8 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         select(vec![PrincipalType::User, PrincipalType::Agent]),
     );
     let read = (Just("app"), mostly(&["GET", "HEAD"]), select(vec!["/", "/v1/models"]), Just(None));
-    let chat = (select(vec!["app", "chat"]), Just("POST"), Just("/v1/chat/completions"), Just(Some("application/json")));
+    let chat =
+        (select(vec!["app", "chat"]), Just("POST"), Just("/v1/chat/completions"), Just(Some("application/json")));
     let any = (
         select(vec!["app", "chat"]),
         select(vec!["GET", "HEAD", "POST", "PUT"]),
@@ -78,7 +91,10 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
     let request = (
         prop_oneof![3 => read, 3 => chat, 1 => any],
         mostly(&[0_u64, 2 << 10, 100 << 10, 2 << 20, 20 << 20]),
-        option::weighted(0.3, select(vec!["https://a.example", "https://b.example", "https://d.example", "https://evil.example"])),
+        option::weighted(
+            0.3,
+            select(vec!["https://a.example", "https://b.example", "https://d.example", "https://evil.example"]),
+        ),
     );
     let content = (
         select(vec![Part::User, Part::Assistant, Part::ToolResult, Part::HttpBody]),
@@ -117,7 +133,8 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
 pub(crate) fn judge(snapshot: &Snapshot, facts: &Facts) -> Option<u8> {
     let tls = snapshot.listeners[0].tls.as_ref().unwrap();
     let route = snapshot.routes.iter().find(|route| route.name == facts.route).unwrap();
-    let passes = connects(tls, facts) && is_accepted(route, facts) && is_allowed(route, facts) && is_permitted(route, facts);
+    let passes =
+        connects(tls, facts) && is_accepted(route, facts) && is_allowed(route, facts) && is_permitted(route, facts);
     passes.then(|| change(route, facts)).flatten()
 }
 
@@ -162,7 +179,8 @@ fn is_accepted(route: &Route, facts: &Facts) -> bool {
 
 fn is_allowed(route: &Route, facts: &Facts) -> bool {
     let access = &route.policy.access;
-    let glob = |glob: &str| glob == facts.path || glob.strip_suffix("/**").is_some_and(|start| facts.path.starts_with(start));
+    let glob =
+        |glob: &str| glob == facts.path || glob.strip_suffix("/**").is_some_and(|start| facts.path.starts_with(start));
     let listed = access.allow.iter().all(|list| {
         list.iter().any(|rule| {
             rule.methods.iter().any(|method| method == facts.method)

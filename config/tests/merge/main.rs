@@ -35,7 +35,8 @@ fn shown(loaded: &(Option<postern_config::Snapshot>, Vec<String>)) -> Option<Eff
 /// One text for each content, under names that put them into the given order.
 fn named(contents: &[Content], order: &[usize]) -> Vec<String> {
     let place = |index: usize| order.iter().position(|at| *at == index).unwrap();
-    let text = |(index, content): (usize, &Content)| content.text(&format!("m{}", place(index)), &format!("own{index}"));
+    let text =
+        |(index, content): (usize, &Content)| content.text(&format!("m{}", place(index)), &format!("own{index}"));
     contents.iter().enumerate().map(text).collect()
 }
 
@@ -45,9 +46,8 @@ fn the_base_loads_and_lets_somebody_pass() {
     assert_eq!(problems, Vec::<String>::new());
     let snapshot = snapshot.unwrap();
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let passed = (0..2_000)
-        .filter(|_| judge(&snapshot, &facts().new_tree(&mut runner).unwrap().current()).is_some())
-        .count();
+    let passed =
+        (0..2_000).filter(|_| judge(&snapshot, &facts().new_tree(&mut runner).unwrap().current()).is_some()).count();
     assert!(passed > 200, "only {passed} of 2000 facts pass, so the laws say little");
 }
 
