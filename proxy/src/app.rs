@@ -53,6 +53,13 @@ impl ConnectionApp {
         self.shared.cut.subscribe()
     }
 
+    /// Records a panic outside of a request's own handling, which has caught its own already.
+    pub(crate) fn panicked(&self) {
+        error!("error.type" = "panic", source = %self.connection.source, "a stream panicked outside of its request");
+        self.shared.metrics.panicked();
+        self.shared.record_connection(&self.connection, false, "a stream panicked outside of its request");
+    }
+
     /// Records what could not be read as a request.
     pub(crate) fn malformed(&self, detail: &str) {
         self.shared.record_connection(&self.connection, false, detail);
@@ -136,7 +143,7 @@ impl ConnectionApp {
                 false
             }
             None => {
-                story.trouble = Some("cut at the end of the drain".to_owned());
+                story.trouble = Some("cut at the deadline of a stop".to_owned());
                 false
             }
         }

@@ -67,7 +67,8 @@ impl<'a> Exchange<'a> {
                 story.refuse(refusal);
                 // The rest of a body nobody will read must not be taken for the next request (attack 1), and where the
                 // head was ambiguous nobody knows where the next one begins.
-                let reusable = story.parsed && story.head.is_some() && session.is_body_done() && story.trouble.is_none();
+                let reusable =
+                    story.parsed && story.head.is_some() && session.is_body_done() && story.trouble.is_none();
                 if !reusable {
                     session.set_keepalive(None);
                 }

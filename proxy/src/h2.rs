@@ -10,7 +10,7 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Accept, HttpSession, default_h2_options, handshake};
 use pingora_core::protocols::{Digest, Stream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::app::ConnectionApp;
@@ -40,7 +40,8 @@ pub(crate) async fn run(app: &Arc<ConnectionApp>, stream: Stream, stop: &watch::
                 leave = Instant::now() + FAREWELL;
                 continue;
             }
-            Some(_) = streams.join_next() => {
+            Some(ended) = streams.join_next() => {
+                note(app, ended);
                 leave = Instant::now() + if draining { FAREWELL } else { IDLE };
                 continue;
             }
@@ -64,5 +65,13 @@ pub(crate) async fn run(app: &Arc<ConnectionApp>, stream: Stream, stop: &watch::
     }
     // Streams learn from it that their client has gone; each of them ends, and leaves its record.
     drop(connection);
-    while streams.join_next().await.is_some() {}
+    while let Some(ended) = streams.join_next().await {
+        note(app, ended);
+    }
+}
+
+fn note(app: &ConnectionApp, ended: Result<(), JoinError>) {
+    if ended.is_err_and(|error| error.is_panic()) {
+        app.panicked();
+    }
 }
