@@ -128,8 +128,10 @@ impl ConnectionApp {
         let mut cut = self.cut();
         let served = AssertUnwindSafe(exchange.run(session, story, begun)).catch_unwind();
         let served = tokio::select! {
-            served = served => Some(served),
+            // First: the cut also drops the connection, and would be taken for the client's leaving.
+            biased;
             () = inbound::stopped(&mut cut) => None,
+            served = served => Some(served),
         };
         match served {
             Some(Ok(reusable)) => reusable,
