@@ -4,11 +4,11 @@
 //! connection that never becomes a request still leaves a record.
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::FutureExt;
-use pingora_core::apps::ServerApp;
 use pingora_core::listeners::tls::Acceptor;
 use pingora_core::protocols::l4::stream::Stream as L4Stream;
 use pingora_core::protocols::tls::TlsRef;
@@ -17,7 +17,7 @@ use postern_certs::ListenerTls;
 use postern_config::ListenerTls as Settings;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::app::ConnectionApp;
 use crate::connection::{Connection, TlsFacts, peer_facts};
@@ -109,8 +109,11 @@ async fn serve(
     };
     let connection = Arc::new(Connection::new(number, name, source, facts));
     let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone()));
-    let _ = app.process_new(stream, &shutdown).await;
-    if connection.requests() == 0 {
+    if AssertUnwindSafe(app.serve_connection(stream, shutdown)).catch_unwind().await.is_err() {
+        error!("error.type" = "panic", source = %connection.source, "a connection panicked outside of its requests");
+        shared.metrics.panicked();
+        shared.record_connection(&connection, false, "the connection panicked outside of its requests");
+    } else if connection.requests() == 0 {
         shared.record_connection(&connection, false, "the connection ended without a request");
     }
 }

@@ -1,5 +1,7 @@
 //! What we write downstream: refusals in the dialect's own shape, and upstream answers with clean heads.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use pingora_core::protocols::http::ServerSession;
@@ -26,23 +28,30 @@ const DROPPED: [&str; 13] = [
     "postern-decision",
 ];
 
-/// Writes a refusal, unless an answer has begun already. Never fails: a client that has left is no news.
+/// Time a client has to take a refusal.
+pub(crate) const WRITE: Duration = Duration::from_secs(10);
+
+/// Writes a refusal, unless an answer has begun already. Never fails: a client that has left is no news. Asks nothing of
+/// the session's request, which may not be there.
 pub(crate) async fn refuse(session: &mut ServerSession, story: &mut Story, hsts: Option<&Hsts>) {
     let Some(refusal) = story.refusal.clone() else { return };
     let id = story.id.to_string();
     let (status, content_type, body) = dialect::refusal(story.dialect, refusal.reason, &id);
     story.status = status;
-    if session.response_written().is_some() {
+    // `100 Continue` is not yet an answer.
+    if session.response_written().is_some_and(|head| !head.status.is_informational()) {
         return;
-    }
-    // The rest of a body nobody will read must not be taken for the next request (attack 1).
-    if !session.is_body_done() {
-        session.set_keepalive(None);
     }
     let Ok(head) = refusal_head(status, content_type, body.len(), &id, &refusal, story, hsts) else { return };
     story.bytes_out = body.len().try_into().unwrap_or(u64::MAX);
-    if session.write_response_header(Box::new(head)).await.is_ok() {
-        let _ = session.write_response_body(Bytes::from(body), true).await;
+    let write = async {
+        session.write_response_header(Box::new(head)).await?;
+        session.write_response_body(Bytes::from(body), true).await
+    };
+    match tokio::time::timeout(WRITE, write).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => story.note_trouble("the client left before the refusal"),
+        Err(_) => story.note_trouble("the client did not take the refusal"),
     }
 }
 

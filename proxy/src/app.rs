@@ -1,18 +1,22 @@
 //! One connection's HTTP: reads each request, has it served, and writes its record, whatever happens.
 //!
-//! This stands on Pingora's HTTP server sessions and its connection loop (HTTP/1.1 keep-alive, HTTP/2 streams), not on
-//! its proxy framework: that one answers malformed requests itself, without a callback, and so without a record.
+//! This stands on Pingora's HTTP server sessions. The loops over requests and streams are ours: Pingora's proxy framework
+//! answers malformed requests itself, its HTTP/1.1 loop waits for heads in steps of a minute, and its HTTP/2 loop drops
+//! malformed streams, all without a callback and so without a record.
+
+mod h1;
+mod h2;
+mod inbound;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures::FutureExt;
-use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
-use pingora_core::protocols::http::ServerSession;
-use pingora_core::server::ShutdownWatch;
+use pingora_core::protocols::http::{ReusableHttpStream, ServerSession};
+use pingora_core::protocols::{ALPN, Stream};
 use postern_filters::{Reason, Refusal};
+use tokio::sync::watch;
 use tracing::error;
 
 use crate::connection::Connection;
@@ -20,13 +24,11 @@ use crate::exchange::Exchange;
 use crate::shared::Shared;
 use crate::story::Story;
 
-/// Time for the head of the first request on a connection (§10: headers 10s).
-const FIRST_HEAD: Duration = Duration::from_secs(10);
-/// Time for the next head on a kept-alive connection: Pingora's 60 s of idling and the 10 s of the head.
-const NEXT_HEAD: Duration = Duration::from_secs(70);
-
-/// Time for a first request that was on its way when a stop was asked for.
-const FIRST_CHANCE: Duration = Duration::from_millis(500);
+/// Time for the last bytes of an answer to be taken.
+const FINISH: Duration = Duration::from_secs(10);
+/// How long the rest of a body is thrown away after a refusal. A connection that is closed with bytes unread is reset, and
+/// a client that is still writing would never see why.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// The HTTP application of one connection.
 #[derive(Debug)]
@@ -35,56 +37,58 @@ pub(crate) struct ConnectionApp {
     connection: Arc<Connection>,
 }
 
-enum Read {
-    Request,
-    Closed,
-    Refused(Refusal),
-}
-
 impl ConnectionApp {
     pub(crate) fn new(shared: Arc<Shared>, connection: Arc<Connection>) -> Self {
         Self { shared, connection }
     }
 
-    async fn read(&self, session: &mut ServerSession, shutdown: &ShutdownWatch) -> Read {
-        let first = self.connection.requests() == 0;
-        let mut shutdown = shutdown.clone();
-        let ending = async {
-            let _ = shutdown.wait_for(|stop| *stop).await;
-            if first {
-                // Who has just connected has not been told that we are leaving, and may have sent what cannot be sent twice.
-                tokio::time::sleep(FIRST_CHANCE).await;
-            }
-        };
-        let read = tokio::select! {
-            biased; // a request that has arrived is served even when we are shutting down
-            read = tokio::time::timeout(if first { FIRST_HEAD } else { NEXT_HEAD }, session.read_request()) => read,
-            () = ending => return Read::Closed,
-        };
-        match read {
-            Ok(Ok(true)) => Read::Request,
-            Ok(Ok(false)) => Read::Closed,
-            Ok(Err(error)) if matches!(error.etype, pingora_core::ErrorType::InvalidHTTPHeader) => {
-                Read::Refused(Refusal::new(Reason::Malformed, error.to_string()))
-            }
-            // Idle time-outs and broken connections: nobody is there to be answered.
-            Ok(Err(_)) => Read::Closed,
-            Err(_) if first => Read::Refused(Refusal::new(Reason::SlowRequest, "no request head in time")),
-            Err(_) => Read::Closed,
+    /// Serves the connection to its end. Returns once the record of its last request is written.
+    pub(crate) async fn serve_connection(self: &Arc<Self>, stream: Stream, shutdown: watch::Receiver<bool>) {
+        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+            self.serve_h2(stream, shutdown).await;
+        } else {
+            self.serve_h1(stream, shutdown).await;
         }
     }
 
+    /// Serves one request and records it. `begun` is what reading its head came to. What comes back may carry another.
+    async fn request(
+        &self,
+        mut session: ServerSession,
+        begun: Result<(), Refusal>,
+        shutdown: &watch::Receiver<bool>,
+    ) -> Option<ReusableHttpStream> {
+        let _busy = self.shared.begin_request();
+        let mut story = Story::begin(&self.connection, &self.shared);
+        let reusable = self.serve(&mut session, &mut story, begun).await;
+        let broken = story.trouble.is_some();
+        let unread = unread(&mut session, &story);
+        self.shared.finish(story, &self.connection);
+        if broken {
+            // Finishing would make a truncated answer look whole: dropping the stream shows the client that it is not.
+            return None;
+        }
+        if unread {
+            linger(&mut session).await;
+            return None;
+        }
+        if !reusable || *shutdown.borrow() {
+            session.set_keepalive(None);
+        }
+        tokio::time::timeout(FINISH, session.finish()).await.ok()?.ok().flatten()
+    }
+
     /// Serves the request that was read. Returns whether the connection may carry another.
-    async fn serve(&self, session: &mut ServerSession, story: &mut Story) -> bool {
+    async fn serve(&self, session: &mut ServerSession, story: &mut Story, begun: Result<(), Refusal>) -> bool {
         let exchange = Exchange::new(&self.shared, &self.connection);
         let served = tokio::select! {
             biased;
-            served = AssertUnwindSafe(exchange.run(session, story)).catch_unwind() => Some(served),
+            served = AssertUnwindSafe(exchange.run(session, story, begun)).catch_unwind() => Some(served),
             () = self.shared.cut() => None,
         };
         match served {
             None => {
-                story.trouble = Some("cut at the deadline of a stop".to_owned());
+                story.note_trouble("cut at the deadline of a stop");
                 false
             }
             Some(Ok(reusable)) => reusable,
@@ -92,47 +96,28 @@ impl ConnectionApp {
                 error!("error.type" = "panic", decision = %story.id, "a request panicked");
                 self.shared.metrics.panicked();
                 story.refuse(Refusal::new(Reason::Internal, "the request panicked"));
-                exchange.answer_refusal(session, story).await;
+                session.set_keepalive(None);
+                // What panicked once may do so again; the record is written in any case.
+                if AssertUnwindSafe(exchange.answer_refusal(session, story)).catch_unwind().await.is_err() {
+                    story.note_trouble("answering panicked as well");
+                }
                 false
             }
         }
     }
 }
 
-#[async_trait]
-impl HttpServerApp for ConnectionApp {
-    async fn process_new_http(
-        self: &Arc<Self>,
-        mut session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
-        // What a client sends behind a request waits its turn instead of being taken for its leaving.
-        session.set_pipelining_enabled(true);
-        let read = self.read(&mut session, shutdown).await;
-        if matches!(read, Read::Closed) {
-            return None;
-        }
-        let _busy = self.shared.begin_request();
-        let mut story = Story::begin(&self.connection, self.shared.clock.unix_ms(), self.shared.uptime());
-        let reusable = match read {
-            Read::Refused(refusal) => {
-                story.refuse(refusal);
-                Exchange::new(&self.shared, &self.connection).answer_refusal(&mut session, &mut story).await;
-                false
-            }
-            _ => self.serve(&mut session, &mut story).await,
-        };
-        let broken = story.trouble.is_some();
-        self.shared.finish(story, &self.connection);
-        if broken {
-            // Finishing would make a truncated answer look whole: dropping the stream shows the client that it is not.
-            return None;
-        }
-        if !reusable || *shutdown.borrow() {
-            session.set_keepalive(None);
-        }
-        let settings = HttpPersistentSettings::for_session(&session);
-        let stream = session.finish().await.ok().flatten()?;
-        Some(ReusedHttpStream::from_reusable_stream(stream, settings))
-    }
+/// Whether a client may still be writing a body that was refused. One that asked before it sends has been told.
+fn unread(session: &mut ServerSession, story: &Story) -> bool {
+    let Some(head) = &story.head else { return false };
+    story.refusal.is_some() && !head.expects_continue && !session.is_http2() && !session.is_body_done()
+}
+
+/// Says that nothing more will come, and reads what does come to no end (attack 1: it is never taken for a request).
+async fn linger(session: &mut ServerSession) {
+    let rest = async {
+        session.shutdown().await;
+        let _ = session.drain_request_body().await;
+    };
+    let _ = tokio::time::timeout(LINGER, rest).await;
 }

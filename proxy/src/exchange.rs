@@ -3,9 +3,12 @@
 //! The request is read whole before anything is sent, and the answer is judged before anything is returned; streams go
 //! through the hold-back window. The parts live in `request`, `forward` and `respond`; this file is their order.
 
+mod deadline;
 mod forward;
 mod request;
 mod respond;
+
+pub(crate) use deadline::Deadline;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -44,17 +47,32 @@ impl<'a> Exchange<'a> {
         Self { shared, connection }
     }
 
-    /// Serves the request in `session`; `story` holds what happened.
-    pub(crate) async fn run(self, session: &mut ServerSession, story: &mut Story) -> Reusable {
+    /// Serves the request in `session`, or refuses it where reading its head came to that; `story` holds what happened.
+    pub(crate) async fn run(
+        self,
+        session: &mut ServerSession,
+        story: &mut Story,
+        begun: Result<(), Refusal>,
+    ) -> Reusable {
         let runtime = self.shared.runtime.load_full();
         story.snapshot = runtime.snapshot.digest;
         story.http_version = if session.is_http2() { "2" } else { "1.1" };
-        match self.decide(&runtime, session, story).await {
+        let decided = match begun {
+            Ok(()) => self.decide(&runtime, session, story).await,
+            Err(refusal) => Err(refusal),
+        };
+        match decided {
             Ok(reusable) => reusable,
             Err(refusal) => {
                 story.refuse(refusal);
+                // The rest of a body nobody will read must not be taken for the next request (attack 1), and where the
+                // head was ambiguous nobody knows where the next one begins.
+                let reusable = story.head.is_some() && session.is_body_done() && story.trouble.is_none();
+                if !reusable {
+                    session.set_keepalive(None);
+                }
                 self.answer_refusal(session, story).await;
-                session.is_body_done() && story.trouble.is_none()
+                reusable && story.trouble.is_none()
             }
         }
     }
@@ -86,7 +104,10 @@ impl<'a> Exchange<'a> {
             let view = self.view(&head, session);
             matched.chain.check_message(&view, body, &mut story.context)?
         };
-        let upstream = forward::send(self, matched, permit, &head, body, session, story).await?;
+        self.keep_place(story)?;
+        let Some(upstream) = forward::send(self, matched, permit, &head, body, session, story).await? else {
+            return Ok(false);
+        };
         respond::answer(self, matched, upstream, &head, session, story).await
     }
 
@@ -96,6 +117,13 @@ impl<'a> Exchange<'a> {
             Ok(()) => Ok(()),
             Err(error) => Err(Refusal::new(Reason::Undecided, format!("the audit log is not writable: {error}"))),
         }
+    }
+
+    /// Nothing is sent before there is room for its record.
+    pub(crate) fn keep_place(self, story: &mut Story) -> Result<(), Refusal> {
+        let place = self.shared.audit.reserve();
+        story.place = Some(place.map_err(|error| Refusal::new(Reason::Undecided, error.to_string()))?);
+        Ok(())
     }
 
     fn refuse_misdirected(self, head: &Head) -> Result<(), Refusal> {

@@ -12,6 +12,8 @@ use postern_filters::{Reason, Refusal, path};
 /// Bytes of all header lines together (§10 of the manifest reference).
 pub(crate) const MAX_HEADER_BYTES: usize = 32 * 1024;
 const MAX_HEADER_COUNT: usize = 128;
+/// Bytes of an answer's head.
+const MAX_ANSWER_HEAD: usize = 64 * 1024;
 
 /// Headers that mean something only once.
 const SINGLE: [HeaderName; 6] = [
@@ -70,11 +72,15 @@ fn check_version(version: Version) -> Result<(), Refusal> {
     }
 }
 
-/// Looks at the bytes as they came: Pingora drops one of `Content-Length` and `Transfer-Encoding` before it hands the
-/// head over, and takes lines folded over several as one.
+/// Looks at the bytes as they came: Pingora drops one of `Content-Length` and `Transfer-Encoding` and the fragment of a
+/// target (attack 15) before it hands the head over, and takes lines folded over several as one.
 fn check_raw(raw: &[u8]) -> Result<(), Refusal> {
     let (mut length, mut encoding) = (0, 0);
-    for line in raw.split(|byte| *byte == b'\n').skip(1) {
+    let mut lines = raw.split(|byte| *byte == b'\n');
+    if lines.next().is_some_and(|line| line.contains(&b'#')) {
+        return Err(malformed("the target has a fragment"));
+    }
+    for line in lines {
         let Some(line) = line.strip_suffix(b"\r") else {
             if line.is_empty() {
                 continue;
@@ -84,7 +90,7 @@ fn check_raw(raw: &[u8]) -> Result<(), Refusal> {
         if line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
             return Err(malformed("a header line is folded"));
         }
-        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default().trim_ascii();
         length += usize::from(name.eq_ignore_ascii_case(b"content-length"));
         encoding += usize::from(name.eq_ignore_ascii_case(b"transfer-encoding"));
     }
@@ -92,6 +98,17 @@ fn check_raw(raw: &[u8]) -> Result<(), Refusal> {
         return Err(malformed("the body's length is given more than once"));
     }
     Ok(())
+}
+
+/// Looks at the head of an answer as it came, for what our upstream's parser and ours could read differently.
+///
+/// # Errors
+/// In words for the record.
+pub(crate) fn check_answer(raw: &[u8], headers: &HeaderMap) -> Result<(), String> {
+    if raw.len() > MAX_ANSWER_HEAD {
+        return Err(format!("the head of the answer has {} bytes", raw.len()));
+    }
+    check_raw(raw).and_then(|()| check_framing(headers)).map_err(|refusal| format!("the answer: {}", refusal.detail))
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -234,6 +251,30 @@ mod tests {
             let raw = format!("POST / HTTP/1.1\r\n{lines}\r\n");
             assert_eq!(check_raw(raw.as_bytes()).is_ok(), ok, "{lines:?}");
         }
+        assert!(check_raw(b"GET /admin#/public HTTP/1.1\r\nHost: a\r\n\r\n").is_err(), "attack 15");
+    }
+
+    #[test]
+    fn attack_36_an_answer_whose_end_can_be_read_two_ways_is_refused() {
+        for (lines, ok) in [
+            ("Content-Length: 5\r\n", true),
+            ("Transfer-Encoding: chunked\r\n", true),
+            ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", false),
+            ("Content-Length: 5\r\nContent-Length: 5\r\n", false),
+            ("Content-Length : 5\r\nContent-Length: 5\r\n", false),
+            ("Transfer-Encoding: gzip, chunked\r\n", false),
+            ("X: a\r\n b\r\n", false),
+        ] {
+            let raw = format!("HTTP/1.1 200 OK\r\n{lines}\r\n");
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines.lines().filter_map(|line| line.split_once(':')) {
+                let name = HeaderName::from_bytes(name.trim().as_bytes()).unwrap();
+                headers.append(name, value.trim().parse().unwrap());
+            }
+            assert_eq!(check_answer(raw.as_bytes(), &headers).is_ok(), ok, "{lines:?}");
+        }
+        let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "a".repeat(MAX_ANSWER_HEAD));
+        assert!(check_answer(long.as_bytes(), &HeaderMap::new()).is_err());
     }
 
     #[test]

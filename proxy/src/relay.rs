@@ -7,20 +7,17 @@ use bytes::Bytes;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::client::HttpSession;
 use postern_filters::{Reason, Refusal};
-use tokio::time::{Duration, Instant};
+use tokio::time::Duration;
 
 use crate::answer::{self, Framing};
-use crate::exchange::{Exchange, Matched};
+use crate::exchange::{Deadline, Exchange, Matched};
 use crate::head::Head;
 use crate::story::Story;
+use crate::trouble;
 use crate::upstream_head::{self, BodyLength};
 
 /// Time until the upstream answers the handshake.
 const FIRST_BYTE: Duration = Duration::from_secs(60);
-/// Longest silence in both directions (§10: stream idle 5m).
-const IDLE: Duration = Duration::from_secs(300);
-/// Longest tunnel (§10: stream total 1h), and never longer than the credential.
-const TOTAL: Duration = Duration::from_secs(3600);
 
 /// Runs the handshake and then the tunnel.
 ///
@@ -44,6 +41,7 @@ pub(crate) async fn run(
         let view = exchange.view(head, session);
         matched.chain.check_message(&view, Bytes::new(), &mut story.context)?
     };
+    exchange.keep_place(story)?;
     let upstream = matched.runtime.upstream(matched.route);
     story.upstream = Some(upstream.settings.name.clone());
     let mut request = upstream_head::build(
@@ -100,6 +98,10 @@ async fn switch(
         let detail = format!("the upstream answered {} to an upgrade", response.status.as_u16());
         return Err(Refusal::new(Reason::UpstreamFailed, detail));
     }
+    if let HttpSession::H1(h1) = client {
+        // The request's body has ended; without this, what the client sends from here on would be dropped.
+        h1.maybe_upgrade_body_writer();
+    }
     let mut out =
         answer::forwarded_head(&response, &matched.route.policy.access, story, exchange.hsts(), Framing::None)
             .map_err(|error| failed("the answer's head cannot be sent", &error))?;
@@ -112,34 +114,40 @@ async fn switch(
     session.write_response_header(Box::new(out)).await.map_err(|error| failed("the client left", &error))
 }
 
+/// What one turn of a tunnel moves, if anything.
+enum Moved {
+    Down(Bytes),
+    Up(Bytes),
+}
+
+/// Moves bytes until either side ends, both are silent for too long, one does not take what it is sent, or the time of
+/// the tunnel is up.
 async fn tunnel(client: &mut HttpSession, session: &mut ServerSession, story: &mut Story) {
-    let left = story.context.known_principal().map_or(TOTAL, |principal| {
-        let seconds = principal.authn.expires_at.saturating_sub(story.context.now()).max(0);
-        TOTAL.min(Duration::from_secs(seconds.unsigned_abs()))
-    });
-    let deadline = Instant::now() + left;
+    let deadline = Deadline::of(story);
     loop {
-        let limit = deadline.min(Instant::now() + IDLE);
-        tokio::select! {
-            down = session.read_request_body() => match down {
-                Ok(Some(bytes)) => {
-                    story.bytes_in += bytes.len() as u64;
-                    if client.write_request_body(bytes, false).await.is_err() { return }
-                }
-                Ok(None) | Err(_) => return,
-            },
-            up = client.read_response_body() => match up {
-                Ok(Some(bytes)) => {
-                    story.bytes_out += bytes.len() as u64;
-                    if session.write_response_body(bytes, false).await.is_err() { return }
-                }
-                Ok(None) | Err(_) => return,
-            },
-            () = tokio::time::sleep_until(limit) => return,
+        let moved = deadline.step(async {
+            tokio::select! {
+                down = session.read_request_body() => down.ok().flatten().map(Moved::Down),
+                up = client.read_response_body() => up.ok().flatten().map(Moved::Up),
+            }
+        });
+        let Ok(Some(moved)) = moved.await else { return };
+        let taken = match moved {
+            Moved::Down(bytes) => {
+                story.bytes_in += bytes.len() as u64;
+                deadline.step(client.write_request_body(bytes, false)).await
+            }
+            Moved::Up(bytes) => {
+                story.bytes_out += bytes.len() as u64;
+                deadline.step(session.write_response_body(bytes, false)).await
+            }
+        };
+        if !matches!(taken, Ok(Ok(()))) {
+            return;
         }
     }
 }
 
 fn failed(what: &str, error: &pingora_core::Error) -> Refusal {
-    Refusal::new(Reason::UpstreamFailed, format!("{what}: {error}"))
+    Refusal::new(Reason::UpstreamFailed, format!("{what}: {}", trouble::of(error)))
 }

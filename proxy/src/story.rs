@@ -1,12 +1,15 @@
 //! What happened to one request, gathered on the way; the audit record is made from it once, at the end.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use postern_filters::{Context, Refusal};
 use uuid::Uuid;
 
+use crate::audit::Place;
+use crate::budget::Share;
 use crate::connection::Connection;
 use crate::head::Head;
+use crate::shared::Shared;
 
 /// The story of a request.
 #[derive(Debug)]
@@ -16,6 +19,10 @@ pub(crate) struct Story {
     pub(crate) began: Instant,
     pub(crate) sequence: u32,
     pub(crate) context: Context,
+    /// Room for the record, from the moment something is about to be done.
+    pub(crate) place: Option<Place>,
+    /// The memory that bodies of this exchange take.
+    pub(crate) share: Share,
     pub(crate) head: Option<Head>,
     pub(crate) http_version: &'static str,
     pub(crate) route: Option<String>,
@@ -33,12 +40,14 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    pub(crate) fn begin(connection: &Connection, now_ms: i64, uptime: Duration) -> Self {
+    pub(crate) fn begin(connection: &Connection, shared: &Shared) -> Self {
         Self {
             id: Uuid::now_v7(),
             began: Instant::now(),
             sequence: connection.next_sequence(),
-            context: Context::new(now_ms, uptime),
+            context: Context::new(shared.clock.unix_ms(), shared.uptime()),
+            place: None,
+            share: shared.budget.share(),
             head: None,
             http_version: "",
             route: None,
@@ -52,6 +61,11 @@ impl Story {
             bytes_out: 0,
             snapshot: [0; 32],
         }
+    }
+
+    /// Notes what went wrong. The first one stands.
+    pub(crate) fn note_trouble(&mut self, what: impl Into<String>) {
+        self.trouble.get_or_insert_with(|| what.into());
     }
 
     /// Notes a refusal. The first one stands.

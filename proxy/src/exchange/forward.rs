@@ -3,18 +3,24 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use pingora_core::ErrorType;
+use pingora_core::connectors::http::Connector;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::client::HttpSession;
+use pingora_http::RequestHeader;
 use postern_filters::{Permit, Reason, Refusal};
 
-use super::{Exchange, Matched};
+use super::{Deadline, Exchange, Matched};
 use crate::head::Head;
 use crate::story::Story;
-use crate::upstream::Target;
+use crate::trouble;
+use crate::upstream::{Target, Upstream};
 use crate::upstream_head::{self, BodyLength};
 
 /// Time until the head of the answer (§10: first byte 60s).
 const FIRST_BYTE: Duration = Duration::from_secs(60);
+/// Heads with a status below 200 that may come before the answer.
+const MAX_INFORMATIONAL: usize = 16;
 
 /// An upstream that has begun to answer.
 pub(crate) struct Answering {
@@ -22,11 +28,11 @@ pub(crate) struct Answering {
     pub(crate) target: Target,
 }
 
-/// Sends the request and reads the head of the answer.
+/// Sends the request and reads the head of the answer. Nothing where the client left meanwhile, which ends the upstream
+/// request.
 ///
 /// # Errors
-/// 502 where the upstream cannot be reached or breaks off, 503 where it does not answer in time. A client that leaves
-/// meanwhile ends the upstream request.
+/// 502 where the upstream cannot be reached, breaks off or does not answer in time.
 pub(super) async fn send(
     exchange: Exchange<'_>,
     matched: Matched<'_>,
@@ -35,7 +41,7 @@ pub(super) async fn send(
     body: Bytes,
     session: &mut ServerSession,
     story: &mut Story,
-) -> Result<Answering, Refusal> {
+) -> Result<Option<Answering>, Refusal> {
     let upstream = matched.runtime.upstream(matched.route);
     story.upstream = Some(upstream.settings.name.clone());
     story.streamed = permit.streams();
@@ -50,55 +56,55 @@ pub(super) async fn send(
         length,
     )
     .map_err(|error| failed("the upstream request could not be made", &error))?;
+    let deadline = Deadline::of(story);
+    // Dropping a call closes its connection: nothing of it goes back to the pool.
+    let call = deadline.within(FIRST_BYTE, call(&exchange.shared.connector, upstream, request, body));
+    tokio::select! {
+        answered = call => match answered {
+            Ok(answered) => answered.map(Some),
+            Err(late) => Err(late.refusal("the head of the answer")),
+        },
+        () = client_left(session) => {
+            story.note_trouble("the client left before the answer");
+            Ok(None)
+        }
+    }
+}
+
+async fn call(
+    connector: &Connector,
+    upstream: &Upstream,
+    request: Box<RequestHeader>,
+    body: Bytes,
+) -> Result<Answering, Refusal> {
     let target = upstream.target().await.map_err(|error| Refusal::new(Reason::UpstreamFailed, error.to_string()))?;
-    let (mut client, reused) = exchange
-        .shared
-        .connector
+    let (mut session, reused) = connector
         .get_http_session(&target.peer)
         .await
         .map_err(|error| failed("the upstream could not be reached", &error))?;
-    let sent = tokio::select! {
-        sent = talk(&mut client, request, body) => sent,
-        () = client_left(session) => {
-            client.shutdown().await;
-            story.trouble = Some("the client left before the answer".to_owned());
-            return Err(Refusal::new(Reason::SlowRequest, "the client left before the answer"));
-        }
-    };
-    match sent {
-        Ok(()) => Ok(Answering { session: client, target }),
-        Err(refusal) => {
-            client.shutdown().await;
-            let pooled = if reused { " (on a pooled connection)" } else { "" };
-            Err(Refusal::new(refusal.reason, format!("{}{pooled}", refusal.detail)))
-        }
-    }
+    let what = if reused { "the upstream broke off (on a pooled connection)" } else { "the upstream broke off" };
+    talk(&mut session, request, body).await.map_err(|error| failed(what, &error))?;
+    Ok(Answering { session, target })
 }
 
-async fn talk(client: &mut HttpSession, request: Box<pingora_http::RequestHeader>, body: Bytes) -> Result<(), Refusal> {
-    let exchange = async {
-        client.write_request_header(request).await?;
-        if !body.is_empty() {
-            client.write_request_body(body, true).await?;
-        }
-        client.finish_request_body().await?;
-        loop {
-            client.read_response_header().await?;
-            match client.response_header() {
-                Some(head) if head.status.is_informational() && head.status != 101 => {}
-                _ => return Ok(()),
-            }
-        }
-    };
-    let answered: Result<pingora_core::Result<()>, _> = tokio::time::timeout(FIRST_BYTE, exchange).await;
-    match answered {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(failed("the upstream broke off", &error)),
-        Err(_) => Err(Refusal::new(Reason::UpstreamFailed, "the upstream did not answer in time")),
+async fn talk(client: &mut HttpSession, request: Box<RequestHeader>, body: Bytes) -> pingora_core::Result<()> {
+    client.write_request_header(request).await?;
+    if !body.is_empty() {
+        client.write_request_body(body, true).await?;
     }
+    client.finish_request_body().await?;
+    for _ in 0..MAX_INFORMATIONAL {
+        client.read_response_header().await?;
+        match client.response_header() {
+            Some(head) if head.status.is_informational() && head.status != 101 => {}
+            _ => return Ok(()),
+        }
+    }
+    pingora_core::Error::e_explain(ErrorType::InvalidHTTPHeader, "too many informational answers")
 }
 
-/// Resolves when the client has gone. What it sends meanwhile is the next request's affair.
+/// Resolves when the client has gone. One that ends its sending side is taken to have gone: a TLS client that does so
+/// cannot be told from one that left, and HTTP/1.1 has no use for it. What it sends meanwhile is the next request's affair.
 pub(super) async fn client_left(session: &mut ServerSession) {
     loop {
         match session.read_body_or_idle(true).await {
@@ -109,5 +115,5 @@ pub(super) async fn client_left(session: &mut ServerSession) {
 }
 
 fn failed(what: &str, error: &pingora_core::Error) -> Refusal {
-    Refusal::new(Reason::UpstreamFailed, format!("{what}: {error}"))
+    Refusal::new(Reason::UpstreamFailed, format!("{what}: {}", trouble::of(error)))
 }

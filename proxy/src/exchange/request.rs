@@ -7,8 +7,10 @@ use http::header;
 use pingora_core::protocols::http::ServerSession;
 use postern_filters::{Chain, Reason, Refusal};
 
+use crate::budget::Share;
 use crate::head::Head;
 use crate::story::Story;
+use crate::trouble;
 
 /// Longest pause between two pieces of a body (§10: body idle 30s).
 const IDLE: Duration = Duration::from_secs(30);
@@ -19,7 +21,7 @@ const WHOLE: Duration = Duration::from_secs(300);
 ///
 /// # Errors
 /// 413 as soon as the declared or real length exceeds the route's limit, 408 for a body that does not come, 400 for
-/// broken framing.
+/// broken framing, 503 where the bodies of other requests hold the memory set aside for bodies.
 pub(super) async fn read_body(
     chain: &Chain,
     head: &Head,
@@ -35,21 +37,32 @@ pub(super) async fn read_body(
         return Ok(Bytes::new());
     }
     if head.expects_continue {
+        let keepalive = session.get_keepalive();
         session.write_continue_response().await.map_err(|error| broken(&error))?;
+        // Pingora takes this for an answer ahead of the body, and would close the connection.
+        session.set_keepalive(keepalive);
     }
-    let read = tokio::time::timeout(WHOLE, collect(session, max, declared)).await;
+    let read = tokio::time::timeout(WHOLE, collect(session, max, declared, &mut story.share)).await;
     let body = read.unwrap_or_else(|_| Err(slow("the body took too long")));
     let body = body.inspect_err(|refusal| {
+        // After broken framing nobody knows where the next request begins, although Pingora takes such a body for done.
+        session.set_keepalive(None);
         if refusal.reason == Reason::SlowRequest {
-            story.trouble = Some(refusal.detail.clone());
+            story.note_trouble(refusal.detail.clone());
         }
     })?;
     story.bytes_in = body.len().try_into().unwrap_or(u64::MAX);
     Ok(body)
 }
 
-async fn collect(session: &mut ServerSession, max: u64, declared: Option<u64>) -> Result<Bytes, Refusal> {
-    let mut whole = BytesMut::with_capacity(usize::try_from(declared.unwrap_or(0).min(1 << 20)).unwrap_or(0));
+async fn collect(
+    session: &mut ServerSession,
+    max: u64,
+    declared: Option<u64>,
+    share: &mut Share,
+) -> Result<Bytes, Refusal> {
+    // Grows with what came: what a client only declares costs nothing.
+    let mut whole = BytesMut::new();
     loop {
         let piece = match tokio::time::timeout(IDLE, session.read_request_body()).await {
             Ok(Ok(piece)) => piece,
@@ -61,9 +74,9 @@ async fn collect(session: &mut ServerSession, max: u64, declared: Option<u64>) -
         if total > max {
             return Err(too_large(max));
         }
+        share.take(piece.len()).map_err(|error| Refusal::new(Reason::Undecided, error.to_string()))?;
         if declared == Some(total) && whole.is_empty() {
             // The common case: one piece is the whole body, and is not copied again.
-            whole.clear();
             return finish(session, piece).await;
         }
         whole.extend_from_slice(&piece);
@@ -99,5 +112,5 @@ fn slow(detail: &str) -> Refusal {
 }
 
 fn broken(error: &pingora_core::Error) -> Refusal {
-    Refusal::new(Reason::Malformed, format!("the body could not be read: {error}"))
+    Refusal::new(Reason::Malformed, format!("the body could not be read: {}", trouble::of(error)))
 }

@@ -1,8 +1,6 @@
 //! Judges the upstream's answer and writes it: whole, as a stream through the hold-back window, or as it comes where
 //! no guard reads answers on this route.
 
-use std::time::Duration;
-
 use bytes::{Bytes, BytesMut};
 use http::header;
 use pingora_core::protocols::http::ServerSession;
@@ -12,17 +10,14 @@ use postern_filters::{AnswerHead, AnswerStream, AnswerWay, Reason, Refusal};
 use tokio::time::Instant;
 
 use super::forward::{Answering, client_left};
-use super::{Exchange, Matched};
+use super::{Deadline, Exchange, Matched};
 use crate::answer::{self, Framing};
 use crate::head::Head;
 use crate::story::Story;
+use crate::{head, trouble};
 
 /// Largest answer that is read whole.
 const MAX_WHOLE: usize = 10 * 1024 * 1024;
-/// Longest pause inside an answer (§10: stream idle 5m).
-const IDLE: Duration = Duration::from_secs(300);
-/// Longest answer (§10: stream total 1h).
-const TOTAL: Duration = Duration::from_secs(3600);
 
 /// Writes the answer. Returns whether the connection may carry another request.
 ///
@@ -42,8 +37,12 @@ pub(super) async fn answer(
     if response.status == http::StatusCode::SWITCHING_PROTOCOLS {
         return Err(Refusal::new(Reason::UpstreamFailed, "the upstream switched protocols unasked"));
     }
+    if let Some(h1) = upstream.session.as_http1() {
+        head::check_answer(&h1.get_headers_raw_bytes(), &response.headers)
+            .map_err(|detail| Refusal::new(Reason::UpstreamFailed, detail))?;
+    }
     let way = matched.chain.open_answer(&answer_head(&response, story), &story.id.to_string());
-    let deadline = deadline(story);
+    let deadline = Deadline::of(story);
     let done = match way {
         Err(refusal) => Err(refusal),
         Ok(AnswerWay::Pass) => {
@@ -86,23 +85,31 @@ fn answer_head(response: &ResponseHeader, story: &Story) -> AnswerHead {
     }
 }
 
-/// A stream ends with the credential that opened it, or after an hour (§10, "time").
-fn deadline(story: &Story) -> Instant {
-    let mut left = TOTAL;
-    if let Some(principal) = story.context.known_principal() {
-        let seconds = principal.authn.expires_at.saturating_sub(story.context.now()).max(0);
-        left = left.min(Duration::from_secs(seconds.unsigned_abs()));
+async fn read(upstream: &mut HttpSession, deadline: Deadline) -> Result<Option<Bytes>, Refusal> {
+    match deadline.step(upstream.read_response_body()).await {
+        Ok(Ok(piece)) => Ok(piece),
+        Ok(Err(error)) => {
+            let detail = format!("the upstream broke off: {}", trouble::of(&error));
+            Err(Refusal::new(Reason::UpstreamFailed, detail))
+        }
+        Err(late) => Err(late.refusal("the answer")),
     }
-    Instant::now() + left
 }
 
-async fn read(upstream: &mut HttpSession, deadline: Instant) -> Result<Option<Bytes>, String> {
-    let limit = deadline.min(Instant::now() + IDLE);
-    match tokio::time::timeout_at(limit, upstream.read_response_body()).await {
-        Ok(Ok(piece)) => Ok(piece),
-        Ok(Err(error)) => Err(format!("the upstream broke off: {error}")),
-        Err(_) if Instant::now() >= deadline => Err("the answer outlived its credential or its time".to_owned()),
-        Err(_) => Err("the upstream paused too long".to_owned()),
+/// Writes a piece of the answer. False where the client has left, or does not read: nothing waits for it for ever
+/// (attacks 41, 42).
+async fn write(session: &mut ServerSession, bytes: Bytes, end: bool, deadline: Deadline, story: &mut Story) -> bool {
+    let length = bytes.len() as u64;
+    match deadline.step(session.write_response_body(bytes, end)).await {
+        Ok(Ok(())) => {
+            story.bytes_out += length;
+            true
+        }
+        Ok(Err(_)) => left(story),
+        Err(_) => {
+            story.note_trouble("the client did not take the answer in time");
+            false
+        }
     }
 }
 
@@ -116,11 +123,11 @@ async fn pass(
     head: &Head,
     session: &mut ServerSession,
     story: &mut Story,
-    deadline: Instant,
+    deadline: Deadline,
 ) -> Result<bool, Refusal> {
     let bodiless = head.method == "HEAD" || matches!(response.status.as_u16(), 204 | 304);
     let framing = if bodiless { Framing::None } else { Framing::AsReceived };
-    write_head(exchange, matched, response, framing, session, story).await?;
+    write_head(exchange, matched, response, framing, session, story, deadline).await?;
     loop {
         let piece = tokio::select! {
             piece = read(upstream, deadline) => piece,
@@ -128,14 +135,16 @@ async fn pass(
         };
         match piece {
             Ok(Some(piece)) => {
-                story.bytes_out += piece.len() as u64;
-                if session.write_response_body(piece, false).await.is_err() {
-                    return Ok(left(story));
+                if !write(session, piece, false, deadline, story).await {
+                    return Ok(false);
                 }
             }
-            Ok(None) => return end(session, story).await,
+            Ok(None) => return Ok(write(session, Bytes::new(), true, deadline, story).await),
             // The head has gone out, so all that is left is to end the connection where the client must notice.
-            Err(trouble) => return Ok(broke(story, trouble)),
+            Err(refusal) => {
+                story.note_trouble(refusal.detail);
+                return Ok(false);
+            }
         }
     }
 }
@@ -148,7 +157,7 @@ async fn whole(
     response: &ResponseHeader,
     session: &mut ServerSession,
     story: &mut Story,
-    deadline: Instant,
+    deadline: Deadline,
 ) -> Result<bool, Refusal> {
     let mut body = BytesMut::new();
     loop {
@@ -156,21 +165,20 @@ async fn whole(
             piece = read(upstream, deadline) => piece,
             () = client_left(session) => return Ok(left(story)),
         };
-        match piece.map_err(|trouble| Refusal::new(Reason::UpstreamFailed, trouble))? {
+        match piece? {
             Some(piece) if body.len() + piece.len() > MAX_WHOLE => {
                 return Err(Refusal::new(Reason::AnswerRefused, format!("the answer exceeds {MAX_WHOLE} bytes")));
             }
-            Some(piece) => body.extend_from_slice(&piece),
+            Some(piece) => {
+                story.share.take(piece.len()).map_err(|error| Refusal::new(Reason::Undecided, error.to_string()))?;
+                body.extend_from_slice(&piece);
+            }
             None => break,
         }
     }
     let judged = matched.chain.judge_answer(&answer_head(response, story), body.freeze(), &mut story.context)?;
-    write_head(exchange, matched, response, Framing::Length(judged.len()), session, story).await?;
-    story.bytes_out = judged.len() as u64;
-    if session.write_response_body(judged, true).await.is_err() {
-        return Ok(left(story));
-    }
-    Ok(true)
+    write_head(exchange, matched, response, Framing::Length(judged.len()), session, story, deadline).await?;
+    Ok(write(session, judged, true, deadline, story).await)
 }
 
 /// Releases events as their text is judged. A stream that is cut ends with the dialect's own error event.
@@ -183,12 +191,12 @@ async fn streamed(
     mut stream: AnswerStream,
     session: &mut ServerSession,
     story: &mut Story,
-    deadline: Instant,
+    deadline: Deadline,
 ) -> Result<bool, Refusal> {
-    write_head(exchange, matched, response, Framing::Chunked, session, story).await?;
+    write_head(exchange, matched, response, Framing::Chunked, session, story, deadline).await?;
     let mut stalled = None;
     loop {
-        let stall_at = stalled.unwrap_or(deadline);
+        let stall_at = stalled.unwrap_or(deadline.at);
         let event = tokio::select! {
             piece = read(upstream, deadline) => Some(piece),
             () = tokio::time::sleep_until(stall_at), if stalled.is_some() => None,
@@ -198,17 +206,16 @@ async fn streamed(
             None => (stream.stall(&mut story.context), false),
             Some(Ok(Some(piece))) => (stream.push(&piece, &mut story.context), false),
             Some(Ok(None)) => (stream.finish(&mut story.context), true),
-            Some(Err(trouble)) => {
-                let event = stream.error_event(Reason::UpstreamFailed, &story.id.to_string());
-                cut(event, session, story, Refusal::new(Reason::UpstreamFailed, trouble)).await;
+            Some(Err(refusal)) => {
+                let event = stream.error_event(refusal.reason, &story.id.to_string());
+                cut(event, session, story, refusal).await;
                 return Ok(false);
             }
         };
         match out {
             Ok(bytes) => {
-                story.bytes_out += bytes.len() as u64;
-                if session.write_response_body(bytes, false).await.is_err() {
-                    return Ok(left(story));
+                if !write(session, bytes, false, deadline, story).await {
+                    return Ok(false);
                 }
             }
             Err((last, refusal)) => {
@@ -217,7 +224,7 @@ async fn streamed(
             }
         }
         if last {
-            return end(session, story).await;
+            return Ok(write(session, Bytes::new(), true, deadline, story).await);
         }
         stalled = stream.is_holding().then(|| Instant::now() + stream.stall_after());
     }
@@ -226,9 +233,13 @@ async fn streamed(
 /// Ends a stream with what may still be written, an error event last: the status has gone out long ago.
 async fn cut(last: Bytes, session: &mut ServerSession, story: &mut Story, refusal: Refusal) {
     story.refuse(refusal);
-    story.bytes_out += last.len() as u64;
     session.set_keepalive(None);
-    let _ = session.write_response_body(last, true).await;
+    // The deadline that was missed may be why it is cut.
+    let length = last.len() as u64;
+    match tokio::time::timeout(answer::WRITE, session.write_response_body(last, true)).await {
+        Ok(Ok(())) => story.bytes_out += length,
+        _ => story.note_trouble("the client did not take the end of the answer"),
+    }
 }
 
 async fn write_head(
@@ -238,31 +249,20 @@ async fn write_head(
     framing: Framing,
     session: &mut ServerSession,
     story: &mut Story,
+    deadline: Deadline,
 ) -> Result<(), Refusal> {
     let access = &matched.route.policy.access;
     let head = answer::forwarded_head(response, access, story, exchange.hsts(), framing)
         .map_err(|error| Refusal::new(Reason::UpstreamFailed, format!("the answer's head cannot be sent: {error}")))?;
     story.status = response.status.as_u16();
     exchange.announce_drain(session);
-    if session.write_response_header(Box::new(head)).await.is_err() {
-        story.trouble = Some("the client left before the answer".to_owned());
+    if !matches!(deadline.step(session.write_response_header(Box::new(head))).await, Ok(Ok(()))) {
+        left(story);
     }
     Ok(())
 }
 
-async fn end(session: &mut ServerSession, story: &mut Story) -> Result<bool, Refusal> {
-    if session.write_response_body(Bytes::new(), true).await.is_err() {
-        return Ok(left(story));
-    }
-    Ok(true)
-}
-
 fn left(story: &mut Story) -> bool {
-    story.trouble = Some("the client left during the answer".to_owned());
-    false
-}
-
-fn broke(story: &mut Story, trouble: String) -> bool {
-    story.trouble = Some(trouble);
+    story.note_trouble("the client left during the answer");
     false
 }

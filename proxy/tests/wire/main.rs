@@ -7,3 +7,4 @@
 mod access;
 mod house;
 mod identity;
+mod sockets;
