@@ -91,21 +91,15 @@ async fn serve(
         debug!(%error, "could not turn Nagle's algorithm off");
     }
     let stream: L4Stream = stream.into();
-    let runtime = shared.runtime.load_full();
-    let settings = runtime.snapshot.listeners.iter().find(|l| l.name == name).and_then(|l| l.tls.as_ref());
-    let tls = runtime.listener_tls(&name).zip(settings);
-    let (stream, facts): (Box<dyn IO>, _) = match tls {
-        None => (Box::new(stream), None),
-        Some((tls, settings)) => match handshake(tls, settings, stream).await {
-            Ok((stream, facts)) => (stream, Some(facts)),
-            Err(detail) => {
-                debug!(%source, listener = name, detail, "handshake failed");
-                shared.metrics.handshake_failed(&name);
-                let connection = Connection::new(number, name, source, None);
-                shared.record_connection(&connection, true, &detail);
-                return;
-            }
-        },
+    let (stream, facts) = match secure(&shared, &name, stream).await {
+        Ok(secured) => secured,
+        Err(detail) => {
+            debug!(%source, listener = name, detail, "handshake failed");
+            shared.metrics.handshake_failed(&name);
+            let connection = Connection::new(number, name, source, None);
+            shared.record_connection(&connection, true, &detail);
+            return;
+        }
     };
     let connection = Arc::new(Connection::new(number, name, source, facts));
     let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone()));
@@ -115,6 +109,19 @@ async fn serve(
         shared.record_connection(&connection, false, "the connection panicked outside of its requests");
     } else if connection.requests() == 0 {
         shared.record_connection(&connection, false, "the connection ended without a request");
+    }
+}
+
+/// The handshake, where the listener has one, by the set of this moment; a connection keeps no set.
+async fn secure(shared: &Shared, name: &str, stream: L4Stream) -> Result<(Box<dyn IO>, Option<TlsFacts>), String> {
+    let runtime = shared.runtime.load_full();
+    let settings = runtime.snapshot.listeners.iter().find(|l| l.name == name).and_then(|l| l.tls.as_ref());
+    match runtime.listener_tls(name).zip(settings) {
+        None => Ok((Box::new(stream), None)),
+        Some((tls, settings)) => {
+            let (stream, facts) = handshake(tls, settings, stream).await?;
+            Ok((stream, Some(facts)))
+        }
     }
 }
 

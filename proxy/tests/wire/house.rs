@@ -24,10 +24,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use caller::{Caller, Callers};
-pub use client::{Ask, Reply};
-pub use raw::Wire;
-pub use records::{Record, Records};
-pub use upstream::{Act, Upstream};
+pub use client::Ask;
+pub use records::Records;
+pub use upstream::Upstream;
 
 /// Longer than anything here takes; a test that waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -122,14 +121,6 @@ impl House {
 }
 
 impl Plan {
-    /// Adds a manifest file, or puts it in the place of the one with this name.
-    pub fn manifest(mut self, name: &str, text: &str) -> Self {
-        let name = format!("manifests/{name}");
-        self.files.retain(|(known, _)| *known != name);
-        self.files.push((name, text.to_owned()));
-        self
-    }
-
     /// Changes text of a file.
     pub fn with(mut self, file: &str, from: &str, to: &str) -> Self {
         let (_, text) = self.files.iter_mut().find(|(name, _)| name == file).unwrap();

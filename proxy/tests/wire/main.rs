@@ -5,6 +5,11 @@
 #![allow(unreachable_pub, missing_debug_implementations, reason = "one binary, nothing leaves it")]
 
 mod access;
+mod content;
+mod health;
 mod house;
+mod hygiene;
 mod identity;
+mod relay;
 mod sockets;
+mod story;

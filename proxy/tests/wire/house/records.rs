@@ -53,10 +53,6 @@ impl Records {
 }
 
 impl Record {
-    pub fn value(&self) -> &Value {
-        &self.0
-    }
-
     fn ours(&self, name: &str) -> &Value {
         &self.0["unmapped"]["postern"][name]
     }
@@ -81,10 +77,6 @@ impl Record {
             "" => decision,
             reason => format!("{decision}: {reason}"),
         }
-    }
-
-    pub fn id(&self) -> &str {
-        self.0["metadata"]["uid"].as_str().unwrap()
     }
 
     pub fn status(&self) -> u64 {
