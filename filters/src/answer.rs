@@ -263,3 +263,113 @@ impl TextGuard for Unguarded {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{House, compiled, context, site};
+
+    const SAID: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"small","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}]}"#;
+    const FAILED: &str = r#"{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":null}}"#;
+
+    fn head(status: u16, content_type: &str, asked_to_stream: bool) -> AnswerHead {
+        let content_type = (!content_type.is_empty()).then(|| content_type.to_owned());
+        AnswerHead { status, content_type, encoded: false, asked_to_stream }
+    }
+
+    fn way(way: Result<AnswerWay, Refusal>) -> Result<&'static str, Reason> {
+        match way {
+            Ok(AnswerWay::Pass) => Ok("pass"),
+            Ok(AnswerWay::Whole) => Ok("whole"),
+            Ok(AnswerWay::Stream(_)) => Ok("stream"),
+            Err(refusal) => Err(refusal.reason),
+        }
+    }
+
+    #[test]
+    fn an_answer_comes_in_the_form_that_was_asked_for_or_not_at_all() {
+        let house = House::new();
+        let chains = [("openai", true), ("http", true), ("http", false)].map(|(d, i)| compiled(&site(&house, d, i)));
+        let [openai, http, open] = [&chains[0], &chains[1], &chains[2]].map(|chains| chains.of("r").unwrap());
+        let (json, stream) = ("application/json", "text/event-stream; charset=utf-8");
+        let refused = Err(Reason::AnswerRefused);
+        for (case, chain, head, want) in [
+            ("whole", openai, head(200, json, false), Ok("whole")),
+            ("a stream", openai, head(200, stream, true), Ok("stream")),
+            ("a stream in capitals", openai, head(200, "Text/Event-Stream", true), Ok("stream")),
+            (
+                "a stream in another charset",
+                openai,
+                head(200, "text/event-stream; charset=utf-16", true),
+                refused.clone(),
+            ),
+            ("a stream nobody asked for", openai, head(200, stream, false), refused.clone()),
+            ("no stream though asked for", openai, head(200, json, true), refused.clone()),
+            ("nothing though asked for", openai, head(204, "", true), refused.clone()),
+            ("an error instead of a stream", openai, head(429, json, true), Ok("whole")),
+            ("an error as a stream", openai, head(400, stream, true), refused.clone()),
+            ("a failure as a stream", openai, head(500, stream, true), Err(Reason::UpstreamFailed)),
+            ("encoded", openai, AnswerHead { encoded: true, ..head(200, json, false) }, refused.clone()),
+            (
+                "an encoded failure",
+                http,
+                AnswerHead { encoded: true, ..head(502, json, false) },
+                Err(Reason::UpstreamFailed),
+            ),
+            ("plain http", http, head(200, "text/html", false), Ok("whole")),
+            ("nothing looks", open, AnswerHead { encoded: true, ..head(200, stream, false) }, Ok("pass")),
+        ] {
+            assert_eq!(way(chain.open_answer(&head, "d1")), want, "{case}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_no_guard_can_read_does_not_pass() {
+        let house = House::new();
+        let chains = [("openai", true), ("http", true)].map(|(d, i)| compiled(&site(&house, d, i)));
+        let [openai, http] = [&chains[0], &chains[1]].map(|chains| chains.of("r").unwrap());
+        let json = "application/json";
+        let (refused, failed) = (Some(Reason::AnswerRefused), Some(Reason::UpstreamFailed));
+        let spoken = SAID.replace(r#""content":"hello""#, r#""content":null,"audio":{"data":"AA"}"#);
+        for (case, chain, status, kind, body, want) in [
+            ("a chat", openai, 200, json, SAID, None),
+            ("another charset", openai, 200, "application/json; charset=utf-16", SAID, refused),
+            ("no type", openai, 200, "", SAID, refused),
+            ("not JSON", openai, 200, json, "hello", refused),
+            ("no chat", openai, 200, json, "{}", refused),
+            ("sound", openai, 200, json, &spoken, refused),
+            ("an error", openai, 429, json, FAILED, None),
+            ("an error in HTML", openai, 429, "text/html", "<p>slow down</p>", refused),
+            ("a failure in HTML", openai, 503, "text/html", "<p>away</p>", failed),
+            ("an empty error", openai, 502, "", "", None),
+            ("an empty chat", openai, 200, json, "", refused),
+            ("no content", openai, 204, "", "", None),
+            ("not modified", http, 304, "", "", None),
+            ("the answer to HEAD", http, 200, "application/octet-stream", "", None),
+            ("text", http, 200, "text/plain", "hello", None),
+            ("text in another charset", http, 200, "text/plain; charset=utf-16", "hello", refused),
+            ("text of no type", http, 200, "", "hello", refused),
+            ("bytes", http, 200, "application/octet-stream", "hello", refused),
+            ("events, which a client joins", http, 200, "text/event-stream", "data: AKIA\n\n", refused),
+        ] {
+            let head = head(status, kind, false);
+            let mut cx = context();
+            let judged = chain.judge_answer(&head, Bytes::copy_from_slice(body.as_bytes()), &mut cx);
+            assert_eq!(judged.as_ref().err().map(|refusal| refusal.reason), want, "{case}");
+            assert!(judged.is_err() || judged.unwrap() == body, "{case}: what nobody minds passes as it is");
+            assert!(!cx.ran(Direction::Response).is_empty(), "{case}");
+        }
+    }
+
+    #[test]
+    fn attack_49_what_repeats_a_text_where_nobody_looks_is_taken_out_of_clean_answers_too() {
+        let house = House::new();
+        let chains = compiled(&site(&house, "openai", true));
+        let logprobs = r#""logprobs":{"content":[{"token":"hello","logprob":-1,"bytes":null,"top_logprobs":[]}]}"#;
+        let body = SAID.replace(r#""finish_reason""#, &format!(r#"{logprobs},"finish_reason""#));
+        let out =
+            chains.of("r").unwrap().judge_answer(&head(200, "application/json", false), body.into(), &mut context());
+        let out = String::from_utf8(out.unwrap().to_vec()).unwrap();
+        assert!(out.contains(r#""logprobs":null"#) && !out.contains("logprob\""), "{out}");
+    }
+}

@@ -108,3 +108,78 @@ impl Chain {
         self.answers.judge(head, body, cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Reason;
+    use crate::testing::{Asked, House, chat, compiled, context, run, site};
+
+    fn asked(house: &House) -> Asked {
+        chat().bearer(&house.token(json!({})))
+    }
+
+    fn refused(result: Result<(Permit, Bytes), Refusal>) -> Reason {
+        result.map(drop).unwrap_err().reason
+    }
+
+    #[test]
+    fn there_is_no_permit_but_at_the_end_of_the_whole_chain() {
+        let house = House::new();
+        let (chains, others) = (compiled(&site(&house, "openai", true)), compiled(&site(&house, "openai", true)));
+        let (chain, other) = (chains.of("r").unwrap(), others.of("r").unwrap());
+        let asked = asked(&house);
+        let message =
+            |chain: &Chain, asked: &Asked, cx: &mut Context| chain.check_message(&asked.view(), asked.body.clone(), cx);
+
+        let mut unread = context();
+        assert_eq!(refused(message(chain, &asked, &mut unread)), Reason::Undecided, "without a head");
+
+        let mut cx = context();
+        chain.check_head(&asked.view(), &mut cx).unwrap();
+        assert_eq!(refused(message(other, &asked, &mut cx)), Reason::Undecided, "by another chain");
+        assert_eq!(refused(message(chain, &asked, &mut cx)), Reason::Undecided, "after it was refused");
+
+        let mut cx = context();
+        chain.check_head(&asked.view(), &mut cx).unwrap();
+        let mut elsewhere = asked.clone();
+        elsewhere.path = "/v1/admin/chat/completions".to_owned();
+        assert_eq!(refused(message(chain, &elsewhere, &mut cx)), Reason::Undecided, "for another request");
+
+        // The limit is two, and both are spent: the principal is known, and still the head was refused.
+        let mut cx = context();
+        assert_eq!(chain.check_head(&asked.view(), &mut cx).unwrap_err().reason, Reason::OverLimit);
+        assert!(cx.known_principal().is_some());
+        assert_eq!(refused(message(chain, &asked, &mut cx)), Reason::Undecided, "after the head was refused");
+    }
+
+    #[test]
+    fn a_context_serves_one_request() {
+        let house = House::new();
+        let chains = compiled(&site(&house, "openai", true));
+        let chain = chains.of("r").unwrap();
+        let mut cx = context();
+        assert!(run(chain, &asked(&house), &mut cx).is_ok());
+        assert_eq!(refused(chain.check_message(&asked(&house).view(), Bytes::new(), &mut cx)), Reason::Undecided);
+        // Whoever comes next must not be the one who came before.
+        assert_eq!(refused(run(chain, &chat(), &mut cx)), Reason::Undecided);
+    }
+
+    #[test]
+    fn what_refuses_by_the_head_costs_no_body() {
+        let house = House::new();
+        let chains = compiled(&site(&house, "openai", true));
+        let chain = chains.of("r").unwrap();
+        for (asked, reason) in [
+            (chat(), Reason::CredentialMissing),
+            (asked(&house).head("origin: https://evil.example"), Reason::CrossSite),
+            (asked(&house).head("range: bytes=0-1"), Reason::Malformed),
+        ] {
+            assert_eq!(chain.check_head(&asked.view(), &mut context()).unwrap_err().reason, reason);
+        }
+        assert_eq!(chain.max_body(), 10 << 20);
+        assert_eq!(chain.dialect(), Dialect::OpenAi);
+    }
+}

@@ -151,6 +151,11 @@ impl House {
         self.key.sign(&self.key.header(), &claims).unwrap()
     }
 
+    /// The issuer's keys.
+    pub fn jwks(&self) -> String {
+        self.key.jwks()
+    }
+
     /// What `routes` (flow or block items of the bootstrap) and `manifests` load as, with an identity, an audit log and its
     /// key beside them.
     pub fn resolve(&self, routes: &str, manifests: &str) -> Result<Snapshot, Report> {
@@ -240,3 +245,33 @@ spec:
   keys:
     - {name: audit-log, purpose: AuditSigning, algorithm: Ed25519, source: {type: Generate}}
 "#;
+
+/// A route `r` below `/v1` with POST of JSON to `/v1/chat/completions`, two requests per principal, and a detector of
+/// secrets in texts of both directions where `inspected`.
+pub fn site(house: &House, dialect: &str, inspected: bool) -> Snapshot {
+    let routes = format!(
+        "  - {{name: r, match: {{pathPrefix: /v1}}, upstream: model, dialect: {dialect}, labels: {{tenant: acme}}}}\n"
+    );
+    let access = "  authentication: {providers: [sso, agents]}
+  allow: [{methods: [POST], paths: [/v1/chat/completions], contentTypes: [application/json]}]
+  rateLimits: [{name: per-caller, key: [Principal], unit: Requests, limit: 2, window: 1h}]";
+    let rules = "  rules: [{name: acme, effect: Permit, principals: [User, Agent], actions: [ACTION], when: 'principal.tenant == \"acme\"'}]";
+    let (action, part) = if dialect == "http" { ("create", "HttpBody") } else { ("chat", "Assistant") };
+    let data = "  detectors: [{name: secret, type: Builtin, id: secret, class: Restricted}]
+  rules: [{name: secrets, direction: Both, parts: [PART], match: {detectors: [secret]}, action: Redact}]
+  streaming: {holdBack: 1Ki}";
+    let mut manifests = manifest("APIAccessPolicy", "r", access)
+        + &manifest("AccessControlPolicy", "r", &rules.replace("ACTION", action));
+    if inspected {
+        manifests += &manifest("DataProtectionPolicy", "r", &data.replace("PART", part));
+        manifests += &manifest("RuntimeSecurityPolicy", "r", "  detectors: []");
+    }
+    house.snapshot(&routes, &manifests)
+}
+
+pub const PROMPT: &str = r#"{"model":"small","messages":[{"role":"user","content":"How are the orders?"}]}"#;
+
+/// The one request that the site lets pass, with this credential.
+pub fn chat() -> Asked {
+    asked("POST", "/v1/chat/completions").json(PROMPT)
+}

@@ -76,3 +76,43 @@ fn refusal(denial: Denial, error: Option<String>, rules: String) -> Refusal {
     let reason = if denial == Denial::PolicyError { Reason::Undecided } else { denial.reason() };
     Refusal::new(reason, detail).by(rules)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::Filter;
+    use crate::testing::{House, asked, chat, compiled, context, run, site};
+
+    #[test]
+    fn nothing_is_decided_before_the_stages_it_rests_on() {
+        let house = House::new();
+        let chains = compiled(&site(&house, "openai", true));
+        let chain = chains.of("r").unwrap();
+        let authorize = chain.steps.iter().find_map(|step| match &step.filter {
+            Filter::Authorize(authorize) => Some(authorize.clone()),
+            _ => None,
+        });
+        let authorize = authorize.unwrap();
+        let mut cx = context();
+        assert!(matches!(authorize.check(&chat().view(), &mut cx), Err(FilterError::NoPrincipal)));
+        let known = chat().bearer(&house.token(serde_json::json!({})));
+        chain.check_head(&known.view(), &mut cx).unwrap();
+        assert!(matches!(authorize.check(&known.view(), &mut cx), Err(FilterError::NoMessage)));
+    }
+
+    #[test]
+    fn the_rule_that_decided_is_noted_either_way() {
+        let house = House::new();
+        let chains = compiled(&site(&house, "http", false));
+        let chain = chains.of("r").unwrap();
+        for (tenant, reason, rule) in [
+            ("acme", None, "AccessControlPolicy/default/r rule acme"),
+            ("globex", Some(Reason::OtherTenant), "built-in tenant-guard"),
+        ] {
+            let token = house.token(serde_json::json!({ "tenant": tenant }));
+            let mut cx = context();
+            let got = run(chain, &asked("POST", "/v1/chat/completions").json("{}").bearer(&token), &mut cx);
+            assert_eq!((got.err().map(|refusal| refusal.reason), cx.rule()), (reason, Some(rule)), "{tenant}");
+        }
+    }
+}

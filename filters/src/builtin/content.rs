@@ -147,3 +147,106 @@ fn blocked_by(reason: Reason, guards: &BTreeSet<String>) -> Refusal {
     let guards = guards.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     Refusal::new(reason, format!("blocked by {guards}")).by(guards)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use postern_config::{
+        DataDetector, DataDetectorKind, DataRule, Direction, Part, RuntimeAction, RuntimeDetector, RuntimeDetectorKind,
+        RuntimeSecurity,
+    };
+
+    use super::*;
+    use crate::testing::context;
+
+    fn content(action: ContentAction, class: DataClass, runtime: Option<RuntimeAction>) -> Content {
+        let kind = DataDetectorKind::Regex { pattern: "BADGE-[0-9]{3}".to_owned(), validate: None };
+        let data = DataProtection {
+            detectors: vec![DataDetector { name: "badge".to_owned(), kind, class }],
+            rules: vec![DataRule {
+                name: "badges".to_owned(),
+                owner: "DataProtectionPolicy/default/d".to_owned(),
+                request: true,
+                response: true,
+                parts: vec![Part::HttpBody, Part::HttpQuery],
+                detectors: vec![0],
+                action,
+            }],
+            hold_back: 1024,
+            stall: Duration::from_secs(5),
+        };
+        // Named as the detector of data, which is another one.
+        let hidden = |action| RuntimeDetector {
+            name: "badge".to_owned(),
+            owner: "RuntimeSecurityPolicy/default/r".to_owned(),
+            kind: RuntimeDetectorKind::HiddenText,
+            parts: vec![Part::HttpBody],
+            threshold: 50,
+            action,
+        };
+        let runtime = RuntimeSecurity { detectors: runtime.map(hidden).into_iter().collect() };
+        let guards = ContentGuards::compile(&data, &runtime, Direction::Request).unwrap();
+        Content::new(Arc::new(guards), vec!["data/badges".to_owned()], &data, true)
+    }
+
+    fn walk(content: &Content, query: Option<&str>, body: &str) -> (Verdict, Context) {
+        let mut cx = context();
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        cx.set_body(body.clone());
+        cx.set_message(Message::http(Some("text/plain"), query, body).unwrap());
+        assert_eq!(content.look(&mut cx).unwrap(), Flow::Continue, "looking does not act");
+        (content.act(&mut cx), cx)
+    }
+
+    #[test]
+    fn looks_first_and_acts_later() {
+        for (action, body, want) in [
+            (ContentAction::Redact, "it is BADGE-123.", Some("it is [redacted:badge].")),
+            (ContentAction::Mask, "it is BADGE-123.", Some("it is ****E-123.")),
+            (ContentAction::Block, "it is BADGE-123.", None),
+            (ContentAction::Block, "it is BADGE-12.", Some("it is BADGE-12.")),
+        ] {
+            let (flow, cx) = walk(&content(action, DataClass::Confidential, None), None, body);
+            let passed = matches!(flow, Ok(Flow::Continue)).then(|| std::str::from_utf8(cx.body()).unwrap());
+            assert_eq!(passed, want, "{action:?} {body}");
+            let found = body.contains("123");
+            assert_eq!(cx.findings().len(), usize::from(found));
+            let class = if found { DataClass::Confidential } else { DataClass::Public };
+            assert_eq!(cx.data_class(), class, "also after it has acted");
+        }
+    }
+
+    #[test]
+    fn a_finding_in_a_query_refuses_as_it_cannot_be_rewritten() {
+        let content = content(ContentAction::Redact, DataClass::Internal, None);
+        let (flow, _) = walk(&content, Some("note=BADGE%2D123"), "fine");
+        assert!(matches!(flow, Ok(Flow::Refuse(refusal)) if refusal.reason == Reason::ContentRefused));
+    }
+
+    #[test]
+    fn a_detector_of_hostile_content_has_no_class_though_it_shares_a_name() {
+        let content = content(ContentAction::Redact, DataClass::Restricted, Some(RuntimeAction::Redact));
+        let (flow, cx) = walk(&content, None, "fine\u{e006f}\u{e0062}\u{e0065}\u{e0079}");
+        assert!(matches!(flow, Ok(Flow::Continue)));
+        assert_eq!(
+            (cx.data_class(), cx.findings().len(), cx.body().as_ref()),
+            (DataClass::Public, 1, b"fine".as_slice())
+        );
+        assert!(cx.risk() > 0);
+    }
+
+    #[test]
+    fn many_findings_are_counted_and_few_are_kept() {
+        let body = format!("{} BADGE-999", "BADGE-123 ".repeat(5000));
+        let (flow, cx) = walk(&content(ContentAction::Block, DataClass::Internal, None), None, &body);
+        assert!(matches!(flow, Ok(Flow::Refuse(refusal)) if refusal.rule.as_deref() == Some("data/badges")));
+        assert_eq!(cx.findings().len(), Context::MAX_FINDINGS);
+    }
+
+    #[test]
+    fn acting_without_having_looked_decides_nothing() {
+        assert!(content(ContentAction::Redact, DataClass::Public, None).act(&mut context()).is_err());
+    }
+}

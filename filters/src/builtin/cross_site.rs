@@ -59,3 +59,94 @@ fn is_own(origin: &str, req: &RequestView<'_>) -> bool {
     let port = rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
     !host.is_empty() && host.eq_ignore_ascii_case(req.host) && (rest.is_empty() || port)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Asked, asked, context};
+
+    fn passes(rule: &Rule, asked: &Asked) -> bool {
+        match CrossSite::new(rule).check(&asked.view(), &mut context()).unwrap() {
+            Flow::Continue => true,
+            Flow::Refuse(refusal) => {
+                assert_eq!(refusal.reason, Reason::CrossSite);
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_that_changes_something_comes_from_the_own_site_or_an_allowed_one() {
+        let listed = Rule::AllowOrigins(vec!["https://app.example.com".to_owned()]);
+        for (head, denied, allowed) in [
+            ("", true, true),
+            ("origin: https://ai.example.com", true, true),
+            ("origin: https://AI.example.com", true, true),
+            ("origin: https://ai.example.com:8443", true, true),
+            ("origin: https://app.example.com", false, true),
+            ("origin: https://app.example.com:8443", false, false),
+            ("origin: https://app.example.com\nsec-fetch-site: cross-site", false, true),
+            ("origin: http://ai.example.com", false, false),
+            ("origin: https://evil.example", false, false),
+            ("origin: https://ai.example.com.evil.example", false, false),
+            ("origin: https://evil.ai.example.com", false, false),
+            ("origin: https://ai.example.com:x@evil.example", false, false),
+            ("origin: https://ai.example.com:99999", false, false),
+            ("origin: https://ai.example.com:", false, false),
+            ("origin: https://ai.example.com/", false, false),
+            ("origin: https://user@ai.example.com", false, false),
+            ("origin: https://", false, false),
+            ("origin: null", false, false),
+            ("origin:", false, false),
+            ("origin: https://ai.example.com\norigin: https://ai.example.com", false, false),
+            ("origin: https://ai.example.com\nsec-fetch-site: same-origin", true, true),
+            ("origin: https://ai.example.com:8443\nsec-fetch-site: same-site", true, true),
+            ("origin: https://ai.example.com\nsec-fetch-site: cross-site", false, false),
+            ("sec-fetch-site: same-origin", true, true),
+            ("sec-fetch-site: none", true, true),
+            ("sec-fetch-site: same-site", false, false),
+            ("sec-fetch-site: cross-site", false, false),
+            ("sec-fetch-site: none\nsec-fetch-site: none", false, false),
+            ("sec-fetch-site:", false, false),
+        ] {
+            let post = asked("POST", "/a").head(head);
+            assert_eq!((passes(&Rule::Deny, &post), passes(&listed, &post)), (denied, allowed), "{head}");
+        }
+    }
+
+    #[test]
+    fn reading_is_free_and_opening_a_socket_is_not() {
+        let foreign = "origin: https://evil.example\nsec-fetch-site: cross-site";
+        for (method, head, want) in [
+            ("GET", "", true),
+            ("HEAD", "", true),
+            ("OPTIONS", "", true),
+            ("DELETE", "", false),
+            ("PATCH", "", false),
+            ("get", "", false),
+            ("GET", "upgrade: websocket", false),
+        ] {
+            let asked = asked(method, "/a").head(foreign).head(head);
+            assert_eq!(passes(&Rule::Deny, &asked), want, "{method} {head}");
+        }
+        assert!(passes(&Rule::Deny, &asked("GET", "/a").head("upgrade: websocket\norigin: https://ai.example.com")));
+    }
+
+    #[test]
+    fn an_address_in_brackets_is_a_host_and_plain_http_its_own_scheme() {
+        let mut asked = asked("POST", "/a");
+        asked.host = "[::1]".to_owned();
+        asked.tls = false;
+        for (origin, want) in [
+            ("http://[::1]", true),
+            ("http://[::1]:8080", true),
+            ("https://[::1]:8080", false),
+            ("http://[::1]x", false),
+            ("http://[::1", false),
+            ("http://[::2]", false),
+        ] {
+            let asked = asked.clone().head(&format!("origin: {origin}"));
+            assert_eq!(passes(&Rule::Deny, &asked), want, "{origin}");
+        }
+    }
+}

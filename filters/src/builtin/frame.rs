@@ -117,3 +117,110 @@ fn overrides_method(query: &str) -> bool {
     let names = query.split(['&', ';']).map(|pair| pair.split('=').next().unwrap_or_default());
     names.filter_map(|name| decode_query(name).ok()).flatten().any(|name| name.eq_ignore_ascii_case(METHOD_PARAMETER))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Asked, asked, context};
+
+    fn rule(methods: &[&str], path: &str, types: Option<&[&str]>) -> AllowRule {
+        let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+        AllowRule { methods: owned(methods), paths: vec![path.to_owned()], content_types: types.map(owned) }
+    }
+
+    fn frame(lists: Vec<Vec<AllowRule>>, inspected: bool) -> Frame {
+        Frame::new(&Access { allow: lists, ..Access::default() }, inspected)
+    }
+
+    fn reason(frame: &Frame, asked: &Asked) -> Option<Reason> {
+        match frame.check(&asked.view(), &mut context()).unwrap() {
+            Flow::Continue => None,
+            Flow::Refuse(refusal) => Some(refusal.reason),
+        }
+    }
+
+    #[test]
+    fn a_request_passes_that_a_rule_of_every_list_names() {
+        let open = vec![rule(&["GET"], "/v1/*", None), rule(&["POST"], "/v1/*", Some(&["application/json"]))];
+        let narrow = vec![rule(&["GET", "POST"], "/v1/a", Some(&["application/json"])), rule(&["GET"], "/v1/b", None)];
+        let two = frame(vec![open.clone(), narrow], false);
+        let one = frame(vec![open], false);
+        let json = "content-type: application/json";
+        for (case, frame, asked, want) in [
+            ("named", &one, asked("GET", "/v1/a"), None),
+            ("another method", &one, asked("DELETE", "/v1/a"), Some(Reason::NotPermitted)),
+            ("lower case is another method", &one, asked("get", "/v1/a"), Some(Reason::NotPermitted)),
+            ("below", &one, asked("GET", "/v1/a/b"), Some(Reason::NotPermitted)),
+            ("attack 17: the query is not the path", &one, asked("GET", "/x?/v1/a"), Some(Reason::NotPermitted)),
+            ("with its type", &one, asked("POST", "/v1/a").head(json), None),
+            (
+                "type in capitals with a parameter",
+                &one,
+                asked("POST", "/v1/a").head("content-type: Application/JSON; charset=utf-8"),
+                None,
+            ),
+            (
+                "another type",
+                &one,
+                asked("POST", "/v1/a").head("content-type: text/plain"),
+                Some(Reason::UnsupportedContent),
+            ),
+            ("no type", &one, asked("POST", "/v1/a"), Some(Reason::UnsupportedContent)),
+            ("two types", &one, asked("POST", "/v1/a").head(json).head(json), Some(Reason::UnsupportedContent)),
+            (
+                "two types in one",
+                &one,
+                asked("POST", "/v1/a").head("content-type: application/json, text/plain"),
+                Some(Reason::UnsupportedContent),
+            ),
+            (
+                "a type that is none",
+                &one,
+                asked("POST", "/v1/a").head("content-type: json"),
+                Some(Reason::UnsupportedContent),
+            ),
+            ("a type where there is no body", &one, asked("GET", "/v1/a").head(json), Some(Reason::UnsupportedContent)),
+            ("in both lists", &two, asked("GET", "/v1/b"), None),
+            ("in one of two", &two, asked("POST", "/v1/b").head(json), Some(Reason::NotPermitted)),
+            ("lists that agree on no type", &two, asked("GET", "/v1/a"), Some(Reason::UnsupportedContent)),
+            ("no list", &frame(Vec::new(), false), asked("GET", "/v1/a"), Some(Reason::NotPermitted)),
+            ("an empty list", &frame(vec![Vec::new()], false), asked("GET", "/v1/a"), Some(Reason::NotPermitted)),
+        ] {
+            assert_eq!(reason(frame, &asked), want, "{case}");
+        }
+    }
+
+    #[test]
+    fn what_would_pass_unread_is_refused_where_content_is_inspected() {
+        let rules = || vec![vec![rule(&["POST"], "/a", Some(&["application/json"]))]];
+        let (open, inspected) = (frame(rules(), false), frame(rules(), true));
+        for (head, target, want) in [
+            ("", "/a", None),
+            ("content-encoding: identity", "/a", None),
+            ("content-encoding: gzip", "/a", Some(Reason::UnsupportedContent)),
+            ("content-encoding: identity\ncontent-encoding: gzip", "/a", Some(Reason::UnsupportedContent)),
+            ("content-encoding:", "/a", Some(Reason::UnsupportedContent)),
+            ("range: bytes=0-1", "/a", Some(Reason::Malformed)),
+            ("trailer: x", "/a", Some(Reason::Malformed)),
+            ("upgrade: websocket", "/a", Some(Reason::Malformed)),
+            ("x-http-method-override: DELETE", "/a", Some(Reason::Malformed)),
+            ("X-HTTP-Method: DELETE", "/a", Some(Reason::Malformed)),
+            ("x-method-override: DELETE", "/a", Some(Reason::Malformed)),
+            ("", "/a?x=1&_method=DELETE", Some(Reason::Malformed)),
+            ("", "/a?%5fMethod=DELETE", Some(Reason::Malformed)),
+            ("", "/a?x=_method", None),
+        ] {
+            let asked = asked("POST", target).head("content-type: application/json").head(head);
+            assert_eq!(reason(&inspected, &asked), want, "{head} {target}");
+            assert_eq!(reason(&open, &asked), None, "{head} {target}");
+        }
+    }
+
+    #[test]
+    fn a_rule_without_content_types_is_noted_to_let_no_body_pass() {
+        let frame = frame(vec![vec![rule(&["POST"], "/a", None)]], false);
+        let mut cx = context();
+        assert_eq!(frame.check(&asked("POST", "/a").view(), &mut cx).unwrap(), Flow::Continue);
+        assert!(cx.is_bodiless());
+    }
+}

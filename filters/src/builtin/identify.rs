@@ -104,3 +104,122 @@ impl fmt::Debug for Identify {
         f.debug_struct("Identify").field("identity", &self.identity).field("workloads", &self.workloads.len()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use postern_config::{Binding, PrincipalType, Role, RuleOrigin, Snapshot, Subject, SubjectKind};
+    use serde_json::json;
+
+    use super::*;
+    use crate::filter::Filter;
+    use crate::testing::{AGENT, Asked, House, NOW, chat, compiled, context, site, svid};
+    use crate::{Chain, Reason};
+
+    fn filter(chain: &Chain) -> &Identify {
+        let found = chain.steps.iter().find_map(|step| match &step.filter {
+            Filter::Identify(identify) => Some(identify),
+            _ => None,
+        });
+        found.unwrap()
+    }
+
+    fn identified(identify: &Identify, asked: &Asked, cx: &mut Context) -> Result<Arc<Principal>, Reason> {
+        match identify.check(&asked.view(), cx).unwrap() {
+            Flow::Refuse(refusal) => Err(refusal.reason),
+            Flow::Continue => {
+                let principal = cx.principal().unwrap().clone();
+                assert_eq!(cx.prepared().unwrap().principal(), &principal, "decisions are about whoever asks");
+                Ok(principal)
+            }
+        }
+    }
+
+    #[test]
+    fn one_credential_that_does_not_verify_refuses_whatever_else_is_presented() {
+        let house = House::new();
+        let chains = compiled(&site(&house, "openai", true));
+        let identify = filter(chains.of("r").unwrap());
+        let (good, stale) = (house.token(json!({})), house.token(json!({"exp": NOW - 60})));
+        let stolen = house.token(json!({"cnf": crate::token::mint::bound_to(&[9; 32])}));
+        let stranger = "spiffe://example.com/ns/globex/sa/bot";
+        let user = Ok((PrincipalType::User, false));
+        for (case, asked, want) in [
+            ("nothing", chat(), Err(Reason::CredentialMissing)),
+            ("a token", chat().bearer(&good), user),
+            ("an SVID", chat().svid(AGENT), Ok((PrincipalType::Agent, false))),
+            ("both", chat().svid(AGENT).bearer(&good), Ok((PrincipalType::Agent, true))),
+            ("a stale token", chat().bearer(&stale), Err(Reason::CredentialInvalid)),
+            ("an SVID and a stale token", chat().svid(AGENT).bearer(&stale), Err(Reason::CredentialInvalid)),
+            ("a token and another tenant's SVID", chat().svid(stranger).bearer(&good), Err(Reason::CredentialInvalid)),
+            ("another certificate's token", chat().bearer(&stolen), Err(Reason::CredentialInvalid)),
+            ("two tokens", chat().bearer(&good).bearer(&good), Err(Reason::CredentialInvalid)),
+            ("another scheme", chat().head("authorization: Basic YTpi"), Err(Reason::CredentialInvalid)),
+            ("an empty header and an SVID", chat().svid(AGENT).head("authorization:"), Err(Reason::CredentialInvalid)),
+        ] {
+            let got = identified(identify, &asked, &mut context());
+            assert_eq!(got.map(|who| (who.kind, who.on_behalf_of.is_some())), want, "{case}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_with_a_token_serves_nobody_else_who_presents_it() {
+        let house = House::new();
+        let chains = compiled(&site(&house, "openai", true));
+        let identify = filter(chains.of("r").unwrap());
+        let token = house.token(json!({}));
+        for _ in 0..2 {
+            let user = identified(identify, &chat().bearer(&token), &mut context()).unwrap();
+            let agent = identified(identify, &chat().svid(AGENT).bearer(&token), &mut context()).unwrap();
+            assert_eq!((user.kind, agent.kind), (PrincipalType::User, PrincipalType::Agent));
+            assert_eq!(agent.on_behalf_of.as_ref(), Some(&user));
+        }
+    }
+
+    #[test]
+    fn a_workload_without_a_token_is_prepared_once_per_certificate() {
+        let house = House::new();
+        let chains = compiled(&site(&house, "openai", true));
+        let identify = filter(chains.of("r").unwrap());
+        let prepared = |id: &str, certificate: u8| {
+            let mut asked = chat();
+            asked.peer = Some(svid(id, certificate));
+            let mut cx = context();
+            identified(identify, &asked, &mut cx).unwrap();
+            cx.prepared().unwrap().clone()
+        };
+        let first = prepared(AGENT, 1);
+        assert!(Arc::ptr_eq(&first, &prepared(AGENT, 1)));
+        assert!(!Arc::ptr_eq(&first, &prepared(AGENT, 2)));
+        let other = prepared("spiffe://example.com/ns/acme/sa/other", 1);
+        assert_eq!(other.principal().subject, "spiffe://example.com/ns/acme/sa/other");
+    }
+
+    /// The agent holds a role until 100 seconds from now.
+    fn with_role(mut snapshot: Snapshot) -> Snapshot {
+        let authz = &mut snapshot.routes[0].policy.authz;
+        let position = postern_config::Position { file: "test.yaml".into(), line: 1, column: 1 };
+        let origin = RuleOrigin { position, pointer: String::new(), manifest: "RBACPolicy/default/r".to_owned() };
+        authz.roles = vec![Role { name: "asker".to_owned(), includes: Vec::new(), permissions: Vec::new(), origin }];
+        let kind = SubjectKind::Principal(PrincipalType::Agent);
+        let subjects = vec![Subject { kind, name: AGENT.to_owned(), issuer: None }];
+        let (name, role) = ("bot".to_owned(), "asker".to_owned());
+        authz.bindings = vec![Binding { name, role, subjects, tenant: None, until: Some(NOW + 100) }];
+        snapshot
+    }
+
+    #[test]
+    fn a_role_that_has_ended_is_not_kept() {
+        let house = House::new();
+        let chains = compiled(&with_role(site(&house, "openai", true)));
+        let identify = filter(chains.of("r").unwrap());
+        let at = |seconds: i64| {
+            let mut cx = Context::new((NOW + seconds) * 1000, std::time::Duration::ZERO);
+            identified(identify, &chat().svid(AGENT), &mut cx).unwrap();
+            cx.prepared().unwrap().clone()
+        };
+        let held = at(0);
+        assert!(Arc::ptr_eq(&held, &at(99)));
+        let ended = at(101);
+        assert!(!Arc::ptr_eq(&held, &ended) && Arc::ptr_eq(&ended, &at(102)));
+    }
+}

@@ -85,3 +85,124 @@ fn action_of(method: &str) -> Option<Action> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::testing::{Asked, asked, context};
+
+    const PROMPT: &str = r#"{"model":"small","messages":[{"role":"user","content":"hello"}]}"#;
+
+    fn parsed(parse: &Parse, asked: &Asked) -> Result<Context, Reason> {
+        let mut cx = context();
+        cx.set_body(asked.body.clone());
+        match parse.check(&asked.view(), &mut cx).unwrap() {
+            Flow::Continue => Ok(cx),
+            Flow::Refuse(refusal) => Err(refusal.reason),
+        }
+    }
+
+    #[test]
+    fn the_endpoint_stands_right_below_the_routes_prefix() {
+        for (prefix, path, want) in [
+            ("/v1", "/v1/chat/completions", true),
+            ("/", "/v1/chat/completions", true),
+            ("/", "/chat/completions", true),
+            ("/openai", "/openai/v1/chat/completions", true),
+            ("/v1/chat", "/v1/chat/completions", true),
+            ("/v1/chat/completions", "/v1/chat/completions", true),
+            ("/openai/deployments/large", "/openai/deployments/large/chat/completions", true),
+            // The model would be the path's, and the one decided on the body's.
+            ("/openai", "/openai/deployments/large/chat/completions", false),
+            ("/v1", "/v1/engines/large/chat/completions", false),
+            ("/v1", "/v1/v1/v1/chat/completions", false),
+            ("/v1", "/v1/chat/completions/", false),
+            ("/v1", "/v1/chat/completions/abc", false),
+            ("/v1", "/v1/xchat/completions", false),
+            ("/v1", "/v1/embeddings", false),
+            ("/v1", "/v1", false),
+        ] {
+            let asked = asked("POST", path).json(PROMPT);
+            let got = parsed(&Parse::new(Dialect::OpenAi, prefix, true), &asked);
+            assert_eq!(got.err(), (!want).then_some(Reason::NotPermitted), "{prefix} {path}");
+        }
+    }
+
+    #[test]
+    fn dialect_openai_takes_one_json_request_and_no_query_it_does_not_know() {
+        let parse = Parse::new(Dialect::OpenAi, "/v1", true);
+        let post = |target: &str| asked("POST", target);
+        let chat = "/v1/chat/completions";
+        let plain = |head: &str| {
+            let mut asked = post(chat).head(head);
+            asked.body = PROMPT.into();
+            asked
+        };
+        for (case, asked, want) in [
+            ("a chat", post(chat).json(PROMPT), None),
+            ("a version", post("/v1/chat/completions?api-version=2026-01-01").json(PROMPT), None),
+            ("a model in the query", post("/v1/chat/completions?model=large").json(PROMPT), Some(Reason::Malformed)),
+            ("more than a version", post("/v1/chat/completions?api-version=1&model=large").json(PROMPT), Some(Reason::Malformed)),
+            ("utf-8", plain("content-type: application/json; charset=UTF-8"), None),
+            ("another charset", plain("content-type: application/json; charset=utf-16"), Some(Reason::UnsupportedContent)),
+            ("text", plain("content-type: text/plain"), Some(Reason::UnsupportedContent)),
+            ("a form", plain("content-type: multipart/form-data; boundary=x"), Some(Reason::UnsupportedContent)),
+            ("no type", plain(""), Some(Reason::UnsupportedContent)),
+            ("GET", asked("GET", chat).json(PROMPT), Some(Reason::NotPermitted)),
+            ("no body", post(chat).json(""), Some(Reason::Malformed)),
+            ("attack 48: trailing data", post(chat).json(format!("{PROMPT} {{}}")), Some(Reason::Malformed)),
+            ("attack 48: a byte order mark", post(chat).json(format!("\u{feff}{PROMPT}")), Some(Reason::Malformed)),
+            ("an image", post(chat).json(r#"{"model":"small","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]}"#), Some(Reason::ContentRefused)),
+        ] {
+            assert_eq!(parsed(&parse, &asked).err(), want, "{case}");
+        }
+        let cx = parsed(&parse, &post(chat).json(PROMPT)).unwrap();
+        assert_eq!((cx.action(), cx.model()), (Some(Action::Chat), Some("small")));
+    }
+
+    #[test]
+    fn dialect_http_names_the_action_and_reads_only_what_a_guard_looks_at() {
+        for (method, want) in [
+            ("GET", Some(Action::Read)),
+            ("HEAD", Some(Action::Read)),
+            ("POST", Some(Action::Create)),
+            ("PUT", Some(Action::Update)),
+            ("PATCH", Some(Action::Update)),
+            ("DELETE", Some(Action::Delete)),
+            ("OPTIONS", None),
+            ("PROPFIND", None),
+        ] {
+            let got = parsed(&Parse::new(Dialect::Http, "/", false), &asked(method, "/a"));
+            assert_eq!(got.map(|cx| cx.action()), want.map(Some).ok_or(Reason::NotPermitted), "{method}");
+        }
+        let binary = || {
+            let mut asked = asked("POST", "/a").head("content-type: application/octet-stream");
+            asked.body = Bytes::from_static(b"\xff\x00");
+            asked
+        };
+        assert!(parsed(&Parse::new(Dialect::Http, "/", false), &binary()).is_ok());
+        let reads = Parse::new(Dialect::Http, "/", true);
+        assert_eq!(parsed(&reads, &binary()).err(), Some(Reason::UnsupportedContent));
+        for (kind, want) in [
+            ("text/plain; charset=utf-8", None),
+            ("text/plain; charset=utf-16le", Some(Reason::UnsupportedContent)),
+            ("text/plain; charset=utf-8; charset=utf-7", Some(Reason::UnsupportedContent)),
+            ("text/event-stream", Some(Reason::UnsupportedContent)),
+        ] {
+            let mut asked = asked("POST", "/a").head(&format!("content-type: {kind}"));
+            asked.body = "hello".into();
+            assert_eq!(parsed(&reads, &asked).err(), want, "{kind}");
+        }
+    }
+
+    #[test]
+    fn attack_51_a_body_where_the_frame_expects_none_is_refused() {
+        let mut cx = context();
+        cx.forbid_body();
+        cx.set_body(Bytes::from_static(b"x"));
+        let flow = Parse::new(Dialect::Http, "/", false).check(&asked("DELETE", "/a").view(), &mut cx).unwrap();
+        assert!(matches!(flow, Flow::Refuse(refusal) if refusal.reason == Reason::UnsupportedContent));
+    }
+}

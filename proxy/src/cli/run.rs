@@ -21,7 +21,12 @@ pub(super) fn run(config: &Path, format: LogFormat) -> ExitCode {
 
 /// Runs a future on a runtime with one thread a core.
 pub(super) fn block_on<F: Future>(future: F) -> std::io::Result<F::Output> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("postern").build()?;
+    // Policy is compiled on these threads too, and an expression at its limits is deep.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("postern")
+        .thread_stack_size(8 << 20)
+        .build()?;
     Ok(runtime.block_on(future))
 }
 
