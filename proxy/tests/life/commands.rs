@@ -34,11 +34,7 @@ async fn validate_tells_every_problem_with_its_place_and_a_way_out() {
         for field in ["file", "code", "message", "fix", "severity"] {
             assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {problem}");
         }
-        assert!(
-            problem["pointer"].is_string()
-                && problem["line"].as_u64() > Some(0)
-                && problem["column"].as_u64() > Some(0)
-        );
+        assert!(problem["pointer"].is_string() && problem["line"].as_u64() > Some(0) && problem["column"].as_u64() > Some(0));
         let place = format!("{}:{}:{}", problem["file"].as_str().unwrap(), problem["line"], problem["column"]);
         assert!(text.contains(&place) && text.contains(problem["code"].as_str().unwrap()), "{place} is not in: {text}");
     }

@@ -45,11 +45,7 @@ impl Crowd {
             Script { h2: false, fresh: false, asks: vec![allowed()] },
             Script { h2: true, fresh: false, asks: vec![allowed(), ("/never", good(), &[403])] },
             Script { h2: false, fresh: true, asks: vec![allowed(), ("/mixed", good(), &[403])] },
-            Script {
-                h2: false,
-                fresh: false,
-                asks: vec![("/mixed", good(), &[403]), steal(), ("/only-a", good(), &[200, 403])],
-            },
+            Script { h2: false, fresh: false, asks: vec![("/mixed", good(), &[403]), steal(), ("/only-a", good(), &[200, 403])] },
             Script { h2: true, fresh: false, asks: vec![("/mixed", good(), &[403]), ("/only-b", good(), &[200, 403])] },
         ];
         let mut crowd =
@@ -64,8 +60,7 @@ impl Crowd {
                     for (path, token, right) in &script.asks {
                         let asked = async {
                             if script.fresh || line.is_none() {
-                                let open =
-                                    Line::open(address, &site.ca.ca_pem(), &site.who.mia.issued, script.h2).await;
+                                let open = Line::open(address, &site.ca.ca_pem(), &site.who.mia.issued, script.h2).await;
                                 line = Some(open?);
                             }
                             line.as_mut().unwrap().get(path, token).await
@@ -93,9 +88,7 @@ impl Crowd {
     async fn another_round(&self) {
         let (answers, refusals) = (self.answers.load(Ordering::Relaxed), self.refusals.load(Ordering::Relaxed));
         let met = async {
-            while self.answers.load(Ordering::Relaxed) < answers + 3
-                || self.refusals.load(Ordering::Relaxed) < refusals + 3
-            {
+            while self.answers.load(Ordering::Relaxed) < answers + 3 || self.refusals.load(Ordering::Relaxed) < refusals + 3 {
                 assert!(self.tasks.iter().all(|task| !task.is_finished()), "a client gave up");
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -236,10 +229,7 @@ async fn no_request_fails_and_nothing_forbidden_passes_while_policy_changes_unde
     let (answers, refusals) = (crowd.answers.load(Ordering::Relaxed), crowd.refusals.load(Ordering::Relaxed));
     let faults = crowd.faults().await;
     assert!(faults.is_empty(), "{faults:#?}");
-    println!(
-        "{} reloads, {} of them refused, {took:?}; {answers} requests allowed, {refusals} refused",
-        writer.reloads, writer.refused
-    );
+    println!("{} reloads, {} of them refused, {took:?}; {answers} requests allowed, {refusals} refused", writer.reloads, writer.refused);
 
     for seen in site.app.seen() {
         let line = seen.request_line();
@@ -257,8 +247,7 @@ async fn no_request_fails_and_nothing_forbidden_passes_while_policy_changes_unde
     let (log, vkey) = (proxy.audit_dir(), proxy.vkey());
     assert_eq!(within("the shutdown", proxy.shutdown_within(Duration::from_secs(5))).await, 0);
     let all = records(&log);
-    let events =
-        |kind: &str| all.iter().filter(|line| line["record"]["unmapped"]["postern"]["lifecycle"] == kind).count();
+    let events = |kind: &str| all.iter().filter(|line| line["record"]["unmapped"]["postern"]["lifecycle"] == kind).count();
     assert_eq!((events("reload_accepted"), events("reload_refused")), (taken, refused), "each reload has its record");
     let requests = all.iter().filter(|line| line["record"]["class_uid"] == 6003).count();
     assert_eq!(requests, answers + refusals, "each request has its record");

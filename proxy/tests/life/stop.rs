@@ -204,9 +204,7 @@ async fn a_killed_process_loses_at_most_the_records_of_the_last_moment() {
         within("a client", client).await.unwrap();
     }
     assert_eq!(block_in_place(|| process.ended()).code(), None, "killed");
-    let torn = block_in_place(|| {
-        told(&["audit", "verify", site.path("state/audit").to_str().unwrap(), "--key", &process.vkey])
-    });
+    let torn = block_in_place(|| told(&["audit", "verify", site.path("state/audit").to_str().unwrap(), "--key", &process.vkey]));
     assert_eq!(torn.0, 0, "as it was left: {torn:?}");
 
     let mut again = Process::serve(&site.config(), &[]);
@@ -224,8 +222,7 @@ async fn a_killed_process_loses_at_most_the_records_of_the_last_moment() {
             last_recorded[*client] = at;
         }
     }
-    let lost: Vec<_> =
-        answered.iter().enumerate().filter(|(_, (_, path, _))| !recorded.contains(path.as_str())).collect();
+    let lost: Vec<_> = answered.iter().enumerate().filter(|(_, (_, path, _))| !recorded.contains(path.as_str())).collect();
     println!("{} answered, {} of them without a record; {out}", answered.len(), lost.len());
     for (at, (client, path, when)) in &lost {
         assert!(*at > last_recorded[*client], "{path} has no record, and a later one has");

@@ -88,10 +88,7 @@ async fn a_request_ends_under_the_set_it_began_with() {
     let mut came = vec![0; 1024];
     let read = within("the leave to send", stream.read(&mut came)).await.unwrap();
     assert!(came[..read].starts_with(b"HTTP/1.1 100"), "its head was judged by the first set");
-    let none = Policy::A
-        .roles()
-        .replace("name: staff, role", "name: nobody, role")
-        .replace("name: staff, issuer", "name: none, issuer");
+    let none = Policy::A.roles().replace("name: staff, role", "name: nobody, role").replace("name: staff, issuer", "name: none, issuer");
     site.replace("manifests/roles.yaml", &none);
     taken(&proxy).await;
     stream.write_all(b"0123456789").await.unwrap();

@@ -434,8 +434,8 @@ async fn attack_51_what_a_method_usually_lacks_changes_no_decision() {
     let house = House::start().await;
     let lines = house.lines(&house.who.mia);
     for (case, request, want) in [
-        ("chunks on GET", "GET /orders HTTP/1.1\r\n{lines}Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 200),
-        ("body on DELETE", "DELETE /orders/1 HTTP/1.1\r\n{lines}Content-Length: 2\r\n\r\n{}", 200),
+        ("chunks on GET", "GET /orders HTTP/1.1\r\n{lines}Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 415),
+        ("body on DELETE", "DELETE /orders/1 HTTP/1.1\r\n{lines}Content-Length: 2\r\n\r\n{}", 415),
         ("chunks on GET elsewhere", "GET /admin HTTP/1.1\r\n{lines}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 403),
     ] {
         let (status, _) = status_only(&house, &request.replace("{lines}", &lines)).await;
