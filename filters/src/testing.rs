@@ -3,6 +3,7 @@
 //! Tests outside the crate include this file by its path, so it speaks of `postern_filters` from inside as well.
 
 #![allow(dead_code, reason = "every test includes all of it and uses a part")]
+#![allow(unreachable_pub, reason = "it is a module of this crate and of others")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up fails")]
 
 use std::net::IpAddr;
@@ -162,7 +163,7 @@ impl House {
         let base: PathBuf = self.dir.path().to_owned();
         let bootstrap = format!(
             "version: 1\ngateway: {{name: edge}}\nstate: {{dir: state}}\n\
-             listeners:\n  - {{name: public, bind: \"127.0.0.1:0\", protocol: http}}\n\
+             listeners:\n  - {{name: public, bind: \"127.0.0.1:0\", protocol: https}}\n\
              upstreams:\n  - {{name: model, url: \"http://127.0.0.1:9\", labels: {{vendor: test}}}}\n\
              routes:\n{routes}manifests: {{path: manifests}}\n"
         );
@@ -230,6 +231,18 @@ spec:
   tenancy: {resource: {from: Label, key: tenant}, crossTenant: Forbid}
 ---
 apiVersion: secure.platformspec.io/v1alpha1
+kind: CertificatePolicy
+metadata: {name: base}
+spec:
+  targetRefs: [{kind: Gateway, name: edge, sectionName: public}]
+  identities:
+    - {name: edge, source: {type: Files, certFrom: "file:server.pem", keyFrom: "file:server.key"}}
+  trust:
+    anchors: [{name: ca, caFrom: "file:ca.pem"}]
+    names: ["spiffe://example.com/**", "*.clients.example.com"]
+    clientAuth: Required
+---
+apiVersion: secure.platformspec.io/v1alpha1
 kind: AuditPolicy
 metadata: {name: base}
 spec:
@@ -264,7 +277,8 @@ pub fn site(house: &House, dialect: &str, inspected: bool) -> Snapshot {
         + &manifest("AccessControlPolicy", "r", &rules.replace("ACTION", action));
     if inspected {
         manifests += &manifest("DataProtectionPolicy", "r", &data.replace("PART", part));
-        manifests += &manifest("RuntimeSecurityPolicy", "r", "  detectors: []");
+        let hidden = "  detectors: [{name: hidden, type: HiddenText, parts: [PART], action: Block}]";
+        manifests += &manifest("RuntimeSecurityPolicy", "r", &hidden.replace("PART", part));
     }
     house.snapshot(&routes, &manifests)
 }

@@ -170,7 +170,9 @@ pub(crate) async fn load_whole(
         };
         let (loaded, before, after) = match tokio::task::spawn_blocking(load).await {
             Ok(read) => read,
-            Err(panic) => return (Err(LoadError::because(format!("the load did not finish: {panic}"))), Stamps::default()),
+            Err(panic) => {
+                return (Err(LoadError::because(format!("the load did not finish: {panic}"))), Stamps::default());
+            }
         };
         if after == before {
             return (loaded, after);

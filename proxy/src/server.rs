@@ -80,7 +80,8 @@ impl Server {
         // process finds it installed.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let limits = Arc::new(LimitStore::default());
-        let (loaded, stamps) = reload::load_whole(config, vec![config.to_owned()], &limits, clock.unix_ms() / 1000).await;
+        let (loaded, stamps) =
+            reload::load_whole(config, vec![config.to_owned()], &limits, clock.unix_ms() / 1000).await;
         let runtime = loaded?;
         for warning in &runtime.warnings {
             warn!("{warning}");

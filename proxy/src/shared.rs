@@ -19,7 +19,7 @@ use crate::record;
 use crate::reload::{LastLoad, Stamps};
 use crate::runtime::Runtime;
 use crate::story::Story;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Active, Metrics};
 
 /// Most connections open at once; further ones are closed unanswered.
 const MAX_CONNECTIONS: usize = 20_000;
@@ -102,8 +102,7 @@ impl Shared {
     /// Counts a request as being served until the guard is dropped.
     pub(crate) fn begin_request(&self) -> Busy {
         self.requests.fetch_add(1, Ordering::AcqRel);
-        self.metrics.active.inc();
-        Busy { requests: self.requests.clone(), metrics: self.metrics.clone() }
+        Busy { requests: self.requests.clone(), _active: self.metrics.enter() }
     }
 
     /// Whether a connection is open or a request is being served.
@@ -190,13 +189,12 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct Busy {
     requests: Arc<AtomicUsize>,
-    metrics: Arc<Metrics>,
+    _active: Active,
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
         self.requests.fetch_sub(1, Ordering::AcqRel);
-        self.metrics.active.dec();
     }
 }
 

@@ -3,6 +3,7 @@
 mod metrics;
 pub mod names;
 
+pub(crate) use metrics::Active;
 pub use metrics::Metrics;
 
 use tracing::{Level, Metadata};

@@ -140,7 +140,7 @@ mod tests {
         let chains = compiled(&site(&house, "openai", true));
         let identify = filter(chains.of("r").unwrap());
         let (good, stale) = (house.token(json!({})), house.token(json!({"exp": NOW - 60})));
-        let stolen = house.token(json!({"cnf": crate::token::mint::bound_to(&[9; 32])}));
+        let stolen = house.token(json!({"cnf": token::mint::bound_to(&[9; 32])}));
         let stranger = "spiffe://example.com/ns/globex/sa/bot";
         let user = Ok((PrincipalType::User, false));
         for (case, asked, want) in [

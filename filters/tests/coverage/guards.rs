@@ -58,7 +58,7 @@ impl Site {
     }
 
     fn refuses(&self, asked: &Asked, reason: Reason) -> String {
-        let refusal = self.run(asked).expect_err("it passed");
+        let Err(refusal) = self.run(asked) else { panic!("it passed") };
         assert_eq!(refusal.reason, reason, "{refusal:?}");
         refusal.rule.unwrap_or_default()
     }
@@ -243,7 +243,7 @@ fn identify() {
     let expired = site.house.token(json!({"exp": crate::testing::NOW - 60}));
     site.refuses(&chat().bearer(&expired), Reason::CredentialInvalid);
     // A credential that does not verify refuses, even beside one that does.
-    site.refuses(&chat().bearer(&expired).svid(AGENT), Reason::CredentialInvalid);
+    site.refuses(&chat().bearer(&expired).svid(AGENT).from("192.0.2.8"), Reason::CredentialInvalid);
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn parse() {
     site.refuses(&asked, Reason::Malformed);
     let image = json!([{"type": "image_url", "image_url": {"url": "https://example.com/x.png"}}]);
     let opaque = json!({"model": "small", "messages": [{"role": "user", "content": image}]});
-    Site::new().refuses(&site.chat(&opaque), Reason::ContentRefused);
+    site.refuses(&site.chat(&opaque).svid(AGENT), Reason::ContentRefused);
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn decided_again() {
     // The label is longer than what it stands for, and what is sent is over what the rule allows.
     let rule = site.refuses(&long(" BADGE-123456."), Reason::NotPermitted);
     assert!(rule.ends_with("rule nothing-long"), "{rule}");
-    let short = Site::new().passes(&site.says("I am BADGE-123456."));
+    let short = site.passes(&site.says("I am BADGE-123456.").svid(AGENT));
     assert_eq!(short, prompt("I am [redacted:number-of-a-badge-of-the-staff].").to_string());
 }
 

@@ -74,12 +74,12 @@ fn detector(dialect: Dialect) -> impl Strategy<Value = Detector> {
 fn policies() -> impl Strategy<Value = Policies> {
     prop_oneof![Just(Dialect::Http), Just(Dialect::OpenAi)].prop_flat_map(move |dialect| {
         let keys = prop::sample::subsequence(vec!["Principal", "Tenant", "SourceIp", "Route"], 1..=4);
-        // A route to a model has to have a limit.
+        // A route to a model has to have one of each.
         let least = usize::from(dialect != Dialect::Http);
         (
             Just(dialect),
-            prop::collection::vec(data_rule(dialect), 0..4),
-            prop::collection::vec(detector(dialect), 0..3),
+            prop::collection::vec(data_rule(dialect), least..4),
+            prop::collection::vec(detector(dialect), least..3),
             prop::collection::vec(keys, least..4),
         )
             .prop_map(|(dialect, data, runtime, limits)| Policies { dialect, data, runtime, limits })
@@ -141,8 +141,10 @@ impl Policies {
         let runtime = self.runtime.iter().enumerate().map(|(n, Detector { kind, parts, action })| {
             format!("name: h{n}, type: {kind}, parts: [{}], untrustedOnly: false, action: {action}", words(parts))
         });
-        manifest("DataProtectionPolicy", "r", &data)
-            + &manifest("RuntimeSecurityPolicy", "r", &list("detectors", runtime))
+        let data = Some(manifest("DataProtectionPolicy", "r", &data)).filter(|_| !self.data.is_empty());
+        let runtime = manifest("RuntimeSecurityPolicy", "r", &list("detectors", runtime));
+        let runtime = Some(runtime).filter(|_| !self.runtime.is_empty());
+        data.into_iter().chain(runtime).collect()
     }
 }
 

@@ -53,11 +53,21 @@ pub struct Metrics {
     reloads: Family<ByOutcome, Counter>,
     panics: Counter,
     audit_lost: Counter,
-    pub(crate) active: Gauge,
+    active: Gauge,
     pub(crate) connections: Gauge,
     pub(crate) audit_entries: Gauge<u64, AtomicU64>,
     pub(crate) loaded_at: Gauge,
     pub(crate) sets: Gauge,
+}
+
+/// A request that is being served.
+#[derive(Debug)]
+pub(crate) struct Active(Gauge);
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Default for Metrics {
@@ -118,6 +128,12 @@ impl Metrics {
         let mut page = String::new();
         encode(&mut page, &self.registry)?;
         Ok(page)
+    }
+
+    /// Counts a request as being served until the guard is dropped.
+    pub(crate) fn enter(&self) -> Active {
+        self.active.inc();
+        Active(self.active.clone())
     }
 
     /// One finished request. `route` is empty where none matched.

@@ -57,10 +57,9 @@ impl Process {
                 Ok(line) => line,
                 Err(error) => panic!("no `{message}` ({error}):\n{}", self.said.join("\n")),
             };
-            if let Some(value) = self.note(line) {
-                if value["message"].as_str().is_some_and(|text| text.starts_with(message)) {
-                    return value;
-                }
+            let value = self.note(line).unwrap_or_default();
+            if value["message"].as_str().is_some_and(|text| text.starts_with(message)) {
+                return value;
             }
         }
     }

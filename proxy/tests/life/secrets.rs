@@ -28,9 +28,15 @@ fn everything(dir: &Path, into: &mut String) {
 async fn no_secret_is_in_a_log_a_record_a_metric_or_an_error() {
     let site = Site::new().await;
     site.write("keys/seed", SEED);
-    site.change("manifests/evidence.yaml", "source: {type: Generate}", "source: {type: Material, from: \"file:keys/seed\"}");
+    site.change(
+        "manifests/evidence.yaml",
+        "source: {type: Generate}",
+        "source: {type: Material, from: \"file:keys/seed\"}",
+    );
     let first = "    - {name: key, valueFrom: \"file:keys/upstream\"";
-    let both = format!("    - {{name: env, valueFrom: \"env:LIFE_KEY\", inject: {{type: Header, header: X-Env-Key, format: \"{{secret}}\"}}}}\n{first}");
+    let both = format!(
+        "    - {{name: env, valueFrom: \"env:LIFE_KEY\", inject: {{type: Header, header: X-Env-Key, format: \"{{secret}}\"}}}}\n{first}"
+    );
     site.change("manifests/evidence.yaml", first, &both);
     let env = [("LIFE_KEY", ENV_KEY), ("POSTERN_LOG", "debug")];
     let mut process = Process::serve(&site.config(), &env);

@@ -151,7 +151,8 @@ pub async fn metric(address: SocketAddr, name: &str) -> u64 {
 
 /// The records of a log, in order.
 pub fn records(log: &Path) -> Vec<Value> {
-    let mut files: Vec<_> = std::fs::read_dir(log.join("records")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(log.join("records")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let text: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

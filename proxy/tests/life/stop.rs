@@ -135,7 +135,7 @@ async fn a_start_that_cannot_be_says_why_and_how_by_its_exit_code() {
     site.change("manifests/roles.yaml", "role: reader,", "role: nobody,");
     let mut process = Process::spawn(&config, &[]);
     assert_eq!(block_in_place(|| process.ended()).code(), Some(2));
-    for problem in ["access.yaml:9:", "access.yaml:10:", "manifests/access.yaml", "manifests/roles.yaml", "PV-"] {
+    for problem in ["manifests/access.yaml:10:", "manifests/access.yaml:11:", "manifests/roles.yaml:", "PV-"] {
         assert!(process.all().contains(problem), "no `{problem}`:\n{}", process.all());
     }
     site.write("manifests/access.yaml", &good.0);
@@ -204,7 +204,9 @@ async fn a_killed_process_loses_at_most_the_records_of_the_last_moment() {
         within("a client", client).await.unwrap();
     }
     assert_eq!(block_in_place(|| process.ended()).code(), None, "killed");
-    let torn = block_in_place(|| told(&["audit", "verify", site.path("state/audit").to_str().unwrap(), "--key", &process.vkey]));
+    let torn = block_in_place(|| {
+        told(&["audit", "verify", site.path("state/audit").to_str().unwrap(), "--key", &process.vkey])
+    });
     assert_eq!(torn.0, 0, "as it was left: {torn:?}");
 
     let mut again = Process::serve(&site.config(), &[]);
@@ -222,8 +224,14 @@ async fn a_killed_process_loses_at_most_the_records_of_the_last_moment() {
             last_recorded[*client] = at;
         }
     }
-    let lost: Vec<_> = answered.iter().enumerate().filter(|(_, (_, path, _))| !recorded.contains(path.as_str())).collect();
-    println!("{} answered, {} of them without a record; {out}", answered.len(), lost.len());
+    let lost: Vec<_> =
+        answered.iter().enumerate().filter(|(_, (_, path, _))| !recorded.contains(path.as_str())).collect();
+    let oldest = lost.first().map(|(_, (_, _, when))| killed.saturating_duration_since(*when)).unwrap_or_default();
+    println!(
+        "{} answered, {} of them without a record, the first {oldest:?} before the kill; {out}",
+        answered.len(),
+        lost.len()
+    );
     for (at, (client, path, when)) in &lost {
         assert!(*at > last_recorded[*client], "{path} has no record, and a later one has");
         let before = killed.saturating_duration_since(*when);

@@ -1,6 +1,7 @@
 //! What a reload must not do, and what it must.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use postern_proxy::reload::Reload;
 use postern_proxy::server::Running;
@@ -88,7 +89,10 @@ async fn a_request_ends_under_the_set_it_began_with() {
     let mut came = vec![0; 1024];
     let read = within("the leave to send", stream.read(&mut came)).await.unwrap();
     assert!(came[..read].starts_with(b"HTTP/1.1 100"), "its head was judged by the first set");
-    let none = Policy::A.roles().replace("name: staff, role", "name: nobody, role").replace("name: staff, issuer", "name: none, issuer");
+    let none = Policy::A
+        .roles()
+        .replace("name: staff, role", "name: nobody, role")
+        .replace("name: staff, issuer", "name: none, issuer");
     site.replace("manifests/roles.yaml", &none);
     taken(&proxy).await;
     stream.write_all(b"0123456789").await.unwrap();
@@ -117,7 +121,6 @@ async fn an_old_set_is_kept_for_the_answer_that_needs_it_and_no_longer() {
     site.app.says(answer(200, &[], b"ok"));
     // The same connection: its answer comes after the last request's end.
     assert_eq!(status(&mut line, "/only-b", &token).await, 200);
-    taken(&proxy).await;
     assert_eq!(metric(health, "postern_policy_sets").await, 1);
 }
 
@@ -166,11 +169,7 @@ async fn files_are_watched_where_they_are_and_a_refused_set_is_no_end_of_it() {
     let health = proxy.health().unwrap();
     let reloads = async |outcome: &str, count: u64| {
         let name = format!("postern_reloads_total{{outcome=\"{outcome}\"}}");
-        let reached = async {
-            while metric(health, &name).await < count {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
+        let reached = async { while metric(health, &name).await < count {} };
         within(&format!("reload {count} that is {outcome}"), reached).await;
     };
     site.replace("keys/upstream", "another-key");
@@ -249,5 +248,30 @@ async fn reloads_that_are_asked_for_at_once_come_one_after_the_other() {
     assert!(outcomes.iter().all(|outcome| *outcome == Reload::Taken), "{outcomes:?}");
     let (mut line, token) = mia(&site, &proxy, false).await;
     site.app.does(|_| Act::Answer(answer(200, &[], b"ok")));
+    assert_eq!(status(&mut line, "/both/a", &token).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_do_not_stand_still_are_not_taken_over_and_then_are() {
+    let site = Arc::new(Site::new().await);
+    let proxy = site.start().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let restless = std::thread::spawn({
+        let (site, stop) = (site.clone(), stop.clone());
+        move || {
+            let mut policy = Policy::B;
+            while !stop.load(Ordering::Relaxed) {
+                site.replace("manifests/access.yaml", &policy.access());
+                site.replace("manifests/roles.yaml", &policy.roles());
+                policy = policy.other();
+            }
+        }
+    });
+    refused(&proxy, "kept changing").await;
+    let (mut line, token) = mia(&site, &proxy, false).await;
+    assert_eq!(status(&mut line, "/mixed", &token).await, 403, "half of one policy and half of the other");
+    stop.store(true, Ordering::Relaxed);
+    restless.join().unwrap();
+    taken(&proxy).await;
     assert_eq!(status(&mut line, "/both/a", &token).await, 200);
 }

@@ -3,6 +3,7 @@
 
 pub mod caller;
 pub mod client;
+pub mod clock;
 pub mod raw;
 pub mod records;
 pub mod set;
@@ -12,6 +13,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use postern_certs::{Authority, Issued};
@@ -25,6 +27,7 @@ use tempfile::TempDir;
 
 pub use caller::{Caller, Callers};
 pub use client::Ask;
+use clock::TestClock;
 pub use records::Records;
 pub use upstream::Upstream;
 
@@ -52,6 +55,7 @@ pub struct House {
     pub model: Upstream,
     /// Stands behind every other route.
     pub plain: Upstream,
+    pub clock: Arc<TestClock>,
     pub proxy: Running,
 }
 
@@ -147,9 +151,11 @@ impl Plan {
         write(dir.path(), "tls/server.key", server.key_pem.expose().as_bytes());
         write(dir.path(), "keys/jwks.json", issuer.jwks().as_bytes());
         write(dir.path(), "keys/model", set::UPSTREAM_KEY.as_bytes());
-        let proxy = Server::start(&dir.path().join("postern.yaml")).await.unwrap_or_else(|e| panic!("{e}"));
+        let clock = Arc::new(TestClock::new());
+        let started = Server::start_with(&dir.path().join("postern.yaml"), clock.clone()).await;
+        let proxy = started.unwrap_or_else(|error| panic!("{error}"));
         let now = i64::try_from(now.as_secs()).unwrap();
-        House { dir, ca, issuer, who, now, model, plain, proxy }
+        House { dir, ca, issuer, who, now, model, plain, clock, proxy }
     }
 }
 

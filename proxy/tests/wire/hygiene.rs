@@ -494,7 +494,12 @@ async fn attack_36_http2_heads_that_would_be_other_heads_in_http1_are_refused() 
     fields.push(("authorization", &auth));
     house.h2_frames(&house.who.mia, &fields).await;
     assert_eq!(house.plain.count(), 1);
-    house.stop().await;
+    let records = house.stop().await;
+    assert_eq!(
+        records.requests().len() + records.connections().len(),
+        cases.len() + 1,
+        "each left a record: {records:#?}"
+    );
 }
 
 #[tokio::test]

@@ -251,3 +251,41 @@ async fn a_shutdown_lets_an_open_stream_end_and_records_it() {
     assert_eq!(records.outcomes(), ["allow"]);
     assert!(records.sole().streamed());
 }
+
+#[tokio::test]
+async fn a_panic_leaves_a_record_and_takes_nobody_else_along() {
+    let house = House::start().await;
+    let lines = house.lines(&house.who.mia);
+    for alpn in [&b"http/1.1"[..], b"h2"] {
+        house.clock.fail_once();
+        if alpn == b"h2" {
+            house.try_send(Some(&house.who.mia.issued), Ask::get("/orders").h2()).await.unwrap_err();
+        } else {
+            let mut wire = house.wire(&house.who.mia).await;
+            wire.send(format!("GET /orders HTTP/1.1\r\n{lines}\r\n")).await;
+            assert!(wire.is_closed().await);
+        }
+        assert_eq!(house.call(&house.who.mia, Ask::get("/orders")).await.status, 200);
+    }
+    let records = house.stop().await;
+    assert_eq!(records.outcomes(), ["allow", "allow"]);
+    let panicked = records.connections().into_iter().filter(|record| record.detail().contains("panicked")).count();
+    assert_eq!(panicked, 2, "{records:#?}");
+}
+
+#[tokio::test]
+async fn a_credential_that_expires_while_the_connection_is_open_ends_what_it_may_do() {
+    let house = House::start().await;
+    let lines = house.lines(&house.who.mia);
+    let mut wire = house.wire(&house.who.mia).await;
+    for (forward, want, why) in [(0, 200, ""), (3100, 401, "expired"), (90_000, 401, "certificate has expired")] {
+        house.clock.forward(forward);
+        wire.send(format!("GET /orders HTTP/1.1\r\n{lines}\r\n")).await;
+        assert_eq!(wire.answer().await.status, want, "{why}");
+    }
+    drop(wire);
+    assert_eq!(house.plain.count(), 1);
+    let records = house.stop().await;
+    let details: Vec<_> = records.requests().iter().map(|record| record.detail().to_owned()).collect();
+    assert!(details[1].contains("expired") && details[2].contains("certificate has expired"), "{details:?}");
+}
