@@ -46,9 +46,21 @@ fn refuses_every_leaf_that_is_not_a_workload_of_ours() {
         ("other CA of the same name", stranger.issue(&svid()).unwrap(), "BadSignature"),
         ("expired", world.ca.issue(&Template { ends: -1, ..svid() }).unwrap(), "Expired"),
         ("not yet valid", world.ca.issue(&Template { begins: 60, ..svid() }).unwrap(), "NotValidYet"),
-        ("wrong trust domain", world.ca.issue(&Template::svid("spiffe://evil.org/ns/acme/sa/bot")).unwrap(), "none of the leaf's names is accepted"),
-        ("trust domain with a tail", world.ca.issue(&Template::svid("spiffe://example.org.evil/a")).unwrap(), "none of the leaf's names is accepted"),
-        ("no name at all", world.ca.issue(&Template { uris: vec![], ..svid() }).unwrap(), "none of the leaf's names is accepted"),
+        (
+            "wrong trust domain",
+            world.ca.issue(&Template::svid("spiffe://evil.org/ns/acme/sa/bot")).unwrap(),
+            "none of the leaf's names is accepted",
+        ),
+        (
+            "trust domain with a tail",
+            world.ca.issue(&Template::svid("spiffe://example.org.evil/a")).unwrap(),
+            "none of the leaf's names is accepted",
+        ),
+        (
+            "no name at all",
+            world.ca.issue(&Template { uris: vec![], ..svid() }).unwrap(),
+            "none of the leaf's names is accepted",
+        ),
         (
             "host where SPIFFE is asked",
             world.ca.issue(&Template { uris: vec![], hosts: vec!["example.org".into()], ..svid() }).unwrap(),
@@ -90,8 +102,16 @@ fn refuses_every_leaf_that_is_not_a_workload_of_ours() {
             "cannot be read",
         ),
         ("an authority as leaf", world.ca.issue(&Template { is_ca: true, ..svid() }).unwrap(), "CaUsedAsEndEntity"),
-        ("no key usage", world.ca.issue(&Template { key_usage: false, ..svid() }).unwrap(), "without a critical key usage"),
-        ("only for clients", world.ca.issue(&Template { for_servers: false, ..svid() }).unwrap(), "leaves out clients or servers"),
+        (
+            "no key usage",
+            world.ca.issue(&Template { key_usage: false, ..svid() }).unwrap(),
+            "without a critical key usage",
+        ),
+        (
+            "only for clients",
+            world.ca.issue(&Template { for_servers: false, ..svid() }).unwrap(),
+            "leaves out clients or servers",
+        ),
         ("only for servers", world.ca.issue(&Template { for_clients: false, ..svid() }).unwrap(), "InvalidPurpose"),
         (
             "P-521 key",

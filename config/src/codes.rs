@@ -31,7 +31,10 @@ pub const REFUSALS: &[Refusal] = &[
         4,
         "target missing, in another namespace, or of a kind the manifest may not attach to; none or two ways of attaching",
     ),
-    now(5, "two exclusive choices at one level; one name with two contents; routes or providers that cannot be told apart"),
+    now(
+        5,
+        "two exclusive choices at one level; one name with two contents; routes or providers that cannot be told apart",
+    ),
     later(6, "exception without `reason`, `owner`, `until`, or too far ahead", "the kind `Policy` is PV-007"),
     now(7, "a kind, field or word that this version does not enforce"),
     now(8, "a process-wide kind, or `env:` and `file:` material, outside the system namespace"),

@@ -1,6 +1,6 @@
 //! The examples load as a whole: those of the contract, reduced to the fields of this version, and the shipped folders.
 
-#![expect(clippy::unwrap_used, reason = "an example that cannot be read fails the test")]
+#![expect(clippy::panic, reason = "an example that cannot be read fails the test")]
 
 use std::path::{Path, PathBuf};
 

@@ -34,12 +34,7 @@ const OURS: [&str; 11] = [
 /// 10Mi.
 const DEFAULT_MAX_BODY: u64 = 10 << 20;
 
-pub(super) fn merge(
-    attached: &Attachments<'_>,
-    route: usize,
-    spec: &RouteSpec,
-    report: &mut Report,
-) -> Access {
+pub(super) fn merge(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report: &mut Report) -> Access {
     let mut access = Access::default();
     let mut max_body = None;
     let mut cross_site: Option<CrossSite> = None;
@@ -57,7 +52,8 @@ pub(super) fn merge(
         headers(&mut access, &mut set, manifest, &policy.response_headers, report);
     }
     if access.allow.is_empty() && !may_miss {
-        let message = format!("no APIAccessPolicy of route `{}` allows any request, so all would be refused", spec.name.as_str());
+        let message =
+            format!("no APIAccessPolicy of route `{}` allows any request, so all would be refused", spec.name.as_str());
         let help = "add `allow: [{methods: [...], paths: [...]}]` to an APIAccessPolicy of the route";
         spec.name.error(report, PV_BLIND, message, help);
     }
@@ -87,7 +83,9 @@ fn allow_rule(rule: &manifest::AllowRule) -> AllowRule {
 fn stricter_cross_site(merged: Option<CrossSite>, written: &manifest::CrossSite) -> CrossSite {
     let mut written: Vec<String> = match written {
         manifest::CrossSite::Deny(_) => return CrossSite::Deny,
-        manifest::CrossSite::AllowOrigins(list) => list.origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
+        manifest::CrossSite::AllowOrigins(list) => {
+            list.origins.iter().map(|origin| origin.as_str().to_owned()).collect()
+        }
     };
     written.sort();
     written.dedup();
@@ -134,8 +132,7 @@ fn check_limit(limit: &manifest::RateLimit, report: &mut Report) -> bool {
     }
     let most = limit.limit.value.get().saturating_mul(10);
     if let Some(burst) = limit.burst.as_ref().filter(|burst| burst.value.get() > most) {
-        let message =
-            format!("`burst` is {}, more than ten times the `limit` of {}", burst.value, limit.limit.value);
+        let message = format!("`burst` is {}, more than ten times the `limit` of {}", burst.value, limit.limit.value);
         burst.error(report, PV_LIMIT, message, format!("use a burst of at most {most}, or raise the limit"));
         good = false;
     }

@@ -78,7 +78,10 @@ impl<'m> Attachments<'m> {
     /// Every manifest once.
     pub(super) fn manifests(&self) -> impl Iterator<Item = &'m Manifest> + use<'_, 'm> {
         let firsts = self.pairs.iter().enumerate().filter(|(index, (_, manifest))| {
-            index.checked_sub(1).and_then(|before| self.pairs.get(before)).is_none_or(|(_, other)| other.id != manifest.id)
+            index
+                .checked_sub(1)
+                .and_then(|before| self.pairs.get(before))
+                .is_none_or(|(_, other)| other.id != manifest.id)
         });
         firsts.map(|(_, (_, manifest))| *manifest)
     }

@@ -79,7 +79,8 @@ fn no_log(bootstrap: &Bootstrap, attached: &Attachments<'_>, seen: Option<&Manif
     }
     // Without any AuditPolicy, every route says so already.
     if let Some(manifest) = seen {
-        let help = "add `integrity: {origin: log.example.com/edge, keyName: ...}` and a KeyManagementPolicy with the key";
+        let help =
+            "add `integrity: {origin: log.example.com/edge, keyName: ...}` and a KeyManagementPolicy with the key";
         manifest.error(report, PV_UNAUDITED, "no AuditPolicy says how tampering would show", help);
     } else if bootstrap.spec.routes.is_empty() {
         bootstrap.spec.gateway.name.error(report, PV_UNAUDITED, "there is no AuditPolicy", "attach one to the gateway");

@@ -8,8 +8,8 @@ use crate::decode::At;
 use crate::manifest::{self, ActionWord, Kind, Manifest};
 use crate::values::Name;
 use crate::{
-    Action, Authz, Binding, Code, Effect, Expression, Permission, PrincipalType, Provider, Report, Role, Rule, RuleOrigin,
-    Subject,
+    Action, Authz, Binding, Code, Effect, Expression, Permission, PrincipalType, Provider, Report, Role, Rule,
+    RuleOrigin, Subject,
 };
 
 const PV_TARGET: Code = Code(4);
@@ -91,8 +91,11 @@ fn roles<'m>(attached: &Attachments<'m>, route: usize, report: &mut Report) -> R
     roles
 }
 
+/// Actions and resource globs, without positions.
+type PlainPermission<'r> = (Vec<Action>, Option<Vec<&'r str>>);
+
 /// A role without its positions.
-fn plain(role: &manifest::Role) -> (Vec<&str>, Vec<(Vec<Action>, Option<Vec<&str>>)>) {
+fn plain(role: &manifest::Role) -> (Vec<&str>, Vec<PlainPermission<'_>>) {
     let permissions = role.permissions.iter().map(|permission| {
         // Absent means every resource, an empty list none.
         let resources = permission.resources.as_ref().map(|globs| globs.iter().map(|glob| glob.as_str()).collect());
@@ -111,7 +114,8 @@ fn check_wide(place: Place, actions: &[At<ActionWord>], report: &mut Report) {
         let whole = Action::ALL.into_iter().filter(|action| action.group() == group).all(|a| granted.contains(&a));
         if let (true, Some(first)) = (whole, actions.first()) {
             let message = format!("permits every `{group}` action on the whole gateway");
-            let help = format!("attach the manifest to the routes it is for, or name single actions instead of `{group}`");
+            let help =
+                format!("attach the manifest to the routes it is for, or name single actions instead of `{group}`");
             first.error(report, PV_WIDE, message, help);
         }
     }
@@ -164,7 +168,13 @@ fn actions(words: &[At<ActionWord>]) -> Vec<Action> {
     all.into_iter().collect()
 }
 
-fn bindings(authz: &mut Authz, manifest: &Manifest, policy: &manifest::RbacPolicy, roles: &Roles<'_>, report: &mut Report) {
+fn bindings(
+    authz: &mut Authz,
+    manifest: &Manifest,
+    policy: &manifest::RbacPolicy,
+    roles: &Roles<'_>,
+    report: &mut Report,
+) {
     for binding in &policy.bindings {
         roles.check(&binding.role, report);
         authz.bindings.push(Binding {
@@ -213,10 +223,12 @@ fn check_exclusive(authz: &Authz, attached: &Attachments<'_>, route: usize, repo
             report.error(PV_ROLES, position, pointer.clone(), message, "inherit one of them");
         }
         for first in all.iter().filter(|binding| includes(binding.role.as_str(), a)) {
-            let second = all.iter().filter(|binding| includes(binding.role.as_str(), b) && !other_tenant(first, binding));
+            let second =
+                all.iter().filter(|binding| includes(binding.role.as_str(), b) && !other_tenant(first, binding));
             for subject in second.flat_map(|second| second.subjects.iter()) {
                 if first.subjects.iter().any(|other| same_subject(other, subject)) {
-                    let message = format!("`{}` is bound to `{a}` and `{b}`, which exclude each other", subject.name.value);
+                    let message =
+                        format!("`{}` is bound to `{a}` and `{b}`, which exclude each other", subject.name.value);
                     subject.error(report, PV_ROLES, message, "remove one of the bindings");
                 }
             }

@@ -8,7 +8,9 @@ use super::subjects;
 use crate::bootstrap::ListenerProtocol;
 use crate::decode::At;
 use crate::manifest::{self, ActionWord, Manifest, Spec};
-use crate::{Bootstrap, Code, Dialect, Direction, Part, PrincipalType, Provider, ProviderKind, Report, Route, capability};
+use crate::{
+    Bootstrap, Code, Dialect, Direction, Part, PrincipalType, Provider, ProviderKind, Report, Route, capability,
+};
 
 const PV_BLIND: Code = Code(25);
 
@@ -134,7 +136,8 @@ impl<'c> Check<'c, '_> {
 
     fn parts(&mut self, name: &str, place: &At<Vec<At<Part>>>, parts: &[Part], directions: &[Direction]) {
         let dialects = self.dialects();
-        let of = |dialect: &Dialect| directions.iter().flat_map(|way| capability::parts(*dialect, *way)).copied().collect();
+        let of =
+            |dialect: &Dialect| directions.iter().flat_map(|way| capability::parts(*dialect, *way)).copied().collect();
         let occur: BTreeSet<Part> = dialects.iter().flat_map(|dialect| -> Vec<Part> { of(dialect) }).collect();
         if parts.iter().any(|part| occur.contains(part)) {
             return;
@@ -163,8 +166,10 @@ impl<'c> Check<'c, '_> {
         if !rule.principals.is_empty() && !rule.principals.iter().any(|kind| types.contains(&kind.value)) {
             let names: Vec<&str> = types.iter().map(|kind| kind.as_str()).collect();
             problem = rule.principals.first().map(|first| {
-                let message =
-                    format!("`{}` can never match: no provider of its routes makes such a principal", rule.name.as_str());
+                let message = format!(
+                    "`{}` can never match: no provider of its routes makes such a principal",
+                    rule.name.as_str()
+                );
                 (&first.position, &first.pointer, message, format!("they make {}", listed(&names)))
             });
         }
@@ -215,7 +220,10 @@ impl<'c> Check<'c, '_> {
             .collect();
         for path in rule.paths.iter().filter(|path| !prefixes.iter().any(|prefix| reaches(path.as_str(), prefix))) {
             let message = format!("`{}` can never match: no route of the manifest has such a path", path.as_str());
-            let help = format!("paths are those of the request, before any `rewrite`; the routes begin with {}", listed(&prefixes));
+            let help = format!(
+                "paths are those of the request, before any `rewrite`; the routes begin with {}",
+                listed(&prefixes)
+            );
             path.error(self.report, PV_BLIND, message, help);
         }
     }

@@ -21,12 +21,7 @@ const PV_PATTERN: Code = Code(53);
 const DEFAULT_HOLD_BACK: u64 = 512;
 const DEFAULT_STALL: Duration = Duration::from_secs(5);
 
-pub(super) fn data(
-    attached: &Attachments<'_>,
-    route: usize,
-    spec: &RouteSpec,
-    report: &mut Report,
-) -> DataProtection {
+pub(super) fn data(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report: &mut Report) -> DataProtection {
     let policies: Vec<_> = of!(attached.on_route(route), DataProtectionPolicy).collect();
     let may_miss = attached.may_miss(Kind::DataProtectionPolicy);
     let mut detectors: BTreeMap<&str, (&Manifest, &At<manifest::DataDetector>)> = BTreeMap::new();
@@ -71,7 +66,10 @@ pub(super) fn data(
 /// A policy that looks at nothing of the route guards it as little as none.
 fn unguarded(kind: &str, attached: bool, spec: &RouteSpec, report: &mut Report) {
     let message = if attached {
-        format!("route `{}` leads to a model, and no rule or detector of its {kind} sees anything there", spec.name.as_str())
+        format!(
+            "route `{}` leads to a model, and no rule or detector of its {kind} sees anything there",
+            spec.name.as_str()
+        )
     } else {
         format!("route `{}` leads to a model and has no {kind}", spec.name.as_str())
     };

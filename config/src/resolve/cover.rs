@@ -51,7 +51,15 @@ fn content(policy: &EffectivePolicy, dialect: Dialect, direction: Direction) -> 
     let streamed = capability::streams(dialect, direction);
     let guard = |name: String, owner: &str, parts: &[Part]| {
         let parts: Vec<Part> = parts.iter().copied().filter(|part| there.contains(part)).collect();
-        (!parts.is_empty()).then(|| Guard { name, owner: owner.to_owned(), stage, direction, parts, buffered: true, streamed })
+        (!parts.is_empty()).then(|| Guard {
+            name,
+            owner: owner.to_owned(),
+            stage,
+            direction,
+            parts,
+            buffered: true,
+            streamed,
+        })
     };
     let data = policy.data.rules.iter().filter(|rule| match direction {
         Direction::Request => rule.request,

@@ -36,9 +36,12 @@ pub(super) fn merge(
     }
     if !named {
         if !attached.may_miss(Kind::ApiAccessPolicy) {
-            let message =
-                format!("no APIAccessPolicy names a provider for route `{}`: anybody could call it", spec.name.as_str());
-            let help = "attach an APIAccessPolicy with `authentication: {providers: [...]}` to the route or the gateway";
+            let message = format!(
+                "no APIAccessPolicy names a provider for route `{}`: anybody could call it",
+                spec.name.as_str()
+            );
+            let help =
+                "attach an APIAccessPolicy with `authentication: {providers: [...]}` to the route or the gateway";
             spec.name.error(report, PV_ANONYMOUS, message, help);
         }
         return None;
@@ -47,12 +50,7 @@ pub(super) fn merge(
 }
 
 /// Union by name: the same name with other content is a conflict.
-fn providers(
-    attached: &Attachments<'_>,
-    route: usize,
-    spec: &RouteSpec,
-    report: &mut Report,
-) -> Option<Vec<Provider>> {
+fn providers(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report: &mut Report) -> Option<Vec<Provider>> {
     let mut found: BTreeMap<String, (&Manifest, &manifest::Provider)> = BTreeMap::new();
     let mut good = true;
     for (_, manifest, policy) in of!(attached.on_route(route), IamPolicy) {
@@ -85,7 +83,8 @@ fn check(provider: &manifest::Provider, spec: &RouteSpec, report: &mut Report) -
     if let Some(value) = &provider.tenant().value.value
         && !tenants(provider).iter().any(|tenant| tenant.value == value.value)
     {
-        let message = format!("provider `{}` gives tenant `{}`, which it may not assert", provider.name().as_str(), value.value);
+        let message =
+            format!("provider `{}` gives tenant `{}`, which it may not assert", provider.name().as_str(), value.value);
         value.error(report, PV_BLIND, message, "add it to `tenants`; a principal of any other tenant is refused");
         good = false;
     }
@@ -218,8 +217,10 @@ pub(super) fn tenant(
         // Without any provider, that is what is wrong.
         let recognises = of!(attached.on_route(route), IamPolicy).next().is_some();
         if recognises && !attached.may_miss(Kind::IamPolicy) {
-            let message = format!("no IAMPolicy says of which tenant route `{}` is, so nobody could call it", spec.name.as_str());
-            let help = "add `tenancy: {resource: {from: Label, key: tenant}}` to the IAMPolicy, and the label to the route";
+            let message =
+                format!("no IAMPolicy says of which tenant route `{}` is, so nobody could call it", spec.name.as_str());
+            let help =
+                "add `tenancy: {resource: {from: Label, key: tenant}}` to the IAMPolicy, and the label to the route";
             spec.name.error(report, PV_BLIND, message, help);
         }
         return None;
@@ -228,7 +229,8 @@ pub(super) fn tenant(
     let found = labels.and_then(|labels| labels.iter().find(|(name, _)| name.as_str() == key));
     let found = found.map(|(_, value)| value.value.clone());
     if found.is_none() {
-        let message = format!("route `{}` has no label `{key}`, from which {} takes its tenant", spec.name.as_str(), manifest.id);
+        let message =
+            format!("route `{}` has no label `{key}`, from which {} takes its tenant", spec.name.as_str(), manifest.id);
         let help = format!("label the route: `labels: {{{key}: ...}}`; without it nobody could call it");
         spec.name.error(report, PV_TARGET, message, help);
     }

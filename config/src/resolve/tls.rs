@@ -104,7 +104,9 @@ fn grouped(mut entries: Vec<(&At<manifest::CertificateIdentity>, String)>) -> Ve
         let (cert, key) = (files.cert_from.value.clone(), files.key_from.value.clone());
         let any = host.is_empty();
         let same = |other: &&mut ServerIdentity| {
-            other.cert == cert && other.key == key && other.hosts.is_empty() == any
+            other.cert == cert
+                && other.key == key
+                && other.hosts.is_empty() == any
                 && other.hosts.first().is_none_or(|first| first.starts_with("*.") == host.starts_with("*."))
         };
         match made.iter_mut().find(same) {
@@ -172,15 +174,24 @@ fn trust(index: usize, spec: &ListenerSpec, attached: &Attachments<'_>, report: 
         }
         if names.iter().any(Vec::is_empty) {
             refuse(
-                format!("listener `{}` accepts no client certificate: a list of `trust.names` is empty", spec.name.as_str()),
+                format!(
+                    "listener `{}` accepts no client certificate: a list of `trust.names` is empty",
+                    spec.name.as_str()
+                ),
                 "list the SPIFFE ID globs or host names that may connect",
             );
         }
         if lifetime.is_some_and(|lifetime: Duration| lifetime.is_zero()) {
-            refuse("`maxLifetime` is 0, so no client certificate is accepted".to_owned(), "use a lifetime such as `90d`");
+            refuse(
+                "`maxLifetime` is 0, so no client certificate is accepted".to_owned(),
+                "use a lifetime such as `90d`",
+            );
         }
         if curves.is_empty() {
-            refuse("no curve is left that every manifest allows".to_owned(), "let the `curves` of the manifests overlap");
+            refuse(
+                "no curve is left that every manifest allows".to_owned(),
+                "let the `curves` of the manifests overlap",
+            );
         }
     }
     good.then(|| ClientTrust {

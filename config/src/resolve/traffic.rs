@@ -49,7 +49,8 @@ fn server_name(spec: &UpstreamSpec, report: &mut Report) {
         let message = format!("`serverName` is `{}`, a pattern", name.as_str());
         name.error(report, PV_SHAPE, message, "write the one name the upstream's certificate must cover");
     } else if !spec.url.https {
-        let message = format!("upstream `{}` is called without TLS, so nothing checks `serverName`", spec.name.as_str());
+        let message =
+            format!("upstream `{}` is called without TLS, so nothing checks `serverName`", spec.name.as_str());
         name.error(report, PV_BLIND, message, "remove `tls`, or use `https:`");
     }
 }
@@ -84,7 +85,12 @@ fn addresses(bootstrap: &Bootstrap, report: &mut Report) {
     let mut seen = Vec::new();
     for bind in listeners.chain(bootstrap.spec.admin.health.iter()).filter(|bind| bind.value.0.port() != 0) {
         if seen.contains(&bind.value.0) {
-            bind.error(report, PV_SHAPE, format!("`{}` is bound twice", bind.value.0), "use another port for one of them");
+            bind.error(
+                report,
+                PV_SHAPE,
+                format!("`{}` is bound twice", bind.value.0),
+                "use another port for one of them",
+            );
         }
         seen.push(bind.value.0);
     }
@@ -180,9 +186,12 @@ pub(super) fn route(
 /// An upgraded connection is relayed unread, so no guard of content may rely on reading it.
 pub(super) fn check_upgrades(spec: &RouteSpec, policy: &EffectivePolicy, report: &mut Report) {
     let guards = policy.data.rules.iter().map(|rule| &rule.owner);
-    let Some(owner) = guards.chain(policy.runtime.detectors.iter().map(|detector| &detector.owner)).next() else { return };
+    let Some(owner) = guards.chain(policy.runtime.detectors.iter().map(|detector| &detector.owner)).next() else {
+        return;
+    };
     for upgrade in &spec.upgrades {
-        let message = format!("{owner} looks into route `{}`, and nothing can read an upgraded connection", spec.name.as_str());
+        let message =
+            format!("{owner} looks into route `{}`, and nothing can read an upgraded connection", spec.name.as_str());
         upgrade.error(report, PV_BLIND, message, "move upgrades to a route of their own");
     }
 }

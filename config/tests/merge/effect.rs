@@ -44,15 +44,35 @@ fn of_route(route: &Route) -> Vec<String> {
         format!("demand {names:?} {:?}", demand.require)
     }));
     lines.extend(policy.access.allow.iter().map(|list| format!("allow {:?}", sorted(list))));
-    lines.extend(policy.access.rate_limits.iter().map(|l| format!("limit {:?} {} {:?} {}", l.key, l.limit, l.window, l.burst)));
-    lines.extend(policy.authz.rules.iter().map(|r| format!("rule {:?} {:?} {:?} {:?}", r.effect, r.principals, r.roles, r.actions)));
+    lines.extend(
+        policy.access.rate_limits.iter().map(|l| format!("limit {:?} {} {:?} {}", l.key, l.limit, l.window, l.burst)),
+    );
+    lines.extend(
+        policy
+            .authz
+            .rules
+            .iter()
+            .map(|r| format!("rule {:?} {:?} {:?} {:?}", r.effect, r.principals, r.roles, r.actions)),
+    );
     lines.extend(policy.authz.roles.iter().map(|r| format!("role {} {:?} {:?}", r.name, r.includes, r.permissions)));
-    lines.extend(policy.authz.bindings.iter().map(|b| format!("binding {} {:?} {:?} {:?}", b.role, b.subjects, b.tenant, b.until)));
+    lines.extend(
+        policy
+            .authz
+            .bindings
+            .iter()
+            .map(|b| format!("binding {} {:?} {:?} {:?}", b.role, b.subjects, b.tenant, b.until)),
+    );
     lines.extend(policy.data.rules.iter().map(|rule| {
         let found: Vec<_> = rule.detectors.iter().map(|index| &policy.data.detectors[*index].name).collect();
         format!("data {} {} {:?} {found:?} {:?}", rule.request, rule.response, rule.parts, rule.action)
     }));
-    lines.extend(policy.runtime.detectors.iter().map(|d| format!("runtime {:?} {:?} {} {:?}", d.kind, d.parts, d.threshold, d.action)));
+    lines.extend(
+        policy
+            .runtime
+            .detectors
+            .iter()
+            .map(|d| format!("runtime {:?} {:?} {} {:?}", d.kind, d.parts, d.threshold, d.action)),
+    );
     lines.extend(policy.coverage.guards.iter().map(|guard| {
         format!("guard {:?} {:?} {:?} {} {}", guard.stage, guard.direction, guard.parts, guard.buffered, guard.streamed)
     }));
@@ -65,7 +85,10 @@ fn of_listener(tls: &ListenerTls) -> Vec<String> {
         format!("identities {:?}", tls.identities),
         format!("anchors {:?} curves {:?}", sorted(&trust.anchors), sorted(&trust.curves)),
         format!("{:?} {} {:?}", trust.client_auth, trust.min_rsa_bits, trust.max_lifetime),
-        format!("{:?} {:?} {:?} {:?} {}", tls.min_version, tls.key_exchange, tls.hsts, tls.warn_before, tls.deny_after_expiry),
+        format!(
+            "{:?} {:?} {:?} {:?} {}",
+            tls.min_version, tls.key_exchange, tls.hsts, tls.warn_before, tls.deny_after_expiry
+        ),
     ];
     lines.extend(trust.names.iter().map(|list| format!("names {:?}", sorted(list))));
     lines

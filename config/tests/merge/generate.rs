@@ -1,8 +1,11 @@
 //! Manifests as text, of every kind that merges, and the load of a set of them.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
-use postern_config::{Report, Snapshot, SourceFile, parse_bootstrap, parse_manifests, resolve};
+use postern_config::{
+    Bootstrap, ManifestId, Parsed, Report, Snapshot, SourceFile, parse_bootstrap, parse_manifests, resolve,
+};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -60,9 +63,7 @@ pub(crate) fn load(files: &[String]) -> (Option<Snapshot>, Vec<String>) {
 
 /// The base and these manifests, one file each, named in their order.
 pub(crate) fn with_base(contents: &[Content]) -> (Option<Snapshot>, Vec<String>) {
-    let mut files = vec![BASE.to_owned()];
-    files.extend(contents.iter().enumerate().map(|(index, content)| content.text(&format!("m{index}"), &format!("own{index}"))));
-    load(&files)
+    load(&std::iter::once(BASE.to_owned()).chain(texts(contents)).collect::<Vec<_>>())
 }
 
 const GATEWAY: &str = "{kind: Gateway, name: edge}";
@@ -74,6 +75,24 @@ fn some<T: Clone + std::fmt::Debug + 'static>(all: &[T]) -> impl Strategy<Value 
     subsequence(all.to_vec(), 1..=all.len())
 }
 
+/// Whether every field is written, or some are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    All,
+    Some,
+}
+
+fn maybe(written: Written, field: impl Strategy<Value = String> + 'static) -> BoxedStrategy<Option<String>> {
+    match written {
+        Written::All => field.prop_map(Some).boxed(),
+        Written::Some => option::weighted(0.7, field).boxed(),
+    }
+}
+
+fn word(words: &[&'static str]) -> impl Strategy<Value = String> + use<> {
+    select(words.to_vec()).prop_map(str::to_owned)
+}
+
 fn list(words: &[&str]) -> String {
     format!("[{}]", words.join(", "))
 }
@@ -83,11 +102,14 @@ fn content(
     targets: &'static [&'static str],
     fields: impl Strategy<Value = Vec<Option<String>>>,
 ) -> impl Strategy<Value = Content> {
-    (some(targets), fields)
-        .prop_map(move |(targets, fields)| Content { kind, targets, fields: fields.into_iter().flatten().collect() })
+    (some(targets), fields).prop_map(move |(targets, fields)| Content {
+        kind,
+        targets,
+        fields: fields.into_iter().flatten().collect(),
+    })
 }
 
-fn api_access() -> impl Strategy<Value = Content> {
+fn api_access(written: Written) -> impl Strategy<Value = Content> {
     let rules = some(&[
         "{methods: [GET], paths: [/**]}",
         "{methods: [GET, HEAD], paths: [/, /v1/models]}",
@@ -106,45 +128,53 @@ fn api_access() -> impl Strategy<Value = Content> {
         "{providers: [agents, people], require: AllOf}",
     ]);
     let fields = (
-        option::of(rules.prop_map(|rules| format!("allow: {}", list(&rules)))),
-        option::of(select(vec!["1Ki", "64Ki", "1Mi", "50Mi"]).prop_map(|size| format!("maxBodySize: {size}"))),
-        option::of(cross),
-        option::of(accepted.prop_map(|accepted| format!("authentication: {accepted}"))),
-        option::of((1_u32..100, select(vec!["Principal", "Tenant", "SourceIp"])).prop_map(|(limit, key)| {
-            format!("rateLimits: [{{name: %, key: [{key}], unit: Requests, limit: {limit}, window: 1m}}]")
-        })),
-        option::of(some(&["Server", "X-Powered-By"]).prop_map(|names| {
-            format!("responseHeaders: {{remove: {}, set: {{X-Frame-Options: DENY}}}}", list(&names))
-        })),
+        maybe(written, rules.prop_map(|rules| format!("allow: {}", list(&rules)))),
+        maybe(written, select(vec!["1Ki", "64Ki", "1Mi", "50Mi"]).prop_map(|size| format!("maxBodySize: {size}"))),
+        maybe(written, cross),
+        maybe(written, accepted.prop_map(|accepted| format!("authentication: {accepted}"))),
+        maybe(
+            written,
+            (1_u32..100, select(vec!["Principal", "Tenant", "SourceIp"])).prop_map(|(limit, key)| {
+                format!("rateLimits: [{{name: %, key: [{key}], unit: Requests, limit: {limit}, window: 1m}}]")
+            }),
+        ),
+        maybe(
+            written,
+            some(&["Server", "X-Powered-By"]).prop_map(|names| {
+                format!("responseHeaders: {{remove: {}, set: {{X-Frame-Options: DENY}}}}", list(&names))
+            }),
+        ),
     );
     content("APIAccessPolicy", &[GATEWAY, APP, CHAT], fields.prop_map(|(a, b, c, d, e, f)| vec![a, b, c, d, e, f]))
 }
 
-fn certificate() -> impl Strategy<Value = Content> {
-    let names = some(&["\"spiffe://example.org/**\"", "\"spiffe://example.org/ns/acme/**\"", "\"*.clients.example.org\""]);
+fn certificate(written: Written) -> impl Strategy<Value = Content> {
+    let names =
+        some(&["\"spiffe://example.org/**\"", "\"spiffe://example.org/ns/acme/**\"", "\"*.clients.example.org\""]);
     let anchors = some(&["{name: mesh, caFrom: \"file:mesh.pem\"}", "{name: other, caFrom: \"file:other.pem\"}"]);
     let trust = (
         names,
-        option::of(anchors),
-        option::of(select(vec!["Off", "Optional", "Required"])),
-        option::of(select(vec!["2048", "3072", "4096"])),
-        option::of(some(&["P-384", "P-256", "Ed25519"])),
-        option::of(select(vec!["1d", "90d", "900d"])),
+        maybe(written, anchors.prop_map(|anchors| list(&anchors))),
+        maybe(written, word(&["Optional", "Required", "Off"])),
+        maybe(written, word(&["2048", "3072", "4096"])),
+        maybe(written, some(&["P-384", "P-256", "Ed25519"]).prop_map(|curves| list(&curves))),
+        maybe(written, word(&["1d", "90d", "900d"])),
     );
     let trust = trust.prop_map(|(names, anchors, auth, bits, curves, lifetime)| {
         let parts = [
             Some(format!("names: {}", list(&names))),
-            anchors.map(|anchors| format!("anchors: {}", list(&anchors))),
+            anchors.map(|anchors| format!("anchors: {anchors}")),
             auth.map(|auth| format!("clientAuth: {auth}")),
             bits.map(|bits| format!("minRsaBits: {bits}")),
-            curves.map(|curves| format!("curves: {}", list(&curves))),
+            curves.map(|curves| format!("curves: {curves}")),
             lifetime.map(|lifetime| format!("maxLifetime: {lifetime}")),
         ];
         format!("trust: {{{}}}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     });
     let rotation = (select(vec!["1h", "30d"]), any::<bool>());
-    let rotation = rotation.prop_map(|(warn, deny)| format!("rotation: {{warnBefore: {warn}, denyAfterExpiry: {deny}}}"));
-    let fields = (option::of(trust), option::of(rotation)).prop_map(|(a, b)| vec![a, b]);
+    let rotation =
+        rotation.prop_map(|(warn, deny)| format!("rotation: {{warnBefore: {warn}, denyAfterExpiry: {deny}}}"));
+    let fields = (maybe(written, trust), maybe(written, rotation)).prop_map(|(a, b)| vec![a, b]);
     content("CertificatePolicy", &[GATEWAY, LISTENER], fields)
 }
 
@@ -163,8 +193,13 @@ fn encryption() -> impl Strategy<Value = Content> {
     content("EncryptionPolicy", &[GATEWAY, LISTENER], fields)
 }
 
-fn data() -> impl Strategy<Value = Content> {
-    let matches = select(vec!["{detectors: [card]}", "{detectors: [mail, card]}", "{minClass: Confidential}", "{minClass: Public}"]);
+fn data(written: Written) -> impl Strategy<Value = Content> {
+    let matches = select(vec![
+        "{detectors: [card]}",
+        "{detectors: [mail, card]}",
+        "{minClass: Confidential}",
+        "{minClass: Public}",
+    ]);
     let rule = (
         select(vec!["Request", "Response", "Both"]),
         some(&["User", "Assistant", "ToolResult", "HttpBody"]),
@@ -172,12 +207,16 @@ fn data() -> impl Strategy<Value = Content> {
         select(vec!["Block", "Redact", "Mask"]),
     );
     let rule = rule.prop_map(|(direction, parts, matches, action)| {
-        format!("rules: [{{name: %, direction: {direction}, parts: {}, match: {matches}, action: {action}}}]", list(&parts))
+        format!(
+            "rules: [{{name: %, direction: {direction}, parts: {}, match: {matches}, action: {action}}}]",
+            list(&parts)
+        )
     });
     let streaming = (select(vec!["32Ki", "128Ki"]), select(vec!["1s", "30s"]));
     let streaming = streaming.prop_map(|(hold, stall)| format!("streaming: {{holdBack: {hold}, stall: {stall}}}"));
     let detectors = Just("detectors: [{name: card, type: Builtin, id: payment-card, class: Restricted}]".to_owned());
-    let fields = (option::of(rule), option::of(streaming), option::of(detectors)).prop_map(|(a, b, c)| vec![a, b, c]);
+    let fields = (maybe(written, rule), maybe(written, streaming), maybe(written, detectors))
+        .prop_map(|(a, b, c)| vec![a, b, c]);
     content("DataProtectionPolicy", &[GATEWAY, APP, CHAT], fields)
 }
 
@@ -200,7 +239,11 @@ fn runtime() -> impl Strategy<Value = Content> {
 fn forbid() -> impl Strategy<Value = Content> {
     let rule = (some(&["read", "create", "chat"]), subsequence(vec!["User", "Agent"], 0..=2));
     let fields = rule.prop_map(|(actions, types)| {
-        vec![Some(format!("rules: [{{name: a, effect: Forbid, actions: {}, principals: {}}}]", list(&actions), list(&types)))]
+        vec![Some(format!(
+            "rules: [{{name: a, effect: Forbid, actions: {}, principals: {}}}]",
+            list(&actions),
+            list(&types)
+        ))]
     });
     content("AccessControlPolicy", &[GATEWAY, APP, CHAT], fields)
 }
@@ -210,7 +253,11 @@ fn others() -> impl Strategy<Value = Content> {
         let integrity = interval.map(|interval| {
             format!("integrity: {{origin: audit.example.com/edge, keyName: audit-log, checkpointInterval: {interval}}}")
         });
-        vec![Some("sinks: [{name: local, type: File}]".to_owned()), Some(format!("redact: {}", list(&redact))), integrity]
+        vec![
+            Some("sinks: [{name: local, type: File}]".to_owned()),
+            Some(format!("redact: {}", list(&redact))),
+            integrity,
+        ]
     });
     let roles = select(vec![
         "exclusive: [[reader, writer]]",
@@ -228,10 +275,10 @@ fn others() -> impl Strategy<Value = Content> {
 
 pub(crate) fn any_content() -> impl Strategy<Value = Content> {
     prop_oneof![
-        4 => api_access(),
-        3 => certificate(),
+        4 => api_access(Written::Some),
+        3 => certificate(Written::Some),
         1 => encryption(),
-        3 => data(),
+        3 => data(Written::Some),
         2 => runtime(),
         2 => forbid(),
         2 => others(),
@@ -240,4 +287,45 @@ pub(crate) fn any_content() -> impl Strategy<Value = Content> {
 
 pub(crate) fn contents(most: usize) -> impl Strategy<Value = Vec<Content>> {
     vec(any_content(), 1..=most)
+}
+
+/// Two manifests of one kind. The first sets every field, so that the second can only tighten.
+pub(crate) fn pair() -> impl Strategy<Value = (Content, Content)> {
+    prop_oneof![
+        4 => (api_access(Written::All), api_access(Written::Some)),
+        6 => (certificate(Written::All), certificate(Written::Some)),
+        2 => (encryption(), encryption()),
+        2 => (data(Written::All), data(Written::Some)),
+        1 => (runtime(), runtime()),
+        1 => (forbid(), forbid()),
+        1 => (others(), others()),
+    ]
+}
+
+/// The base, without its manifest of `kind`, and these manifests.
+pub(crate) fn beside(kind: Option<&str>, contents: &[Content]) -> Option<Snapshot> {
+    static ALL: LazyLock<(Bootstrap, Parsed)> = LazyLock::new(|| {
+        let mut report = Report::new();
+        let bootstrap = parse_bootstrap("postern.yaml", BOOTSTRAP.as_bytes(), Path::new(""), &mut report).unwrap();
+        let base = SourceFile { name: "base.yaml".to_owned(), bytes: BASE.as_bytes().to_vec() };
+        let parsed = parse_manifests(&[base], &bootstrap.manifest_rules(), &mut report);
+        assert_eq!(report.to_string(), "");
+        (bootstrap, parsed)
+    });
+    let (bootstrap, base) = &*ALL;
+    let mut report = Report::new();
+    let files: Vec<SourceFile> = texts(contents)
+        .enumerate()
+        .map(|(index, text)| SourceFile { name: format!("{index}.yaml"), bytes: text.into_bytes() })
+        .collect();
+    let mut parsed = parse_manifests(&files, &bootstrap.manifest_rules(), &mut report);
+    let is_gone = |id: &ManifestId| kind == Some(id.kind.as_str()) && id.name == "base";
+    parsed.manifests.extend(base.manifests.iter().filter(|manifest| !is_gone(&manifest.id)).cloned());
+    let snapshot = resolve(bootstrap, &parsed, NOW, &mut report);
+    snapshot.filter(|_| !report.has_errors())
+}
+
+fn texts(contents: &[Content]) -> impl Iterator<Item = String> {
+    let texts = contents.iter().enumerate();
+    texts.map(|(index, content)| content.text(&format!("m{index}"), &format!("own{index}")))
 }

@@ -1,8 +1,8 @@
 //! The data path as far as a snapshot decides it: would one set of facts pass?
 
 use postern_config::{
-    Action, ClientAuth, ContentAction, CrossSite, Curve, Demand, Direction, Dialect, Effect, KeyExchange, ListenerTls, Material,
-    Part, PrincipalType, Require, Route, RuntimeAction, Snapshot, TlsVersion, host_matches,
+    Action, ClientAuth, ContentAction, CrossSite, Curve, Demand, Dialect, Direction, Effect, KeyExchange, ListenerTls,
+    Material, Part, PrincipalType, Require, Route, RuntimeAction, Snapshot, TlsVersion, host_matches,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -41,46 +41,72 @@ struct Certificate {
     expired: bool,
 }
 
+/// Mostly the first: most facts are good in all respects but one or two, so that each respect can decide.
+fn mostly<T: Clone + std::fmt::Debug + 'static>(all: &[T]) -> impl Strategy<Value = T> + use<T> {
+    prop_oneof![5 => Just(all[0].clone()), 1 => select(all.to_vec())]
+}
+
 fn certificate() -> impl Strategy<Value = Certificate> {
-    let names = ["spiffe://example.org/ns/acme/sa/bot", "spiffe://example.org/ns/other", "laptop.clients.example.org", "evil.example"];
+    let names = [
+        "spiffe://example.org/ns/acme/sa/bot",
+        "spiffe://example.org/ns/other",
+        "laptop.clients.example.org",
+        "evil.example",
+    ];
     (
-        select(vec!["mesh.pem", "partner.pem", "other.pem"]),
-        select(names.to_vec()),
-        select(vec![2048, 3072, 4096]),
-        select(vec![Curve::P256, Curve::P384, Curve::Ed25519]),
-        select(vec![1, 60, 300, 800]),
-        any::<bool>(),
+        mostly(&["mesh.pem", "partner.pem", "other.pem"]),
+        mostly(&names),
+        mostly(&[4096, 2048, 3072]),
+        mostly(&[Curve::P256, Curve::P384, Curve::Ed25519]),
+        mostly(&[1, 60, 300, 800]),
+        mostly(&[false, true]),
     )
-        .prop_map(|(anchor, name, bits, curve, days, expired)| Certificate { anchor, name, bits, curve, days, expired })
+        .prop_map(|(anchor, name, bits, curve, days, expired)| Certificate {
+            anchor,
+            name,
+            bits,
+            curve,
+            days,
+            expired,
+        })
 }
 
 pub(crate) fn facts() -> impl Strategy<Value = Facts> {
     let connection = (
-        select(vec![TlsVersion::V1_2, TlsVersion::V1_3]),
-        select(vec![KeyExchange::Classical, KeyExchange::HybridRequired]),
-        option::of(certificate()),
-        select(vec![vec![], vec!["people"], vec!["agents"], vec!["people", "agents"], vec!["partner"]]),
+        mostly(&[TlsVersion::V1_3, TlsVersion::V1_2]),
+        mostly(&[KeyExchange::HybridRequired, KeyExchange::Classical]),
+        option::weighted(0.9, certificate()),
+        mostly(&[vec!["people", "agents"], vec![], vec!["people"], vec!["agents"], vec!["partner"]]),
         select(vec![PrincipalType::User, PrincipalType::Agent]),
     );
-    let request = (
+    let read = (Just("app"), mostly(&["GET", "HEAD"]), select(vec!["/", "/v1/models"]), Just(None));
+    let chat =
+        (select(vec!["app", "chat"]), Just("POST"), Just("/v1/chat/completions"), Just(Some("application/json")));
+    let any = (
         select(vec!["app", "chat"]),
         select(vec!["GET", "HEAD", "POST", "PUT"]),
         select(vec!["/", "/v1/models", "/v1/chat/completions"]),
         option::of(select(vec!["application/json", "text/plain"])),
-        select(vec![0_u64, 2 << 10, 100 << 10, 2 << 20, 20 << 20]),
-        option::of(select(vec!["https://a.example", "https://b.example", "https://d.example", "https://evil.example"])),
+    );
+    let request = (
+        prop_oneof![3 => read, 3 => chat, 1 => any],
+        mostly(&[0_u64, 2 << 10, 100 << 10, 2 << 20, 20 << 20]),
+        option::weighted(
+            0.3,
+            select(vec!["https://a.example", "https://b.example", "https://d.example", "https://evil.example"]),
+        ),
     );
     let content = (
         select(vec![Part::User, Part::Assistant, Part::ToolResult, Part::HttpBody]),
         select(vec![Direction::Request, Direction::Response]),
         option::of(select(vec!["card", "mail"])),
         0_u8..=100,
-        0_u32..120,
+        prop_oneof![3 => Just(0_u32), 1 => 0_u32..120],
     );
     (connection, request, content).prop_map(
         |(
             (version, exchange, certificate, presented, principal),
-            (route, method, path, content_type, body, origin),
+            ((route, method, path, content_type), body, origin),
             (part, direction, data, score, spent),
         )| Facts {
             route,
@@ -107,7 +133,8 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
 pub(crate) fn judge(snapshot: &Snapshot, facts: &Facts) -> Option<u8> {
     let tls = snapshot.listeners[0].tls.as_ref().unwrap();
     let route = snapshot.routes.iter().find(|route| route.name == facts.route).unwrap();
-    let passes = connects(tls, facts) && is_accepted(route, facts) && is_allowed(route, facts) && is_permitted(route, facts);
+    let passes =
+        connects(tls, facts) && is_accepted(route, facts) && is_allowed(route, facts) && is_permitted(route, facts);
     passes.then(|| change(route, facts)).flatten()
 }
 
@@ -152,7 +179,8 @@ fn is_accepted(route: &Route, facts: &Facts) -> bool {
 
 fn is_allowed(route: &Route, facts: &Facts) -> bool {
     let access = &route.policy.access;
-    let glob = |glob: &str| glob == facts.path || glob.strip_suffix("/**").is_some_and(|start| facts.path.starts_with(start));
+    let glob =
+        |glob: &str| glob == facts.path || glob.strip_suffix("/**").is_some_and(|start| facts.path.starts_with(start));
     let listed = access.allow.iter().all(|list| {
         list.iter().any(|rule| {
             rule.methods.iter().any(|method| method == facts.method)

@@ -14,7 +14,7 @@ mod generate;
 mod judge;
 
 use effect::{Effect, effect};
-use generate::{BASE, Content, any_content, contents, load, with_base};
+use generate::{BASE, Content, any_content, beside, contents, load, pair, with_base};
 use judge::{facts, judge};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -35,7 +35,8 @@ fn shown(loaded: &(Option<postern_config::Snapshot>, Vec<String>)) -> Option<Eff
 /// One text for each content, under names that put them into the given order.
 fn named(contents: &[Content], order: &[usize]) -> Vec<String> {
     let place = |index: usize| order.iter().position(|at| *at == index).unwrap();
-    let text = |(index, content): (usize, &Content)| content.text(&format!("m{}", place(index)), &format!("own{index}"));
+    let text =
+        |(index, content): (usize, &Content)| content.text(&format!("m{}", place(index)), &format!("own{index}"));
     contents.iter().enumerate().map(text).collect()
 }
 
@@ -45,10 +46,9 @@ fn the_base_loads_and_lets_somebody_pass() {
     assert_eq!(problems, Vec::<String>::new());
     let snapshot = snapshot.unwrap();
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let passed = (0..2_000)
-        .filter(|_| judge(&snapshot, &facts().new_tree(&mut runner).unwrap().current()).is_some())
-        .count();
-    assert!(passed > 20, "only {passed} of 2000 facts pass, so the laws say little");
+    let passed =
+        (0..2_000).filter(|_| judge(&snapshot, &facts().new_tree(&mut runner).unwrap().current()).is_some()).count();
+    assert!(passed > 200, "only {passed} of 2000 facts pass, so the laws say little");
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn many_generated_sets_load() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
     fn order_of_documents_and_files_decides_nothing(
@@ -130,17 +130,24 @@ proptest! {
         prop_assert_eq!(codes(&both.1), codes(&gateway.1));
         prop_assert_eq!(shown(&both), shown(&gateway));
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn a_further_manifest_never_lets_pass_what_was_refused(
-        before in proptest::collection::vec(any_content(), 0..3),
-        added in any_content(),
-        facts in proptest::collection::vec(facts(), 64),
+        (first, added) in pair(),
+        other in any_content(),
+        alone in any::<bool>(),
+        facts in proptest::collection::vec(facts(), 256),
     ) {
-        let Some(old) = with_base(&before).0 else { return Ok(()) };
-        let mut after = before;
-        after.push(added);
-        let Some(new) = with_base(&after).0 else { return Ok(()) };
+        // With its own base the first can only tighten; alone, it is what the second must not loosen.
+        let (kind, others) = if alone { (Some(first.kind), None) } else { (None, Some(other)) };
+        let mut contents: Vec<Content> = std::iter::once(first).chain(others).collect();
+        let Some(old) = beside(kind, &contents) else { return Ok(()) };
+        contents.push(added);
+        let Some(new) = beside(kind, &contents) else { return Ok(()) };
         for facts in &facts {
             match (judge(&old, facts), judge(&new, facts)) {
                 (None, passed) => prop_assert!(passed.is_none(), "refused before, now passes: {:?}", facts),
