@@ -7,7 +7,6 @@ use std::time::Duration;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Accept, HttpSession, handshake};
 use pingora_core::protocols::{Digest, Stream};
-use postern_filters::{Reason, Refusal};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -15,7 +14,6 @@ use tracing::{debug, error};
 
 use super::ConnectionApp;
 use super::inbound::{HEAD, IDLE, stopped};
-use crate::story::Story;
 use crate::trouble;
 
 /// Time for a client to go once it was told to and has no stream left.
@@ -61,7 +59,12 @@ impl ConnectionApp {
                     streams.spawn(async move { drop(app.request(session, Ok(()), &stop).await) });
                 }
                 Ok(Some(H2Accept::Rejected)) => {
-                    self.record_rejected();
+                    // Answered or reset before we saw its head: there is no request to tell of.
+                    self.shared.record_connection(
+                        &self.connection,
+                        false,
+                        "an HTTP/2 request was malformed or ambiguous",
+                    );
                     malformed += 1;
                     if malformed >= MAX_MALFORMED {
                         break;
@@ -75,15 +78,6 @@ impl ConnectionApp {
         while let Some(ended) = streams.join_next().await {
             self.note_panic(ended);
         }
-    }
-
-    /// A stream that was answered or reset before we saw its head.
-    fn record_rejected(&self) {
-        let mut story = Story::begin(&self.connection, &self.shared);
-        story.http_version = "2";
-        story.status = Reason::Malformed.status();
-        story.refuse(Refusal::new(Reason::Malformed, "a stream whose head is malformed or ambiguous"));
-        self.shared.finish(story, &self.connection);
     }
 
     fn note_panic(&self, ended: Result<(), JoinError>) {
