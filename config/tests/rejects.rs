@@ -1,4 +1,4 @@
-//! Golden refusals: `rejects/pv-XXX-name.yaml` beside `rejects/pv-XXX-name.txt`, the whole report.
+//! Golden refusals: `rejects/pv-NNN-name.yaml` beside `rejects/pv-NNN-name.txt`, the whole report.
 //!
 //! The manifest is parsed with `rejects/postern.yaml`, unless its first lines say otherwise:
 //!

@@ -283,7 +283,7 @@ fn client_certificates_are_required_on_internal_listeners_unless_a_manifest_says
         (false, "", Optional),
         (true, "", Optional),
         (false, ", clientAuth: Required", Required),
-        (true, ", clientAuth: Off", Optional),
+        (true, ", clientAuth: \"Off\"", Optional),
     ] {
         // The set writes `Optional`; a further manifest only tightens.
         let bootstrap = BOOTSTRAP.replace("protocol: https", &format!("protocol: https, internal: {internal}"));

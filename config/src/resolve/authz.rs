@@ -91,13 +91,12 @@ fn roles<'m>(attached: &Attachments<'m>, route: usize, report: &mut Report) -> R
     roles
 }
 
-/// Actions and resource globs, without positions.
-type PlainPermission<'r> = (Vec<Action>, Option<Vec<&'r str>>);
+/// Actions, and resources where they are written: absent means every resource, an empty list none.
+type PlainPermission<'m> = (Vec<Action>, Option<Vec<&'m str>>);
 
 /// A role without its positions.
 fn plain(role: &manifest::Role) -> (Vec<&str>, Vec<PlainPermission<'_>>) {
     let permissions = role.permissions.iter().map(|permission| {
-        // Absent means every resource, an empty list none.
         let resources = permission.resources.as_ref().map(|globs| globs.iter().map(|glob| glob.as_str()).collect());
         (actions(&permission.actions.value), resources)
     });

@@ -155,7 +155,7 @@ fn certificate(written: Written) -> impl Strategy<Value = Content> {
     let trust = (
         names,
         maybe(written, anchors.prop_map(|anchors| list(&anchors))),
-        maybe(written, word(&["Optional", "Required", "Off"])),
+        maybe(written, word(&["Optional", "Required", "\"Off\""])),
         maybe(written, word(&["2048", "3072", "4096"])),
         maybe(written, some(&["P-384", "P-256", "Ed25519"]).prop_map(|curves| list(&curves))),
         maybe(written, word(&["1d", "90d", "900d"])),

@@ -254,7 +254,7 @@ impl Writer {
             self.queue.note_failure(Some(error.to_string()));
             if self.queue.pause(wait) {
                 closing_tries += 1;
-                std::thread::sleep(wait.min(Duration::from_millis(400)));
+                std::thread::sleep(wait.min(Duration::from_millis(400))); // words: allowed
             }
             if closing_tries >= CLOSING_TRIES {
                 return false;

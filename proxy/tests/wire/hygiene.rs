@@ -140,6 +140,8 @@ async fn attacks_15_to_19_one_spelling_of_a_target_or_none() {
         "/orders/%zz",
         "/orders/<a>",
         "/orders/\"a\"",
+        // Attack 18: Pingora would escape it and go on.
+        "/orders/a b",
         "/orders/\u{80}",
         "/orders/{a}",
         "/orders?a=<b>",
