@@ -1,4 +1,4 @@
-//! Our own accept loop: a socket, a handshake with a deadline, and then HTTP on the stream.
+//! Our own accept loop: a socket, a handshake with a deadline, and then Pingora's HTTP on the stream.
 //!
 //! It is ours so that listeners can come and go, TLS settings are a pointer swap, connections are counted, and a
 //! connection that never becomes a request still leaves a record.
@@ -103,7 +103,7 @@ async fn serve(
     };
     let connection = Arc::new(Connection::new(number, name, source, facts));
     let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone()));
-    if AssertUnwindSafe(app.run(stream, shutdown)).catch_unwind().await.is_err() {
+    if AssertUnwindSafe(app.serve_connection(stream, shutdown)).catch_unwind().await.is_err() {
         error!("error.type" = "panic", source = %connection.source, "a connection panicked outside of its requests");
         shared.metrics.panicked();
         shared.record_connection(&connection, false, "the connection panicked outside of its requests");
@@ -112,8 +112,7 @@ async fn serve(
     }
 }
 
-/// Shakes hands as the running set says. The set is held no longer than that: a connection may stay open for hours, and would
-/// keep it in memory.
+/// The handshake, where the listener has one, by the set of this moment; a connection keeps no set.
 async fn secure(shared: &Shared, name: &str, stream: L4Stream) -> Result<(Box<dyn IO>, Option<TlsFacts>), String> {
     let runtime = shared.runtime.load_full();
     let settings = runtime.snapshot.listeners.iter().find(|l| l.name == name).and_then(|l| l.tls.as_ref());

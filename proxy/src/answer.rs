@@ -31,7 +31,8 @@ const DROPPED: [&str; 13] = [
 /// Time a client has to take a refusal.
 pub(crate) const WRITE: Duration = Duration::from_secs(10);
 
-/// Writes a refusal, unless an answer has begun already. Never fails: a client that has left is no news.
+/// Writes a refusal, unless an answer has begun already. Never fails: a client that has left is no news. Asks nothing of
+/// the session's request, which may not be there.
 pub(crate) async fn refuse(session: &mut ServerSession, story: &mut Story, hsts: Option<&Hsts>) {
     let Some(refusal) = story.refusal.clone() else { return };
     let id = story.id.to_string();
@@ -40,10 +41,6 @@ pub(crate) async fn refuse(session: &mut ServerSession, story: &mut Story, hsts:
     // `100 Continue` is not yet an answer.
     if session.response_written().is_some_and(|head| !head.status.is_informational()) {
         return;
-    }
-    // The rest of a body nobody will read must not be taken for the next request (attack 1).
-    if !story.parsed || !session.is_body_done() {
-        session.set_keepalive(None);
     }
     let Ok(head) = refusal_head(status, content_type, body.len(), &id, &refusal, story, hsts) else { return };
     story.bytes_out = body.len().try_into().unwrap_or(u64::MAX);

@@ -17,7 +17,7 @@ pub mod writer;
 
 use std::sync::Arc;
 
-pub use queue::{AuditFull, NotDurable, Receipt, Status};
+pub use queue::{AuditFull, NotDurable, Place, Receipt, Status};
 pub use recover::OpenError;
 pub use verify::{VerifyArgs, VerifyOutcome, run};
 pub use writer::{AuditWriter, Limits};

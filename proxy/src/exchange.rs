@@ -67,8 +67,7 @@ impl<'a> Exchange<'a> {
                 story.refuse(refusal);
                 // The rest of a body nobody will read must not be taken for the next request (attack 1), and where the
                 // head was ambiguous nobody knows where the next one begins.
-                let reusable =
-                    story.parsed && story.head.is_some() && session.is_body_done() && story.trouble.is_none();
+                let reusable = story.head.is_some() && session.is_body_done() && story.trouble.is_none();
                 if !reusable {
                     session.set_keepalive(None);
                 }
@@ -105,6 +104,7 @@ impl<'a> Exchange<'a> {
             let view = self.view(&head, session);
             matched.chain.check_message(&view, body, &mut story.context)?
         };
+        self.keep_place(story)?;
         let Some(upstream) = forward::send(self, matched, permit, &head, body, session, story).await? else {
             return Ok(false);
         };
@@ -117,6 +117,13 @@ impl<'a> Exchange<'a> {
             Ok(()) => Ok(()),
             Err(error) => Err(Refusal::new(Reason::Undecided, format!("the audit log is not writable: {error}"))),
         }
+    }
+
+    /// Nothing is sent before there is room for its record.
+    pub(crate) fn keep_place(self, story: &mut Story) -> Result<(), Refusal> {
+        let place = self.shared.audit.reserve();
+        story.place = Some(place.map_err(|error| Refusal::new(Reason::Undecided, error.to_string()))?);
+        Ok(())
     }
 
     fn refuse_misdirected(self, head: &Head) -> Result<(), Refusal> {

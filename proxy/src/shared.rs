@@ -11,7 +11,7 @@ use postern_filters::limit::LimitStore;
 use tokio::sync::watch;
 use tracing::error;
 
-use crate::audit::AuditWriter;
+use crate::audit::{AuditFull, AuditWriter, Receipt};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::connection::Connection;
@@ -39,10 +39,11 @@ pub(crate) struct Shared {
     pub(crate) limits: Arc<LimitStore>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) draining: AtomicBool,
+    /// Memory for bodies.
+    pub(crate) budget: Arc<Budget>,
     /// Turns true when requests and connections have to end, whatever they do.
     pub(crate) cut: watch::Sender<bool>,
     requests: Arc<AtomicUsize>,
-    pub(crate) budget: Arc<Budget>,
     numbers: AtomicU64,
     started: Instant,
 }
@@ -75,9 +76,9 @@ impl Shared {
             connections: Arc::new(Connections::new(metrics.clone())),
             metrics,
             draining: AtomicBool::new(false),
+            budget: Arc::new(Budget::of_machine()),
             cut: watch::Sender::new(false),
             requests: Arc::default(),
-            budget: Arc::new(Budget::of_machine()),
             numbers: AtomicU64::new(0),
             started: Instant::now(),
         }
@@ -125,7 +126,7 @@ impl Shared {
     }
 
     /// Writes the record of a finished request, and counts it.
-    pub(crate) fn finish(&self, story: Story, connection: &Connection) {
+    pub(crate) fn finish(&self, mut story: Story, connection: &Connection) {
         let seconds = story.began.elapsed().as_secs_f64();
         let reason = story.refusal.as_ref().map(|refusal| refusal.reason);
         self.metrics.request(
@@ -137,7 +138,12 @@ impl Shared {
         for finding in story.context.findings() {
             self.metrics.finding(&finding.guard, record::action_word(finding.action));
         }
-        self.submit(record::of_request(story, connection));
+        let place = story.place.take();
+        let record = record::of_request(story, connection);
+        match place {
+            Some(place) => self.told(place.submit(record)),
+            None => self.submit(record),
+        }
     }
 
     /// Writes the record of a connection that carried no request.
@@ -147,7 +153,11 @@ impl Shared {
     }
 
     pub(crate) fn submit(&self, record: postern_filters::audit::AuditRecord) {
-        if let Err(lost) = self.audit.submit(record) {
+        self.told(self.audit.submit(record));
+    }
+
+    fn told(&self, taken: Result<Receipt, AuditFull>) {
+        if let Err(lost) = taken {
             self.metrics.audit_lost();
             error!("error.type" = "audit", error = %lost, "a record could not be written; requests are refused until it can");
         }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use postern_filters::{Context, Refusal};
 use uuid::Uuid;
 
+use crate::audit::Place;
 use crate::budget::Share;
 use crate::connection::Connection;
 use crate::head::Head;
@@ -18,8 +19,8 @@ pub(crate) struct Story {
     pub(crate) began: Instant,
     pub(crate) sequence: u32,
     pub(crate) context: Context,
-    /// Whether the session holds a head; where it does not, most of its methods panic.
-    pub(crate) parsed: bool,
+    /// Room for the record, from the moment something is about to be done.
+    pub(crate) place: Option<Place>,
     /// The memory that bodies of this exchange take.
     pub(crate) share: Share,
     pub(crate) head: Option<Head>,
@@ -45,7 +46,7 @@ impl Story {
             began: Instant::now(),
             sequence: connection.next_sequence(),
             context: Context::new(shared.clock.unix_ms(), shared.uptime()),
-            parsed: false,
+            place: None,
             share: shared.budget.share(),
             head: None,
             http_version: "",

@@ -63,6 +63,8 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     records: Vec<AuditRecord>,
+    /// Places that are kept for records to come.
+    kept: usize,
     bytes: usize,
     anonymous: usize,
     anonymous_bytes: usize,
@@ -85,6 +87,13 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn reserve(self: &Arc<Self>) -> Result<Place, AuditFull> {
+        let mut state = self.state();
+        state.has_room(&self.limits, PLACE, false)?;
+        state.kept = state.kept.saturating_add(1);
+        Ok(Place { queue: Arc::clone(self) })
+    }
+
     pub(super) fn submit(self: &Arc<Self>, record: AuditRecord) -> Result<Receipt, AuditFull> {
         let (weight, anonymous) = (record.weight(), record.is_anonymous_refusal());
         let mut state = self.state();
@@ -92,6 +101,16 @@ impl Queue {
             state.status.refused = state.status.refused.saturating_add(1);
             return Err(full);
         }
+        Ok(self.push(state, record, weight, anonymous))
+    }
+
+    fn push(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        record: AuditRecord,
+        weight: usize,
+        anonymous: bool,
+    ) -> Receipt {
         if anonymous {
             state.anonymous = state.anonymous.saturating_add(1);
             state.anonymous_bytes = state.anonymous_bytes.saturating_add(weight);
@@ -104,7 +123,7 @@ impl Queue {
         if first {
             self.work.notify_one();
         }
-        Ok(Receipt { number, queue: Arc::clone(self) })
+        Receipt { number, queue: Arc::clone(self) }
     }
 
     /// Waits for records, lingering `linger` for more unless somebody waits for durability, but not beyond `until`. The flag
@@ -120,6 +139,8 @@ impl Queue {
             state = wait.unwrap_or_else(PoisonError::into_inner).0;
         }
         (state.bytes, state.anonymous, state.anonymous_bytes, state.asked) = (0, 0, 0, false);
+        // Nothing is taken after this, so nothing may be left here.
+        state.gone |= state.closing;
         (std::mem::take(&mut state.records), state.closing)
     }
 
@@ -171,12 +192,45 @@ impl State {
         if self.status.failed.is_some() {
             return Err(AuditFull::Failed);
         }
-        if self.records.len() >= limits.records || self.bytes.saturating_add(weight) > limits.bytes {
+        let bytes = self.bytes.saturating_add(self.kept.saturating_mul(PLACE)).saturating_add(weight);
+        if self.records.len().saturating_add(self.kept) >= limits.records || bytes > limits.bytes {
             return Err(AuditFull::Full);
         }
         let share =
             self.anonymous >= limits.records / 2 || self.anonymous_bytes.saturating_add(weight) > limits.bytes / 2;
         if anonymous && share { Err(AuditFull::AnonymousShare) } else { Ok(()) }
+    }
+}
+
+/// Bytes that are set aside for a record to come. A longer one takes more than its place.
+const PLACE: usize = 1024;
+
+/// Room for one record, kept until it is there: what it is about may be done, and is written down whatever comes meanwhile.
+#[derive(Debug)]
+pub struct Place {
+    queue: Arc<Queue>,
+}
+
+impl Place {
+    /// Hands the record over. It is taken even while nothing can be written, and is written once it can.
+    ///
+    /// # Errors
+    /// [`AuditFull::Closed`] where the log was closed meanwhile.
+    pub fn submit(self, record: AuditRecord) -> Result<Receipt, AuditFull> {
+        let (weight, anonymous) = (record.weight(), record.is_anonymous_refusal());
+        let mut state = self.queue.state();
+        if state.gone {
+            state.status.refused = state.status.refused.saturating_add(1);
+            return Err(AuditFull::Closed);
+        }
+        Ok(self.queue.push(state, record, weight, anonymous))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.queue.state();
+        state.kept = state.kept.saturating_sub(1);
     }
 }
 

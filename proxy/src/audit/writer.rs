@@ -19,7 +19,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 use super::disk::{Segment, TileStore, write_atomically};
 use super::queue::Queue;
 use super::recover::recover;
-use super::{AuditFull, OpenError, Receipt, Status, UnixMillis, key};
+use super::{AuditFull, OpenError, Place, Receipt, Status, UnixMillis, key};
 
 /// Bounds of the log's memory and files.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +95,14 @@ impl AuditWriter {
         let thread = std::thread::Builder::new().name("audit-log".to_owned());
         let thread = thread.spawn(move || writer.run()).map_err(OpenError::Thread)?;
         Ok(Self { queue, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Keeps room for the record of something that is about to be done.
+    ///
+    /// # Errors
+    /// [`AuditFull`]: there is none, and it must not be done.
+    pub fn reserve(&self) -> Result<Place, AuditFull> {
+        self.queue.reserve()
     }
 
     /// Hands a record over. Never blocks on the disk.

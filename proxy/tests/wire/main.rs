@@ -11,4 +11,5 @@ mod house;
 mod hygiene;
 mod identity;
 mod relay;
+mod sockets;
 mod story;

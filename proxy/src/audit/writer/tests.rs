@@ -441,6 +441,34 @@ async fn closing_on_a_dead_disk_gives_up_and_says_so() {
 }
 
 #[test]
+fn a_place_is_kept_for_its_record_whatever_comes_meanwhile() {
+    let dir = tempdir();
+    // Longer than the test: what is submitted stays in the queue.
+    let linger = Duration::from_secs(3600);
+    let writer = open_with(dir.path(), Limits { records: 4, linger, ..Limits::default() });
+    let place = writer.reserve().unwrap();
+    let unused = writer.reserve().unwrap();
+    while writer.submit(request(1)).is_ok() {}
+    assert_eq!(writer.reserve().unwrap_err(), AuditFull::Full);
+    let _ = place.submit(request(2)).unwrap();
+    assert_eq!(writer.submit(request(3)).unwrap_err(), AuditFull::Full);
+    drop(unused);
+    let _ = writer.submit(request(4)).unwrap();
+    let late = writer.reserve();
+    assert_eq!(late.unwrap_err(), AuditFull::Full);
+    assert_eq!(writer.close().failed, None);
+}
+
+#[test]
+fn a_place_outlives_no_log() {
+    let dir = tempdir();
+    let writer = open_with(dir.path(), Limits::default());
+    let place = writer.reserve().unwrap();
+    assert_eq!(writer.close().failed, None);
+    assert_eq!(place.submit(request(1)).unwrap_err(), AuditFull::Closed);
+}
+
+#[test]
 fn refusals_of_the_anonymous_have_half_of_the_queue() {
     let limits = Limits { records: 10, ..Limits::default() };
     let queue = Arc::new(Queue::new(limits));

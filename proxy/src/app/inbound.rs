@@ -16,11 +16,11 @@ use tokio::sync::watch;
 pub(crate) const HEAD: Duration = Duration::from_secs(10);
 /// Time a connection may wait for its next request.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
-/// Time for a first request that was on its way when a stop was asked for.
-const FIRST_CHANCE: Duration = Duration::from_millis(500);
 /// Room for a head at the limit of [`crate::head::MAX_HEADER_BYTES`], its request line, and what makes a line.
 const MAX_HEAD: usize = crate::head::MAX_HEADER_BYTES + 16 * 1024;
 const READ: usize = 4096;
+/// Time for a first request that was on its way when a stop was asked for.
+const FIRST_CHANCE: Duration = Duration::from_millis(500);
 
 /// What came.
 #[derive(Debug)]
@@ -43,10 +43,17 @@ pub(crate) async fn next(
 ) -> Arrival {
     if bytes.is_empty() {
         let patience = if first { HEAD } else { IDLE };
+        let ending = async {
+            stopped(stop).await;
+            if first {
+                // Who has just connected has not been told that we are leaving, and may have sent what cannot be sent twice.
+                tokio::time::sleep(FIRST_CHANCE).await;
+            }
+        };
         let came = tokio::select! {
             biased; // a request that has arrived is served even when we are shutting down
             came = tokio::time::timeout(patience, fill(stream, bytes)) => came,
-            () = leaving(stop, first) => return Arrival::Nothing,
+            () = ending => return Arrival::Nothing,
         };
         match came {
             Ok(true) => {}
@@ -55,15 +62,6 @@ pub(crate) async fn next(
         }
     }
     tokio::time::timeout(HEAD, rest(stream, bytes)).await.unwrap_or_else(|_| slow())
-}
-
-/// Returns once `stop` is true, and who has just connected has had time to send what was on its way: that client has not
-/// been told that we are leaving, and may have sent what cannot be sent twice.
-async fn leaving(stop: &mut watch::Receiver<bool>, first: bool) {
-    stopped(stop).await;
-    if first {
-        tokio::time::sleep(FIRST_CHANCE).await;
-    }
 }
 
 /// Returns once `stop` is true.

@@ -1,0 +1,49 @@
+//! HTTP/1.1: one request after the other, as long as the connection may carry another.
+
+use bytes::BytesMut;
+use pingora_core::protocols::Stream;
+use pingora_core::protocols::http::ServerSession;
+use postern_filters::{Reason, Refusal};
+use tokio::sync::watch;
+
+use super::ConnectionApp;
+use super::inbound::{self, Arrival};
+use crate::trouble;
+
+impl ConnectionApp {
+    pub(super) async fn serve_h1(&self, mut stream: Stream, mut shutdown: watch::Receiver<bool>) {
+        let (mut ahead, mut first) = (BytesMut::new(), true);
+        loop {
+            let arrival = inbound::next(&mut stream, &mut ahead, first, &mut shutdown).await;
+            first = false;
+            let mut session = ServerSession::new_http1(stream);
+            // What a client sends behind a request waits its turn instead of being taken for its leaving.
+            session.set_pipelining_enabled(true);
+            let begun = match arrival {
+                Arrival::Nothing => return,
+                Arrival::Torn => {
+                    let detail = "the connection ended inside a request head";
+                    return self.shared.record_connection(&self.connection, false, detail);
+                }
+                Arrival::Refused(refusal) => Err(refusal),
+                Arrival::Head => {
+                    session.set_pipelined_prefix(ahead);
+                    parse(&mut session).await
+                }
+            };
+            let Some(reusable) = self.request(session, begun, &shutdown).await else { return };
+            let (next, rest) = reusable.into_parts();
+            (stream, ahead) = (next, rest.unwrap_or_default());
+        }
+    }
+}
+
+/// Has Pingora parse the head that was read.
+async fn parse(session: &mut ServerSession) -> Result<(), Refusal> {
+    match tokio::time::timeout(inbound::HEAD, session.read_request()).await {
+        Ok(Ok(true)) => Ok(()),
+        Ok(Ok(false)) => Err(Refusal::new(Reason::Malformed, "the request has no head")),
+        Ok(Err(error)) => Err(Refusal::new(Reason::Malformed, trouble::of(&error))),
+        Err(_) => Err(Refusal::new(Reason::SlowRequest, "no request head in time")),
+    }
+}
