@@ -15,6 +15,7 @@ pub mod demo;
 mod exchange;
 mod head;
 mod health;
+mod outbound;
 mod record;
 mod relay;
 pub mod reload;
