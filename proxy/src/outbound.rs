@@ -17,13 +17,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderName, Method, StatusCode};
+use http::{HeaderName, Method, StatusCode};
 use postern_config::Redacted;
 use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-pub(crate) use connect::{Dialled, Security};
+pub(crate) use connect::Dialled;
 pub(crate) use error::{OutboundError, Step};
 pub(crate) use tls::{Identity, Roots, TlsSetupError};
 pub(crate) use url::Url;
@@ -104,6 +104,7 @@ impl Request {
     }
 
     /// A call with a body; its type is a header of the caller's.
+    #[cfg_attr(not(test), expect(dead_code, reason = "key sets, introspection and webhooks: the calls of issue 4"))]
     pub(crate) fn post(url: Url, body: Redacted<Vec<u8>>) -> Self {
         Self::new(Method::POST, url, body)
     }
@@ -113,11 +114,13 @@ impl Request {
     }
 
     /// Adds a header. `Host`, `Cookie`, framing and what concerns one hop are the client's own: such a call fails.
+    #[cfg_attr(not(test), expect(dead_code, reason = "key sets, introspection and webhooks: the calls of issue 4"))]
     pub(crate) fn header(mut self, name: HeaderName, value: Redacted<Vec<u8>>) -> Self {
         self.headers.push((name, value));
         self
     }
 
+    #[cfg_attr(not(test), expect(dead_code, reason = "key sets, introspection and webhooks: the calls of issue 4"))]
     pub(crate) fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -136,7 +139,6 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     /// As it was sent; whoever asked knows which type it wants.
     pub(crate) content_type: Option<String>,
-    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// The connection it came over.
     pub(crate) over: Dialled,

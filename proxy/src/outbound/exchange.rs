@@ -56,7 +56,7 @@ pub(super) async fn run(stream: Stream, over: Dialled, request: Request) -> Resu
     check_status(head.status, &host)?;
     let content_type = check_head(&head.headers, &limits)?;
     let body = collect(body, &limits, &host).await?;
-    Ok(Answer { status: head.status, content_type, headers: head.headers, body, over })
+    Ok(Answer { status: head.status, content_type, body, over })
 }
 
 fn message(request: Request) -> Result<http::Request<Full<Bytes>>, OutboundError> {

@@ -315,7 +315,7 @@ async fn attack_34_a_certificate_of_anybody_else_ends_the_call_before_a_byte_is_
     for (case, config) in
         [("another name", other_name), ("another authority", other_ca), ("expired", expired), ("a client's", no_server)]
     {
-            let mut site = serve(ca.ca_pem(), Some(config), || say(&ok("{}"))).await;
+        let mut site = serve(ca.ca_pem(), Some(config), || say(&ok("{}"))).await;
         let error = site.client().send(site.get("/")).await.unwrap_err();
         assert!(matches!(error, OutboundError::Tls { .. }), "{case}: {error}");
         assert!(site.seen.try_recv().is_err(), "{case}");
