@@ -7,6 +7,7 @@
 mod access;
 mod content;
 mod health;
+#[allow(dead_code, reason = "shared with the tests of attacks")]
 mod house;
 mod hygiene;
 mod identity;
