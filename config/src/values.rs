@@ -8,7 +8,7 @@ mod quantity;
 
 pub use address::{BindAddress, Issuer, Origin, UpstreamUrl, WebUrl};
 pub use http::{HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix};
-pub use names::{Claim, FilePath, LogOrigin, Name, Pointer};
+pub use names::{Claim, FilePath, LogOrigin, Name, Pointer, SpiffeName};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName};
 pub use quantity::{Percent, RsaBits, Size, Time, show_duration};
 
