@@ -1,5 +1,7 @@
 //! What is believed of an upstream: a name or a SPIFFE ID, chain, revocation, key strength, dates; and what we present.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod support;
 
 use std::sync::Arc;

@@ -1,12 +1,14 @@
 //! Scalar types of manifests: durations, sizes, names, references to material and the like.
 
 mod address;
+mod cidr;
 mod http;
 mod names;
 mod patterns;
 mod quantity;
 
 pub use address::{BindAddress, Issuer, Origin, UpstreamUrl, WebUrl};
+pub use cidr::{Cidr, CidrError};
 pub use http::{HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix};
 pub use names::{Claim, FilePath, LogOrigin, Name, Pointer, SpiffeName};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName};

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod clock;
 mod connection;
 pub mod demo;
+mod egress;
 mod exchange;
 mod head;
 mod health;

@@ -38,6 +38,7 @@ pub(super) fn upstreams(bootstrap: &Bootstrap, attached: &Attachments<'_>, repor
                 labels: labels(spec.labels.as_ref()),
                 credentials: Vec::new(),
                 strip_headers: Vec::new(),
+                egress: None,
             }
         })
         .collect()

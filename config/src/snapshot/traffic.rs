@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::{EffectivePolicy, ListenerTls, Snapshot, UpstreamTls};
+use super::{EffectivePolicy, Egress, ListenerTls, Snapshot, UpstreamTls};
 use crate::Material;
 
 /// One socket we accept on.
@@ -33,6 +33,8 @@ pub struct Upstream {
     pub credentials: Vec<Credential>,
     /// Request headers removed on top of the built-in list, lower case.
     pub strip_headers: Vec<String>,
+    /// Where its connections may go, by the policies of the gateway and of the upstream; `None` where none speaks of it.
+    pub egress: Option<Egress>,
 }
 
 /// A secret the proxy adds to requests for one upstream.
