@@ -2,12 +2,14 @@
 
 mod address;
 mod http;
+mod listen;
 mod names;
 mod patterns;
 mod quantity;
 
 pub use address::{BindAddress, Issuer, Origin, UpstreamUrl, WebUrl};
 pub use http::{HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix};
+pub use listen::ListenAddress;
 pub use names::{Claim, FilePath, LogOrigin, Name, Pointer};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName};
 pub use quantity::{Percent, RsaBits, Size, Time, show_duration};

@@ -15,6 +15,7 @@ pub mod demo;
 mod exchange;
 mod head;
 mod health;
+mod listen;
 mod record;
 mod relay;
 pub mod reload;
