@@ -34,7 +34,7 @@ check: ## Everything CI runs, with times and counts
 
 .PHONY: test-full
 test-full: need ## The long suites: more property cases, the dependency rules broken on purpose
-	@POSTERN_TEST_FULL=1 PROPTEST_CASES=$${PROPTEST_CASES:-20000} scripts/test-rust
+	@POSTERN_TEST_FULL=1 PROPTEST_CASES=$${PROPTEST_CASES:-2000} PROPTEST_MAX_GLOBAL_REJECTS=100000 scripts/test-rust
 	@$(MAKE) sdk deny-self-test
 
 # Parts of the above

@@ -6,6 +6,7 @@
 
 mod content;
 mod identity;
+mod network;
 mod traffic;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use content::*;
 pub use identity::*;
+pub use network::*;
 pub use traffic::*;
 
 use crate::{Coverage, Material};

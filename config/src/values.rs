@@ -1,6 +1,7 @@
 //! Scalar types of manifests: durations, sizes, names, references to material and the like.
 
 mod address;
+mod cidr;
 mod http;
 mod listen;
 mod names;
@@ -8,6 +9,7 @@ mod patterns;
 mod quantity;
 
 pub use address::{BindAddress, Issuer, Origin, UpstreamUrl, WebUrl};
+pub use cidr::{Cidr, CidrError};
 pub use http::{HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix};
 pub use listen::ListenAddress;
 pub use names::{Claim, FilePath, LogOrigin, Name, Pointer};

@@ -12,7 +12,7 @@ def make(directory):
     """Writes PEM files, a key set and the upstream's secret to `directory`; returns the client's token."""
     ca = _ca(directory)
     _certificate(directory, ca, "server", "DNS:localhost", "serverAuth")
-    _certificate(directory, ca, "client", "URI:spiffe://bench.test/ns/acme/sa/web", "clientAuth")
+    _certificate(directory, ca, "client", "URI:spiffe://bench.test/ns/acme/sa/web", "clientAuth,serverAuth")
     _key(directory / "issuer.key")
     _private(directory / "upstream.secret", secrets.token_hex(16))
     x, y = _point(directory / "issuer.key")

@@ -1,6 +1,6 @@
 //! Where an upstream is and what we add for it: resolution, peers of the connection pool, credentials.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use pingora_core::protocols::l4::socket::SocketAddr as PingoraAddr;
 use pingora_core::upstreams::peer::{HttpPeer, PeerOptions, Scheme};
 use postern_config::{MaterialError, Redacted, Upstream as Settings};
 
+use crate::egress::{Egress, EgressError};
 use crate::upstream_head::Injection;
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -25,6 +26,7 @@ const RESOLVE_AGAIN: Duration = Duration::from_secs(30);
 pub(crate) struct Upstream {
     pub(crate) settings: Settings,
     pub(crate) injections: Vec<Injection>,
+    egress: Egress,
     /// Isolates pooled connections of one load from those of another.
     group: u64,
     resolved: ArcSwapOption<Resolved>,
@@ -41,15 +43,6 @@ struct Resolved {
 pub(crate) struct Target {
     pub(crate) peer: HttpPeer,
     pub(crate) idle: Option<Duration>,
-}
-
-/// Why an upstream has no address.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ResolveError {
-    #[error("`{host}` could not be resolved: {source}")]
-    Lookup { host: String, source: std::io::Error },
-    #[error("`{0}` has no address")]
-    NoAddress(String),
 }
 
 /// Why a credential could not be prepared. Names the place, never the secret.
@@ -80,38 +73,35 @@ impl Upstream {
         if !errors.is_empty() {
             return Err(errors);
         }
-        Ok(Self { settings, injections, group, resolved: ArcSwapOption::empty() })
+        let egress = Egress::of_upstream(settings.egress.clone());
+        Ok(Self { settings, injections, egress, group, resolved: ArcSwapOption::empty() })
     }
 
     /// The peer to connect to. The name is looked up at most every 30 s, on the request that finds it old.
     ///
     /// # Errors
-    /// [`ResolveError`] where the name leads nowhere and no earlier address is known.
-    pub(crate) async fn target(&self) -> Result<Target, ResolveError> {
+    /// [`EgressError`] where the name leads nowhere and no earlier address is known, or only where nothing may go.
+    pub(crate) async fn target(&self) -> Result<Target, EgressError> {
         let address = self.address().await?;
         Ok(Target { peer: self.peer(address), idle: Some(IDLE) })
     }
 
-    async fn address(&self) -> Result<SocketAddr, ResolveError> {
+    async fn address(&self) -> Result<SocketAddr, EgressError> {
         let Settings { host, port, .. } = &self.settings;
-        if let Ok(ip) = host.parse::<IpAddr>() {
-            return Ok(SocketAddr::new(ip, *port));
-        }
         let known = self.resolved.load_full();
         if let Some(known) = known.as_ref().filter(|known| known.at.elapsed() < RESOLVE_AGAIN) {
             return Ok(known.address);
         }
-        let found = match tokio::net::lookup_host((host.as_str(), *port)).await {
-            Ok(mut found) => found.next().ok_or_else(|| ResolveError::NoAddress(host.clone())),
-            Err(source) => Err(ResolveError::Lookup { host: host.clone(), source }),
-        };
-        match (found, known) {
-            (Ok(address), _) => {
+        let found = self.egress.resolve(host, *port).await;
+        match (found.map(|found| found.first().copied()), known) {
+            (Ok(Some(address)), _) => {
                 self.resolved.store(Some(Arc::new(Resolved { address, at: Instant::now() })));
                 Ok(address)
             }
+            (Err(error), _) if error.is_refusal() => Err(error),
             // A resolver that is away for a moment does not take a working upstream with it.
-            (Err(_), Some(known)) => Ok(known.address),
+            (_, Some(known)) => Ok(known.address),
+            (Ok(None), None) => Err(EgressError::NoAddress(host.clone())),
             (Err(error), None) => Err(error),
         }
     }

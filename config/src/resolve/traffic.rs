@@ -38,6 +38,7 @@ pub(super) fn upstreams(bootstrap: &Bootstrap, report: &mut Report) -> Vec<Upstr
                 labels: labels(spec.labels.as_ref()),
                 credentials: Vec::new(),
                 strip_headers: Vec::new(),
+                egress: None,
             }
         })
         .collect()

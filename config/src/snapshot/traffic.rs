@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{EffectivePolicy, Snapshot};
+use super::{EffectivePolicy, Egress, Snapshot};
 use crate::Material;
 
 /// One socket we accept on.
@@ -129,6 +129,8 @@ pub struct Upstream {
     pub credentials: Vec<Credential>,
     /// Request headers removed on top of the built-in list, lower case.
     pub strip_headers: Vec<String>,
+    /// Where its connections may go, by the policies of the gateway and of the upstream; `None` where none speaks of it.
+    pub egress: Option<Egress>,
 }
 
 /// A secret the proxy adds to requests for one upstream.
