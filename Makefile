@@ -59,10 +59,15 @@ test-rust: need ## Rust tests only
 sdk: build $(VENV)/ready ## The PyPI `openai` SDK as client, through mTLS
 	@$(VENV)/bin/python load-tests/sdk/run.py --postern $(POSTERN)
 
-$(VENV)/ready: load-tests/sdk/requirements.txt
+.PHONY: grid
+grid: build $(VENV)/ready ## What policy saw is what five servers got: some thousand odd requests (GRID=…)
+	@scripts/need grid
+	@$(VENV)/bin/python load-tests/grid/run.py --postern $(POSTERN) $(GRID)
+
+$(VENV)/ready: load-tests/sdk/requirements.txt load-tests/requirements.txt
 	@scripts/need python
 	@python3 -m venv --clear $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes $(addprefix --requirement ,$^)
 	@touch $@
 
 .PHONY: demo-check
