@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::attach::{Attachments, listed};
 use super::names::unique;
 use super::tls;
-use crate::bootstrap::{ListenerProtocol, ListenerSpec, RouteSpec, UpstreamSpec};
+use crate::bootstrap::{ListenerProtocol, ListenerSpec, RouteSpec, SocketMode, UpstreamSpec};
 use crate::decode::At;
-use crate::{Bootstrap, Code, EffectivePolicy, Listener, Report, Route, RouteMatch, Upstream, host_matches};
+use crate::values::ListenAddress;
+use crate::{Bind, Bootstrap, Code, EffectivePolicy, Listener, Report, Route, RouteMatch, Upstream, host_matches};
 
 const PV_SHAPE: Code = Code(2);
 const PV_TARGET: Code = Code(4);
@@ -15,12 +16,13 @@ const PV_CONFLICT: Code = Code(5);
 const PV_BLIND: Code = Code(25);
 const PV_PLAIN: Code = Code(30);
 
-pub(super) fn upstreams(bootstrap: &Bootstrap, report: &mut Report) -> Vec<Upstream> {
+pub(super) fn upstreams(bootstrap: &Bootstrap, attached: &Attachments<'_>, report: &mut Report) -> Vec<Upstream> {
     let specs = &bootstrap.spec.upstreams.value;
     unique(&specs.iter().map(|upstream| &upstream.name).collect::<Vec<_>>(), "upstreams", report);
     specs
         .iter()
-        .map(|spec| {
+        .enumerate()
+        .map(|(index, spec)| {
             let url = &spec.url.value;
             if !url.https && !url.is_loopback() {
                 let message = format!("upstream `{}` would be called without TLS", spec.name.as_str());
@@ -32,7 +34,7 @@ pub(super) fn upstreams(bootstrap: &Bootstrap, report: &mut Report) -> Vec<Upstr
                 https: url.https,
                 host: url.host.clone(),
                 port: url.port,
-                server_name: spec.tls.server_name.as_ref().map_or(url.host.clone(), |name| name.as_str().to_owned()),
+                tls: tls::upstream(index, spec, attached, report),
                 base_path: url.base_path.clone(),
                 labels: labels(spec.labels.as_ref()),
                 credentials: Vec::new(),
@@ -45,14 +47,18 @@ pub(super) fn upstreams(bootstrap: &Bootstrap, report: &mut Report) -> Vec<Upstr
 
 /// A name to check a certificate against is one name, and there must be a certificate.
 fn server_name(spec: &UpstreamSpec, report: &mut Report) {
-    let Some(name) = &spec.tls.server_name else { return };
-    if name.starts_with("*.") {
-        let message = format!("`serverName` is `{}`, a pattern", name.as_str());
-        name.error(report, PV_SHAPE, message, "write the one name the upstream's certificate must cover");
-    } else if !spec.url.https {
-        let message =
-            format!("upstream `{}` is called without TLS, so nothing checks `serverName`", spec.name.as_str());
-        name.error(report, PV_BLIND, message, "remove `tls`, or use `https:`");
+    let plain =
+        |field: &str| format!("upstream `{}` is called without TLS, so nothing checks `{field}`", spec.name.as_str());
+    if let Some(name) = &spec.tls.server_name {
+        if name.starts_with("*.") {
+            let message = format!("`serverName` is `{}`, a pattern", name.as_str());
+            name.error(report, PV_SHAPE, message, "write the one name the upstream's certificate must cover");
+        } else if !spec.url.https {
+            name.error(report, PV_BLIND, plain("serverName"), "remove `tls`, or use `https:`");
+        }
+    }
+    if let Some(id) = spec.tls.spiffe_id.as_ref().filter(|_| !spec.url.https) {
+        id.error(report, PV_BLIND, plain("spiffeId"), "remove `tls`, or use `https:`");
     }
 }
 
@@ -82,30 +88,49 @@ pub(super) fn listeners(
 
 /// Two sockets on one address: the second could not be opened at start.
 fn addresses(bootstrap: &Bootstrap, report: &mut Report) {
-    let listeners = bootstrap.spec.listeners.iter().map(|listener| &listener.bind);
+    let health = bootstrap.spec.admin.health.clone().map(|health| health.map(|bind| ListenAddress::Tcp(bind.0)));
     let mut seen = Vec::new();
-    for bind in listeners.chain(bootstrap.spec.admin.health.iter()).filter(|bind| bind.value.0.port() != 0) {
-        if seen.contains(&bind.value.0) {
-            bind.error(
-                report,
-                PV_SHAPE,
-                format!("`{}` is bound twice", bind.value.0),
-                "use another port for one of them",
-            );
+    for bind in bootstrap.spec.listeners.iter().map(|listener| &listener.bind).chain(health.as_ref()) {
+        if matches!(&bind.value, ListenAddress::Tcp(address) if address.port() == 0) {
+            continue;
         }
-        seen.push(bind.value.0);
+        if seen.contains(&&bind.value) {
+            let message = format!("`{}` is bound twice", bind.value);
+            bind.error(report, PV_SHAPE, message, "use another port or path for one of them");
+        }
+        seen.push(&bind.value);
     }
 }
 
 fn listener(index: usize, spec: &ListenerSpec, attached: &Attachments<'_>, report: &mut Report) -> Option<Listener> {
-    let bind = spec.bind.value.0;
     let plain = spec.protocol.value == ListenerProtocol::Http;
-    if plain && !bind.ip().is_loopback() {
+    if plain && matches!(&spec.bind.value, ListenAddress::Tcp(address) if !address.ip().is_loopback()) {
         let message = format!("listener `{}` would accept without TLS from other machines", spec.name.as_str());
-        spec.protocol.error(report, PV_PLAIN, message, "use `protocol: https`, or bind to 127.0.0.1 or [::1]");
+        let help = "use `protocol: https`, or bind to 127.0.0.1, [::1] or a Unix socket";
+        spec.protocol.error(report, PV_PLAIN, message, help);
     }
+    let bind = bind(spec, report);
     let tls = if plain { None } else { Some(tls::listener(index, spec, attached, report)?) };
     Some(Listener { name: spec.name.as_str().to_owned(), bind, internal: *spec.internal, tls })
+}
+
+fn bind(spec: &ListenerSpec, report: &mut Report) -> Bind {
+    match (&spec.bind.value, &spec.mode) {
+        (ListenAddress::Tcp(address), mode) => {
+            if let Some(mode) = mode {
+                let message = format!("`mode` is of a file, and listener `{}` has none", spec.name.as_str());
+                mode.error(report, PV_SHAPE, message, "remove `mode`, or bind to a Unix socket");
+            }
+            Bind::Tcp(*address)
+        }
+        (ListenAddress::Unix(path), mode) => {
+            let mode = match mode.as_ref().map(|mode| mode.value) {
+                None | Some(SocketMode::Owner) => 0o600,
+                Some(SocketMode::Group) => 0o660,
+            };
+            Bind::Unix { path: path.clone(), mode }
+        }
+    }
 }
 
 /// Names, upstreams and ties.

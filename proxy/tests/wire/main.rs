@@ -14,3 +14,4 @@ mod identity;
 mod relay;
 mod sockets;
 mod story;
+mod unix;
