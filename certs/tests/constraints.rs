@@ -5,6 +5,7 @@
 mod support;
 
 use postern_certs::ListenerTls;
+use postern_config::Anchor;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, IsCa, KeyPair, SanType};
 use support::{BOT, World};
 
@@ -48,7 +49,7 @@ fn attack_9_an_issuer_that_is_constrained_speaks_for_nobody_else() {
     const URI: u8 = 0x86;
     let mut world = World::new();
     let root = CertifiedIssuer::self_signed(authority(None), KeyPair::generate().unwrap()).unwrap();
-    world.settings.trust.anchors = vec![world.file("root.pem", root.pem().as_bytes(), 0o644)];
+    world.settings.trust.anchors = vec![Anchor::Pem(world.file("root.pem", root.pem().as_bytes(), 0o644))];
     world.settings.trust.names = vec![vec!["spiffe://example.org/**".to_owned(), "*.clients.example.org".to_owned()]];
     let tls = world.load().unwrap();
     let uri = || SanType::URI(BOT.try_into().unwrap());

@@ -28,6 +28,9 @@ async fn flood(frames: &mut Frames, pieces: usize, piece: impl Fn(usize) -> Vec<
     true
 }
 
+/// A frame for a stream.
+type MakeFrame = fn(u32) -> Vec<u8>;
+
 fn stream(at: usize) -> u32 {
     u32::try_from(2 * at + 1).unwrap()
 }
@@ -54,10 +57,10 @@ async fn attack_5_a_client_that_keeps_being_reset_loses_its_connection_or_costs_
     let house = House::start().await;
     let before = resident();
     let get = block(&house.fields(&house.who.mia, "GET", "/orders"));
-    let errors: [(&str, Box<dyn Fn(u32) -> Vec<u8>>); 3] = [
-        ("window", Box::new(|id| frame(WINDOW, 0, id, &[0; 4]))),
-        ("data behind the end", Box::new(|id| frame(DATA, 0, id, b"x"))),
-        ("depends on itself", Box::new(|id| frame(PRIORITY, 0, id, &[&id.to_be_bytes()[..], &[1]].concat()))),
+    let errors: [(&str, MakeFrame); 3] = [
+        ("window", |id| frame(WINDOW, 0, id, &[0; 4])),
+        ("data behind the end", |id| frame(DATA, 0, id, b"x")),
+        ("depends on itself", |id| frame(PRIORITY, 0, id, &[&id.to_be_bytes()[..], &[1]].concat())),
     ];
     for (case, error) in &errors {
         let mut frames = house.frames(&house.who.mia).await;

@@ -20,6 +20,9 @@ const FORBIDDEN: [&str; 12] = [
     "x-kept",
 ];
 
+/// Trailers, flags of their frame, and whether they may be refused.
+type Case<'a> = (Vec<(&'a str, &'a str)>, u8, bool);
+
 #[tokio::test]
 async fn attack_37_trailers_of_a_chunked_request_reach_nobody() {
     let house = House::start().await;
@@ -64,7 +67,7 @@ async fn attack_37_announced_trailers_are_refused_where_content_is_inspected() {
 async fn attack_37_trailers_of_an_http2_request_reach_nobody_or_end_their_stream() {
     let house = House::start().await;
     let refused = |end| matches!(end, End::Answered(400) | End::Reset | End::Closed);
-    let mut cases: Vec<(Vec<(&str, &str)>, u8, bool)> = vec![
+    let mut cases: Vec<Case<'_>> = vec![
         (vec![("x-kept", "forged")], END_STREAM, false),
         (vec![("authorization", "forged"), ("x-auth-user", "forged"), ("cookie", "forged")], END_STREAM, false),
         (Vec::new(), END_STREAM, false),

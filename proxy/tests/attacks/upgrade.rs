@@ -1,7 +1,6 @@
 //! Connections that would become something else (attacks 2, 38 and 39).
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use rustls_pki_types::UnixTime;
 use serde_json::json;
 
 use crate::frames::{DATA, END_HEADERS, END_STREAM, End, HEADERS, block, frame};
@@ -97,7 +96,7 @@ async fn attack_39_a_tunnel_ends_with_the_credential_that_opened_it() {
     let house = House::start().await;
     house.plain.does(|_| Act::Echo(SWITCHED.into()));
     let mia = &house.who.mia;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = UnixTime::now().as_secs();
     let token = house.token_with(mia, mia, json!({"exp": now + 3}));
     let mut wire = house.wire(mia).await;
     wire.send(handshake(&format!("Host: localhost\r\nAuthorization: Bearer {token}\r\n"), "websocket")).await;
