@@ -21,8 +21,8 @@ use tracing::{debug, error, warn};
 
 use crate::app::ConnectionApp;
 use crate::connection::{Connection, TlsFacts, peer_facts};
-use crate::record;
 use crate::shared::Shared;
+use crate::{guard, record};
 
 /// Time a client has for the handshake (§10).
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -61,7 +61,7 @@ pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener, name: String
 fn admit(shared: &Arc<Shared>, stream: TcpStream, source: SocketAddr, name: &str, shutdown: &watch::Receiver<bool>) {
     let Some(guard) = shared.connections.enter() else {
         debug!(%source, "connection refused: too many open");
-        shared.metrics.connection_refused(name);
+        shared.metrics.connection_refused(name, "too_many");
         return;
     };
     let (shared, name, shutdown) = (shared.clone(), name.to_owned(), shutdown.clone());
@@ -87,6 +87,10 @@ async fn serve(
     shutdown: watch::Receiver<bool>,
 ) {
     let number = shared.next_connection();
+    if let Err(shut) = guard::judge_address(&shared, source.ip()) {
+        let connection = Connection::new(number, name, source, None);
+        return guard::tell(&shared, &connection, "ingress", &shut.detail);
+    }
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "could not turn Nagle's algorithm off");
     }
@@ -102,6 +106,9 @@ async fn serve(
         }
     };
     let connection = Arc::new(Connection::new(number, name, source, facts));
+    if let Err(shut) = guard::judge_peer(&shared, &connection) {
+        return guard::tell(&shared, &connection, "ingress", &shut.detail);
+    }
     let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone()));
     if AssertUnwindSafe(app.serve_connection(stream, shutdown)).catch_unwind().await.is_err() {
         error!("error.type" = "panic", source = %connection.source, "a connection panicked outside of its requests");

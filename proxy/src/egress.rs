@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use postern_config::{AddressClass, EgressRule, PrivateRanges, address, host_matches};
+use postern_filters::{Reason, Refusal};
 
 /// Longest wait for a name.
 const LOOKUP: Duration = Duration::from_secs(5);
@@ -49,6 +50,14 @@ impl EgressError {
             Self::Lookup { .. } | Self::Slow { .. } | Self::NoAddress(_) => false,
             Self::NotAHost(_) | Self::NotListed { .. } | Self::Class { .. } | Self::NoPolicy => true,
         }
+    }
+}
+
+impl From<EgressError> for Refusal {
+    /// Policy said no, or the name leads nowhere at the moment.
+    fn from(error: EgressError) -> Self {
+        let reason = if error.is_refusal() { Reason::NotPermitted } else { Reason::UpstreamFailed };
+        Self::new(reason, error.to_string())
     }
 }
 
