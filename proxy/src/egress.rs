@@ -4,8 +4,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use postern_config::{AddressClass, EgressRule, PrivateRanges, address, host_matches};
 use postern_filters::{Reason, Refusal};
+
+use crate::outbound::Gate;
 
 /// Longest wait for a name.
 const LOOKUP: Duration = Duration::from_secs(5);
@@ -74,6 +77,15 @@ impl Egress {
         Self(policy.map_or(Rules::Nothing, Rules::Policy))
     }
 
+    /// For what the proxy itself fetches or sends. Without a policy on the gateway: public addresses and no others.
+    pub(crate) fn of_own_calls(_snapshot: &postern_config::Snapshot) -> Self {
+        Self(Rules::Policy(postern_config::Egress {
+            allow: Vec::new(),
+            private_ranges: PrivateRanges::Deny,
+            redirects: postern_config::Redirects::Deny,
+        }))
+    }
+
     /// The addresses of `host` that may be dialled, at least one. Dial these and no others.
     ///
     /// # Errors
@@ -131,6 +143,12 @@ impl Egress {
             Rules::Declared => Ok(()),
             Rules::Nothing => Err(EgressError::NoPolicy),
         }
+    }
+}
+
+impl Gate for Egress {
+    fn admit<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, Result<Vec<SocketAddr>, String>> {
+        Box::pin(async move { self.resolve(host, port).await.map_err(|error| error.to_string()) })
     }
 }
 

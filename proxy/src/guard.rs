@@ -6,10 +6,10 @@ mod ingress;
 mod redirect;
 mod telling;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use postern_filters::{Reason, Refusal, SpiffeSubject};
+use postern_filters::{Peer, Reason, Refusal, Source, SpiffeSubject};
 
 pub(crate) use ingress::{Gate, Shut};
 pub(crate) use redirect::refuse_redirect;
@@ -18,20 +18,24 @@ pub(crate) use telling::Telling;
 use crate::connection::Connection;
 use crate::shared::Shared;
 
-/// The address that ranges and limits go by: the other end of the socket.
-pub(crate) fn client_address(connection: &Connection) -> IpAddr {
-    connection.source.ip().to_canonical()
+/// The address that ranges and limits go by: the other end of the socket. A process on a Unix socket is on this machine,
+/// and counts as `127.0.0.1`.
+pub(crate) fn client_address(peer: Peer) -> IpAddr {
+    match peer.source() {
+        Source::Ip(address) => address.to_canonical(),
+        Source::User(_) => Ipv4Addr::LOCALHOST.into(),
+    }
 }
 
 /// Whether the gateway is for this address at all. Asked before a byte is read; who might still pass by name is let on
 /// to the handshake.
-pub(crate) fn judge_address(shared: &Shared, address: IpAddr) -> Result<(), Shut> {
-    shared.runtime.load().gate.admits_address(address.to_canonical())
+pub(crate) fn judge_address(shared: &Shared, peer: Peer) -> Result<(), Shut> {
+    shared.runtime.load().gate.admits_address(client_address(peer))
 }
 
 /// Whether the gateway is for this peer. Asked before a byte of HTTP is read.
 pub(crate) fn judge_peer(shared: &Shared, connection: &Connection) -> Result<(), Shut> {
-    shared.runtime.load().gate.admits(client_address(connection), peer_id(connection))
+    shared.runtime.load().gate.admits(client_address(connection.source), peer_id(connection))
 }
 
 /// Whether the route is for this peer.
@@ -39,7 +43,7 @@ pub(crate) fn judge_peer(shared: &Shared, connection: &Connection) -> Result<(),
 /// # Errors
 /// 403, with the rule for our records.
 pub(crate) fn judge_route(gate: &Gate, connection: &Connection) -> Result<(), Refusal> {
-    let admitted = gate.admits(client_address(connection), peer_id(connection));
+    let admitted = gate.admits(client_address(connection.source), peer_id(connection));
     admitted.map_err(|shut| Refusal::new(Reason::NotPermitted, shut.detail).by(shut.rule))
 }
 

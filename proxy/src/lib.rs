@@ -17,6 +17,8 @@ mod exchange;
 mod guard;
 mod head;
 mod health;
+mod listen;
+mod outbound;
 mod record;
 mod relay;
 pub mod reload;

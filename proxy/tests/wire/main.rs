@@ -14,3 +14,4 @@ mod network;
 mod relay;
 mod sockets;
 mod story;
+mod unix;
