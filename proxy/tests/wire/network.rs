@@ -54,7 +54,7 @@ async fn an_address_no_rule_allows_is_not_read_from_and_one_that_is_allowed_is_s
 async fn a_peer_without_the_name_is_let_go_before_a_byte_of_http() {
     let allow = policy(GATEWAY, "ingress: {allow: [{name: agents, principals: [\"spiffe://house.test/ns/acme/**\"]}]}");
     let house = House::plan().also(&allow).start().await;
-    let reply = house.call(&house.who.assistant, Ask::chat("hello")).await;
+    let reply = house.send(Some(&house.who.assistant.issued), Ask::chat("hello")).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
     let token = house.token(&house.who.mia);
     for h2 in [false, true] {
