@@ -126,7 +126,7 @@ pub(super) fn check(
 }
 
 fn asks_for_certificates(listener: &Listener) -> bool {
-    listener.tls.as_ref().is_some_and(|tls| tls.trust.client_auth != ClientAuth::Off)
+    listener.tls.as_ref().is_some_and(|tls| tls.client_auth != ClientAuth::Off)
 }
 
 /// The first list of which no rule can match the upstream, by its host and port alone.
