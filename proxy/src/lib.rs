@@ -17,6 +17,7 @@ mod exchange;
 mod head;
 mod health;
 mod listen;
+mod listeners;
 mod outbound;
 mod record;
 mod relay;

@@ -15,6 +15,7 @@ use crate::audit::{AuditFull, AuditWriter, Receipt};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::connection::Connection;
+use crate::listeners::Listeners;
 use crate::record;
 use crate::reload::{LastLoad, Stamps};
 use crate::runtime::Runtime;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) last_load: tokio::sync::Mutex<LastLoad>,
     /// Sets that were swapped out, as far as requests still use them.
     older: Mutex<Vec<Weak<Runtime>>>,
+    pub(crate) listeners: Listeners,
     pub(crate) audit: AuditWriter,
     pub(crate) vkey: String,
     pub(crate) metrics: Arc<Metrics>,
@@ -57,6 +59,7 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     pub(crate) fn new(
         (runtime, stamps): (Runtime, Stamps),
+        listeners: Listeners,
         audit: AuditWriter,
         vkey: String,
         clock: Arc<dyn Clock>,
@@ -68,6 +71,7 @@ impl Shared {
             runtime: ArcSwap::from_pointee(runtime),
             last_load: tokio::sync::Mutex::new(LastLoad::new(stamps)),
             older: Mutex::default(),
+            listeners,
             audit,
             vkey,
             clock,
