@@ -21,8 +21,8 @@ use tracing::{debug, error, warn};
 use crate::app::ConnectionApp;
 use crate::connection::{Connection, TlsFacts, peer_facts};
 use crate::listen::Socket;
-use crate::record;
 use crate::shared::Shared;
+use crate::{guard, record};
 
 /// Time a client has for the handshake (§10).
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -110,7 +110,7 @@ fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, door: &Door) {
     let name = &door.name;
     let Some(guard) = shared.connections.enter() else {
         debug!(%source, "connection refused: too many open");
-        shared.metrics.connection_refused(name);
+        shared.metrics.connection_refused(name, "too_many");
         return;
     };
     let (shared, name, plain, notice) = (shared.clone(), name.clone(), door.plain, door.notice.clone());
@@ -130,6 +130,10 @@ fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, door: &Door) {
 
 async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String, plain: bool, notice: Notice) {
     let number = shared.next_connection();
+    if let Err(shut) = guard::judge_address(&shared, source) {
+        let connection = Connection::new(number, name, source, None);
+        return guard::tell(&shared, &connection, "ingress", &shut.detail);
+    }
     let (stream, facts) = match secure(&shared, &name, plain, stream).await {
         Ok(secured) => secured,
         Err(detail) => {
@@ -141,6 +145,9 @@ async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String
         }
     };
     let connection = Arc::new(Connection::new(number, name, source, facts));
+    if let Err(shut) = guard::judge_peer(&shared, &connection) {
+        return guard::tell(&shared, &connection, "ingress", &shut.detail);
+    }
     let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone(), notice.clone()));
     if AssertUnwindSafe(app.serve_connection(stream, notice.drain)).catch_unwind().await.is_err() {
         error!("error.type" = "panic", source = %connection.source, "a connection panicked outside of its requests");
