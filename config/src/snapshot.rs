@@ -33,6 +33,8 @@ pub struct Snapshot {
     /// `/livez`, `/readyz` and `/metrics`, nothing else.
     pub health: Option<std::net::SocketAddr>,
     pub listeners: Vec<Listener>,
+    /// Who may connect, whatever is asked for.
+    pub ingress: Ingress,
     pub upstreams: Vec<Upstream>,
     /// In no particular order; choose with [`Snapshot::route`].
     pub routes: Vec<Route>,
@@ -93,6 +95,7 @@ pub struct EffectivePolicy {
     pub authz: Authz,
     pub data: DataProtection,
     pub runtime: RuntimeSecurity,
+    pub network: Network,
     /// What may look at which message part, in which direction, buffered and streamed.
     pub coverage: Coverage,
     /// Indices into [`Snapshot::manifests`] of the manifests that made this policy, sorted.
