@@ -11,6 +11,7 @@ mod health;
 mod house;
 mod hygiene;
 mod identity;
+mod length;
 mod network;
 mod relay;
 mod sockets;
