@@ -20,7 +20,7 @@ mod snapshot;
 pub mod values;
 pub mod yaml;
 
-pub use bootstrap::{Bootstrap, load_bootstrap, parse_bootstrap};
+pub use bootstrap::{Bootstrap, RetryOn, UpstreamProtocol, load_bootstrap, parse_bootstrap};
 pub use coverage::{Coverage, Guard, Stage};
 pub use init::init_files;
 pub use manifest::{Manifest, ManifestId, ManifestRules, Parsed, SourceFile, load_manifests, parse_manifests};

@@ -16,6 +16,7 @@ mod secrets;
 mod subjects;
 mod tls;
 mod traffic;
+mod upstream;
 
 use std::path::{Path, PathBuf};
 
@@ -64,7 +65,7 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
 pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Report) -> Option<Snapshot> {
     let attached = Attachments::find(bootstrap, parsed, report);
     names::check(&attached, report);
-    let mut upstreams = traffic::upstreams(bootstrap, report);
+    let mut upstreams = upstream::all(bootstrap, report);
     secrets::add(&mut upstreams, &attached, report);
     let listeners = traffic::listeners(bootstrap, &attached, report);
     let manifests = manifest_refs(parsed);
@@ -126,7 +127,7 @@ fn policy(
     let coverage = crate::Coverage::default();
     let manifests = attached.indices(route, manifests);
     let mut policy = EffectivePolicy { identity: identity?, access, authz, data, runtime, coverage, manifests };
-    traffic::check_upgrades(spec, &policy, report);
+    traffic::check_relayed(spec, &policy, report);
     policy.coverage = cover::coverage(&policy, spec.dialect.value);
     Some(policy)
 }

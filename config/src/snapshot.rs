@@ -7,6 +7,7 @@
 mod content;
 mod identity;
 mod traffic;
+mod upstream;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub use content::*;
 pub use identity::*;
 pub use traffic::*;
+pub use upstream::*;
 
 use crate::{Coverage, Material};
 

@@ -7,7 +7,7 @@ mod patterns;
 mod quantity;
 
 pub use address::{BindAddress, Issuer, Origin, UpstreamUrl, WebUrl};
-pub use http::{HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix};
+pub use http::{HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix, TargetPath};
 pub use names::{Claim, FilePath, LogOrigin, Name, Pointer};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName};
 pub use quantity::{Percent, RsaBits, Size, Time, show_duration};

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_certs::ListenerTls;
 use postern_config::{AuditKey, Material, Report, Route, Snapshot};
 use postern_filters::Chains;
 use postern_filters::limit::LimitStore;
 
-use crate::upstream::Upstream;
+use crate::upstream::{States, Upstream};
 
 /// A compiled policy set, ready to serve.
 #[derive(Debug)]
@@ -42,9 +41,6 @@ impl LoadError {
     }
 }
 
-/// Distinguishes the pooled connections and cached tokens of one load from those of another.
-static GENERATION: AtomicU64 = AtomicU64::new(1);
-
 impl Runtime {
     /// Reads, merges and compiles everything that `config` names.
     ///
@@ -54,11 +50,10 @@ impl Runtime {
         let loaded = postern_config::load(config, now).map_err(|report| LoadError { report, material: Vec::new() })?;
         let mut warnings: Vec<String> = loaded.warnings.problems().iter().map(ToString::to_string).collect();
         let snapshot = loaded.snapshot;
-        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
         let chains = postern_filters::compile(&snapshot, limits);
         let mut problems = Vec::new();
         let listeners = load_listeners(&snapshot, now, &mut warnings, &mut problems);
-        let upstreams = load_upstreams(&snapshot, generation, &mut problems);
+        let upstreams = load_upstreams(&snapshot, &mut problems);
         let chains = match chains {
             Ok(chains) if problems.is_empty() => chains,
             Ok(_) => return Err(LoadError { report: Report::new(), material: problems }),
@@ -80,6 +75,26 @@ impl Runtime {
     #[expect(clippy::indexing_slicing, reason = "a snapshot's upstream index exists: `Upstream`s are made one for one")]
     pub(crate) fn upstream(&self, route: &Route) -> &Arc<Upstream> {
         &self.upstreams[route.upstream]
+    }
+
+    /// Goes on with what `old` knows about upstreams that stay.
+    pub(crate) fn adopt(&mut self, old: &Self) {
+        for upstream in &mut self.upstreams {
+            let known = old.upstreams.iter().find(|known| known.settings.name == upstream.settings.name);
+            if let (Some(upstream), Some(known)) = (Arc::get_mut(upstream), known) {
+                upstream.adopt(known);
+            }
+        }
+    }
+
+    /// Begins what goes on beside requests. It ends when the set is dropped.
+    pub(crate) fn start(&self) {
+        self.upstreams.iter().for_each(Upstream::start);
+    }
+
+    /// Every upstream with the states of its endpoints.
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = (&str, States)> {
+        self.upstreams.iter().map(|upstream| (upstream.settings.name.as_str(), upstream.states()))
     }
 
     /// What of a new set cannot be taken over while running; nothing where all of it can.
@@ -134,10 +149,10 @@ fn load_listeners(
     loaded
 }
 
-fn load_upstreams(snapshot: &Snapshot, generation: u64, problems: &mut Vec<String>) -> Vec<Arc<Upstream>> {
+fn load_upstreams(snapshot: &Snapshot, problems: &mut Vec<String>) -> Vec<Arc<Upstream>> {
     let mut loaded = Vec::new();
     for settings in &snapshot.upstreams {
-        match Upstream::prepare(settings.clone(), generation) {
+        match Upstream::prepare(settings.clone()) {
             Ok(upstream) => loaded.push(Arc::new(upstream)),
             Err(errors) => problems.extend(errors.iter().map(|e| format!("error: upstream `{}`: {e}", settings.name))),
         }

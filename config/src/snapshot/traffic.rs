@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{EffectivePolicy, Snapshot};
+use super::{
+    Balance, CircuitBreaker, EffectivePolicy, Endpoint, HealthCheck, PassiveHealth, Retries, Snapshot, Timeouts,
+};
 use crate::Material;
+use crate::bootstrap::UpstreamProtocol;
 
 /// One socket we accept on.
 #[derive(Debug, Clone)]
@@ -96,9 +99,15 @@ pub struct Hsts {
 pub struct Upstream {
     pub name: String,
     pub https: bool,
-    /// Host name or address, without brackets.
-    pub host: String,
-    pub port: u16,
+    /// At least one.
+    pub endpoints: Vec<Endpoint>,
+    pub balance: Balance,
+    pub protocol: UpstreamProtocol,
+    pub timeouts: Timeouts,
+    pub retries: Retries,
+    pub health: Option<HealthCheck>,
+    pub passive: PassiveHealth,
+    pub circuit_breaker: CircuitBreaker,
     /// Name the upstream's certificate must cover; never empty when `https`.
     pub server_name: String,
     /// Prefix of every path sent, without a trailing slash; empty for none.
@@ -132,6 +141,8 @@ pub struct Route {
     pub dialect: Dialect,
     /// Protocols a client may upgrade to on this route, lower case; `websocket` or nothing. Dialect `http` only.
     pub upgrades: Vec<String>,
+    /// Bodies are forwarded as they come, unread. Dialect `http` without policies of content only.
+    pub streams_bodies: bool,
     pub labels: BTreeMap<String, String>,
     /// Tenant of everything behind this route.
     pub tenant: Option<String>,

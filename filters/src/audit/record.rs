@@ -81,6 +81,10 @@ pub struct RequestEvent {
     pub principal: Option<Arc<Principal>>,
     pub route: Option<Name>,
     pub upstream: Option<Name>,
+    /// Address of the endpoint the request went to; nothing where no connection was made.
+    pub endpoint: Option<SocketAddr>,
+    /// Attempts after the first.
+    pub retries: u32,
     pub dialect: Option<Dialect>,
     pub action: Option<Action>,
     /// Model the request asked for.
