@@ -30,6 +30,18 @@ pub fn client_config(
     for root in CertificateDer::pem_slice_iter(ca) {
         roots.add(root?)?;
     }
+    client_config_with(roots, identity, alpn)
+}
+
+/// As [`client_config`], with `roots` that were read already.
+///
+/// # Errors
+/// [`ClientTlsError`] where the identity is not PEM, or its key does not fit the certificate.
+pub fn client_config_with(
+    roots: RootCertStore,
+    identity: Option<(&[u8], &[u8])>,
+    alpn: &[&[u8]],
+) -> Result<ClientConfig, ClientTlsError> {
     let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots);

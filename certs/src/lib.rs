@@ -14,7 +14,7 @@ mod spiffe;
 mod verifier;
 
 pub use authority::{Authority, AuthorityError, Issued, KeyType, Template};
-pub use client::{ClientTlsError, client_config};
+pub use client::{ClientTlsError, client_config, client_config_with};
 pub use listener::{Ending, ListenerTls};
 pub use peer::VerifiedPeer;
 pub use problem::{CertFault, CertProblem};

@@ -3,6 +3,7 @@
 //! The way of a load is `text → yaml::Node → manifest::Manifest → Snapshot`; every problem on it is collected in one
 //! [`Report`]. Nothing here opens a socket or knows TLS.
 
+pub mod address;
 pub mod bootstrap;
 pub mod capability;
 pub mod codes;
@@ -20,6 +21,7 @@ mod snapshot;
 pub mod values;
 pub mod yaml;
 
+pub use address::AddressClass;
 pub use bootstrap::{Bootstrap, RetryOn, UpstreamProtocol, load_bootstrap, parse_bootstrap};
 pub use coverage::{Coverage, Guard, Stage};
 pub use init::init_files;
@@ -28,6 +30,7 @@ pub use material::{Material, MaterialError, Redacted};
 pub use report::{Code, Position, Problem, Report, Severity};
 pub use resolve::{Loaded, load, resolve};
 pub use snapshot::*;
+pub use values::Cidr;
 
 /// The one place where the API group is spelled.
 pub const API_GROUP: &str = "secure.platformspec.io";

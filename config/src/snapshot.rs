@@ -6,6 +6,7 @@
 
 mod content;
 mod identity;
+mod network;
 mod traffic;
 mod upstream;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use content::*;
 pub use identity::*;
+pub use network::*;
 pub use traffic::*;
 pub use upstream::*;
 

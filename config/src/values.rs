@@ -1,13 +1,17 @@
 //! Scalar types of manifests: durations, sizes, names, references to material and the like.
 
 mod address;
+mod cidr;
 mod http;
+mod listen;
 mod names;
 mod patterns;
 mod quantity;
 
 pub use address::{BindAddress, Issuer, Origin, UpstreamUrl, WebUrl};
+pub use cidr::{Cidr, CidrError};
 pub use http::{HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix, TargetPath};
+pub use listen::ListenAddress;
 pub use names::{Claim, FilePath, LogOrigin, Name, Pointer};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName};
 pub use quantity::{Percent, RsaBits, Size, Time, show_duration};

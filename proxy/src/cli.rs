@@ -3,6 +3,7 @@
 //! 0 is success, 1 a failure while running or a tampered log, 2 a configuration that does not load or a wrong call.
 
 mod audit;
+mod check_egress;
 mod init;
 mod run;
 mod validate;
@@ -46,6 +47,23 @@ enum Command {
     Init {
         /// A folder that does not exist yet, or is empty.
         dir: PathBuf,
+    },
+    /// Show what would happen if the proxy called a URL: which address policy allows, and whether its TLS holds. Exit code 1 if
+    /// it would not.
+    CheckEgress {
+        /// `https://…`, or `http://…` on this machine.
+        url: String,
+        /// The bootstrap file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Certificate authorities to believe instead of the machine's, PEM.
+        #[arg(long, value_name = "FILE")]
+        roots: Option<PathBuf>,
+        /// Ask for the URL too, once, and tell of the answer.
+        #[arg(long)]
+        get: bool,
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
     },
     /// The audit log.
     #[command(subcommand)]
@@ -103,6 +121,10 @@ pub fn main() -> ExitCode {
         Command::Run { config, log_format } => run::run(&config, log_format),
         Command::Validate { config, format } => validate::run(&config, format),
         Command::Init { dir } => init::run(&dir),
+        Command::CheckEgress { url, config, roots, get, format } => {
+            let reach = if get { check_egress::Reach::Get } else { check_egress::Reach::Handshake };
+            check_egress::run(&url, &config, roots.as_deref(), reach, format)
+        }
         Command::Audit(AuditCommand::Verify { dir, key, checkpoint, format }) => {
             audit::verify(&dir, &key, checkpoint.as_deref(), format)
         }

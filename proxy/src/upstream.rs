@@ -38,6 +38,7 @@ pub(crate) use failure::{Failure, FailureKind};
 pub(crate) use h2_stream::Outlet;
 pub(crate) use upload::Upload;
 
+use crate::egress::Egress;
 use crate::upstream_head::Injection;
 
 /// An upstream, ready to be called.
@@ -91,7 +92,7 @@ impl Upstream {
         }
         let mut endpoints = Vec::new();
         for endpoint in &settings.endpoints {
-            match Endpoint::new(endpoint) {
+            match Endpoint::new(endpoint, Egress::of_upstream(settings.egress.clone())) {
                 Some(endpoint) => endpoints.push(Arc::new(endpoint)),
                 None => errors.push(UpstreamError::BadEndpoint(endpoint.authority.clone())),
             }

@@ -59,6 +59,7 @@ fn one(spec: &UpstreamSpec, report: &mut Report) -> Upstream {
         labels: labels(spec.labels.as_ref()),
         credentials: Vec::new(),
         strip_headers: Vec::new(),
+        egress: None,
     }
 }
 

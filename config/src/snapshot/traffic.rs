@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Balance, CircuitBreaker, EffectivePolicy, Endpoint, HealthCheck, PassiveHealth, Retries, Snapshot, Timeouts,
+    Balance, CircuitBreaker, EffectivePolicy, Egress, Endpoint, HealthCheck, PassiveHealth, Retries, Snapshot, Timeouts,
 };
 use crate::Material;
 use crate::bootstrap::UpstreamProtocol;
@@ -14,11 +15,32 @@ use crate::bootstrap::UpstreamProtocol;
 #[derive(Debug, Clone)]
 pub struct Listener {
     pub name: String,
-    pub bind: SocketAddr,
+    pub bind: Bind,
     /// Marked `internal`: client certificates are required unless a manifest said so already.
     pub internal: bool,
-    /// `None` is plain HTTP, which loads on loopback addresses only.
+    /// `None` is plain HTTP, which loads on loopback addresses and Unix sockets only.
     pub tls: Option<ListenerTls>,
+}
+
+/// Where a listener accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bind {
+    /// Port 0 takes a free one.
+    Tcp(SocketAddr),
+    Unix {
+        path: PathBuf,
+        /// Of the socket's file: 0600 or 0660.
+        mode: u32,
+    },
+}
+
+impl std::fmt::Display for Bind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// TLS of a listener: CertificatePolicy and EncryptionPolicy merged.
@@ -116,6 +138,8 @@ pub struct Upstream {
     pub credentials: Vec<Credential>,
     /// Request headers removed on top of the built-in list, lower case.
     pub strip_headers: Vec<String>,
+    /// Where its connections may go, by the policies of the gateway and of the upstream; `None` where none speaks of it.
+    pub egress: Option<Egress>,
 }
 
 /// A secret the proxy adds to requests for one upstream.

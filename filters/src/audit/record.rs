@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::escape::Json;
 use super::{Redaction, ocsf};
-use crate::{ContentFinding, Principal, Reason};
+use crate::{ContentFinding, Peer, Principal, Reason};
 
 /// A name that outlives requests: of a listener, a route, a guard.
 pub type Name = Arc<str>;
@@ -35,7 +35,7 @@ pub struct AuditRecord {
 #[derive(Debug, Clone)]
 pub struct ConnectionRef {
     pub listener: Name,
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<Peer>,
     pub tls: Option<Arc<TlsFacts>>,
     /// Counts connections since the log was opened.
     pub number: u64,

@@ -73,7 +73,7 @@ pub(crate) fn key(exchange: Exchange<'_>, upstream: &Upstream, session: &ServerS
             let principal = story.context.known_principal()?;
             Some(hash_of(&(&principal.authn.method, &principal.issuer, &principal.subject)))
         }
-        HashBy::SourceIp => Some(hash_of(&exchange.connection.source.ip())),
+        HashBy::SourceIp => Some(hash_of(&exchange.connection.source.source())),
         HashBy::Header(name) => {
             let mut values = session.req_header().headers.get_all(name).iter();
             let value = values.next()?;

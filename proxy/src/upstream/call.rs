@@ -82,7 +82,7 @@ impl Upstream {
             if let Some(failure) = failure {
                 self.failed(endpoint, &failure, metrics);
                 let again = match failure.kind {
-                    FailureKind::Resolve | FailureKind::Connect | FailureKind::Tls => may(RetryOn::ConnectFailure),
+                    FailureKind::Resolve | FailureKind::Egress | FailureKind::Connect | FailureKind::Tls => may(RetryOn::ConnectFailure),
                     FailureKind::RefusedStream => may(RetryOn::RefusedStream),
                     FailureKind::ClosedUnanswered => idempotent && may(RetryOn::ClosedUnanswered),
                     FailureKind::Broken | FailureKind::Late | FailureKind::NoEndpoint | FailureKind::Overflow | FailureKind::Request => false,
@@ -126,7 +126,10 @@ impl Upstream {
                 Err(failure) => failure,
             };
             self.failed(endpoint, &failure, metrics);
-            let unsent = matches!(failure.kind, FailureKind::Resolve | FailureKind::Connect | FailureKind::Tls);
+            let unsent = matches!(
+                failure.kind,
+                FailureKind::Resolve | FailureKind::Egress | FailureKind::Connect | FailureKind::Tls
+            );
             let retries = &self.settings.retries;
             let again = unsent && told.retries < retries.max && retries.on.contains(&RetryOn::ConnectFailure);
             if !again || Instant::now() >= deadline || !self.budget.take_retry() {

@@ -10,6 +10,7 @@ use super::balance::hash_of;
 use super::health::Health;
 use super::pool::Pool;
 use super::resolve::Resolver;
+use crate::egress::Egress;
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
@@ -29,7 +30,7 @@ pub(crate) struct Endpoint {
 pub(crate) struct UnderWay(Arc<Endpoint>);
 
 impl Endpoint {
-    pub(crate) fn new(settings: &Settings) -> Option<Self> {
+    pub(crate) fn new(settings: &Settings, egress: Egress) -> Option<Self> {
         let label = format!("{}:{}", settings.host, settings.port);
         Some(Self {
             authority: HeaderValue::from_str(&settings.authority).ok()?,
@@ -37,7 +38,7 @@ impl Endpoint {
             label,
             health: Arc::default(),
             pool: Pool::default(),
-            resolver: Arc::new(Resolver::new(&settings.host, settings.port)),
+            resolver: Arc::new(Resolver::new(&settings.host, settings.port, egress)),
             under_way: AtomicUsize::new(0),
         })
     }

@@ -15,6 +15,8 @@ pub(crate) struct Failure {
 pub(crate) enum FailureKind {
     /// The name leads nowhere.
     Resolve,
+    /// Policy does not allow to connect there.
+    Egress,
     /// No connection: nothing was sent.
     Connect,
     /// The peer is not who it has to be, or TLS failed otherwise: nothing was sent.
@@ -39,6 +41,7 @@ impl FailureKind {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Resolve => "resolve",
+            Self::Egress => "egress",
             Self::Connect => "connect",
             Self::Tls => "tls",
             Self::RefusedStream => "refused_stream",

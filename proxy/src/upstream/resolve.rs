@@ -1,7 +1,7 @@
 //! From a name to addresses: looked up again every 30 s behind the requests that use it, and kept while the resolver is
-//! away.
+//! away. What is looked up is checked, and nothing else is dialled.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
 
 use super::failure::{Failure, FailureKind};
+use crate::egress::Egress;
 
 /// How long addresses are used before the name is looked up again, and the time between two attempts to.
 const AGAIN: Duration = Duration::from_secs(30);
-const LOOKUP: Duration = Duration::from_secs(5);
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 16;
 
@@ -22,6 +22,7 @@ const MAX_ADDRESSES: usize = 16;
 pub(crate) struct Resolver {
     host: String,
     port: u16,
+    egress: Egress,
     began: Instant,
     known: ArcSwapOption<Vec<SocketAddr>>,
     /// Milliseconds after `began` from which the name is looked up again.
@@ -29,16 +30,9 @@ pub(crate) struct Resolver {
 }
 
 impl Resolver {
-    pub(crate) fn new(host: &str, port: u16) -> Self {
-        let known = host.parse::<IpAddr>().ok().map(|ip| Arc::new(vec![SocketAddr::new(ip, port)]));
-        let again = if known.is_some() { u64::MAX } else { 0 };
-        Self {
-            host: host.to_owned(),
-            port,
-            began: Instant::now(),
-            known: ArcSwapOption::new(known),
-            again: AtomicU64::new(again),
-        }
+    pub(crate) fn new(host: &str, port: u16, egress: Egress) -> Self {
+        let (known, again) = (ArcSwapOption::empty(), AtomicU64::new(0));
+        Self { host: host.to_owned(), port, egress, began: Instant::now(), known, again }
     }
 
     /// At least one address. Waits for the resolver only where nothing is known yet.
@@ -61,13 +55,16 @@ impl Resolver {
     }
 
     async fn look_up(&self) -> Result<Arc<Vec<SocketAddr>>, Failure> {
-        let failed = |why: &str| Failure::new(FailureKind::Resolve, format!("`{}` could not be resolved: {why}", self.host));
-        let lookup = tokio::net::lookup_host((self.host.as_str(), self.port));
-        let found = tokio::time::timeout(LOOKUP, lookup).await.map_err(|_| failed("no answer in time"))?;
-        let found: Vec<SocketAddr> = found.map_err(|error| failed(&error.to_string()))?.take(MAX_ADDRESSES).collect();
-        if found.is_empty() {
-            return Err(failed("it has no address"));
-        }
+        let mut found = match self.egress.resolve(&self.host, self.port).await {
+            Ok(found) => found,
+            Err(error) if error.is_refusal() => {
+                // What was permitted before led elsewhere.
+                self.known.store(None);
+                return Err(Failure::new(FailureKind::Egress, error.to_string()));
+            }
+            Err(error) => return Err(Failure::new(FailureKind::Resolve, error.to_string())),
+        };
+        found.truncate(MAX_ADDRESSES);
         let found = Arc::new(found);
         self.known.store(Some(found.clone()));
         self.again.store(millis(self.began.elapsed().saturating_add(AGAIN)), Ordering::Relaxed);

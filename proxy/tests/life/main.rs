@@ -7,6 +7,7 @@
 mod caller;
 mod client;
 mod commands;
+mod egress;
 mod load;
 mod process;
 mod secrets;

@@ -13,4 +13,5 @@ mod identity;
 mod relay;
 mod sockets;
 mod story;
+mod unix;
 mod upstream;
