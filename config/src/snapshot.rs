@@ -7,6 +7,7 @@
 mod content;
 mod identity;
 mod network;
+mod tls;
 mod traffic;
 mod upstream;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use content::*;
 pub use identity::*;
 pub use network::*;
+pub use tls::*;
 pub use traffic::*;
 pub use upstream::*;
 

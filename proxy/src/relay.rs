@@ -8,7 +8,6 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v1::client::HttpSession;
 use postern_filters::{Reason, Refusal};
 
-
 use crate::answer::{self, Framing};
 use crate::exchange::{self, Deadline, Exchange, Matched};
 use crate::head::Head;
@@ -68,10 +67,11 @@ pub(crate) async fn run(
         return Err(Refusal::new(Reason::Undecided, "an upgrade needs HTTP/1.1 on the other side"));
     };
     let client = &mut h1.session;
-    let switched = match tokio::time::timeout_at(first_byte, switch(exchange, matched, client, request, session, story)).await {
-        Ok(switched) => switched,
-        Err(_) => Err(deadline.missed().refusal("the upstream's switch")),
-    };
+    let switched =
+        match tokio::time::timeout_at(first_byte, switch(exchange, matched, client, request, session, story)).await {
+            Ok(switched) => switched,
+            Err(_) => Err(deadline.missed().refusal("the upstream's switch")),
+        };
     if switched.is_ok() {
         tunnel(client, session, story, deadline).await;
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use postern_certs::ListenerTls;
-use postern_config::{AuditKey, Material, Report, Route, Snapshot};
+use postern_config::{Anchor, AuditKey, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot};
 use postern_filters::Chains;
 use postern_filters::limit::LimitStore;
 
@@ -53,7 +53,7 @@ impl Runtime {
         let chains = postern_filters::compile(&snapshot, limits);
         let mut problems = Vec::new();
         let listeners = load_listeners(&snapshot, now, &mut warnings, &mut problems);
-        let upstreams = load_upstreams(&snapshot, &mut problems);
+        let upstreams = load_upstreams(&snapshot, now, &mut warnings, &mut problems);
         let chains = match chains {
             Ok(chains) if problems.is_empty() => chains,
             Ok(_) => return Err(LoadError { report: Report::new(), material: problems }),
@@ -149,11 +149,19 @@ fn load_listeners(
     loaded
 }
 
-fn load_upstreams(snapshot: &Snapshot, problems: &mut Vec<String>) -> Vec<Arc<Upstream>> {
+fn load_upstreams(
+    snapshot: &Snapshot,
+    now: i64,
+    warnings: &mut Vec<String>,
+    problems: &mut Vec<String>,
+) -> Vec<Arc<Upstream>> {
     let mut loaded = Vec::new();
     for settings in &snapshot.upstreams {
-        match Upstream::prepare(settings.clone()) {
-            Ok(upstream) => loaded.push(Arc::new(upstream)),
+        match Upstream::prepare(settings.clone(), now) {
+            Ok((upstream, endings)) => {
+                warnings.extend(endings.iter().map(|ending| format!("upstream `{}`: {ending}", settings.name)));
+                loaded.push(Arc::new(upstream));
+            }
             Err(errors) => problems.extend(errors.iter().map(|e| format!("error: upstream `{}`: {e}", settings.name))),
         }
     }
@@ -164,8 +172,12 @@ fn load_upstreams(snapshot: &Snapshot, problems: &mut Vec<String>) -> Vec<Arc<Up
 fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
     let mut materials: Vec<&Material> = Vec::new();
     for tls in snapshot.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
-        materials.extend(tls.identities.iter().flat_map(|identity| [&identity.cert, &identity.key]));
-        materials.extend(&tls.trust.anchors);
+        materials.extend(tls.identities.iter().flat_map(of_identity));
+        materials.extend(of_trust(&tls.trust));
+    }
+    for tls in snapshot.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()) {
+        materials.extend(tls.identity.iter().flat_map(of_identity));
+        materials.extend(of_trust(&tls.trust));
     }
     for upstream in &snapshot.upstreams {
         materials.extend(upstream.credentials.iter().map(|credential| &credential.value));
@@ -182,4 +194,17 @@ fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
         Material::Env(_) => None,
     };
     materials.into_iter().filter_map(path).collect()
+}
+
+fn of_identity(identity: &OwnIdentity) -> Vec<&Material> {
+    match &identity.source {
+        IdentitySource::Files { cert, key } => vec![cert, key],
+    }
+}
+
+fn of_trust(trust: &PeerTrust) -> Vec<&Material> {
+    let anchors = trust.anchors.iter().map(|anchor| match anchor {
+        Anchor::Pem(material) => material,
+    });
+    anchors.chain(&trust.crls).collect()
 }

@@ -16,23 +16,23 @@ mod health;
 mod pool;
 mod resolve;
 mod tend;
-mod tls;
 mod upload;
 mod wire;
 
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderName;
+use postern_certs::{CertProblem, Ending, UpstreamTls, Workload};
 use postern_config::{MaterialError, Redacted, Upstream as Settings};
 use tokio::task::AbortHandle;
 
-pub(crate) use balance::hash_of;
 use balance::Turns;
+pub(crate) use balance::hash_of;
 use breaker::Breaker;
 use budget::RetryBudget;
 pub(crate) use call::{Answering, Ask, Told};
 pub(crate) use conversation::{Conversation, clean_trailers};
-use dial::Dialler;
+use dial::{Dialler, PeerTls, alpn};
 use endpoint::Endpoint;
 pub(crate) use failure::{Failure, FailureKind};
 pub(crate) use h2_stream::Outlet;
@@ -66,7 +66,9 @@ pub(crate) enum UpstreamError {
     #[error("endpoint `{0}` is not an address")]
     BadEndpoint(String),
     #[error("{0}")]
-    Tls(String),
+    Tls(CertProblem),
+    #[error("it is called over TLS, and nothing says whom to expect")]
+    NoTls,
 }
 
 /// Endpoints of an upstream by their state.
@@ -80,11 +82,11 @@ pub(crate) struct States {
 }
 
 impl Upstream {
-    /// Reads the credentials of `settings`, and what its TLS needs.
+    /// Reads the credentials of `settings`, and what its TLS needs. Comes with what of that ends soon.
     ///
     /// # Errors
     /// Everything that cannot be had.
-    pub(crate) fn prepare(settings: Settings) -> Result<Self, Vec<UpstreamError>> {
+    pub(crate) fn prepare(settings: Settings, now: i64) -> Result<(Self, Vec<Ending>), Vec<UpstreamError>> {
         let mut errors = Vec::new();
         let mut injections = Vec::new();
         for credential in &settings.credentials {
@@ -97,14 +99,22 @@ impl Upstream {
                 None => errors.push(UpstreamError::BadEndpoint(endpoint.authority.clone())),
             }
         }
-        let tls = tls::load(&settings).unwrap_or_else(|error| {
-            errors.push(UpstreamError::Tls(error));
+        let tls = settings.tls.as_ref().map(|tls| UpstreamTls::load(tls, &Workload::default(), now)).transpose();
+        let tls = tls.unwrap_or_else(|problems| {
+            errors.extend(problems.into_iter().map(UpstreamError::Tls));
             None
         });
+        // INVARIANT: an https upstream has TLS of its own here; nothing else would verify it.
+        if settings.https != tls.is_some() && errors.is_empty() {
+            errors.push(UpstreamError::NoTls);
+        }
         if !errors.is_empty() {
             return Err(errors);
         }
-        Ok(Self {
+        let endings = tls.as_ref().map(|tls| tls.warnings(now)).unwrap_or_default();
+        let tls =
+            tls.map(|tls| PeerTls { config: tls.client_config(&[alpn(settings.protocol)]), name: tls.server_name() });
+        let upstream = Self {
             endpoints,
             turns: Turns::default(),
             breaker: Breaker::new(settings.circuit_breaker),
@@ -113,7 +123,8 @@ impl Upstream {
             tending: OnceLock::new(),
             settings,
             injections,
-        })
+        };
+        Ok((upstream, endings))
     }
 
     /// Takes over what `old` knows: which endpoints are in order, and how much is in use. Connections stay behind.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::Dialect;
 use super::upstream::*;
+use crate::Dialect;
 use crate::decode::{At, Fields, Setting, spec, words};
 use crate::manifest::LabelName;
-use crate::values::{HeaderName, HeaderValue, Host, ListenAddress, Method, Name, PathPrefix, UpstreamUrl};
+use crate::values::{HeaderName, HeaderValue, Host, ListenAddress, Method, Name, PathPrefix, SpiffeName, UpstreamUrl};
 
 spec! {
     /// One socket the proxy accepts on.
@@ -79,10 +79,8 @@ spec! {
     pub struct UpstreamTls {
         /// The name its certificate must cover. Default: the host of `url`.
         [E] server_name: Option<At<Host>>,
-    }
-    later {
-        /// The SPIFFE ID its certificate must have.
-        [E] "spiffeId",
+        /// The SPIFFE ID its certificate must have, instead of a name. Its authorities are those of a CertificatePolicy on the upstream.
+        [E] spiffe_id: Option<At<SpiffeName>>,
     }
 }
 

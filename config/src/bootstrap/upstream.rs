@@ -72,7 +72,9 @@ impl Decode for BalanceSpec {
         let chosen = match word {
             "RoundRobin" => Some(Self::RoundRobin),
             "LeastRequest" => Some(Self::LeastRequest),
-            "ConsistentHash" => <ConsistentHashSpec as crate::decode::Record>::take(&mut fields).map(Self::ConsistentHash),
+            "ConsistentHash" => {
+                <ConsistentHashSpec as crate::decode::Record>::take(&mut fields).map(Self::ConsistentHash)
+            }
             _ => {
                 fields.cx.key("type", |cx| crate::decode::macros::refuse_word(tag, word, &known, &[], cx));
                 return None;
@@ -102,7 +104,8 @@ pub enum HashKey {
 
 impl Scalar for HashKey {
     const NAME: &'static str = "Hash key";
-    const DOC: &'static str = "`Principal` (the authenticated caller), `SourceIp`, or `Header:<name>` for the one value of a header.";
+    const DOC: &'static str =
+        "`Principal` (the authenticated caller), `SourceIp`, or `Header:<name>` for the one value of a header.";
 
     fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
         match text {
@@ -240,6 +243,12 @@ spec! {
 }
 
 impl UpstreamSpec {
+    /// Whether it is called over TLS; all its addresses are, or none.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.addresses().next().is_some_and(|url| url.https)
+    }
+
     /// Its addresses, at least one unless that was reported.
     pub fn addresses(&self) -> impl Iterator<Item = &At<UpstreamUrl>> {
         self.url.iter().chain(self.endpoints.iter().flat_map(|endpoints| endpoints.iter()))

@@ -27,10 +27,8 @@ impl Certificates {
     pub(super) fn of(listeners: Option<&[Listener]>) -> Self {
         let Some(listeners) = listeners else { return Self { svid: true, other: true } };
         let asked = listeners.iter().filter_map(|listener| listener.tls.as_ref());
-        let lists: Vec<&[Vec<String>]> = asked
-            .filter(|tls| tls.trust.client_auth != ClientAuth::Off)
-            .map(|tls| tls.trust.names.as_slice())
-            .collect();
+        let lists: Vec<&[Vec<String>]> =
+            asked.filter(|tls| tls.client_auth != ClientAuth::Off).map(|tls| tls.trust.names.as_slice()).collect();
         let spiffe = |name: &String| name.starts_with("spiffe://");
         Self {
             svid: lists.iter().any(|names| names.iter().all(|list| list.iter().any(spiffe))),

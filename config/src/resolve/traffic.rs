@@ -16,7 +16,9 @@ const PV_CONFLICT: Code = Code(5);
 const PV_BLIND: Code = Code(25);
 const PV_PLAIN: Code = Code(30);
 
-pub(super) fn labels(written: Option<&At<BTreeMap<crate::manifest::LabelName, At<String>>>>) -> BTreeMap<String, String> {
+pub(super) fn labels(
+    written: Option<&At<BTreeMap<crate::manifest::LabelName, At<String>>>>,
+) -> BTreeMap<String, String> {
     written
         .into_iter()
         .flat_map(|labels| labels.iter())
@@ -177,6 +179,11 @@ pub(super) fn check_relayed(spec: &RouteSpec, policy: &EffectivePolicy, report: 
     }
     if *spec.bodies == Bodies::Streamed {
         let message = format!("{owner} looks into route `{route}`, and nothing reads bodies that are streamed");
-        spec.bodies.at.error(report, PV_BLIND, message, "write `bodies: Whole`, or move what is streamed to a route of its own");
+        spec.bodies.at.error(
+            report,
+            PV_BLIND,
+            message,
+            "write `bodies: Whole`, or move what is streamed to a route of its own",
+        );
     }
 }

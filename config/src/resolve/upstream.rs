@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::attach::Attachments;
 use super::names::unique;
+use super::tls;
 use super::traffic::labels;
 use crate::bootstrap::{BalanceSpec, HashKey, UpstreamSpec};
 use crate::decode::At;
@@ -22,19 +24,20 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const HEALTHY_AFTER: u32 = 2;
 const UNHEALTHY_AFTER: u32 = 3;
 
-pub(super) fn all(bootstrap: &Bootstrap, report: &mut Report) -> Vec<Upstream> {
+pub(super) fn all(bootstrap: &Bootstrap, attached: &Attachments<'_>, report: &mut Report) -> Vec<Upstream> {
     let specs = &bootstrap.spec.upstreams.value;
     unique(&specs.iter().map(|upstream| &upstream.name).collect::<Vec<_>>(), "upstreams", report);
-    specs.iter().map(|spec| one(spec, report)).collect()
+    specs.iter().enumerate().map(|(index, spec)| one(index, spec, attached, report)).collect()
 }
 
-fn one(spec: &UpstreamSpec, report: &mut Report) -> Upstream {
+fn one(index: usize, spec: &UpstreamSpec, attached: &Attachments<'_>, report: &mut Report) -> Upstream {
     for url in spec.addresses().filter(|url| !url.https && !url.is_loopback()) {
         let message = format!("upstream `{}` would be called without TLS", spec.name.as_str());
         url.error(report, PV_PLAIN, message, "use `https:`; `http:` is for this machine only");
     }
     let first = spec.addresses().next();
-    let https = first.is_some_and(|url| url.https);
+    let https = spec.is_https();
+    let server_name = server_name(spec, https, report);
     Upstream {
         name: spec.name.as_str().to_owned(),
         https,
@@ -54,7 +57,7 @@ fn one(spec: &UpstreamSpec, report: &mut Report) -> Upstream {
             max_requests: spec.circuit_breaker.max_requests.get(),
             max_pending: *spec.circuit_breaker.max_pending,
         },
-        server_name: server_name(spec, https, report),
+        tls: tls::upstream(index, spec, server_name, attached, report),
         base_path: first.map(|url| url.base_path.clone()).unwrap_or_default(),
         labels: labels(spec.labels.as_ref()),
         credentials: Vec::new(),
@@ -65,22 +68,31 @@ fn one(spec: &UpstreamSpec, report: &mut Report) -> Upstream {
 
 /// The name to check certificates against is one name, and there must be a certificate.
 fn server_name(spec: &UpstreamSpec, https: bool, report: &mut Report) -> String {
+    let plain =
+        |field: &str| format!("upstream `{}` is called without TLS, so nothing checks `{field}`", spec.name.as_str());
+    if let Some(id) = spec.tls.spiffe_id.as_ref().filter(|_| !https) {
+        id.error(report, PV_BLIND, plain("spiffeId"), "remove `tls`, or use `https:`");
+    }
     if let Some(name) = &spec.tls.server_name {
         if name.starts_with("*.") {
             let message = format!("`serverName` is `{}`, a pattern", name.as_str());
             name.error(report, PV_SHAPE, message, "write the one name the upstream's certificate must cover");
         } else if !https {
-            let message =
-                format!("upstream `{}` is called without TLS, so nothing checks `serverName`", spec.name.as_str());
-            name.error(report, PV_BLIND, message, "remove `tls`, or use `https:`");
+            name.error(report, PV_BLIND, plain("serverName"), "remove `tls`, or use `https:`");
         }
         return name.as_str().to_owned();
     }
     let mut hosts = spec.addresses();
     let Some(first) = hosts.next() else { return String::new() };
-    if let Some(other) = hosts.find(|url| https && url.host != first.host) {
-        let message = format!("endpoints of `{}` have several hosts, so no name is expected of all", spec.name.as_str());
-        other.error(report, PV_SHAPE, message, "add `tls: {serverName: …}`, the name that every endpoint's certificate covers");
+    if let Some(other) = hosts.find(|url| https && spec.tls.spiffe_id.is_none() && url.host != first.host) {
+        let message =
+            format!("endpoints of `{}` have several hosts, so no name is expected of all", spec.name.as_str());
+        other.error(
+            report,
+            PV_SHAPE,
+            message,
+            "add `tls: {serverName: …}`, the name that every endpoint's certificate covers",
+        );
     }
     first.host.clone()
 }

@@ -148,7 +148,8 @@ impl Scalar for TargetPath {
         if text == "/" || is_canonical_path(text) {
             return Ok(Self(text.to_owned()));
         }
-        let help = "begin it with `/`, end it without, and leave out query, escapes, `.`, `..` and empty segments: `/healthz`";
+        let help =
+            "begin it with `/`, end it without, and leave out query, escapes, `.`, `..` and empty segments: `/healthz`";
         Err(malformed(text, cx, "a path", help))
     }
 }

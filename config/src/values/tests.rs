@@ -64,6 +64,17 @@ fn scalars_take_their_form_and_nothing_else() {
         &["spiffe://example.org/ns/**", "spiffe://example.org/a", "a.example", "*.example.com"],
         &["spiffe://*/a", "spiffe:///a", "spiffe://Example.org/a", "*", "**", ""],
     );
+    table::<SpiffeName>(
+        &["spiffe://example.org/ns/pay", "spiffe://a/b"],
+        &[
+            "spiffe://example.org",
+            "spiffe://example.org/",
+            "spiffe://example.org/*",
+            "spiffe://Example.org/a",
+            "a.example",
+            "",
+        ],
+    );
     table::<Percent>(&["0", "80", "100"], &["101", "-1", "80%", "1Ki", "8.5", ""]);
     table::<Time>(
         &["2027-01-31T00:00:00Z", "2027-01-31T00:00:00.5+02:00"],

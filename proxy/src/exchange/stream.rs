@@ -52,9 +52,8 @@ pub(super) async fn run(
     story.streamed = true;
     let length = if has_body { BodyLength::Streamed(declared) } else { BodyLength::None };
     let (route, settings, injections) = (matched.route, &upstream.settings, &upstream.injections);
-    let mut request =
-        upstream_head::build(permit, session.req_header(), head, route, settings, injections, length)
-            .map_err(|error| unmade(&error))?;
+    let mut request = upstream_head::build(permit, session.req_header(), head, route, settings, injections, length)
+        .map_err(|error| unmade(&error))?;
     let deadline = Deadline::of(story, &settings.timeouts);
     let hash = key(exchange, upstream, session, story);
     let mut told = Told::default();

@@ -68,7 +68,9 @@ impl Breaker {
     }
 
     pub(crate) fn admit(&self) -> Result<Admission, Failure> {
-        self.take(Of::Requests, self.limits.max_requests).map(|one| Admission { _one: one }).ok_or_else(|| self.overflow("requests under way"))
+        self.take(Of::Requests, self.limits.max_requests)
+            .map(|one| Admission { _one: one })
+            .ok_or_else(|| self.overflow("requests under way"))
     }
 
     /// A place for a connection, if there is one.

@@ -49,7 +49,12 @@ pub(crate) struct Answering {
 
 impl Upstream {
     /// Sends `ask` and reads the head of the answer.
-    pub(crate) async fn call(self: &Arc<Self>, ask: Ask, metrics: &Metrics, told: &mut Told) -> Result<Answering, Failure> {
+    pub(crate) async fn call(
+        self: &Arc<Self>,
+        ask: Ask,
+        metrics: &Metrics,
+        told: &mut Told,
+    ) -> Result<Answering, Failure> {
         let admission = self.admit(metrics)?;
         let Ask { head, body, key, deadline } = ask;
         let idempotent = is_idempotent(&head.method);
@@ -65,7 +70,15 @@ impl Upstream {
             let attempt = self.attempt(endpoint, sent, body.clone(), told, deadline).await;
             let may = |on: RetryOn| !last && self.settings.retries.on.contains(&on);
             let failure = match attempt {
-                Ok(conversation) if conversation.refused_503() && idempotent && may(RetryOn::Refused503) && self.has_other(&tried, index) && self.budget.take_retry() => None,
+                Ok(conversation)
+                    if conversation.refused_503()
+                        && idempotent
+                        && may(RetryOn::Refused503)
+                        && self.has_other(&tried, index)
+                        && self.budget.take_retry() =>
+                {
+                    None
+                }
                 Ok(conversation) => {
                     endpoint.health.served();
                     metrics.upstream_answered(&self.settings.name);
@@ -82,10 +95,16 @@ impl Upstream {
             if let Some(failure) = failure {
                 self.failed(endpoint, &failure, metrics);
                 let again = match failure.kind {
-                    FailureKind::Resolve | FailureKind::Egress | FailureKind::Connect | FailureKind::Tls => may(RetryOn::ConnectFailure),
+                    FailureKind::Resolve | FailureKind::Egress | FailureKind::Connect | FailureKind::Tls => {
+                        may(RetryOn::ConnectFailure)
+                    }
                     FailureKind::RefusedStream => may(RetryOn::RefusedStream),
                     FailureKind::ClosedUnanswered => idempotent && may(RetryOn::ClosedUnanswered),
-                    FailureKind::Broken | FailureKind::Late | FailureKind::NoEndpoint | FailureKind::Overflow | FailureKind::Request => false,
+                    FailureKind::Broken
+                    | FailureKind::Late
+                    | FailureKind::NoEndpoint
+                    | FailureKind::Overflow
+                    | FailureKind::Request => false,
                 };
                 if !again || Instant::now() >= deadline || !self.budget.take_retry() {
                     return Err(failure);
@@ -186,7 +205,9 @@ impl Upstream {
     }
 
     fn has_other(&self, tried: &[usize], index: usize) -> bool {
-        let other = |(at, endpoint): (usize, &Arc<Endpoint>)| at != index && !tried.contains(&at) && endpoint.health.is_usable();
+        let other = |(at, endpoint): (usize, &Arc<Endpoint>)| {
+            at != index && !tried.contains(&at) && endpoint.health.is_usable()
+        };
         self.endpoints.iter().enumerate().any(other)
     }
 

@@ -58,7 +58,12 @@ impl Conversation {
     }
 
     /// Sends the head of a request whose body follows piece by piece; `declared` is how long that will be, if it was said.
-    pub(crate) async fn open(&mut self, request: Box<RequestHeader>, has_body: bool, declared: Option<u64>) -> Result<Option<Upload>, Failure> {
+    pub(crate) async fn open(
+        &mut self,
+        request: Box<RequestHeader>,
+        has_body: bool,
+        declared: Option<u64>,
+    ) -> Result<Option<Upload>, Failure> {
         match self {
             Self::H1(h1) => {
                 h1.session.write_request_header(request).await.map_err(|error| h1.failed(&error))?;

@@ -59,12 +59,15 @@ impl Dialler {
         lease: Option<Lease>,
         deadline: Instant,
     ) -> Result<Wire, Failure> {
-        let late = |what: &str| Failure::new(FailureKind::Connect, format!("the upstream could not be reached: {what} took too long"));
+        let late = |what: &str| {
+            Failure::new(FailureKind::Connect, format!("the upstream could not be reached: {what} took too long"))
+        };
         let connected = tokio::time::timeout_at(deadline, first_to_answer(addresses)).await;
         let (tcp, address) = connected.map_err(|_| late("TCP"))?.map_err(|error| {
             Failure::new(FailureKind::Connect, format!("the upstream could not be reached: {error}"))
         })?;
-        let failed = |error: io::Error| Failure::new(FailureKind::Connect, format!("the connection to {address}: {error}"));
+        let failed =
+            |error: io::Error| Failure::new(FailureKind::Connect, format!("the connection to {address}: {error}"));
         tcp.set_nodelay(true).map_err(failed)?;
         let Some(tls) = &self.tls else { return Ok(Wire::new(Line::Plain(tcp), address, lease)) };
         let handshake = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), tcp);

@@ -214,7 +214,8 @@ impl Outlet {
 
 /// The head as HTTP/2 has it: the authority in its place, and nothing that concerns one hop.
 fn head_of(from: &RequestHeader, https: bool) -> Result<Request<()>, Failure> {
-    let failed = |why: String| Failure::new(FailureKind::Request, format!("the upstream request could not be made: {why}"));
+    let failed =
+        |why: String| Failure::new(FailureKind::Request, format!("the upstream request could not be made: {why}"));
     let authority = from.headers.get(header::HOST).map(http::HeaderValue::as_bytes).unwrap_or_default();
     let path = std::str::from_utf8(from.raw_path()).map_err(|error| failed(error.to_string()))?;
     let uri = Uri::builder()

@@ -133,8 +133,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_endpoint_that_fails_requests_is_left_out_for_longer_each_time() {
-        let rules =
-            PassiveHealth { consecutive_failures: 2, eject_for: Duration::from_secs(30), max_ejected: 50 };
+        let rules = PassiveHealth { consecutive_failures: 2, eject_for: Duration::from_secs(30), max_ejected: 50 };
         let health = Health::default();
         assert_eq!(health.failed(&rules, || true), Turn::Same);
         health.served();

@@ -53,7 +53,9 @@ impl Upstream {
         match endpoint.health.asked(well, check) {
             Turn::Same => {}
             Turn::Up => info!(upstream, endpoint = label, "an endpoint is in order again"),
-            Turn::Down => warn!("error.type" = "health", upstream, endpoint = label, why, "an endpoint is not in order"),
+            Turn::Down => {
+                warn!("error.type" = "health", upstream, endpoint = label, why, "an endpoint is not in order")
+            }
         }
     }
 

@@ -10,7 +10,10 @@ use super::wire::Wire;
 /// Where pieces go. Dropping one that has not ended leaves a request that never was whole.
 pub(crate) enum Upload {
     /// In chunks, or as many bytes as were declared.
-    H1 { wire: Wire, left: Option<u64> },
+    H1 {
+        wire: Wire,
+        left: Option<u64>,
+    },
     H2(Outlet),
 }
 

@@ -119,7 +119,9 @@ impl House {
 
     /// Waits until `count` endpoints of `upstream` are in `state`.
     pub async fn until_endpoints(&self, upstream: &str, state: &str, count: usize) {
-        let line = format!("postern_upstream_endpoints{{postern_upstream=\"{upstream}\",postern_state=\"{state}\"}} {count}\n");
+        let line = format!(
+            "postern_upstream_endpoints{{postern_upstream=\"{upstream}\",postern_state=\"{state}\"}} {count}\n"
+        );
         let reached = async {
             while !self.metrics().await.contains(&line) {
                 tokio::time::sleep(Duration::from_millis(20)).await;

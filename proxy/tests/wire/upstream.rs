@@ -70,7 +70,10 @@ async fn a_request_goes_on_to_the_next_endpoint_where_one_cannot_be_reached() {
     }
     assert_eq!(a.count(), 4);
     let page = house.metrics().await;
-    assert!(page.contains("postern_upstream_failures_total{postern_upstream=\"plain\",error_type=\"connect\"} "), "{page}");
+    assert!(
+        page.contains("postern_upstream_failures_total{postern_upstream=\"plain\",error_type=\"connect\"} "),
+        "{page}"
+    );
     assert!(page.contains("postern_upstream_retries_total{postern_upstream=\"plain\"} "), "{page}");
     house.stop().await;
 }
@@ -80,7 +83,12 @@ async fn a_request_that_is_not_idempotent_is_never_sent_twice() {
     let (a, b) = (Upstream::start().await, Upstream::start().await);
     a.does(|_| Act::Close(Vec::new()));
     b.does(|_| Act::Close(b"HTTP/1.1 200 OK\r\ncontent-le".to_vec()));
-    let house = plan(&format!("{}, retries: {{max: 5, budget: 100, on: [ConnectFailure, ClosedUnanswered, RefusedStream, Refused503]}}", endpoints(&[&a, &b]))).start().await;
+    let house = plan(&format!(
+        "{}, retries: {{max: 5, budget: 100, on: [ConnectFailure, ClosedUnanswered, RefusedStream, Refused503]}}",
+        endpoints(&[&a, &b])
+    ))
+    .start()
+    .await;
     for _ in 0..4 {
         assert_eq!(house.call(&house.who.mia, post()).await.status, 502);
     }
@@ -139,7 +147,8 @@ async fn endpoints_that_are_asked_and_fail_are_left_out_until_they_are_well() {
     well(&b, 200);
     let health = "health: {path: /healthz, interval: 50ms, timeout: 2s, healthyAfter: 1, unhealthyAfter: 1}";
     let house = plan(&format!("{}, {health}", endpoints(&[&a, &b]))).start().await;
-    let served = |upstream: &Upstream| upstream.seen().iter().filter(|seen| seen.request_line().contains("/orders")).count();
+    let served =
+        |upstream: &Upstream| upstream.seen().iter().filter(|seen| seen.request_line().contains("/orders")).count();
     house.until_endpoints("plain", "down", 1).await;
     for _ in 0..4 {
         assert_eq!(house.call(&house.who.mia, Ask::get("/orders")).await.status, 200);
@@ -191,7 +200,10 @@ async fn more_requests_than_the_circuit_breaker_allows_are_refused_at_once() {
         a.arrived(1).await;
         assert_eq!(house.call(&house.who.mia, Ask::get("/orders")).await.status, 503, "{limits}");
         assert_eq!(a.count(), 1);
-        assert!(house.metrics().await.contains("postern_upstream_circuit_open{postern_upstream=\"plain\"} 1"), "{limits}");
+        assert!(
+            house.metrics().await.contains("postern_upstream_circuit_open{postern_upstream=\"plain\"} 1"),
+            "{limits}"
+        );
         drop(first);
         a.left(1).await;
         a.does(|_| json_answer(&json!({})));
