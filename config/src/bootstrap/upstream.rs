@@ -160,13 +160,13 @@ spec! {
         /// Retries among the requests of the last 10 s. Three in 10 s are always allowed, so that a quiet upstream has some.
         [E] budget: Setting<Percent> = "20",
         /// After which failures.
-        [E] on: Setting<Vec<At<RetryOn>>> = "[ConnectFailure, RefusedStream, ClosedUnanswered]",
+        [E] after: Setting<Vec<At<RetryAfter>>> = "[ConnectFailure, RefusedStream, ClosedUnanswered]",
     }
 }
 
 words! {
     /// A failure after which a request may be sent again.
-    pub enum RetryOn {
+    pub enum RetryAfter {
         /// No connection could be made, so nothing was sent. Any method.
         ConnectFailure = "ConnectFailure",
         /// The upstream's HTTP/2 said that it did not process the request (RFC 9113 §8.7). Any method.

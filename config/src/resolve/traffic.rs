@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::attach::{Attachments, listed};
 use super::names::unique;
 use super::tls;
-use crate::bootstrap::{Bodies, ListenerProtocol, ListenerSpec, RouteSpec, SocketMode};
+use crate::bootstrap::{Bodies, ListenerProtocol, ListenerSpec, RouteSpec, SocketMode, UpstreamProtocol};
 use crate::decode::At;
 use crate::values::ListenAddress;
 use crate::{Bind, Bootstrap, Code, EffectivePolicy, Listener, Report, Route, RouteMatch, host_matches};
@@ -101,6 +101,16 @@ pub(super) fn check_routes(bootstrap: &Bootstrap, report: &mut Report) {
         if !names.contains(&route.upstream.as_str()) {
             let message = format!("there is no upstream `{}`", route.upstream.as_str());
             route.upstream.error(report, PV_TARGET, message, format!("the upstreams are {}", listed(&names)));
+        }
+    }
+    let http2 = |name: &str| {
+        let upstreams = &bootstrap.spec.upstreams;
+        upstreams.iter().any(|upstream| upstream.name.as_str() == name && *upstream.protocol == UpstreamProtocol::Http2)
+    };
+    for route in specs.iter().filter(|route| http2(route.upstream.as_str())) {
+        for upgrade in &route.upgrades {
+            let message = format!("upstream `{}` speaks HTTP/2, which has no upgrades", route.upstream.as_str());
+            upgrade.error(report, PV_BLIND, message, "send upgrades to an upstream with `protocol: Http1`");
         }
     }
     for (index, first) in specs.iter().enumerate() {

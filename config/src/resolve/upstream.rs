@@ -134,10 +134,10 @@ fn timeouts(spec: &UpstreamSpec) -> Timeouts {
 
 fn retries(spec: &UpstreamSpec) -> Retries {
     let retries = &*spec.retries;
-    let mut on: Vec<_> = retries.on.iter().map(|on| on.value).collect();
-    on.sort();
-    on.dedup();
-    Retries { max: *retries.max, budget: retries.budget.0, on }
+    let mut after: Vec<_> = retries.after.iter().map(|after| after.value).collect();
+    after.sort();
+    after.dedup();
+    Retries { max: *retries.max, budget: retries.budget.0, after }
 }
 
 fn health(spec: &UpstreamSpec, base_path: &str) -> Option<HealthCheck> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::bootstrap::RetryOn;
+use crate::bootstrap::RetryAfter;
 
 /// One address of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct Retries {
     pub max: u32,
     /// Percent of the requests of the last 10 s.
     pub budget: u8,
-    pub on: Vec<RetryOn>,
+    pub after: Vec<RetryAfter>,
 }
 
 /// Endpoints are asked whether they are in order.

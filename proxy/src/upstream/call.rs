@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header;
 use pingora_http::RequestHeader;
-use postern_config::{Balance, RetryOn};
+use postern_config::{Balance, RetryAfter};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -68,12 +68,12 @@ impl Upstream {
             placed.map_err(|error| Failure::new(FailureKind::Request, error.to_string()))?;
             let under_way = endpoint.begin();
             let attempt = self.attempt(endpoint, sent, body.clone(), told, deadline).await;
-            let may = |on: RetryOn| !last && self.settings.retries.on.contains(&on);
+            let may = |after: RetryAfter| !last && self.settings.retries.after.contains(&after);
             let failure = match attempt {
                 Ok(conversation)
                     if conversation.refused_503()
                         && idempotent
-                        && may(RetryOn::Refused503)
+                        && may(RetryAfter::Refused503)
                         && self.has_other(&tried, index)
                         && self.budget.take_retry() =>
                 {
@@ -96,10 +96,10 @@ impl Upstream {
                 self.failed(endpoint, &failure, metrics);
                 let again = match failure.kind {
                     FailureKind::Resolve | FailureKind::Egress | FailureKind::Connect | FailureKind::Tls => {
-                        may(RetryOn::ConnectFailure)
+                        may(RetryAfter::ConnectFailure)
                     }
-                    FailureKind::RefusedStream => may(RetryOn::RefusedStream),
-                    FailureKind::ClosedUnanswered => idempotent && may(RetryOn::ClosedUnanswered),
+                    FailureKind::RefusedStream => may(RetryAfter::RefusedStream),
+                    FailureKind::ClosedUnanswered => idempotent && may(RetryAfter::ClosedUnanswered),
                     FailureKind::Broken
                     | FailureKind::Late
                     | FailureKind::NoEndpoint
@@ -150,7 +150,7 @@ impl Upstream {
                 FailureKind::Resolve | FailureKind::Egress | FailureKind::Connect | FailureKind::Tls
             );
             let retries = &self.settings.retries;
-            let again = unsent && told.retries < retries.max && retries.on.contains(&RetryOn::ConnectFailure);
+            let again = unsent && told.retries < retries.max && retries.after.contains(&RetryAfter::ConnectFailure);
             if !again || Instant::now() >= deadline || !self.budget.take_retry() {
                 return Err(failure);
             }

@@ -121,7 +121,10 @@ mod tests {
     async fn an_address_that_does_not_answer_gives_way_to_the_next() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let open = listener.local_addr().unwrap();
-        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        // Bound, so that nobody else takes it, and not listening.
+        let unheard = tokio::net::TcpSocket::new_v4().unwrap();
+        unheard.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let closed = unheard.local_addr().unwrap();
         let (_, address) = first_to_answer(&[closed, open]).await.unwrap();
         assert_eq!(address, open);
         assert!(first_to_answer(&[closed]).await.is_err());

@@ -15,9 +15,11 @@ fn endpoints(upstreams: &[&Upstream]) -> String {
     format!("endpoints: [{}]", urls.join(", "))
 }
 
-/// An address where nobody listens.
-async fn nowhere() -> String {
-    tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string()
+/// An address where nobody listens, and nobody else will.
+fn nowhere() -> tokio::net::TcpSocket {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket
 }
 
 fn post() -> Ask {
@@ -62,7 +64,8 @@ async fn requests_with_one_key_go_to_one_endpoint_until_it_is_gone() {
 #[tokio::test]
 async fn a_request_goes_on_to_the_next_endpoint_where_one_cannot_be_reached() {
     let a = Upstream::start().await;
-    let gone = nowhere().await;
+    let socket = nowhere();
+    let gone = socket.local_addr().unwrap();
     let house = plan(&format!("endpoints: [\"http://{gone}\", \"http://{}\"]", a.address())).start().await;
     for _ in 0..4 {
         // Nothing was sent, so this holds for what must not be sent twice as well.
@@ -84,7 +87,7 @@ async fn a_request_that_is_not_idempotent_is_never_sent_twice() {
     a.does(|_| Act::Close(Vec::new()));
     b.does(|_| Act::Close(b"HTTP/1.1 200 OK\r\ncontent-le".to_vec()));
     let house = plan(&format!(
-        "{}, retries: {{max: 5, budget: 100, on: [ConnectFailure, ClosedUnanswered, RefusedStream, Refused503]}}",
+        "{}, retries: {{max: 5, budget: 100, after: [ConnectFailure, ClosedUnanswered, RefusedStream, Refused503]}}",
         endpoints(&[&a, &b])
     ))
     .start()
@@ -123,7 +126,7 @@ async fn a_kept_connection_that_ends_unanswered_is_retried_for_what_may_be_sent_
 async fn a_503_is_retried_elsewhere_where_the_upstream_says_so() {
     let (a, b) = (Upstream::start().await, Upstream::start().await);
     a.says(answer(503, &[], b"busy"));
-    let house = plan(&format!("{}, retries: {{on: [Refused503]}}", endpoints(&[&a, &b]))).start().await;
+    let house = plan(&format!("{}, retries: {{after: [Refused503]}}", endpoints(&[&a, &b]))).start().await;
     for _ in 0..4 {
         assert_eq!(house.call(&house.who.mia, Ask::get("/orders")).await.status, 200);
     }
