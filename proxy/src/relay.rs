@@ -58,7 +58,8 @@ pub(crate) async fn run(
     let first_byte = deadline.after(timeouts.first_byte);
     let key = exchange::key(exchange, upstream, session, story);
     let mut told = Told::default();
-    let begun = upstream.begin(key, true, first_byte, &exchange.shared.metrics, &mut told).await;
+    let begun =
+        upstream.begin(key, &matched.network.egress, true, first_byte, &exchange.shared.metrics, &mut told).await;
     story.called(told);
     let mut answering = begun.map_err(|failure| exchange::refusal(failure, deadline))?;
     let authority = answering.authority().clone();

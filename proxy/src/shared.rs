@@ -14,6 +14,8 @@ use crate::audit::{AuditFull, AuditWriter, Receipt};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::connection::Connection;
+use crate::guard::Telling;
+use crate::listeners::Listeners;
 use crate::record;
 use crate::reload::{LastLoad, Stamps};
 use crate::runtime::Runtime;
@@ -30,12 +32,15 @@ pub(crate) struct Shared {
     pub(crate) last_load: tokio::sync::Mutex<LastLoad>,
     /// Sets that were swapped out, as far as requests still use them.
     older: Mutex<Vec<Weak<Runtime>>>,
+    pub(crate) listeners: Listeners,
     pub(crate) audit: AuditWriter,
     pub(crate) vkey: String,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Arc<LimitStore>,
     pub(crate) connections: Arc<Connections>,
+    /// How often refused connections are recorded.
+    pub(crate) telling: Telling,
     pub(crate) draining: AtomicBool,
     /// Memory for bodies.
     pub(crate) budget: Arc<Budget>,
@@ -55,6 +60,7 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     pub(crate) fn new(
         (runtime, stamps): (Runtime, Stamps),
+        listeners: Listeners,
         audit: AuditWriter,
         vkey: String,
         clock: Arc<dyn Clock>,
@@ -67,12 +73,14 @@ impl Shared {
             runtime: ArcSwap::from_pointee(runtime),
             last_load: tokio::sync::Mutex::new(LastLoad::new(stamps)),
             older: Mutex::default(),
+            listeners,
             audit,
             vkey,
             clock,
             limits,
             connections: Arc::new(Connections::new(metrics.clone())),
             metrics,
+            telling: Telling::default(),
             draining: AtomicBool::new(false),
             budget: Arc::new(Budget::of_machine()),
             cut: watch::Sender::new(false),
@@ -150,6 +158,12 @@ impl Shared {
     pub(crate) fn record_connection(&self, connection: &Connection, failed_handshake: bool, detail: &str) {
         let now = self.clock.unix_ms();
         self.submit(record::of_connection(connection, failed_handshake, detail, now));
+    }
+
+    /// Writes the record of a connection that was refused for whom it came from.
+    pub(crate) fn record_refused(&self, connection: &Connection, detail: &str) {
+        let now = self.clock.unix_ms();
+        self.submit(record::of_refused(connection, detail, now));
     }
 
     pub(crate) fn submit(&self, record: postern_filters::audit::AuditRecord) {

@@ -51,7 +51,7 @@ pub(super) async fn send(
     let mut told = Told::default();
     // Dropping a call closes its connection: nothing of it goes back to the pool.
     let answered = tokio::select! {
-        answered = upstream.call(ask, &exchange.shared.metrics, &mut told) => Some(answered),
+        answered = upstream.call(ask, &matched.network.egress, &exchange.shared.metrics, &mut told) => Some(answered),
         () = client_left(session) => None,
     };
     story.called(told);

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::forward::client_left;
 use super::{Deadline, Exchange, Matched};
 use crate::answer::{self, Framing};
+use crate::guard;
 use crate::head::Head;
 use crate::story::Story;
 use crate::upstream::{Answering, Conversation};
@@ -35,6 +36,9 @@ pub(super) async fn answer(
     };
     if response.status == http::StatusCode::SWITCHING_PROTOCOLS {
         return Err(Refusal::new(Reason::UpstreamFailed, "the upstream switched protocols unasked"));
+    }
+    if let Some(egress) = &matched.route.policy.network.egress {
+        guard::refuse_redirect(egress.redirects, &response, &head.host, exchange.connection.tls.is_some())?;
     }
     let way = matched.chain.open_answer(&answer_head(&response, story), &story.id.to_string());
     let deadline = Deadline::of(story, &matched.runtime.upstream(matched.route).settings.timeouts);

@@ -16,6 +16,7 @@ use super::forward::{client_left, key, refusal, unmade};
 use super::request::{broken, declared_length, too_large};
 use super::{Deadline, Exchange, Matched};
 use crate::answer::{self, Framing};
+use crate::guard;
 use crate::head::Head;
 use crate::story::Story;
 use crate::upstream::{Answering, Conversation, Failure, Outlet, Told, Upload, clean_trailers};
@@ -61,7 +62,7 @@ pub(super) async fn run(
     // An HTTP/1.1 client that sends is not looked at before there is somewhere for it to go.
     let watched = !has_body || session.is_http2();
     let begun = tokio::select! {
-        begun = upstream.begin(hash, false, until, &exchange.shared.metrics, &mut told) => Some(begun),
+        begun = upstream.begin(hash, &matched.network.egress, false, until, &exchange.shared.metrics, &mut told) => Some(begun),
         () = client_left(session), if watched => None,
     };
     story.called(told);
@@ -274,6 +275,10 @@ impl Relay<'_> {
         };
         if response.status == http::StatusCode::SWITCHING_PROTOCOLS {
             return Err(refuse("the upstream switched protocols unasked"));
+        }
+        if let Some(egress) = &self.matched.route.policy.network.egress {
+            let tls = self.exchange.connection.tls.is_some();
+            guard::refuse_redirect(egress.redirects, response, &self.head.host, tls).map_err(Stop::Refuse)?;
         }
         let bodiless = self.head.method == "HEAD" || matches!(response.status.as_u16(), 204 | 304);
         let out = self.forwarded(response, bodiless, story)?;

@@ -17,6 +17,7 @@ use super::conversation::{Conversation, is_idempotent};
 use super::endpoint::{Endpoint, UnderWay};
 use super::failure::{Failure, FailureKind};
 use super::health::Turn;
+use crate::egress::Egress;
 use crate::telemetry::Metrics;
 
 /// A judged request, as it is sent; every attempt sends the same.
@@ -48,10 +49,11 @@ pub(crate) struct Answering {
 }
 
 impl Upstream {
-    /// Sends `ask` and reads the head of the answer.
+    /// Sends `ask` and reads the head of the answer. `route` may go to fewer addresses than the upstream has.
     pub(crate) async fn call(
         self: &Arc<Self>,
         ask: Ask,
+        route: &Egress,
         metrics: &Metrics,
         told: &mut Told,
     ) -> Result<Answering, Failure> {
@@ -67,7 +69,7 @@ impl Upstream {
             let placed = sent.insert_header(header::HOST, endpoint.authority.clone());
             placed.map_err(|error| Failure::new(FailureKind::Request, error.to_string()))?;
             let under_way = endpoint.begin();
-            let attempt = self.attempt(endpoint, sent, body.clone(), told, deadline).await;
+            let attempt = self.attempt(endpoint, route, sent, body.clone(), told, deadline).await;
             let may = |after: RetryAfter| !last && self.settings.retries.after.contains(&after);
             let failure = match attempt {
                 Ok(conversation)
@@ -120,6 +122,7 @@ impl Upstream {
     pub(crate) async fn begin(
         self: &Arc<Self>,
         key: Option<u64>,
+        route: &Egress,
         fresh: bool,
         deadline: Instant,
         metrics: &Metrics,
@@ -131,7 +134,7 @@ impl Upstream {
             let index = self.choose(key, &tried).inspect_err(|failure| self.count(failure, metrics))?;
             let Some(endpoint) = self.endpoints.get(index) else { return Err(no_endpoint()) };
             let under_way = endpoint.begin();
-            let failure = match self.connect(endpoint, fresh || told.retries > 0, deadline).await {
+            let failure = match self.connect(endpoint, route, fresh || told.retries > 0, deadline).await {
                 Ok(conversation) => {
                     told.address = Some(conversation.address());
                     return Ok(Answering {
@@ -169,12 +172,13 @@ impl Upstream {
     async fn attempt(
         &self,
         endpoint: &Arc<Endpoint>,
+        route: &Egress,
         head: Box<RequestHeader>,
         body: Bytes,
         told: &mut Told,
         deadline: Instant,
     ) -> Result<Conversation, Failure> {
-        let mut conversation = self.connect(endpoint, told.retries > 0, deadline).await?;
+        let mut conversation = self.connect(endpoint, route, told.retries > 0, deadline).await?;
         told.address = Some(conversation.address());
         match tokio::time::timeout_at(deadline, conversation.ask(head, body)).await {
             Ok(asked) => asked.map(|()| conversation),

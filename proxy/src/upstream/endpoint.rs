@@ -16,6 +16,7 @@ use crate::egress::Egress;
 pub(crate) struct Endpoint {
     /// `host:port`, as it was written.
     pub(crate) label: String,
+    pub(crate) host: String,
     pub(crate) authority: HeaderValue,
     /// For consistent hashing.
     pub(crate) hash: u64,
@@ -36,6 +37,7 @@ impl Endpoint {
             authority: HeaderValue::from_str(&settings.authority).ok()?,
             hash: hash_of(&label),
             label,
+            host: settings.host.clone(),
             health: Arc::default(),
             pool: Pool::default(),
             resolver: Arc::new(Resolver::new(&settings.host, settings.port, egress)),

@@ -72,6 +72,7 @@ impl Failure {
     pub(crate) fn refusal(self) -> Refusal {
         let reason = match self.kind {
             FailureKind::NoEndpoint | FailureKind::Overflow => Reason::UpstreamUnavailable,
+            FailureKind::Egress => Reason::NotPermitted,
             _ => Reason::UpstreamFailed,
         };
         Refusal::new(reason, self.detail)

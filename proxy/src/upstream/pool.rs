@@ -3,6 +3,7 @@
 //! A pool belongs to one endpoint of one load. What a reload changes about trust, identity or the peer that is expected
 //! can therefore never be met by a connection that was made before.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,11 +34,16 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// An idle HTTP/1.1 connection that is still open; the one used last, so that the others can age.
-    pub(crate) fn take(&self) -> Option<Wire> {
+    /// An idle HTTP/1.1 connection to an address that `may` be used and that is still open; the one used last, so that the
+    /// others can age.
+    pub(crate) fn take(&self, may: impl Fn(SocketAddr) -> bool) -> Option<Wire> {
         loop {
             // One at a time: the lock is not held while a connection is looked at.
-            let (wire, since) = lock(&self.idle).pop()?;
+            let (wire, since) = {
+                let mut idle = lock(&self.idle);
+                let at = idle.iter().rposition(|(wire, _)| may(wire.address()))?;
+                idle.remove(at)
+            };
             if since.elapsed() < IDLE && wire.is_quiet() {
                 return Some(wire);
             }
@@ -60,10 +66,10 @@ impl Pool {
     }
 
     /// Takes a place on an HTTP/2 connection that has one.
-    pub(crate) fn join(&self) -> Option<H2Place> {
+    pub(crate) fn join(&self, may: impl Fn(SocketAddr) -> bool) -> Option<H2Place> {
         let mut shared = lock(&self.shared);
         shared.retain(|connection| !connection.state.is_over());
-        shared.iter().find_map(H2Connection::place)
+        shared.iter().filter(|connection| may(connection.state.address)).find_map(H2Connection::place)
     }
 
     pub(crate) fn share(&self, connection: H2Connection) {
@@ -105,7 +111,7 @@ pub(crate) struct H2Place {
 /// What requests share about their connection.
 #[derive(Debug)]
 pub(crate) struct H2State {
-    pub(crate) address: std::net::SocketAddr,
+    pub(crate) address: SocketAddr,
     active: AtomicUsize,
     /// Takes no further request: it ended, the server said so, or something hung on it.
     over: AtomicBool,
