@@ -20,11 +20,12 @@ pub enum Reason {
     SlowRequest,
     Undecided,
     UpstreamFailed,
+    UpstreamUnavailable,
     Internal,
 }
 
 impl Reason {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::CredentialMissing,
         Self::CredentialInvalid,
         Self::NotPermitted,
@@ -42,6 +43,7 @@ impl Reason {
         Self::SlowRequest,
         Self::Undecided,
         Self::UpstreamFailed,
+        Self::UpstreamUnavailable,
         Self::Internal,
     ];
 
@@ -66,6 +68,7 @@ impl Reason {
             Self::SlowRequest => "slow_request",
             Self::Undecided => "undecided",
             Self::UpstreamFailed => "upstream_failed",
+            Self::UpstreamUnavailable => "upstream_unavailable",
             Self::Internal => "internal",
         }
     }
@@ -85,7 +88,7 @@ impl Reason {
             Self::Misdirected => 421,
             Self::HeadersTooLarge => 431,
             Self::SlowRequest => 408,
-            Self::Undecided => 503,
+            Self::Undecided | Self::UpstreamUnavailable => 503,
             Self::UpstreamFailed => 502,
             Self::Internal => 500,
         }
@@ -109,6 +112,7 @@ impl Reason {
             Self::SlowRequest => "The request took too long",
             Self::Undecided => "No decision could be made",
             Self::UpstreamFailed => "The upstream could not be reached",
+            Self::UpstreamUnavailable => "The upstream is not available at the moment",
             Self::Internal => "Internal error",
         }
     }

@@ -7,8 +7,10 @@ mod deadline;
 mod forward;
 mod request;
 mod respond;
+mod stream;
 
 pub(crate) use deadline::Deadline;
+pub(crate) use forward::{key, refusal};
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -103,6 +105,9 @@ impl<'a> Exchange<'a> {
         }
         if let Some(protocol) = &head.upgrade {
             return relay::run(self, matched, protocol, &head, session, story).await;
+        }
+        if matched.route.streams_bodies {
+            return stream::run(self, matched, &head, session, story).await;
         }
         let body = request::read_body(matched.chain, &head, session, story).await?;
         let (permit, body) = {

@@ -134,6 +134,18 @@ pub(crate) fn check_answer(raw: &[u8], headers: &HeaderMap) -> Result<(), String
     check_raw(raw).and_then(|()| check_framing(headers)).map_err(|refusal| format!("the answer: {}", refusal.detail))
 }
 
+/// [`check_answer`] for HTTP/2, where only the fields can be ambiguous.
+///
+/// # Errors
+/// In words for the record.
+pub(crate) fn check_h2_answer(headers: &HeaderMap) -> Result<(), String> {
+    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
+    if lengths > 1 || headers.contains_key(header::TRANSFER_ENCODING) || headers.contains_key(header::CONNECTION) {
+        return Err("the answer: fields that HTTP/2 does not have, or two lengths".to_owned());
+    }
+    check_framing(headers).map_err(|refusal| format!("the answer: {}", refusal.detail))
+}
+
 fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut bytes = 0;
     if headers.len() > MAX_HEADER_COUNT {

@@ -1,4 +1,4 @@
-//! What all connections of a process share: the running policy, the audit log, metrics, the connection pool.
+//! What all connections of a process share: the running policy, the audit log, metrics.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use pingora_core::connectors::http::Connector;
 use postern_filters::limit::LimitStore;
 use tokio::sync::watch;
 use tracing::error;
@@ -38,7 +37,6 @@ pub(crate) struct Shared {
     pub(crate) vkey: String,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) connector: Connector,
     pub(crate) limits: Arc<LimitStore>,
     pub(crate) connections: Arc<Connections>,
     /// How often refused connections are recorded.
@@ -69,6 +67,7 @@ impl Shared {
         limits: Arc<LimitStore>,
     ) -> Self {
         let metrics = Arc::new(Metrics::new());
+        runtime.start();
         metrics.loaded_at.set(clock.unix_ms() / 1000);
         Self {
             runtime: ArcSwap::from_pointee(runtime),
@@ -78,7 +77,6 @@ impl Shared {
             audit,
             vkey,
             clock,
-            connector: Connector::new(None),
             limits,
             connections: Arc::new(Connections::new(metrics.clone())),
             metrics,
@@ -93,7 +91,9 @@ impl Shared {
     }
 
     /// Puts a set into service. Requests that have begun keep the one they began with.
-    pub(crate) fn swap(&self, new: Runtime) {
+    pub(crate) fn swap(&self, mut new: Runtime) {
+        new.adopt(&self.runtime.load());
+        new.start();
         let old = self.runtime.swap(Arc::new(new));
         let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
         older.retain(|set| set.strong_count() > 0);
@@ -196,6 +196,7 @@ impl Shared {
     pub(crate) fn refresh_metrics(&self) {
         self.metrics.audit_entries.set(self.audit.status().size);
         self.metrics.sets.set(i64::try_from(self.sets()).unwrap_or(i64::MAX));
+        self.metrics.upstreams(self.runtime.load().upstreams());
     }
 }
 

@@ -24,5 +24,17 @@ pub const AUDIT_LOST: &str = "postern.audit.lost";
 pub const AUDIT_ENTRIES: &str = "postern.audit.entries";
 /// Policy sets in memory: the running one, and older ones that requests began with.
 pub const SETS: &str = "postern.policy.sets";
+/// Requests to an upstream.
+pub const UPSTREAM_REQUESTS: &str = "postern.upstream.requests";
+/// Those of them whose answer began.
+pub const UPSTREAM_ANSWERS: &str = "postern.upstream.answers";
+/// Attempts that failed, by upstream and cause.
+pub const UPSTREAM_FAILURES: &str = "postern.upstream.failures";
+/// Attempts after the first.
+pub const UPSTREAM_RETRIES: &str = "postern.upstream.retries";
+/// Endpoints, by upstream and state: `usable`, `down`, `ejected`.
+pub const UPSTREAM_ENDPOINTS: &str = "postern.upstream.endpoints";
+/// 1 for an upstream whose circuit breaker refuses requests.
+pub const UPSTREAM_OPEN: &str = "postern.upstream.circuit.open";
 /// Unix seconds of the running policy set's load.
 pub const LOADED_AT: &str = "postern.policy.loaded";

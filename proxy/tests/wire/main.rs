@@ -17,3 +17,4 @@ mod relay;
 mod sockets;
 mod story;
 mod unix;
+mod upstream;
