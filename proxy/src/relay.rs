@@ -7,7 +7,6 @@ use bytes::Bytes;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::client::HttpSession;
 use postern_filters::{Reason, Refusal};
-use tokio::time::Duration;
 
 use crate::answer::{self, Framing};
 use crate::exchange::{Deadline, Exchange, Matched};
@@ -15,9 +14,6 @@ use crate::head::Head;
 use crate::story::Story;
 use crate::trouble;
 use crate::upstream_head::{self, BodyLength};
-
-/// Time until the upstream answers the handshake.
-const FIRST_BYTE: Duration = Duration::from_secs(60);
 
 /// Runs the handshake and then the tunnel.
 ///
@@ -87,7 +83,7 @@ async fn switch(
         client.finish_request_body().await?;
         client.read_response_header().await
     };
-    match tokio::time::timeout(FIRST_BYTE, talk).await {
+    match tokio::time::timeout(story.patience.first_byte, talk).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return Err(failed("the upstream broke off", &error)),
         Err(_) => return Err(Refusal::new(Reason::UpstreamFailed, "the upstream did not answer in time")),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{EffectivePolicy, Egress, ListenerTls, Snapshot, UpstreamTls};
+use super::{ConnectionGuard, EffectivePolicy, Egress, ListenerTls, Snapshot, UpstreamTls};
 use crate::Material;
 
 /// One socket we accept on.
@@ -16,6 +16,8 @@ pub struct Listener {
     pub internal: bool,
     /// `None` is plain HTTP, which loads on loopback addresses and Unix sockets only.
     pub tls: Option<ListenerTls>,
+    /// What holds for its connections.
+    pub guard: ConnectionGuard,
 }
 
 /// Where a listener accepts.

@@ -1,4 +1,4 @@
-//! How long an answer may go on: as long as the credential it was asked for with, and never longer than an hour.
+//! How long an answer may go on: as long as the credential it was asked for with, and never longer than policy says.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,17 +8,14 @@ use tokio::time::Instant;
 
 use crate::story::Story;
 
-/// Longest answer (§10: stream total 1h).
-const TOTAL: Duration = Duration::from_secs(3600);
-/// Longest pause on either side of an answer (§10: stream idle 5m).
-const IDLE: Duration = Duration::from_secs(300);
-
 /// The end of one exchange.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline {
     pub(crate) at: Instant,
     /// Whether it is the credential that ends then.
     by_credential: bool,
+    /// Longest pause on either side.
+    idle: Duration,
 }
 
 /// What did not happen in time.
@@ -37,13 +34,15 @@ impl Deadline {
             let seconds = principal.authn.expires_at.saturating_sub(story.context.now()).max(0);
             Duration::from_secs(seconds.unsigned_abs())
         });
-        let left = credential.map_or(TOTAL, |left| left.min(TOTAL));
-        Self { at: Instant::from_std(story.began) + left, by_credential: credential.is_some_and(|left| left < TOTAL) }
+        let (total, idle) = (story.patience.stream_total, story.patience.stream_idle);
+        let left = credential.map_or(total, |left| left.min(total));
+        let by_credential = credential.is_some_and(|left| left < total);
+        Self { at: Instant::from_std(story.began) + left, by_credential, idle }
     }
 
     /// Runs one step of the exchange, within the longest pause and the deadline.
     pub(crate) async fn step<T>(self, step: impl Future<Output = T>) -> Result<T, Late> {
-        self.within(IDLE, step).await
+        self.within(self.idle, step).await
     }
 
     /// As [`Deadline::step`], with a pause of the caller's.
@@ -65,7 +64,7 @@ impl Late {
             Self::Credential => {
                 Refusal::new(Reason::CredentialInvalid, format!("the credential expired while {step} was waited for"))
             }
-            Self::Total => Refusal::new(Reason::UpstreamFailed, "the answer took longer than an hour"),
+            Self::Total => Refusal::new(Reason::UpstreamFailed, "the answer took longer than it may"),
         }
     }
 }
@@ -77,10 +76,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_late_is_told_apart() {
         let never = || std::future::pending::<()>();
-        let long = Deadline { at: Instant::now() + TOTAL, by_credential: false };
+        let (total, idle) = (Duration::from_secs(3600), Duration::from_secs(300));
+        let long = Deadline { at: Instant::now() + total, by_credential: false, idle };
         assert_eq!(long.step(never()).await, Err(Late::Step));
-        assert_eq!(long.within(TOTAL * 2, never()).await, Err(Late::Total));
-        let short = Deadline { at: Instant::now() + Duration::from_secs(5), by_credential: true };
+        assert_eq!(long.within(total * 2, never()).await, Err(Late::Total));
+        let short = Deadline { at: Instant::now() + Duration::from_secs(5), by_credential: true, idle };
         assert_eq!(short.step(std::future::ready(7)).await, Ok(7));
         assert_eq!(short.step(never()).await, Err(Late::Credential));
     }

@@ -1,7 +1,5 @@
 //! Spends the permit: opens the upstream, sends the judged request, and waits for the head of the answer.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use pingora_core::ErrorType;
 use pingora_core::protocols::http::ServerSession;
@@ -16,8 +14,6 @@ use crate::trouble;
 use crate::upstream::{Target, Upstream};
 use crate::upstream_head::{self, BodyLength};
 
-/// Time until the head of the answer (§10: first byte 60s).
-const FIRST_BYTE: Duration = Duration::from_secs(60);
 /// Heads with a status below 200 that may come before the answer.
 const MAX_INFORMATIONAL: usize = 16;
 
@@ -57,7 +53,7 @@ pub(super) async fn send(
     .map_err(|error| failed("the upstream request could not be made", &error))?;
     let deadline = Deadline::of(story);
     // Dropping a call closes its connection: nothing of it goes back to the pool.
-    let call = deadline.within(FIRST_BYTE, call(exchange, matched, upstream, request, body));
+    let call = deadline.within(story.patience.first_byte, call(exchange, matched, upstream, request, body));
     tokio::select! {
         answered = call => match answered {
             Ok(answered) => answered.map(Some),

@@ -52,6 +52,10 @@ pub struct Metrics {
     refused: Family<ByListener, Counter>,
     reloads: Family<ByOutcome, Counter>,
     panics: Counter,
+    bans: Counter,
+    shed: Counter,
+    pub(crate) bans_active: Gauge,
+    pub(crate) load: Gauge,
     audit_lost: Counter,
     active: Gauge,
     pub(crate) connections: Gauge,
@@ -87,6 +91,10 @@ impl Metrics {
             refused: Family::default(),
             reloads: Family::default(),
             panics: Counter::default(),
+            bans: Counter::default(),
+            shed: Counter::default(),
+            bans_active: Gauge::default(),
+            load: Gauge::default(),
             audit_lost: Counter::default(),
             active: Gauge::default(),
             connections: Gauge::default(),
@@ -112,6 +120,10 @@ impl Metrics {
             metrics.refused.clone(),
         );
         registry.register(name(names::RELOADS), "Loads of the policy set by outcome", metrics.reloads.clone());
+        registry.register(name(names::BANS), "Bans of addresses", metrics.bans.clone());
+        registry.register(name(names::BANS_ACTIVE), "Bans in force", metrics.bans_active.clone());
+        registry.register(name(names::SHED), "Requests refused for the load", metrics.shed.clone());
+        registry.register(name(names::LOAD), "Load in percent", metrics.load.clone());
         registry.register(name(names::PANICS), "Requests that panicked", metrics.panics.clone());
         registry.register(name(names::AUDIT_LOST), "Records the audit log did not take", metrics.audit_lost.clone());
         registry.register(name(names::AUDIT_ENTRIES), "Entries in the audit log", metrics.audit_entries.clone());
@@ -162,6 +174,14 @@ impl Metrics {
 
     pub(crate) fn reloaded(&self, outcome: &'static str) {
         self.reloads.get_or_create(&ByOutcome { outcome }).inc();
+    }
+
+    pub(crate) fn banned(&self) {
+        self.bans.inc();
+    }
+
+    pub(crate) fn shed(&self) {
+        self.shed.inc();
     }
 
     pub(crate) fn panicked(&self) {

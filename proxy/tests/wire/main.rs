@@ -6,6 +6,7 @@
 
 mod access;
 mod content;
+mod guard;
 mod health;
 mod house;
 mod hygiene;

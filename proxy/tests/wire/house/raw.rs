@@ -135,7 +135,6 @@ impl House {
     /// Sends one request without a body whose field lines are `fields`, and returns once the stream or the connection has
     /// ended.
     pub async fn h2_frames(&self, who: &Caller, fields: &[(&str, &str)]) {
-        const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
         let mut stream = self.connect(Some(&who.issued), "public", b"h2").await.unwrap();
         let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
         // END_STREAM | END_HEADERS
@@ -162,8 +161,11 @@ impl House {
     }
 }
 
+/// What a client begins with.
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// A literal header field without indexing and without Huffman coding (RFC 7541 §6.2.2).
-fn literal(name: &str, value: &str) -> Vec<u8> {
+pub fn literal(name: &str, value: &str) -> Vec<u8> {
     let mut out = vec![0];
     for text in [name, value] {
         match text.len() {
@@ -183,7 +185,7 @@ fn literal(name: &str, value: &str) -> Vec<u8> {
     out
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut out = vec![length[1], length[2], length[3], kind, flags];
     out.extend_from_slice(&stream.to_be_bytes());
