@@ -33,36 +33,85 @@ const BACKLOG: usize = 1024;
 /// From the cut of all requests to the cut of their connections.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// Accepts until `shutdown` turns true.
-pub(crate) async fn run(shared: Arc<Shared>, listener: Socket, name: String, mut shutdown: watch::Receiver<bool>) {
+/// Whether a listener takes connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Accepting {
+    Open,
+    /// Those that wait, and no more: they were told that somebody is there, and nobody else will take them.
+    Last,
+    /// Not even those.
+    Closed,
+}
+
+/// What a listener tells its connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Notice {
+    /// Turns true when they are to leave as soon as they can.
+    pub(crate) drain: watch::Receiver<bool>,
+    /// Turns true when they have to end, whatever they do.
+    pub(crate) cut: watch::Receiver<bool>,
+}
+
+impl Notice {
+    /// Returns once everything has to end: of this listener, or of the process.
+    pub(crate) async fn cut(&self, shared: &Shared) {
+        let mut own = self.cut.clone();
+        // A listener that is gone without a word has nothing more to say.
+        let own = async {
+            if own.wait_for(|cut| *cut).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = shared.cut() => {}
+            () = own => {}
+        }
+    }
+}
+
+/// What connections come in through.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) name: String,
+    /// Without TLS.
+    pub(crate) plain: bool,
+    pub(crate) socket: Arc<Socket>,
+    pub(crate) notice: Notice,
+}
+
+/// Accepts for as long as `accepting` says so.
+pub(crate) async fn run(shared: Arc<Shared>, door: Door, mut accepting: watch::Receiver<Accepting>) {
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stop| *stop) => break,
-            accepted = listener.accept() => accepted,
+            _ = accepting.wait_for(|accepting| *accepting != Accepting::Open) => break,
+            accepted = door.socket.accept() => accepted,
         };
         match accepted {
-            Ok((stream, source)) => admit(&shared, stream, source, &name, &shutdown),
+            Ok((stream, source)) => admit(&shared, stream, source, &door),
             Err(error) => {
-                warn!("error.type" = "accept", %error, listener = name, "could not accept");
+                warn!("error.type" = "accept", %error, listener = door.name, "could not accept");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
-    // Who connected before the stop was told that somebody is there.
+    if *accepting.borrow() != Accepting::Last {
+        return;
+    }
     for _ in 0..BACKLOG {
-        let Some(Ok((stream, source))) = listener.accept().now_or_never() else { return };
-        admit(&shared, stream, source, &name, &shutdown);
+        let Some(Ok((stream, source))) = door.socket.accept().now_or_never() else { return };
+        admit(&shared, stream, source, &door);
     }
 }
 
 /// Serves a connection in a task of its own, which ends at the latest when everything is cut.
-fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, name: &str, shutdown: &watch::Receiver<bool>) {
+fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, door: &Door) {
+    let name = &door.name;
     let Some(admitted) = guard::admit(shared, name, source) else { return };
-    let (shared, name, shutdown) = (shared.clone(), name.to_owned(), shutdown.clone());
+    let (shared, name, plain, notice) = (shared.clone(), name.clone(), door.plain, door.notice.clone());
     tokio::spawn(async move {
         let cut = async {
-            shared.cut().await;
+            notice.cut(&shared).await;
             // Requests are cut at the same moment and leave their records; then there is nothing to wait for.
             tokio::time::sleep(LAST_WORDS).await;
         };
@@ -71,7 +120,7 @@ fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, name: &str, shutd
             tokio::time::sleep(LAST_WORDS).await;
         };
         tokio::select! {
-            () = serve(shared.clone(), stream, source, name, shutdown, admitted.clone()) => {}
+            () = serve(shared.clone(), stream, source, name, plain, notice.clone(), admitted.clone()) => {}
             () = cut => {}
             () = banished => {}
         }
@@ -83,11 +132,12 @@ async fn serve(
     stream: L4Stream,
     source: Peer,
     name: String,
-    shutdown: watch::Receiver<bool>,
+    plain: bool,
+    notice: Notice,
     admitted: Arc<Admitted>,
 ) {
     let number = shared.next_connection();
-    let (stream, facts) = match secure(&shared, &name, stream, admitted.guard.settings.tls).await {
+    let (stream, facts) = match secure(&shared, &name, plain, stream, admitted.guard.settings.tls).await {
         Ok(secured) => secured,
         Err(detail) => {
             debug!(%source, listener = name, detail, "handshake failed");
@@ -102,8 +152,8 @@ async fn serve(
     if let Err(shut) = guard::judge_peer(&shared, &connection) {
         return guard::tell(&shared, &connection, "ingress", &shut.detail);
     }
-    let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone()));
-    if AssertUnwindSafe(app.serve_connection(stream, shutdown)).catch_unwind().await.is_err() {
+    let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone(), notice.clone()));
+    if AssertUnwindSafe(app.serve_connection(stream, notice.drain)).catch_unwind().await.is_err() {
         error!("error.type" = "panic", source = %connection.source, "a connection panicked outside of its requests");
         shared.metrics.panicked();
         shared.record_connection(&connection, false, "the connection panicked outside of its requests");
@@ -116,17 +166,21 @@ async fn serve(
 async fn secure(
     shared: &Shared,
     name: &str,
+    plain: bool,
     stream: L4Stream,
     within: Duration,
 ) -> Result<(Box<dyn IO>, Option<TlsFacts>), String> {
     let runtime = shared.runtime.load_full();
-    let settings = runtime.snapshot.listeners.iter().find(|l| l.name == name).and_then(|l| l.tls.as_ref());
-    match runtime.listener_tls(name).zip(settings) {
-        None => Ok((Box::new(stream), None)),
-        Some((tls, settings)) => {
+    let listener = runtime.snapshot.listeners.iter().find(|listener| listener.name == name);
+    let settings = listener.map(|listener| (listener.tls.as_ref(), runtime.listener_tls(name)));
+    match settings {
+        Some((None, None)) if plain => Ok((Box::new(stream), None)),
+        Some((Some(settings), Some(tls))) if !plain => {
             let (stream, facts) = handshake(tls, settings, stream, within).await?;
             Ok((stream, Some(facts)))
         }
+        // Nothing is guessed: what came for TLS is never served without it.
+        _ => Err("the listener went while the connection came".to_owned()),
     }
 }
 
