@@ -6,10 +6,10 @@ use postern_proxy::reload::Reload;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::house::raw::{PREFACE, frame, literal};
 use crate::house::upstream::Act;
 use crate::house::{Ask, House, PATIENCE, within};
 
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const GATEWAY: &str = "{kind: Gateway, name: house}";
 
 fn policy(target: &str, spec: &str) -> String {
@@ -329,4 +329,16 @@ async fn an_upstream_that_does_not_answer_has_the_time_that_policy_gives_it() {
     house.plain.does(|_| Act::Hang);
     let reply = house.call(&house.who.mia, Ask::get("/orders")).await;
     assert_eq!(reply.status, 502, "{}", reply.body);
+}
+
+/// A frame of HTTP/2 (RFC 9113 §4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A literal header field without indexing and without Huffman coding (RFC 7541 §6.2.2).
+fn literal(name: &str, value: &str) -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    [vec![0], text(name), text(value)].concat()
 }

@@ -8,9 +8,11 @@ mod access;
 mod content;
 mod guard;
 mod health;
+#[allow(dead_code, reason = "shared with the tests of attacks")]
 mod house;
 mod hygiene;
 mod identity;
+mod length;
 mod network;
 mod relay;
 mod sockets;
