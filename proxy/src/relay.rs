@@ -55,7 +55,7 @@ pub(crate) async fn run(
     request.set_version(http::Version::HTTP_11);
     let timeouts = upstream.settings.timeouts;
     let deadline = Deadline::of(story, &timeouts);
-    let first_byte = deadline.after(timeouts.first_byte);
+    let first_byte = deadline.after(deadline.first_byte);
     let key = exchange::key(exchange, upstream, session, story);
     let mut told = Told::default();
     let begun =

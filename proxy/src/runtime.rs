@@ -10,7 +10,7 @@ use postern_filters::Chains;
 use postern_filters::limit::LimitStore;
 
 use crate::egress::Egress;
-use crate::guard::Gate;
+use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
 use crate::upstream::{States, Upstream};
 
 /// A compiled policy set, ready to serve.
@@ -22,6 +22,7 @@ pub(crate) struct Runtime {
     pub(crate) gate: Gate,
     /// By route: who may use it, and where its calls may go.
     networks: HashMap<String, Network>,
+    guards: Guards,
     listeners: HashMap<String, Arc<ListenerTls>>,
     upstreams: Vec<Arc<Upstream>>,
     /// Problems that do not stop a load.
@@ -68,6 +69,7 @@ impl Runtime {
         let listeners = load_listeners(&snapshot, now, &mut warnings, &mut problems);
         let upstreams = load_upstreams(&snapshot, now, &mut warnings, &mut problems);
         let (gate, networks) = load_networks(&snapshot, &mut problems);
+        let guards = Guards::compile(&snapshot, limits, &mut problems);
         let chains = match chains {
             Ok(chains) if problems.is_empty() => chains,
             Ok(_) => return Err(LoadError { report: Report::new(), material: problems }),
@@ -77,7 +79,7 @@ impl Runtime {
         files.extend(material_files(&snapshot));
         files.sort();
         files.dedup();
-        Ok(Self { snapshot, chains, gate, networks, listeners, upstreams, warnings, files })
+        Ok(Self { snapshot, chains, gate, networks, guards, listeners, upstreams, warnings, files })
     }
 
     /// The TLS of a listener; `None` where it is plain.
@@ -114,6 +116,21 @@ impl Runtime {
     /// Who may use a route and where its calls may go; every route has one.
     pub(crate) fn network(&self, route: &str) -> Option<&Network> {
         self.networks.get(route)
+    }
+
+    /// What holds for connections of a listener.
+    pub(crate) fn listener_guard(&self, name: &str) -> Arc<ListenerGuard> {
+        self.guards.listener(name).clone()
+    }
+
+    /// What holds for requests of a route on a listener; nothing where the listener is gone.
+    pub(crate) fn route_guard(&self, route: &str, listener: &str) -> Option<&RouteGuard> {
+        self.guards.route(route, listener)
+    }
+
+    /// Most connections of all listeners together.
+    pub(crate) fn most_connections(&self) -> usize {
+        usize::try_from(self.snapshot.max_connections).unwrap_or(usize::MAX)
     }
 
     /// What of a new set cannot be taken over while running; nothing where all of it can.

@@ -21,7 +21,7 @@ use crate::listeners::{Listeners, Opening};
 use crate::reload::Reload;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
-use crate::{record, reload};
+use crate::{guard, record, reload};
 
 /// How long cut requests may take to leave their records.
 const CUT: Duration = Duration::from_secs(2);
@@ -113,6 +113,7 @@ fn serve(shared: Arc<Shared>, config: &Path, opening: Opening) -> Running {
     let hangup = signal(SignalKind::hangup())
         .inspect_err(|error| warn!("error.type" = "signal", %error, "SIGHUP cannot be received"))
         .ok();
+    tokio::spawn(guard::measure(shared.clone(), stopping.clone()));
     let watching = tokio::spawn(reload::run(shared.clone(), config.to_owned(), hangup, stopping));
     shared.listeners.open(&shared, opening);
     Running { shared, config: config.to_owned(), stop, watching }

@@ -14,16 +14,13 @@ use crate::audit::{AuditFull, AuditWriter, Receipt};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::connection::Connection;
-use crate::guard::Telling;
+use crate::guard::{self, Addresses, Bans, Load, Seats, Telling};
 use crate::listeners::Listeners;
 use crate::record;
 use crate::reload::{LastLoad, Stamps};
 use crate::runtime::Runtime;
 use crate::story::Story;
 use crate::telemetry::{Active, Metrics};
-
-/// Most connections open at once; further ones are closed unanswered.
-const MAX_CONNECTIONS: usize = 20_000;
 
 /// The state of a process.
 pub(crate) struct Shared {
@@ -41,6 +38,11 @@ pub(crate) struct Shared {
     pub(crate) connections: Arc<Connections>,
     /// How often refused connections are recorded.
     pub(crate) telling: Telling,
+    /// Open connections by listener and by address.
+    pub(crate) seats: Seats,
+    pub(crate) addresses: Arc<Addresses>,
+    pub(crate) bans: Bans,
+    pub(crate) load: Load,
     pub(crate) draining: AtomicBool,
     /// Memory for bodies.
     pub(crate) budget: Arc<Budget>,
@@ -81,6 +83,10 @@ impl Shared {
             connections: Arc::new(Connections::new(metrics.clone())),
             metrics,
             telling: Telling::default(),
+            seats: Seats::default(),
+            addresses: Arc::default(),
+            bans: Bans::default(),
+            load: Load::default(),
             draining: AtomicBool::new(false),
             budget: Arc::new(Budget::of_machine()),
             cut: watch::Sender::new(false),
@@ -143,6 +149,9 @@ impl Shared {
             reason.map_or("", postern_filters::Reason::as_str),
             seconds,
         );
+        if reason.is_some_and(guard::is_finding) {
+            guard::find(self, &connection.listener, connection.source);
+        }
         for finding in story.context.findings() {
             self.metrics.finding(&finding.guard, record::action_word(finding.action));
         }
@@ -194,6 +203,8 @@ impl Shared {
     }
 
     pub(crate) fn refresh_metrics(&self) {
+        self.metrics.bans_active.set(i64::try_from(self.bans.active(self.uptime())).unwrap_or(i64::MAX));
+        self.metrics.load.set(self.load.percent(self).into());
         self.metrics.audit_entries.set(self.audit.status().size);
         self.metrics.sets.set(i64::try_from(self.sets()).unwrap_or(i64::MAX));
         self.metrics.upstreams(self.runtime.load().upstreams());
@@ -229,8 +240,9 @@ impl Connections {
         Self { open: AtomicUsize::new(0), metrics }
     }
 
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<Guest> {
-        if self.open.fetch_add(1, Ordering::AcqRel) >= MAX_CONNECTIONS {
+    /// Counts a connection; nothing where `max` are open.
+    pub(crate) fn enter(self: &Arc<Self>, max: usize) -> Option<Guest> {
+        if self.open.fetch_add(1, Ordering::AcqRel) >= max {
             self.open.fetch_sub(1, Ordering::AcqRel);
             return None;
         }

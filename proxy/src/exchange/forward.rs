@@ -46,7 +46,7 @@ pub(super) async fn send(
         head: request,
         body,
         key: key(exchange, upstream, session, story),
-        deadline: deadline.after(upstream.settings.timeouts.first_byte),
+        deadline: deadline.after(deadline.first_byte),
     };
     let mut told = Told::default();
     // Dropping a call closes its connection: nothing of it goes back to the pool.

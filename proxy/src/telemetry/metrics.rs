@@ -76,6 +76,10 @@ pub struct Metrics {
     upstream_endpoints: Family<ByState, Gauge>,
     upstream_open: Family<ByUpstream, Gauge>,
     panics: Counter,
+    bans: Counter,
+    shed: Counter,
+    pub(crate) bans_active: Gauge,
+    pub(crate) load: Gauge,
     audit_lost: Counter,
     active: Gauge,
     pub(crate) connections: Gauge,
@@ -117,6 +121,10 @@ impl Metrics {
             upstream_endpoints: Family::default(),
             upstream_open: Family::default(),
             panics: Counter::default(),
+            bans: Counter::default(),
+            shed: Counter::default(),
+            bans_active: Gauge::default(),
+            load: Gauge::default(),
             audit_lost: Counter::default(),
             active: Gauge::default(),
             connections: Gauge::default(),
@@ -165,6 +173,10 @@ impl Metrics {
             "1 for an upstream whose circuit breaker refuses requests",
             metrics.upstream_open.clone(),
         );
+        registry.register(name(names::BANS), "Bans of addresses", metrics.bans.clone());
+        registry.register(name(names::BANS_ACTIVE), "Bans in force", metrics.bans_active.clone());
+        registry.register(name(names::SHED), "Requests refused for the load", metrics.shed.clone());
+        registry.register(name(names::LOAD), "Load in percent", metrics.load.clone());
         registry.register(name(names::PANICS), "Requests that panicked", metrics.panics.clone());
         registry.register(name(names::AUDIT_LOST), "Records the audit log did not take", metrics.audit_lost.clone());
         registry.register(name(names::AUDIT_ENTRIES), "Entries in the audit log", metrics.audit_entries.clone());
@@ -245,6 +257,14 @@ impl Metrics {
             }
             self.upstream_open.get_or_create(&by_upstream(upstream)).set(i64::from(states.open));
         }
+    }
+
+    pub(crate) fn banned(&self) {
+        self.bans.inc();
+    }
+
+    pub(crate) fn shed(&self) {
+        self.shed.inc();
     }
 
     pub(crate) fn panicked(&self) {

@@ -6,6 +6,7 @@
 
 mod access;
 mod content;
+mod guard;
 mod health;
 #[allow(dead_code, reason = "shared with the tests of attacks")]
 mod house;
