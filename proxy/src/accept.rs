@@ -13,7 +13,7 @@ use pingora_core::protocols::l4::stream::Stream as L4Stream;
 use pingora_core::protocols::tls::TlsRef;
 use pingora_core::protocols::{IO, Ssl};
 use postern_certs::ListenerTls;
-use postern_config::ListenerTls as Settings;
+use postern_config::{ListenerTls as Settings, TlsVersion};
 use postern_filters::Peer;
 use tokio::sync::watch;
 use tracing::{debug, error, warn};
@@ -21,8 +21,8 @@ use tracing::{debug, error, warn};
 use crate::app::ConnectionApp;
 use crate::connection::{Connection, TlsFacts, peer_facts};
 use crate::listen::Socket;
-use crate::record;
 use crate::shared::Shared;
+use crate::{connections, record};
 
 /// Time a client has for the handshake (§10).
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -92,8 +92,20 @@ async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String
         }
     };
     let connection = Arc::new(Connection::new(number, name, source, facts));
+    let _entry = shared.registry.enter(connection.clone());
+    // A set that was swapped in during the handshake judged the connections of that moment, and not this one.
+    connections::judge_one(&shared, &shared.runtime.load(), &connection);
     let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone()));
-    if AssertUnwindSafe(app.serve_connection(stream, shutdown)).catch_unwind().await.is_err() {
+    let cut = async {
+        let cut = connection.was_cut().await;
+        tokio::time::sleep(LAST_WORDS).await;
+        cut
+    };
+    let served = tokio::select! {
+        served = AssertUnwindSafe(app.serve_connection(stream, shutdown)).catch_unwind() => served,
+        cut = cut => return shared.record_cut(&connection, &cut),
+    };
+    if served.is_err() {
         error!("error.type" = "panic", source = %connection.source, "a connection panicked outside of its requests");
         shared.metrics.panicked();
         shared.record_connection(&connection, false, "the connection panicked outside of its requests");
@@ -105,11 +117,10 @@ async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String
 /// The handshake, where the listener has one, by the set of this moment; a connection keeps no set.
 async fn secure(shared: &Shared, name: &str, stream: L4Stream) -> Result<(Box<dyn IO>, Option<TlsFacts>), String> {
     let runtime = shared.runtime.load_full();
-    let settings = runtime.snapshot.listeners.iter().find(|l| l.name == name).and_then(|l| l.tls.as_ref());
-    match runtime.listener_tls(name).zip(settings) {
+    match runtime.tls_of(name) {
         None => Ok((Box::new(stream), None)),
         Some((tls, settings)) => {
-            let (stream, facts) = handshake(tls, settings, stream).await?;
+            let (stream, facts) = handshake(tls.clone(), settings, stream).await?;
             Ok((stream, Some(facts)))
         }
     }
@@ -157,13 +168,17 @@ fn facts(listener: Arc<ListenerTls>, settings: &Settings, tls: &TlsRef) -> Resul
     let (version, cipher) = (tls.version().unwrap_or_default(), tls.current_cipher_name().unwrap_or_default());
     let chain = tls.peer_cert_chain_der().map(|chain| chain.iter().map(|der| der.clone().into_owned()).collect());
     let recorded = record::tls_facts(version, cipher, server_name.as_deref(), peer.as_ref());
-    let (deny_after_expiry, hsts) = (settings.deny_after_expiry, settings.hsts);
+    let hsts = settings.hsts;
+    // Pingora spells it as rustls does. Whatever is not known to be 1.3 counts as the older one.
+    let version =
+        if version.ends_with("1.3") || version.ends_with("1_3") { TlsVersion::V1_3 } else { TlsVersion::V1_2 };
     Ok(TlsFacts {
         server_name,
         facts: peer.as_ref().map(peer_facts),
+        peer,
         chain: chain.unwrap_or_default(),
         recorded,
-        deny_after_expiry,
+        version,
         hsts,
         trusted: Mutex::new(Arc::downgrade(&listener)),
         listener,

@@ -84,16 +84,17 @@ impl ConnectionApp {
         let served = tokio::select! {
             // First: the cut also drops the connection, and would be taken for the client's leaving.
             biased;
-            () = self.shared.cut() => None,
-            served = AssertUnwindSafe(exchange.run(session, story, begun)).catch_unwind() => Some(served),
+            () = self.shared.cut() => Err("cut at the deadline of a stop".to_owned()),
+            cut = self.connection.was_cut() => Err(format!("the connection was cut: {}", cut.detail)),
+            served = AssertUnwindSafe(exchange.run(session, story, begun)).catch_unwind() => Ok(served),
         };
         match served {
-            None => {
-                story.note_trouble("cut at the deadline of a stop");
+            Err(why) => {
+                story.note_trouble(&why);
                 false
             }
-            Some(Ok(reusable)) => reusable,
-            Some(Err(_)) => {
+            Ok(Ok(reusable)) => reusable,
+            Ok(Err(_)) => {
                 error!("error.type" = "panic", decision = %story.id, "a request panicked");
                 self.shared.metrics.panicked();
                 story.refuse(Refusal::new(Reason::Internal, "the request panicked"));

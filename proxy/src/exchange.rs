@@ -87,7 +87,7 @@ impl<'a> Exchange<'a> {
         let head = head::read(session)?;
         story.head = Some(head.clone());
         self.refuse_misdirected(&head)?;
-        self.refuse_expired(story)?;
+        self.refuse_expired(runtime, story)?;
         self.refuse_distrusted(runtime, session)?;
         let matched = self.matched(runtime, &head, session)?;
         story.route = Some(matched.route.name.clone());
@@ -134,25 +134,22 @@ impl<'a> Exchange<'a> {
     }
 
     /// A certificate that expired after the handshake speaks for nobody any more.
-    fn refuse_expired(self, story: &Story) -> Result<(), Refusal> {
-        let Some(tls) = &self.connection.tls else { return Ok(()) };
-        match &tls.facts {
-            Some(facts) if tls.deny_after_expiry && facts.not_after < story.context.now() => {
-                Err(Refusal::new(Reason::CredentialInvalid, "the client certificate has expired"))
-            }
-            _ => Ok(()),
+    fn refuse_expired(self, runtime: &Runtime, story: &Story) -> Result<(), Refusal> {
+        let until = self.connection.valid_until();
+        let denies = runtime.tls_of(&self.connection.listener).is_none_or(|(_, settings)| settings.deny_after_expiry);
+        if denies && until.is_some_and(|until| until < story.context.now()) {
+            return Err(Refusal::new(Reason::CredentialInvalid, "the client certificate has expired"));
         }
+        Ok(())
     }
 
-    /// Trust that a reload took away is gone for open connections too.
+    /// Trust that a reload took away is gone for open connections too. They are cut after every reload; this is for the
+    /// request that comes in between.
     fn refuse_distrusted(self, runtime: &Runtime, session: &mut ServerSession) -> Result<(), Refusal> {
         if self.connection.tls.is_none() {
             return Ok(());
         }
-        let name = &self.connection.listener;
-        let settings = runtime.snapshot.listeners.iter().find(|listener| listener.name == *name);
-        let current = runtime.listener_tls(name).zip(settings.and_then(|listener| listener.tls.as_ref()));
-        let trusted = match &current {
+        let trusted = match runtime.tls_of(&self.connection.listener) {
             Some((tls, settings)) => self.connection.is_trusted(tls, settings),
             None => Err("the listener has no TLS any more".to_owned()),
         };

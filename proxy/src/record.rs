@@ -72,8 +72,18 @@ pub(crate) fn of_request(story: Story, connection: &Connection) -> AuditRecord {
 }
 
 pub(crate) fn of_connection(connection: &Connection, failed_handshake: bool, detail: &str, now_ms: i64) -> AuditRecord {
+    let failure = if failed_handshake { ConnectionFailure::Handshake } else { ConnectionFailure::Framing };
+    connection_ended(connection, failure, detail, now_ms)
+}
+
+/// A connection that we ended.
+pub(crate) fn of_cut(connection: &Connection, detail: &str, now_ms: i64) -> AuditRecord {
+    connection_ended(connection, ConnectionFailure::Cut, detail, now_ms)
+}
+
+fn connection_ended(connection: &Connection, failure: ConnectionFailure, detail: &str, now_ms: i64) -> AuditRecord {
     let event = ConnectionEvent {
-        failure: if failed_handshake { ConnectionFailure::Handshake } else { ConnectionFailure::Framing },
+        failure,
         reason: None,
         claimed: None,
         bytes_in: 0,

@@ -14,9 +14,9 @@ use tokio::sync::{mpsc, watch as channel};
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
-use crate::record;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
+use crate::{connections, record};
 pub(crate) use stamps::Stamps;
 use watch::Watching;
 
@@ -136,6 +136,8 @@ async fn attempt(shared: &Arc<Shared>, config: &Path, last: &mut LastLoad, known
         Ok(new) => {
             last.refused = None;
             take(shared, new, now);
+            // Before the reload is over: what it takes away is taken from open connections too.
+            connections::judge(shared).await;
             Reload::Taken
         }
         Err(why) => {

@@ -23,7 +23,7 @@ pub use crate::listen::{BindError, SocketError};
 use crate::reload::Reload;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
-use crate::{accept, health, record, reload};
+use crate::{accept, connections, health, record, reload};
 
 /// How long open requests may take to end after a stop was asked for.
 pub const GRACE: Duration = Duration::from_secs(30);
@@ -156,6 +156,7 @@ fn serve(shared: Arc<Shared>, config: &Path, sockets: Sockets) -> Running {
         .inspect_err(|error| warn!("error.type" = "signal", %error, "SIGHUP cannot be received"))
         .ok();
     let mut helping = vec![tokio::spawn(reload::run(shared.clone(), config.to_owned(), hangup, stopping.clone()))];
+    helping.push(tokio::spawn(connections::run(shared.clone(), stopping.clone())));
     let health = sockets.health.map(|(socket, address)| {
         info!(%address, "health and metrics");
         helping.push(tokio::spawn(health::run(shared.clone(), socket, stopping.clone())));

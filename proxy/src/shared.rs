@@ -15,6 +15,7 @@ use crate::audit::{AuditFull, AuditWriter, Receipt};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::connection::Connection;
+use crate::connections::{Cut, Registry};
 use crate::record;
 use crate::reload::{LastLoad, Stamps};
 use crate::runtime::Runtime;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) connector: Connector,
     pub(crate) limits: Arc<LimitStore>,
     pub(crate) connections: Arc<Connections>,
+    /// The open connections themselves.
+    pub(crate) registry: Arc<Registry>,
     pub(crate) draining: AtomicBool,
     /// Memory for bodies.
     pub(crate) budget: Arc<Budget>,
@@ -74,6 +77,7 @@ impl Shared {
             connector: Connector::new(None),
             limits,
             connections: Arc::new(Connections::new(metrics.clone())),
+            registry: Arc::default(),
             metrics,
             draining: AtomicBool::new(false),
             budget: Arc::new(Budget::of_machine()),
@@ -152,6 +156,11 @@ impl Shared {
         self.submit(record::of_connection(connection, failed_handshake, detail, now));
     }
 
+    /// Writes the record of a connection that was ended while it was open. Its requests have records of their own.
+    pub(crate) fn record_cut(&self, connection: &Connection, cut: &Cut) {
+        self.submit(record::of_cut(connection, &cut.detail, self.clock.unix_ms()));
+    }
+
     pub(crate) fn submit(&self, record: postern_filters::audit::AuditRecord) {
         self.told(self.audit.submit(record));
     }
@@ -181,6 +190,8 @@ impl Shared {
 
     pub(crate) fn refresh_metrics(&self) {
         self.metrics.audit_entries.set(self.audit.status().size);
+        let now = self.clock.unix_ms() / 1000;
+        self.metrics.certificates(self.runtime.load().certificates_left(now));
         self.metrics.sets.set(i64::try_from(self.sets()).unwrap_or(i64::MAX));
     }
 }

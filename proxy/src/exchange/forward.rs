@@ -46,7 +46,7 @@ pub(super) async fn send(
     story.upstream = Some(upstream.settings.name.clone());
     story.streamed = permit.streams();
     let length = if body.is_empty() { BodyLength::None } else { BodyLength::Known(body.len()) };
-    let request = upstream_head::build(
+    let mut request = upstream_head::build(
         permit,
         session.req_header(),
         head,
@@ -56,6 +56,7 @@ pub(super) async fn send(
         length,
     )
     .map_err(|error| failed("the upstream request could not be made", &error))?;
+    exchange.tell_certificate(matched.runtime, &mut request)?;
     let deadline = Deadline::of(story);
     // Dropping a call closes its connection: nothing of it goes back to the pool.
     let call = deadline.within(FIRST_BYTE, call(&exchange.shared.connector, upstream, request, body));

@@ -14,6 +14,10 @@ pub const FINDINGS: &str = "postern.findings";
 pub const CONNECTIONS: &str = "postern.connections";
 /// Connections that ended before a request, by listener and cause.
 pub const CONNECTIONS_REFUSED: &str = "postern.connections.refused";
+/// Connections that we ended while they were open, by reason.
+pub const CONNECTIONS_CUT: &str = "postern.connections.cut";
+/// Seconds until a certificate that we present ends, by place and identity; negative once it has.
+pub const CERTIFICATE_EXPIRY: &str = "postern.certificate.expiry";
 /// Loads of the policy set, by outcome.
 pub const RELOADS: &str = "postern.reloads";
 /// Requests that panicked: each is a bug.

@@ -5,7 +5,9 @@
 #![allow(unreachable_pub, missing_debug_implementations, reason = "one binary, nothing leaves it")]
 
 mod access;
+mod certificates;
 mod content;
+mod cuts;
 mod health;
 mod house;
 mod hygiene;
@@ -13,4 +15,5 @@ mod identity;
 mod relay;
 mod sockets;
 mod story;
+mod tls;
 mod unix;

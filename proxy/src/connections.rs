@@ -1,0 +1,176 @@
+//! The open connections of a process, so that one of them can be ended while it is open: because its peer is not believed
+//! any more, and for whatever else a part of the proxy has a reason.
+//!
+//! A cut is told to the connection. Its running requests end at once and leave records that say so, its streams break off,
+//! and a moment later the socket is closed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use postern_certs::ListenerTls;
+use postern_config::ListenerTls as Settings;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+use tracing::info;
+
+use crate::connection::Connection;
+use crate::runtime::Runtime;
+use crate::shared::Shared;
+
+/// How often ends of certificates and revocation lists are looked at.
+const TICK: Duration = Duration::from_millis(250);
+/// Connections that one thread judges in a row.
+const CHUNK: usize = 1000;
+
+/// Why a connection is cut; a label of the metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum CutReason {
+    /// What the peer presented would not be accepted today: revoked, its authority or name taken away, TLS too old.
+    Distrusted,
+    /// A certificate of the peer has expired.
+    Expired,
+}
+
+impl CutReason {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Distrusted => "distrusted",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// What a connection is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Cut {
+    pub(crate) reason: CutReason,
+    pub(crate) detail: String,
+}
+
+/// Every open connection by its number. Bounded by the number of connections that are accepted.
+#[derive(Debug, Default)]
+pub(crate) struct Registry(Mutex<HashMap<u64, Arc<Connection>>>);
+
+/// A place in the registry; leaving is dropping it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    registry: Arc<Registry>,
+    number: u64,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.registry.open().remove(&self.number);
+    }
+}
+
+impl Registry {
+    pub(crate) fn enter(self: &Arc<Self>, connection: Arc<Connection>) -> Entry {
+        let number = connection.number;
+        self.open().insert(number, connection);
+        Entry { registry: self.clone(), number }
+    }
+
+    /// Calls `each` with every open connection; the registry is free meanwhile.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(&Arc<Connection>)) {
+        let open: Vec<Arc<Connection>> = self.open().values().cloned().collect();
+        open.iter().for_each(&mut each);
+    }
+
+    /// Ends a connection. False where it is gone, or was told before.
+    pub(crate) fn cut(&self, number: u64, reason: CutReason, detail: String) -> bool {
+        let connection = self.open().get(&number).cloned();
+        connection.is_some_and(|connection| connection.cut(Cut { reason, detail }))
+    }
+
+    fn open(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends `connection`, and says so.
+fn cut(shared: &Shared, connection: &Connection, reason: CutReason, detail: String) {
+    if shared.registry.cut(connection.number, reason, detail.clone()) {
+        info!(connection = connection.number, listener = connection.listener, reason = reason.as_str(), detail, "cut");
+        shared.metrics.cut(reason.as_str());
+    }
+}
+
+/// Judges every open connection by the running set: what its client presented must be believed today. Verifying is work, so
+/// it is done beside the runtime's threads, on several at once.
+pub(crate) async fn judge(shared: &Arc<Shared>) {
+    let mut open = Vec::new();
+    shared.registry.for_each(|connection| open.push(connection.clone()));
+    let runtime = shared.runtime.load_full();
+    let judging = open.chunks(CHUNK).map(|chunk| {
+        let (chunk, shared, runtime) = (chunk.to_vec(), shared.clone(), runtime.clone());
+        tokio::task::spawn_blocking(move || chunk.iter().for_each(|one| judge_one(&shared, &runtime, one)))
+    });
+    for judged in judging.collect::<Vec<_>>() {
+        // A panic in there was reported by the runtime; the next request of the connection is judged again.
+        let _ = judged.await;
+    }
+}
+
+/// Judges one connection by `runtime`.
+pub(crate) fn judge_one(shared: &Shared, runtime: &Runtime, connection: &Connection) {
+    if connection.tls.is_none() {
+        return;
+    }
+    let believed = match runtime.tls_of(&connection.listener) {
+        Some((tls, settings)) => connection.is_trusted(tls, settings),
+        None => Err("the listener has no TLS any more".to_owned()),
+    };
+    if let Err(why) = believed {
+        cut(shared, connection, CutReason::Distrusted, format!("the connection is not trusted any more: {why}"));
+    }
+}
+
+/// Looks for what has ended by time, until `stop` turns true.
+pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = tick.tick() => look(&shared).await,
+        }
+    }
+}
+
+async fn look(shared: &Arc<Shared>) {
+    let now = shared.clock.unix_ms() / 1000;
+    let runtime = shared.runtime.load_full();
+    let over = |tls: &Arc<ListenerTls>| tls.lists_end().is_some_and(|end| end < now);
+    let mut listless = Vec::new();
+    shared.registry.for_each(|connection| {
+        let Some((tls, settings)) = runtime.tls_of(&connection.listener) else { return };
+        // Who has just come was judged by the handshake, and has a request on the way.
+        if connection.opened.elapsed() < TICK {
+            return;
+        }
+        if has_expired(connection, settings, now) {
+            let detail = "the client certificate has expired".to_owned();
+            cut(shared, connection, CutReason::Expired, detail);
+        } else if over(tls) {
+            listless.push(connection.clone());
+        }
+    });
+    if listless.is_empty() {
+        return;
+    }
+    // A list that is over believes nobody whom it would have to cover.
+    let (shared, runtime) = (shared.clone(), runtime.clone());
+    let judged = tokio::task::spawn_blocking(move || {
+        for connection in listless {
+            connection.forget_trust();
+            judge_one(&shared, &runtime, &connection);
+        }
+    });
+    let _ = judged.await;
+}
+
+fn has_expired(connection: &Connection, settings: &Settings, now: i64) -> bool {
+    settings.deny_after_expiry && connection.valid_until().is_some_and(|until| until < now)
+}
