@@ -97,14 +97,16 @@ async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String
     connections::judge_one(&shared, &shared.runtime.load(), &connection);
     let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone()));
     let cut = async {
-        let cut = connection.was_cut().await;
+        connection.was_cut().await;
         tokio::time::sleep(LAST_WORDS).await;
-        cut
     };
     let served = tokio::select! {
         served = AssertUnwindSafe(app.serve_connection(stream, shutdown)).catch_unwind() => served,
-        cut = cut => return shared.record_cut(&connection, &cut),
+        () = cut => Ok(()),
     };
+    if let Some(cut) = connection.told() {
+        shared.record_cut(&connection, &cut);
+    }
     if served.is_err() {
         error!("error.type" = "panic", source = %connection.source, "a connection panicked outside of its requests");
         shared.metrics.panicked();

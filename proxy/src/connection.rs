@@ -71,6 +71,11 @@ impl Connection {
         })
     }
 
+    /// Why it has to end, if it has to.
+    pub(crate) fn told(&self) -> Option<Cut> {
+        self.cut.borrow().clone()
+    }
+
     /// Returns once the connection has to end.
     pub(crate) async fn was_cut(&self) -> Cut {
         let mut told = self.cut.subscribe();

@@ -8,11 +8,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use postern_certs::ListenerTls;
 use postern_config::ListenerTls as Settings;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
-use tracing::info;
 
 use crate::connection::Connection;
 use crate::runtime::Runtime;
@@ -89,14 +87,6 @@ impl Registry {
     }
 }
 
-/// Ends `connection`, and says so.
-fn cut(shared: &Shared, connection: &Connection, reason: CutReason, detail: String) {
-    if shared.registry.cut(connection.number, reason, detail.clone()) {
-        info!(connection = connection.number, listener = connection.listener, reason = reason.as_str(), detail, "cut");
-        shared.metrics.cut(reason.as_str());
-    }
-}
-
 /// Judges every open connection by the running set: what its client presented must be believed today. Verifying is work, so
 /// it is done beside the runtime's threads, on several at once.
 pub(crate) async fn judge(shared: &Arc<Shared>) {
@@ -123,7 +113,8 @@ pub(crate) fn judge_one(shared: &Shared, runtime: &Runtime, connection: &Connect
         None => Err("the listener has no TLS any more".to_owned()),
     };
     if let Err(why) = believed {
-        cut(shared, connection, CutReason::Distrusted, format!("the connection is not trusted any more: {why}"));
+        let detail = format!("the connection is not trusted any more: {why}");
+        shared.registry.cut(connection.number, CutReason::Distrusted, detail);
     }
 }
 
@@ -133,17 +124,24 @@ pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            _ = tick.tick() => look(&shared).await,
+            () = stopped(&mut stop) => return,
+            _ = tick.tick() => {
+                let shared = shared.clone();
+                // Beside the runtime's threads: there may be many connections. A panic in there does not end the watch.
+                let _ = tokio::task::spawn_blocking(move || look(&shared)).await;
+            }
         }
     }
 }
 
-async fn look(shared: &Arc<Shared>) {
+/// Returns once `stop` is true. Holds no lock of the channel across an await of the caller's.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+fn look(shared: &Shared) {
     let now = shared.clock.unix_ms() / 1000;
     let runtime = shared.runtime.load_full();
-    let over = |tls: &Arc<ListenerTls>| tls.lists_end().is_some_and(|end| end < now);
-    let mut listless = Vec::new();
     shared.registry.for_each(|connection| {
         let Some((tls, settings)) = runtime.tls_of(&connection.listener) else { return };
         // Who has just come was judged by the handshake, and has a request on the way.
@@ -152,23 +150,13 @@ async fn look(shared: &Arc<Shared>) {
         }
         if has_expired(connection, settings, now) {
             let detail = "the client certificate has expired".to_owned();
-            cut(shared, connection, CutReason::Expired, detail);
-        } else if over(tls) {
-            listless.push(connection.clone());
-        }
-    });
-    if listless.is_empty() {
-        return;
-    }
-    // A list that is over believes nobody whom it would have to cover.
-    let (shared, runtime) = (shared.clone(), runtime.clone());
-    let judged = tokio::task::spawn_blocking(move || {
-        for connection in listless {
+            shared.registry.cut(connection.number, CutReason::Expired, detail);
+        } else if tls.lists_end().is_some_and(|end| end < now) {
+            // A list that is over believes nobody whom it would have to cover.
             connection.forget_trust();
-            judge_one(&shared, &runtime, &connection);
+            judge_one(shared, &runtime, connection);
         }
     });
-    let _ = judged.await;
 }
 
 fn has_expired(connection: &Connection, settings: &Settings, now: i64) -> bool {

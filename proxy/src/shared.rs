@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use pingora_core::connectors::http::Connector;
 use postern_filters::limit::LimitStore;
 use tokio::sync::watch;
-use tracing::error;
+use tracing::{error, info};
 
 use crate::audit::{AuditFull, AuditWriter, Receipt};
 use crate::budget::Budget;
@@ -158,7 +158,10 @@ impl Shared {
 
     /// Writes the record of a connection that was ended while it was open. Its requests have records of their own.
     pub(crate) fn record_cut(&self, connection: &Connection, cut: &Cut) {
-        self.submit(record::of_cut(connection, &cut.detail, self.clock.unix_ms()));
+        let (reason, detail) = (cut.reason.as_str(), &cut.detail);
+        info!(connection = connection.number, listener = connection.listener, reason, detail, "connection cut");
+        self.metrics.cut(reason);
+        self.submit(record::of_cut(connection, detail, self.clock.unix_ms()));
     }
 
     pub(crate) fn submit(&self, record: postern_filters::audit::AuditRecord) {
