@@ -29,10 +29,14 @@ pub struct Snapshot {
     pub manifests: Vec<ManifestRef>,
     /// The gateway's name, the target of `{kind: Gateway}`.
     pub gateway: String,
+    /// How long open requests may take to end after a stop, or after their listener went.
+    pub drain: Duration,
     pub state_dir: PathBuf,
     /// `/livez`, `/readyz` and `/metrics`, nothing else.
     pub health: Option<std::net::SocketAddr>,
     pub listeners: Vec<Listener>,
+    /// Who may connect, whatever is asked for.
+    pub ingress: Ingress,
     pub upstreams: Vec<Upstream>,
     /// In no particular order; choose with [`Snapshot::route`].
     pub routes: Vec<Route>,
@@ -93,6 +97,7 @@ pub struct EffectivePolicy {
     pub authz: Authz,
     pub data: DataProtection,
     pub runtime: RuntimeSecurity,
+    pub network: Network,
     /// What may look at which message part, in which direction, buffered and streamed.
     pub coverage: Coverage,
     /// Indices into [`Snapshot::manifests`] of the manifests that made this policy, sorted.

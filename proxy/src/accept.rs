@@ -22,7 +22,7 @@ use crate::app::ConnectionApp;
 use crate::connection::{Connection, TlsFacts, peer_facts};
 use crate::listen::Socket;
 use crate::shared::Shared;
-use crate::{connections, record};
+use crate::{connections, guard, record};
 
 /// Time a client has for the handshake (§10).
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -34,54 +34,107 @@ const BACKLOG: usize = 1024;
 /// From the cut of all requests to the cut of their connections.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// Accepts until `shutdown` turns true.
-pub(crate) async fn run(shared: Arc<Shared>, listener: Socket, name: String, mut shutdown: watch::Receiver<bool>) {
+/// Whether a listener takes connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Accepting {
+    Open,
+    /// Those that wait, and no more: they were told that somebody is there, and nobody else will take them.
+    Last,
+    /// Not even those.
+    Closed,
+}
+
+/// What a listener tells its connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Notice {
+    /// Turns true when they are to leave as soon as they can.
+    pub(crate) drain: watch::Receiver<bool>,
+    /// Turns true when they have to end, whatever they do.
+    pub(crate) cut: watch::Receiver<bool>,
+}
+
+impl Notice {
+    /// Returns once everything has to end: of this listener, or of the process.
+    pub(crate) async fn cut(&self, shared: &Shared) {
+        let mut own = self.cut.clone();
+        // A listener that is gone without a word has nothing more to say.
+        let own = async {
+            if own.wait_for(|cut| *cut).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = shared.cut() => {}
+            () = own => {}
+        }
+    }
+}
+
+/// What connections come in through.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) name: String,
+    /// Without TLS.
+    pub(crate) plain: bool,
+    pub(crate) socket: Arc<Socket>,
+    pub(crate) notice: Notice,
+}
+
+/// Accepts for as long as `accepting` says so.
+pub(crate) async fn run(shared: Arc<Shared>, door: Door, mut accepting: watch::Receiver<Accepting>) {
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stop| *stop) => break,
-            accepted = listener.accept() => accepted,
+            _ = accepting.wait_for(|accepting| *accepting != Accepting::Open) => break,
+            accepted = door.socket.accept() => accepted,
         };
         match accepted {
-            Ok((stream, source)) => admit(&shared, stream, source, &name, &shutdown),
+            Ok((stream, source)) => admit(&shared, stream, source, &door),
             Err(error) => {
-                warn!("error.type" = "accept", %error, listener = name, "could not accept");
+                warn!("error.type" = "accept", %error, listener = door.name, "could not accept");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
-    // Who connected before the stop was told that somebody is there.
+    if *accepting.borrow() != Accepting::Last {
+        return;
+    }
     for _ in 0..BACKLOG {
-        let Some(Ok((stream, source))) = listener.accept().now_or_never() else { return };
-        admit(&shared, stream, source, &name, &shutdown);
+        let Some(Ok((stream, source))) = door.socket.accept().now_or_never() else { return };
+        admit(&shared, stream, source, &door);
     }
 }
 
 /// Serves a connection in a task of its own, which ends at the latest when everything is cut.
-fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, name: &str, shutdown: &watch::Receiver<bool>) {
+fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, door: &Door) {
+    let name = &door.name;
     let Some(guard) = shared.connections.enter() else {
         debug!(%source, "connection refused: too many open");
-        shared.metrics.connection_refused(name);
+        shared.metrics.connection_refused(name, "too_many");
         return;
     };
-    let (shared, name, shutdown) = (shared.clone(), name.to_owned(), shutdown.clone());
+    let (shared, name, plain, notice) = (shared.clone(), name.clone(), door.plain, door.notice.clone());
     tokio::spawn(async move {
         let _guard = guard;
         let cut = async {
-            shared.cut().await;
+            notice.cut(&shared).await;
             // Requests are cut at the same moment and leave their records; then there is nothing to wait for.
             tokio::time::sleep(LAST_WORDS).await;
         };
         tokio::select! {
-            () = serve(shared.clone(), stream, source, name, shutdown) => {}
+            () = serve(shared.clone(), stream, source, name, plain, notice.clone()) => {}
             () = cut => {}
         }
     });
 }
 
-async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String, shutdown: watch::Receiver<bool>) {
+async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String, plain: bool, notice: Notice) {
     let number = shared.next_connection();
-    let (stream, facts) = match secure(&shared, &name, stream).await {
+    if let Err(shut) = guard::judge_address(&shared, source) {
+        let connection = Connection::new(number, name, source, None);
+        return guard::tell(&shared, &connection, "ingress", &shut.detail);
+    }
+    let (stream, facts) = match secure(&shared, &name, plain, stream).await {
         Ok(secured) => secured,
         Err(detail) => {
             debug!(%source, listener = name, detail, "handshake failed");
@@ -92,16 +145,19 @@ async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String
         }
     };
     let connection = Arc::new(Connection::new(number, name, source, facts));
+    if let Err(shut) = guard::judge_peer(&shared, &connection) {
+        return guard::tell(&shared, &connection, "ingress", &shut.detail);
+    }
     let _entry = shared.registry.enter(connection.clone());
     // A set that was swapped in during the handshake judged the connections of that moment, and not this one.
     connections::judge_one(&shared, &shared.runtime.load(), &connection);
-    let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone()));
+    let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone(), notice.clone()));
     let cut = async {
         connection.was_cut().await;
         tokio::time::sleep(LAST_WORDS).await;
     };
     let served = tokio::select! {
-        served = AssertUnwindSafe(app.serve_connection(stream, shutdown)).catch_unwind() => served,
+        served = AssertUnwindSafe(app.serve_connection(stream, notice.drain)).catch_unwind() => served,
         () = cut => Ok(()),
     };
     if let Some(cut) = connection.told() {
@@ -117,14 +173,22 @@ async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String
 }
 
 /// The handshake, where the listener has one, by the set of this moment; a connection keeps no set.
-async fn secure(shared: &Shared, name: &str, stream: L4Stream) -> Result<(Box<dyn IO>, Option<TlsFacts>), String> {
+async fn secure(
+    shared: &Shared,
+    name: &str,
+    plain: bool,
+    stream: L4Stream,
+) -> Result<(Box<dyn IO>, Option<TlsFacts>), String> {
     let runtime = shared.runtime.load_full();
-    match runtime.tls_of(name) {
-        None => Ok((Box::new(stream), None)),
-        Some((tls, settings)) => {
+    let listener = runtime.snapshot.listeners.iter().find(|listener| listener.name == name);
+    match listener.map(|_| runtime.tls_of(name)) {
+        Some(None) if plain => Ok((Box::new(stream), None)),
+        Some(Some((tls, settings))) if !plain => {
             let (stream, facts) = handshake(tls.clone(), settings, stream).await?;
             Ok((stream, Some(facts)))
         }
+        // Nothing is guessed: what came for TLS is never served without it.
+        _ => Err("the listener went while the connection came".to_owned()),
     }
 }
 

@@ -19,6 +19,7 @@ use postern_filters::{Reason, Refusal};
 use tokio::sync::watch;
 use tracing::error;
 
+use crate::accept::Notice;
 use crate::connection::Connection;
 use crate::exchange::Exchange;
 use crate::shared::Shared;
@@ -35,11 +36,12 @@ const LINGER: Duration = Duration::from_secs(1);
 pub(crate) struct ConnectionApp {
     shared: Arc<Shared>,
     connection: Arc<Connection>,
+    notice: Notice,
 }
 
 impl ConnectionApp {
-    pub(crate) fn new(shared: Arc<Shared>, connection: Arc<Connection>) -> Self {
-        Self { shared, connection }
+    pub(crate) fn new(shared: Arc<Shared>, connection: Arc<Connection>, notice: Notice) -> Self {
+        Self { shared, connection, notice }
     }
 
     /// Serves the connection to its end. Returns once the record of its last request is written.
@@ -80,11 +82,11 @@ impl ConnectionApp {
 
     /// Serves the request that was read. Returns whether the connection may carry another.
     async fn serve(&self, session: &mut ServerSession, story: &mut Story, begun: Result<(), Refusal>) -> bool {
-        let exchange = Exchange::new(&self.shared, &self.connection);
+        let exchange = Exchange::new(&self.shared, &self.connection, &self.notice);
         let served = tokio::select! {
             // First: the cut also drops the connection, and would be taken for the client's leaving.
             biased;
-            () = self.shared.cut() => Err("cut at the deadline of a stop".to_owned()),
+            () = self.notice.cut(&self.shared) => Err("cut at the deadline of a drain".to_owned()),
             cut = self.connection.was_cut() => Err(format!("the connection was cut: {}", cut.detail)),
             served = AssertUnwindSafe(exchange.run(session, story, begun)).catch_unwind() => Ok(served),
         };

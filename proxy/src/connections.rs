@@ -105,14 +105,9 @@ pub(crate) async fn judge(shared: &Arc<Shared>) {
 
 /// Judges one connection by `runtime`.
 pub(crate) fn judge_one(shared: &Shared, runtime: &Runtime, connection: &Connection) {
-    if connection.tls.is_none() {
-        return;
-    }
-    let believed = match runtime.tls_of(&connection.listener) {
-        Some((tls, settings)) => connection.is_trusted(tls, settings),
-        None => Err("the listener has no TLS any more".to_owned()),
-    };
-    if let Err(why) = believed {
+    // A listener that is gone drains; it has a deadline of its own, and its requests are refused.
+    let Some((tls, settings)) = runtime.tls_of(&connection.listener) else { return };
+    if let Err(why) = connection.is_trusted(tls, settings) {
         let detail = format!("the connection is not trusted any more: {why}");
         shared.registry.cut(connection.number, CutReason::Distrusted, detail);
     }

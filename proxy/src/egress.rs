@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use postern_config::{AddressClass, EgressRule, PrivateRanges, address, host_matches};
+use postern_filters::{Reason, Refusal};
 
 use crate::outbound::Gate;
 
@@ -52,6 +53,14 @@ impl EgressError {
             Self::Lookup { .. } | Self::Slow { .. } | Self::NoAddress(_) => false,
             Self::NotAHost(_) | Self::NotListed { .. } | Self::Class { .. } | Self::NoPolicy => true,
         }
+    }
+}
+
+impl From<EgressError> for Refusal {
+    /// Policy said no, or the name leads nowhere at the moment.
+    fn from(error: EgressError) -> Self {
+        let reason = if error.is_refusal() { Reason::NotPermitted } else { Reason::UpstreamFailed };
+        Self::new(reason, error.to_string())
     }
 }
 

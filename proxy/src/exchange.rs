@@ -17,9 +17,11 @@ use pingora_core::protocols::http::ServerSession;
 use postern_config::Route;
 use postern_filters::{Chain, Reason, Refusal, RequestView};
 
+use crate::accept::Notice;
 use crate::connection::Connection;
+use crate::guard;
 use crate::head::{self, Head};
-use crate::runtime::Runtime;
+use crate::runtime::{Network, Runtime};
 use crate::shared::Shared;
 use crate::story::Story;
 use crate::{answer, relay};
@@ -29,6 +31,7 @@ use crate::{answer, relay};
 pub(crate) struct Exchange<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) connection: &'a Connection,
+    notice: &'a Notice,
 }
 
 /// The route that matched, with all that was compiled for it.
@@ -37,14 +40,15 @@ pub(crate) struct Matched<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) route: &'a Route,
     pub(crate) chain: &'a Chain,
+    pub(crate) network: &'a Network,
 }
 
 /// Whether the connection may carry another request.
 type Reusable = bool;
 
 impl<'a> Exchange<'a> {
-    pub(crate) fn new(shared: &'a Arc<Shared>, connection: &'a Connection) -> Self {
-        Self { shared, connection }
+    pub(crate) fn new(shared: &'a Arc<Shared>, connection: &'a Connection, notice: &'a Notice) -> Self {
+        Self { shared, connection, notice }
     }
 
     /// Serves the request in `session`, or refuses it where reading its head came to that; `story` holds what happened.
@@ -92,6 +96,7 @@ impl<'a> Exchange<'a> {
         let matched = self.matched(runtime, &head, session)?;
         story.route = Some(matched.route.name.clone());
         story.dialect = matched.route.dialect;
+        guard::judge_route(&matched.network.gate, self.connection)?;
         {
             let view = self.view(&head, session);
             matched.chain.check_head(&view, &mut story.context)?;
@@ -146,12 +151,16 @@ impl<'a> Exchange<'a> {
     /// Trust that a reload took away is gone for open connections too. They are cut after every reload; this is for the
     /// request that comes in between.
     fn refuse_distrusted(self, runtime: &Runtime, session: &mut ServerSession) -> Result<(), Refusal> {
-        if self.connection.tls.is_none() {
-            return Ok(());
-        }
-        let trusted = match runtime.tls_of(&self.connection.listener) {
-            Some((tls, settings)) => self.connection.is_trusted(tls, settings),
-            None => Err("the listener has no TLS any more".to_owned()),
+        let name = &self.connection.listener;
+        let listener = runtime.snapshot.listeners.iter().find(|listener| listener.name == *name);
+        let trusted = match (&self.connection.tls, listener.map(|_| runtime.tls_of(name))) {
+            (None, Some(None)) => Ok(()),
+            (Some(_), Some(Some((tls, settings)))) => self.connection.is_trusted(tls, settings),
+            // The client may ask again on another connection (RFC 9110 §15.5.20).
+            _ => {
+                session.set_keepalive(None);
+                return Err(Refusal::new(Reason::Misdirected, "the listener of this connection is gone"));
+            }
         };
         trusted.map_err(|why| {
             session.set_keepalive(None);
@@ -161,7 +170,7 @@ impl<'a> Exchange<'a> {
 
     /// Tells an HTTP/1.1 client with the answer that this connection takes no further request.
     pub(crate) fn announce_drain(self, session: &mut ServerSession) {
-        if self.shared.draining.load(Ordering::Relaxed) {
+        if self.shared.draining.load(Ordering::Relaxed) || *self.notice.drain.borrow() {
             session.set_keepalive(None);
         }
     }
@@ -179,7 +188,10 @@ impl<'a> Exchange<'a> {
             .chains
             .of(&route.name)
             .ok_or_else(|| Refusal::new(Reason::Undecided, format!("route `{}` has no chain", route.name)))?;
-        Ok(Matched { runtime, route, chain })
+        let network = runtime
+            .network(&route.name)
+            .ok_or_else(|| Refusal::new(Reason::Undecided, format!("route `{}` has no network policy", route.name)))?;
+        Ok(Matched { runtime, route, chain, network })
     }
 
     pub(crate) fn view<'v>(self, head: &'v Head, session: &'v ServerSession) -> RequestView<'v>

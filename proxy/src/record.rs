@@ -73,15 +73,20 @@ pub(crate) fn of_request(story: Story, connection: &Connection) -> AuditRecord {
 
 pub(crate) fn of_connection(connection: &Connection, failed_handshake: bool, detail: &str, now_ms: i64) -> AuditRecord {
     let failure = if failed_handshake { ConnectionFailure::Handshake } else { ConnectionFailure::Framing };
-    connection_ended(connection, failure, detail, now_ms)
+    of_failure(connection, failure, detail, now_ms)
 }
 
-/// A connection that we ended.
+/// A connection that was refused for whom it came from, or for how many there were.
+pub(crate) fn of_refused(connection: &Connection, detail: &str, now_ms: i64) -> AuditRecord {
+    of_failure(connection, ConnectionFailure::Refused, detail, now_ms)
+}
+
+/// A connection that we ended while it was open.
 pub(crate) fn of_cut(connection: &Connection, detail: &str, now_ms: i64) -> AuditRecord {
-    connection_ended(connection, ConnectionFailure::Cut, detail, now_ms)
+    of_failure(connection, ConnectionFailure::Cut, detail, now_ms)
 }
 
-fn connection_ended(connection: &Connection, failure: ConnectionFailure, detail: &str, now_ms: i64) -> AuditRecord {
+fn of_failure(connection: &Connection, failure: ConnectionFailure, detail: &str, now_ms: i64) -> AuditRecord {
     let event = ConnectionEvent {
         failure,
         reason: None,

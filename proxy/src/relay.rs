@@ -57,7 +57,8 @@ pub(crate) async fn run(
     .map_err(|error| failed("the upstream request could not be made", &error))?;
     exchange.tell_certificate(matched.runtime, &mut request)?;
     request.set_version(http::Version::HTTP_11);
-    let target = upstream.target().await.map_err(|error| Refusal::new(Reason::UpstreamFailed, error.to_string()))?;
+    let target = upstream.target().await?;
+    matched.network.egress.permits(&upstream.settings.host, target.address)?;
     let (mut client, _) = exchange
         .shared
         .connector

@@ -10,6 +10,8 @@ use postern_config::{Anchor, AuditKey, IdentitySource, Material, OwnIdentity, Pe
 use postern_filters::Chains;
 use postern_filters::limit::LimitStore;
 
+use crate::egress::Egress;
+use crate::guard::Gate;
 use crate::upstream::Upstream;
 
 /// A compiled policy set, ready to serve.
@@ -17,12 +19,23 @@ use crate::upstream::Upstream;
 pub(crate) struct Runtime {
     pub(crate) snapshot: Snapshot,
     pub(crate) chains: Chains,
+    /// Who may connect.
+    pub(crate) gate: Gate,
+    /// By route: who may use it, and where its calls may go.
+    networks: HashMap<String, Network>,
     listeners: HashMap<String, Arc<ListenerTls>>,
     upstreams: Vec<Arc<Upstream>>,
     /// Problems that do not stop a load.
     pub(crate) warnings: Vec<String>,
     /// Files whose change means a reload.
     pub(crate) files: Vec<PathBuf>,
+}
+
+/// NetworkPolicy of a route, compiled.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) gate: Gate,
+    pub(crate) egress: Egress,
 }
 
 /// Why a set does not load. All of it is told, not only the first problem.
@@ -59,6 +72,7 @@ impl Runtime {
         let mut problems = Vec::new();
         let listeners = load_listeners(&snapshot, now, &mut warnings, &mut problems);
         let upstreams = load_upstreams(&snapshot, generation, &mut problems);
+        let (gate, networks) = load_networks(&snapshot, &mut problems);
         let chains = match chains {
             Ok(chains) if problems.is_empty() => chains,
             Ok(_) => return Err(LoadError { report: Report::new(), material: problems }),
@@ -68,7 +82,7 @@ impl Runtime {
         files.extend(material_files(&snapshot));
         files.sort();
         files.dedup();
-        Ok(Self { snapshot, chains, listeners, upstreams, warnings, files })
+        Ok(Self { snapshot, chains, gate, networks, listeners, upstreams, warnings, files })
     }
 
     /// The TLS of a listener, and the settings it was made from; `None` where it is plain, or not there.
@@ -91,16 +105,15 @@ impl Runtime {
         &self.upstreams[route.upstream]
     }
 
+    /// Who may use a route and where its calls may go; every route has one.
+    pub(crate) fn network(&self, route: &str) -> Option<&Network> {
+        self.networks.get(route)
+    }
+
     /// What of a new set cannot be taken over while running; nothing where all of it can.
     pub(crate) fn needs_restart(&self, new: &Self) -> Option<&'static str> {
-        let sockets = |snapshot: &Snapshot| -> Vec<_> {
-            snapshot.listeners.iter().map(|l| (l.name.clone(), l.bind.clone(), l.tls.is_some())).collect()
-        };
-        if sockets(&self.snapshot) != sockets(&new.snapshot) {
-            return Some("listeners were added, removed or moved");
-        }
-        if self.snapshot.health != new.snapshot.health || self.snapshot.state_dir != new.snapshot.state_dir {
-            return Some("`admin.health` or `state.dir` changed");
+        if self.snapshot.state_dir != new.snapshot.state_dir {
+            return Some("`state.dir` changed");
         }
         let (old, new) = (&self.snapshot.audit, &new.snapshot.audit);
         let same = old.origin == new.origin
@@ -153,6 +166,19 @@ fn load_upstreams(snapshot: &Snapshot, generation: u64, problems: &mut Vec<Strin
         }
     }
     loaded
+}
+
+fn load_networks(snapshot: &Snapshot, problems: &mut Vec<String>) -> (Gate, HashMap<String, Network>) {
+    let mut compile = |ingress: &postern_config::Ingress| {
+        Gate::compile(ingress).inspect_err(|error| problems.push(format!("error: NetworkPolicy: {error}"))).ok()
+    };
+    let gate = compile(&snapshot.ingress).unwrap_or_default();
+    let networks = snapshot.routes.iter().filter_map(|route| {
+        let network = &route.policy.network;
+        let egress = Egress::of_upstream(network.egress.clone());
+        Some((route.name.clone(), Network { gate: compile(&network.ingress)?, egress }))
+    });
+    (gate, networks.collect())
 }
 
 /// What the connector does not do yet: a policy that nobody acts on does not load.

@@ -16,6 +16,8 @@ use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::connections::{Cut, Registry};
+use crate::guard::Telling;
+use crate::listeners::Listeners;
 use crate::record;
 use crate::reload::{LastLoad, Stamps};
 use crate::runtime::Runtime;
@@ -32,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) last_load: tokio::sync::Mutex<LastLoad>,
     /// Sets that were swapped out, as far as requests still use them.
     older: Mutex<Vec<Weak<Runtime>>>,
+    pub(crate) listeners: Listeners,
     pub(crate) audit: AuditWriter,
     pub(crate) vkey: String,
     pub(crate) metrics: Arc<Metrics>,
@@ -41,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) connections: Arc<Connections>,
     /// The open connections themselves.
     pub(crate) registry: Arc<Registry>,
+    /// How often refused connections are recorded.
+    pub(crate) telling: Telling,
     pub(crate) draining: AtomicBool,
     /// Memory for bodies.
     pub(crate) budget: Arc<Budget>,
@@ -60,6 +65,7 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     pub(crate) fn new(
         (runtime, stamps): (Runtime, Stamps),
+        listeners: Listeners,
         audit: AuditWriter,
         vkey: String,
         clock: Arc<dyn Clock>,
@@ -71,6 +77,7 @@ impl Shared {
             runtime: ArcSwap::from_pointee(runtime),
             last_load: tokio::sync::Mutex::new(LastLoad::new(stamps)),
             older: Mutex::default(),
+            listeners,
             audit,
             vkey,
             clock,
@@ -79,6 +86,7 @@ impl Shared {
             connections: Arc::new(Connections::new(metrics.clone())),
             registry: Arc::default(),
             metrics,
+            telling: Telling::default(),
             draining: AtomicBool::new(false),
             budget: Arc::new(Budget::of_machine()),
             cut: watch::Sender::new(false),
@@ -162,6 +170,12 @@ impl Shared {
         info!(connection = connection.number, listener = connection.listener, reason, detail, "connection cut");
         self.metrics.cut(reason);
         self.submit(record::of_cut(connection, detail, self.clock.unix_ms()));
+    }
+
+    /// Writes the record of a connection that was refused for whom it came from.
+    pub(crate) fn record_refused(&self, connection: &Connection, detail: &str) {
+        let now = self.clock.unix_ms();
+        self.submit(record::of_refused(connection, detail, now));
     }
 
     pub(crate) fn submit(&self, record: postern_filters::audit::AuditRecord) {
