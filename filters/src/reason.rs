@@ -26,7 +26,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::CredentialMissing,
         Self::CredentialInvalid,
         Self::NotPermitted,

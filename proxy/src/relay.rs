@@ -52,6 +52,7 @@ pub(crate) async fn run(
     )
     .and_then(|mut request| upstream_head::add_upgrade(&mut request, protocol).map(|()| request))
     .map_err(|error| failed("the upstream request could not be made", &error))?;
+    exchange.tell_certificate(matched.runtime, &mut request)?;
     request.set_version(http::Version::HTTP_11);
     let timeouts = upstream.settings.timeouts;
     let deadline = Deadline::of(story, &timeouts);

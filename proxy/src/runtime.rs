@@ -82,9 +82,18 @@ impl Runtime {
         Ok(Self { snapshot, chains, gate, networks, guards, listeners, upstreams, warnings, files })
     }
 
-    /// The TLS of a listener; `None` where it is plain.
-    pub(crate) fn listener_tls(&self, name: &str) -> Option<Arc<ListenerTls>> {
-        self.listeners.get(name).cloned()
+    /// The TLS of a listener, and the settings it was made from; `None` where it is plain, or not there.
+    pub(crate) fn tls_of(&self, name: &str) -> Option<(&Arc<ListenerTls>, &postern_config::ListenerTls)> {
+        let settings = self.snapshot.listeners.iter().find(|listener| listener.name == name)?.tls.as_ref();
+        self.listeners.get(name).zip(settings)
+    }
+
+    /// Seconds that are left of every certificate we present on a listener: its name, the identity's, and the time.
+    pub(crate) fn certificates_left(&self, now: i64) -> Vec<(String, String, i64)> {
+        let of = |(listener, tls): (&String, &Arc<ListenerTls>)| -> Vec<(String, String, i64)> {
+            tls.identities().map(|(name, end)| (listener.clone(), name.to_owned(), end.saturating_sub(now))).collect()
+        };
+        self.listeners.iter().flat_map(of).collect()
     }
 
     /// The upstream of a route.

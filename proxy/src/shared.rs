@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use postern_filters::limit::LimitStore;
 use tokio::sync::watch;
-use tracing::error;
+use tracing::{error, info};
 
 use crate::audit::{AuditFull, AuditWriter, Receipt};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::connection::Connection;
+use crate::connections::{Cut, Registry};
 use crate::guard::{self, Addresses, Bans, Load, Seats, Telling};
 use crate::listeners::Listeners;
 use crate::record;
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Arc<LimitStore>,
     pub(crate) connections: Arc<Connections>,
+    /// The open connections themselves.
+    pub(crate) registry: Arc<Registry>,
     /// How often refused connections are recorded.
     pub(crate) telling: Telling,
     /// Open connections by listener and by address.
@@ -81,6 +84,7 @@ impl Shared {
             clock,
             limits,
             connections: Arc::new(Connections::new(metrics.clone())),
+            registry: Arc::default(),
             metrics,
             telling: Telling::default(),
             seats: Seats::default(),
@@ -169,6 +173,14 @@ impl Shared {
         self.submit(record::of_connection(connection, failed_handshake, detail, now));
     }
 
+    /// Writes the record of a connection that was ended while it was open. Its requests have records of their own.
+    pub(crate) fn record_cut(&self, connection: &Connection, cut: &Cut) {
+        let (reason, detail) = (cut.reason.as_str(), &cut.detail);
+        info!(connection = connection.number, listener = connection.listener, reason, detail, "connection cut");
+        self.metrics.cut(reason);
+        self.submit(record::of_cut(connection, detail, self.clock.unix_ms()));
+    }
+
     /// Writes the record of a connection that was refused for whom it came from.
     pub(crate) fn record_refused(&self, connection: &Connection, detail: &str) {
         let now = self.clock.unix_ms();
@@ -206,6 +218,8 @@ impl Shared {
         self.metrics.bans_active.set(i64::try_from(self.bans.active(self.uptime())).unwrap_or(i64::MAX));
         self.metrics.load.set(self.load.percent(self).into());
         self.metrics.audit_entries.set(self.audit.status().size);
+        let now = self.clock.unix_ms() / 1000;
+        self.metrics.certificates(self.runtime.load().certificates_left(now));
         self.metrics.sets.set(i64::try_from(self.sets()).unwrap_or(i64::MAX));
         self.metrics.upstreams(self.runtime.load().upstreams());
     }

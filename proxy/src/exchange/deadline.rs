@@ -62,7 +62,7 @@ impl Deadline {
     }
 
     /// As [`Deadline::step`], with a pause of the caller's.
-    async fn within<T>(self, pause: Duration, step: impl Future<Output = T>) -> Result<T, Late> {
+    pub(crate) async fn within<T>(self, pause: Duration, step: impl Future<Output = T>) -> Result<T, Late> {
         tokio::time::timeout_at(self.after(pause), step).await.map_err(|_| self.missed())
     }
 

@@ -55,6 +55,7 @@ pub(super) async fn run(
     let (route, settings, injections) = (matched.route, &upstream.settings, &upstream.injections);
     let mut request = upstream_head::build(permit, session.req_header(), head, route, settings, injections, length)
         .map_err(|error| unmade(&error))?;
+    exchange.tell_certificate(matched.runtime, &mut request)?;
     let deadline = Deadline::of(story, &settings.timeouts);
     let hash = key(exchange, upstream, session, story);
     let mut told = Told::default();

@@ -60,6 +60,18 @@ struct ByState {
     postern_state: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByReason {
+    postern_reason: &'static str,
+}
+
+/// Names of policy, so that there are as many as policy has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByIdentity {
+    postern_place: String,
+    postern_identity: String,
+}
+
 /// All metrics of a process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -68,6 +80,8 @@ pub struct Metrics {
     decisions: Family<ByDecision, Counter>,
     findings: Family<ByGuard, Counter>,
     refused: Family<ByListener, Counter>,
+    cuts: Family<ByReason, Counter>,
+    certificates: Family<ByIdentity, Gauge>,
     reloads: Family<ByOutcome, Counter>,
     upstream_requests: Family<ByUpstream, Counter>,
     upstream_answers: Family<ByUpstream, Counter>,
@@ -113,6 +127,8 @@ impl Metrics {
             decisions: Family::default(),
             findings: Family::default(),
             refused: Family::default(),
+            cuts: Family::default(),
+            certificates: Family::default(),
             reloads: Family::default(),
             upstream_requests: Family::default(),
             upstream_answers: Family::default(),
@@ -148,6 +164,13 @@ impl Metrics {
             name(names::CONNECTIONS_REFUSED),
             "Connections that ended before a request",
             metrics.refused.clone(),
+        );
+        registry.register(name(names::CONNECTIONS_CUT), "Connections that were cut, by reason", metrics.cuts.clone());
+        registry.register_with_unit(
+            name(names::CERTIFICATE_EXPIRY),
+            "Time until a certificate that is presented ends",
+            Unit::Seconds,
+            metrics.certificates.clone(),
         );
         registry.register(name(names::RELOADS), "Loads of the policy set by outcome", metrics.reloads.clone());
         let upstreams = [
@@ -223,6 +246,19 @@ impl Metrics {
 
     fn connection_ended(&self, listener: &str, error_type: &'static str) {
         self.refused.get_or_create(&ByListener { postern_listener: listener.to_owned(), error_type }).inc();
+    }
+
+    pub(crate) fn cut(&self, reason: &'static str) {
+        self.cuts.get_or_create(&ByReason { postern_reason: reason }).inc();
+    }
+
+    /// Seconds left of what is presented, each with its place and the name of its identity. What is not named is gone.
+    pub(crate) fn certificates(&self, left: Vec<(String, String, i64)>) {
+        self.certificates.clear();
+        for (place, identity, seconds) in left {
+            let labels = ByIdentity { postern_place: place, postern_identity: identity };
+            self.certificates.get_or_create(&labels).set(seconds);
+        }
     }
 
     pub(crate) fn reloaded(&self, outcome: &'static str) {

@@ -22,6 +22,10 @@ pub const BANS_ACTIVE: &str = "postern.bans.active";
 pub const SHED: &str = "postern.shed";
 /// Load in percent, as shedding goes by it.
 pub const LOAD: &str = "postern.load";
+/// Connections that we ended while they were open, by reason.
+pub const CONNECTIONS_CUT: &str = "postern.connections.cut";
+/// Seconds until a certificate that we present ends, by place and identity; negative once it has.
+pub const CERTIFICATE_EXPIRY: &str = "postern.certificate.expiry";
 /// Loads of the policy set, by outcome.
 pub const RELOADS: &str = "postern.reloads";
 /// Requests that panicked: each is a bug.
