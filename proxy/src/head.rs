@@ -111,7 +111,10 @@ fn check_raw(raw: &[u8]) -> Result<(), Refusal> {
         if line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
             return Err(malformed("a header line is folded"));
         }
-        let name = line.split(|byte| *byte == b':').next().unwrap_or_default().trim_ascii();
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        if name.last().is_some_and(u8::is_ascii_whitespace) {
+            return Err(malformed("a space in front of a colon"));
+        }
         length += usize::from(name.eq_ignore_ascii_case(b"content-length"));
         encoding += usize::from(name.eq_ignore_ascii_case(b"transfer-encoding"));
     }
@@ -305,6 +308,7 @@ mod tests {
             ("X: a\r\n b\r\n", false),
             ("X: a\n", false),
             ("X: a\n\r\n", false),
+            ("X : a\r\n", false),
             ("X: a\r\n\n", false),
             ("", true),
         ] {
