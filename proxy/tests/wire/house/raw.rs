@@ -47,6 +47,10 @@ impl House {
 }
 
 impl Wire {
+    pub fn of(stream: TlsStream<TcpStream>) -> Self {
+        Self { stream, came: Vec::new() }
+    }
+
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.try_send(bytes).await.unwrap();
     }
