@@ -9,9 +9,11 @@ mod certificates;
 mod content;
 mod cuts;
 mod health;
+#[allow(dead_code, reason = "shared with the tests of attacks")]
 mod house;
 mod hygiene;
 mod identity;
+mod length;
 mod network;
 mod relay;
 mod sockets;
