@@ -43,7 +43,9 @@ fn attack_30_what_only_looks_like_the_name_is_not_the_name() {
     world.settings.trust.names = vec![vec!["spiffe://example.org/ns/**".to_owned(), "*.example.org".to_owned()]];
     let tls = world.load().unwrap();
     // 1.3.6.1.4.1.311.20.2.3, the user principal name.
-    let other = |text: &str| SanType::OtherName((vec![1, 3, 6, 1, 4, 1, 311, 20, 2, 3], OtherNameValue::Utf8String(text.to_owned())));
+    let other = |text: &str| {
+        SanType::OtherName((vec![1, 3, 6, 1, 4, 1, 311, 20, 2, 3], OtherNameValue::Utf8String(text.to_owned())))
+    };
     let dns = |text: &str| SanType::DnsName(text.try_into().unwrap());
     for (case, names, want) in [
         ("an otherName that reads like the ID", vec![other(BOT)], "none of the leaf's names is accepted"),
