@@ -20,12 +20,11 @@ use tracing::{debug, error, warn};
 
 use crate::app::ConnectionApp;
 use crate::connection::{Connection, TlsFacts, peer_facts};
+use crate::guard::Admitted;
 use crate::listen::Socket;
 use crate::shared::Shared;
 use crate::{connections, guard, record};
 
-/// Time a client has for the handshake (§10).
-const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Pause after the system refused a socket, so that running out of descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -108,43 +107,48 @@ pub(crate) async fn run(shared: Arc<Shared>, door: Door, mut accepting: watch::R
 /// Serves a connection in a task of its own, which ends at the latest when everything is cut.
 fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, door: &Door) {
     let name = &door.name;
-    let Some(guard) = shared.connections.enter() else {
-        debug!(%source, "connection refused: too many open");
-        shared.metrics.connection_refused(name, "too_many");
-        return;
-    };
+    let Some(admitted) = guard::admit(shared, name, source) else { return };
     let (shared, name, plain, notice) = (shared.clone(), name.clone(), door.plain, door.notice.clone());
     tokio::spawn(async move {
-        let _guard = guard;
         let cut = async {
             notice.cut(&shared).await;
             // Requests are cut at the same moment and leave their records; then there is nothing to wait for.
             tokio::time::sleep(LAST_WORDS).await;
         };
+        let banished = async {
+            admitted.banished(&shared).await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
         tokio::select! {
-            () = serve(shared.clone(), stream, source, name, plain, notice.clone()) => {}
+            () = serve(shared.clone(), stream, source, name, plain, notice.clone(), admitted.clone()) => {}
             () = cut => {}
+            () = banished => {}
         }
     });
 }
 
-async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String, plain: bool, notice: Notice) {
+async fn serve(
+    shared: Arc<Shared>,
+    stream: L4Stream,
+    source: Peer,
+    name: String,
+    plain: bool,
+    notice: Notice,
+    admitted: Arc<Admitted>,
+) {
     let number = shared.next_connection();
-    if let Err(shut) = guard::judge_address(&shared, source) {
-        let connection = Connection::new(number, name, source, None);
-        return guard::tell(&shared, &connection, "ingress", &shut.detail);
-    }
-    let (stream, facts) = match secure(&shared, &name, plain, stream).await {
+    let (stream, facts) = match secure(&shared, &name, plain, stream, admitted.guard.settings.tls).await {
         Ok(secured) => secured,
         Err(detail) => {
             debug!(%source, listener = name, detail, "handshake failed");
             shared.metrics.handshake_failed(&name);
             let connection = Connection::new(number, name, source, None);
             shared.record_connection(&connection, true, &detail);
+            guard::find(&shared, &connection.listener, source);
             return;
         }
     };
-    let connection = Arc::new(Connection::new(number, name, source, facts));
+    let connection = Arc::new(Connection::new(number, name, source, facts).placed(admitted));
     if let Err(shut) = guard::judge_peer(&shared, &connection) {
         return guard::tell(&shared, &connection, "ingress", &shut.detail);
     }
@@ -178,13 +182,14 @@ async fn secure(
     name: &str,
     plain: bool,
     stream: L4Stream,
+    within: Duration,
 ) -> Result<(Box<dyn IO>, Option<TlsFacts>), String> {
     let runtime = shared.runtime.load_full();
     let listener = runtime.snapshot.listeners.iter().find(|listener| listener.name == name);
     match listener.map(|_| runtime.tls_of(name)) {
         Some(None) if plain => Ok((Box::new(stream), None)),
         Some(Some((tls, settings))) if !plain => {
-            let (stream, facts) = handshake(tls.clone(), settings, stream).await?;
+            let (stream, facts) = handshake(tls.clone(), settings, stream, within).await?;
             Ok((stream, Some(facts)))
         }
         // Nothing is guessed: what came for TLS is never served without it.
@@ -196,13 +201,14 @@ async fn handshake(
     tls: Arc<ListenerTls>,
     settings: &Settings,
     stream: L4Stream,
+    within: Duration,
 ) -> Result<(Box<dyn IO>, TlsFacts), String> {
     let acceptor = Acceptor::from_server_config(tls.server_config());
-    let accepted = tokio::time::timeout(HANDSHAKE, acceptor.tls_handshake(stream)).await;
+    let accepted = tokio::time::timeout(within, acceptor.tls_handshake(stream)).await;
     let stream = match accepted {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(why(&error)),
-        Err(_) => return Err(format!("no handshake within {} s", HANDSHAKE.as_secs())),
+        Err(_) => return Err(format!("no handshake within {} ms", within.as_millis())),
     };
     let Some(facts) = stream.get_ssl().map(|tls_ref| facts(tls, settings, tls_ref)) else {
         return Err("the handshake left no TLS facts".to_owned());

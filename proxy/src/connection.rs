@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
+use crate::guard::Admitted;
+use crate::shared::Shared;
 use postern_certs::{ListenerTls, VerifiedPeer};
-use postern_config::{ClientAuth, Hsts, ListenerTls as Settings, TlsVersion};
+use postern_config::{ClientAuth, ConnectionGuard, Hsts, ListenerTls as Settings, TlsVersion};
 use postern_filters::token::PeerFacts;
 use postern_filters::{Peer, SpiffeSubject};
 use rustls_pki_types::CertificateDer;
@@ -21,6 +23,8 @@ pub(crate) struct Connection {
     pub(crate) listener: String,
     pub(crate) source: Peer,
     pub(crate) tls: Option<TlsFacts>,
+    /// Its place among the others; nothing where it was refused one.
+    pub(crate) admitted: Option<Arc<Admitted>>,
     pub(crate) opened: Instant,
     /// Records of this connection so far; each carries its number, so that an omission shows.
     sequence: AtomicU32,
@@ -54,9 +58,28 @@ impl Connection {
             listener,
             source,
             tls,
+            admitted: None,
             opened: Instant::now(),
             sequence: AtomicU32::new(0),
             cut: watch::Sender::new(None),
+        }
+    }
+
+    /// With its place among the others.
+    pub(crate) fn placed(self, admitted: Arc<Admitted>) -> Self {
+        Self { admitted: Some(admitted), ..self }
+    }
+
+    /// What held for its listener when it came.
+    pub(crate) fn guard(&self) -> ConnectionGuard {
+        self.admitted.as_ref().map_or_else(ConnectionGuard::default, |admitted| admitted.guard.settings.clone())
+    }
+
+    /// Returns once its address is banned.
+    pub(crate) async fn banished(&self, shared: &Shared) {
+        match &self.admitted {
+            Some(admitted) => admitted.banished(shared).await,
+            None => std::future::pending().await,
         }
     }
 

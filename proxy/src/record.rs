@@ -18,7 +18,9 @@ use crate::story::Story;
 pub(crate) fn decision(story: &Story) -> Decision {
     match story.refusal.as_ref().map(|refusal| refusal.reason) {
         None => Decision::Allow,
-        Some(Reason::Undecided | Reason::Internal | Reason::UpstreamFailed) => Decision::Error,
+        Some(Reason::Undecided | Reason::Internal | Reason::UpstreamFailed | Reason::UpstreamUnavailable) => {
+            Decision::Error
+        }
         Some(_) => Decision::Deny,
     }
 }
@@ -43,6 +45,8 @@ pub(crate) fn of_request(story: Story, connection: &Connection) -> AuditRecord {
         principal: cx.known_principal().cloned(),
         route: story.route.as_deref().map(Arc::from),
         upstream: story.upstream.as_deref().map(Arc::from),
+        endpoint: story.told.address,
+        retries: story.told.retries,
         dialect: story.route.is_some().then_some(story.dialect),
         action: cx.action(),
         model: cx.model().map(str::to_owned),

@@ -21,7 +21,7 @@ use crate::listeners::{Listeners, Opening};
 use crate::reload::Reload;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
-use crate::{connections, record, reload};
+use crate::{connections, guard, record, reload};
 
 /// How long cut requests may take to leave their records.
 const CUT: Duration = Duration::from_secs(2);
@@ -115,6 +115,7 @@ fn serve(shared: Arc<Shared>, config: &Path, opening: Opening) -> Running {
     let hangup = signal(SignalKind::hangup())
         .inspect_err(|error| warn!("error.type" = "signal", %error, "SIGHUP cannot be received"))
         .ok();
+    tokio::spawn(guard::measure(shared.clone(), stopping.clone()));
     let watching = tokio::spawn(reload::run(shared.clone(), config.to_owned(), hangup, stopping.clone()));
     let judging = tokio::spawn(connections::run(shared.clone(), stopping));
     shared.listeners.open(&shared, opening);

@@ -150,10 +150,11 @@ fn impossible(trust: &PeerTrust, what: &str) -> Vec<(String, &'static str)> {
 pub(super) fn upstream(
     index: usize,
     spec: &UpstreamSpec,
+    server_name: String,
     attached: &Attachments<'_>,
     report: &mut Report,
 ) -> Option<UpstreamTls> {
-    if !spec.url.https {
+    if !spec.is_https() {
         return None;
     }
     let policies: Policies<'_> = of!(attached.on_upstream(index), CertificatePolicy).collect();
@@ -164,7 +165,6 @@ pub(super) fn upstream(
     let identity = identities::presented(&policies, report).into_iter().find(|identity| identity.hosts.is_empty());
     let merged = trust::merge(&policies);
     let expected = expected(spec, &merged, report);
-    let server_name = spec.tls.server_name.as_ref().map_or(spec.url.host.clone(), |name| name.as_str().to_owned());
     let mut problems = impossible(&merged.trust, "certificate of the upstream");
     if merged.trust.anchors.is_empty() && merged.lists_anchors {
         problems.push((

@@ -147,7 +147,13 @@ fn write_request(json: &mut Json<'_>, record: &AuditRecord, request: &RequestEve
     write_http(json, record, request);
     write_source(json, record.connection.as_ref());
     if let Some(upstream) = &request.upstream {
-        json.object("dst_endpoint", |json| json.text("name", upstream, NAME));
+        json.object("dst_endpoint", |json| {
+            json.text("name", upstream, NAME);
+            if let Some(endpoint) = request.endpoint {
+                json.text("ip", &endpoint.ip().to_string(), NAME);
+                json.number("port", u64::from(endpoint.port()));
+            }
+        });
     }
     json.object("unmapped", |json| {
         json.object("postern", |json| {

@@ -2,6 +2,7 @@
 //!
 //! A record has no place for secrets, tokens, header values, bodies or what a guard found; only where and by which guard.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use postern_config::{Action, Dialect, Digest, ManifestRef};
@@ -80,6 +81,10 @@ pub struct RequestEvent {
     pub principal: Option<Arc<Principal>>,
     pub route: Option<Name>,
     pub upstream: Option<Name>,
+    /// Address of the endpoint the request went to; nothing where no connection was made.
+    pub endpoint: Option<SocketAddr>,
+    /// Attempts after the first.
+    pub retries: u32,
     pub dialect: Option<Dialect>,
     pub action: Option<Action>,
     /// Model the request asked for.

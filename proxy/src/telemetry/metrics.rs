@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::names;
+use crate::upstream::States;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByRoute {
@@ -43,6 +44,23 @@ struct ByOutcome {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByUpstream {
+    postern_upstream: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByFailure {
+    postern_upstream: String,
+    error_type: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByState {
+    postern_upstream: String,
+    postern_state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByReason {
     postern_reason: &'static str,
 }
@@ -65,7 +83,17 @@ pub struct Metrics {
     cuts: Family<ByReason, Counter>,
     certificates: Family<ByIdentity, Gauge>,
     reloads: Family<ByOutcome, Counter>,
+    upstream_requests: Family<ByUpstream, Counter>,
+    upstream_answers: Family<ByUpstream, Counter>,
+    upstream_failures: Family<ByFailure, Counter>,
+    upstream_retries: Family<ByUpstream, Counter>,
+    upstream_endpoints: Family<ByState, Gauge>,
+    upstream_open: Family<ByUpstream, Gauge>,
     panics: Counter,
+    bans: Counter,
+    shed: Counter,
+    pub(crate) bans_active: Gauge,
+    pub(crate) load: Gauge,
     audit_lost: Counter,
     active: Gauge,
     pub(crate) connections: Gauge,
@@ -102,7 +130,17 @@ impl Metrics {
             cuts: Family::default(),
             certificates: Family::default(),
             reloads: Family::default(),
+            upstream_requests: Family::default(),
+            upstream_answers: Family::default(),
+            upstream_failures: Family::default(),
+            upstream_retries: Family::default(),
+            upstream_endpoints: Family::default(),
+            upstream_open: Family::default(),
             panics: Counter::default(),
+            bans: Counter::default(),
+            shed: Counter::default(),
+            bans_active: Gauge::default(),
+            load: Gauge::default(),
             audit_lost: Counter::default(),
             active: Gauge::default(),
             connections: Gauge::default(),
@@ -135,6 +173,33 @@ impl Metrics {
             metrics.certificates.clone(),
         );
         registry.register(name(names::RELOADS), "Loads of the policy set by outcome", metrics.reloads.clone());
+        let upstreams = [
+            (names::UPSTREAM_REQUESTS, "Requests to an upstream", &metrics.upstream_requests),
+            (names::UPSTREAM_ANSWERS, "Requests whose answer began", &metrics.upstream_answers),
+            (names::UPSTREAM_RETRIES, "Attempts after the first", &metrics.upstream_retries),
+        ];
+        for (otel, help, family) in upstreams {
+            registry.register(name(otel), help, family.clone());
+        }
+        registry.register(
+            name(names::UPSTREAM_FAILURES),
+            "Attempts that failed, by upstream and cause",
+            metrics.upstream_failures.clone(),
+        );
+        registry.register(
+            name(names::UPSTREAM_ENDPOINTS),
+            "Endpoints, by upstream and state",
+            metrics.upstream_endpoints.clone(),
+        );
+        registry.register(
+            name(names::UPSTREAM_OPEN),
+            "1 for an upstream whose circuit breaker refuses requests",
+            metrics.upstream_open.clone(),
+        );
+        registry.register(name(names::BANS), "Bans of addresses", metrics.bans.clone());
+        registry.register(name(names::BANS_ACTIVE), "Bans in force", metrics.bans_active.clone());
+        registry.register(name(names::SHED), "Requests refused for the load", metrics.shed.clone());
+        registry.register(name(names::LOAD), "Load in percent", metrics.load.clone());
         registry.register(name(names::PANICS), "Requests that panicked", metrics.panics.clone());
         registry.register(name(names::AUDIT_LOST), "Records the audit log did not take", metrics.audit_lost.clone());
         registry.register(name(names::AUDIT_ENTRIES), "Entries in the audit log", metrics.audit_entries.clone());
@@ -200,6 +265,44 @@ impl Metrics {
         self.reloads.get_or_create(&ByOutcome { outcome }).inc();
     }
 
+    pub(crate) fn upstream_asked(&self, upstream: &str) {
+        self.upstream_requests.get_or_create(&by_upstream(upstream)).inc();
+    }
+
+    pub(crate) fn upstream_answered(&self, upstream: &str) {
+        self.upstream_answers.get_or_create(&by_upstream(upstream)).inc();
+    }
+
+    pub(crate) fn upstream_retried(&self, upstream: &str) {
+        self.upstream_retries.get_or_create(&by_upstream(upstream)).inc();
+    }
+
+    pub(crate) fn upstream_failed(&self, upstream: &str, error_type: &'static str) {
+        let labels = ByFailure { postern_upstream: upstream.to_owned(), error_type };
+        self.upstream_failures.get_or_create(&labels).inc();
+    }
+
+    /// The upstreams of the running set, and no others.
+    pub(crate) fn upstreams<'u>(&self, upstreams: impl Iterator<Item = (&'u str, States)>) {
+        self.upstream_endpoints.clear();
+        self.upstream_open.clear();
+        for (upstream, states) in upstreams {
+            for (state, number) in [("usable", states.usable), ("down", states.down), ("ejected", states.ejected)] {
+                let labels = ByState { postern_upstream: upstream.to_owned(), postern_state: state };
+                self.upstream_endpoints.get_or_create(&labels).set(number);
+            }
+            self.upstream_open.get_or_create(&by_upstream(upstream)).set(i64::from(states.open));
+        }
+    }
+
+    pub(crate) fn banned(&self) {
+        self.bans.inc();
+    }
+
+    pub(crate) fn shed(&self) {
+        self.shed.inc();
+    }
+
     pub(crate) fn panicked(&self) {
         self.panics.inc();
     }
@@ -207,4 +310,8 @@ impl Metrics {
     pub(crate) fn audit_lost(&self) {
         self.audit_lost.inc();
     }
+}
+
+fn by_upstream(upstream: &str) -> ByUpstream {
+    ByUpstream { postern_upstream: upstream.to_owned() }
 }

@@ -8,6 +8,7 @@ mod access;
 mod certificates;
 mod content;
 mod cuts;
+mod guard;
 mod health;
 #[allow(dead_code, reason = "shared with the tests of attacks")]
 mod house;
@@ -20,3 +21,4 @@ mod sockets;
 mod story;
 mod tls;
 mod unix;
+mod upstream;

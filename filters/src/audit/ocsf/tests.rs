@@ -60,6 +60,8 @@ fn request(text: &str) -> AuditRecord {
             principal: Some(Arc::new(Principal { on_behalf_of: Some(Arc::new(user)), ..principal(text) })),
             route: Some(name.clone()),
             upstream: Some(name.clone()),
+            endpoint: None,
+            retries: 0,
             dialect: Some(Dialect::OpenAi),
             action: Some(Action::Chat),
             model: Some(text.to_owned()),

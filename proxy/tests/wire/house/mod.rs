@@ -24,6 +24,7 @@ use postern_proxy::server::{Running, Server};
 use rustls_pki_types::UnixTime;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 pub use caller::{Caller, Callers};
 pub use client::Ask;
@@ -115,6 +116,28 @@ impl House {
         assert!(text.contains(from), "`{file}` holds no `{from}`");
         std::fs::write(&path, text.replace(from, to)).unwrap();
         self.proxy.reload().await
+    }
+
+    /// The page of `/metrics`.
+    pub async fn metrics(&self) -> String {
+        let mut stream = tokio::net::TcpStream::connect(self.proxy.health().unwrap()).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut page = String::new();
+        within("the metrics", stream.read_to_string(&mut page)).await.unwrap();
+        page
+    }
+
+    /// Waits until `count` endpoints of `upstream` are in `state`.
+    pub async fn until_endpoints(&self, upstream: &str, state: &str, count: usize) {
+        let line = format!(
+            "postern_upstream_endpoints{{postern_upstream=\"{upstream}\",postern_state=\"{state}\"}} {count}\n"
+        );
+        let reached = async {
+            while !self.metrics().await.contains(&line) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        within(&format!("{count} endpoints {state}"), reached).await;
     }
 
     /// Guards that the coverage matrix promises on `route`.

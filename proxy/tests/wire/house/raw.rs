@@ -95,6 +95,12 @@ impl Wire {
         Some(answer)
     }
 
+    /// The next head alone, where no body follows it.
+    pub async fn head(&mut self) -> String {
+        let end = self.find(b"\r\n\r\n").await.unwrap_or_else(|| panic!("closed: {:?}", self.text())) + 4;
+        String::from_utf8(self.came.drain(..end).collect()).unwrap()
+    }
+
     /// Whether the other side ends the connection, and sends nothing before.
     pub async fn is_closed(&mut self) -> bool {
         while self.read().await {}
