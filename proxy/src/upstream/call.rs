@@ -203,7 +203,12 @@ impl Upstream {
             (Balance::LeastRequest, _) => {
                 self.turns.least(candidates, |index| of(index).map_or(0, |endpoint| endpoint.load()))
             }
-            (Balance::RoundRobin | Balance::ConsistentHash(_), _) => self.turns.next(candidates),
+            // The next one in turn, without taking the turn of the next request: else two endpoints, one of them down, would
+            // have every request begin with the one that is down.
+            (Balance::RoundRobin | Balance::ConsistentHash(_), _) => match tried.last() {
+                None => self.turns.next(candidates),
+                Some(last) => candidates.iter().find(|index| *index > last).or_else(|| candidates.first()).copied(),
+            },
         };
         chosen.ok_or_else(no_endpoint)
     }
