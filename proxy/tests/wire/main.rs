@@ -18,3 +18,4 @@ mod sockets;
 mod story;
 mod unix;
 mod upstream;
+mod upstream_h2;
