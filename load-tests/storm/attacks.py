@@ -21,8 +21,8 @@ class Attack:
     """Where to go, for how long, and what was done: `count` of frames or requests, `opened` connections."""
 
     def __init__(self, site, seconds):
-        self.site, self.end = site, time.monotonic() + seconds
-        self.seconds = seconds
+        self.site, self.seconds, self.began = site, seconds, time.monotonic()
+        self.end = self.began + seconds
         self.count = self.opened = 0
         self._tls = client.tls(site.directory, "h2")
 
@@ -42,15 +42,16 @@ class Attack:
                 self._pour(connection, blob, per_second, reads)
 
     def _pour(self, connection, blob, per_second, reads):
-        began, sent, number = time.monotonic(), 0, 0
+        number = 0
         while not self.is_over():
             data, units = blob(number)
+            number += 1
             connection.sendall(data)
-            number, sent = number + 1, sent + units
+            # The pace is that of the whole attack: what was sent on connections that are gone counts.
             self.count += units
             if reads and not drained(connection):
                 return
-            ahead = sent / per_second - (time.monotonic() - began)
+            ahead = self.count / per_second - (time.monotonic() - self.began)
             if ahead > 0:
                 time.sleep(min(ahead, 0.2))
 
@@ -196,7 +197,7 @@ def slow_http(*mode):
         # The tool has no option for other headers; what it takes for one of these it sends as it is.
         option, value = ("-j", "a=b") if mode[0] in ("-R", "-X") else ("-m", "*/*")
         command = [
-            "slowhttptest", *mode, "-l", seconds, "-u", f"https://localhost:{site.open_port}{path}",
+            "slowhttptest", *mode, "-l", seconds, "-u", f"https://127.0.0.1:{site.open_port}{path}",
             option, f"{value}\r\nAuthorization: Bearer {site.token}",
         ]
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=attack.seconds + 60)
