@@ -63,7 +63,9 @@ async fn taken(raw: &[u8]) -> Option<(Head, Reading)> {
     let (_stop, mut stopped) = watch::channel(false);
     let mut ahead = BytesMut::new();
     let guard = ConnectionGuard::default();
-    let Arrival::Head = inbound::next(&mut stream, &mut ahead, true, &mut stopped, Limits::of(&guard)).await else { return None };
+    let Arrival::Head = inbound::next(&mut stream, &mut ahead, true, &mut stopped, Limits::of(&guard)).await else {
+        return None;
+    };
     let mut session = ServerSession::new_http1(stream);
     session.set_pipelining_enabled(true);
     session.set_pipelined_prefix(ahead);
