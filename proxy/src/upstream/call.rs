@@ -203,7 +203,11 @@ impl Upstream {
             (Balance::LeastRequest, _) => {
                 self.turns.least(candidates, |index| of(index).map_or(0, |endpoint| endpoint.load()))
             }
-            (Balance::RoundRobin | Balance::ConsistentHash(_), _) => self.turns.next(candidates),
+            // A second attempt takes nobody's turn: each request in turn would meet the same endpoint first.
+            (Balance::RoundRobin | Balance::ConsistentHash(_), _) => match tried.last() {
+                Some(last) => candidates.iter().find(|index| *index > last).or(candidates.first()).copied(),
+                None => self.turns.next(candidates),
+            },
         };
         chosen.ok_or_else(no_endpoint)
     }
