@@ -18,6 +18,7 @@ pub enum Reason {
     Misdirected,
     HeadersTooLarge,
     SlowRequest,
+    Overloaded,
     Undecided,
     UpstreamFailed,
     UpstreamUnavailable,
@@ -25,7 +26,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::CredentialMissing,
         Self::CredentialInvalid,
         Self::NotPermitted,
@@ -41,6 +42,7 @@ impl Reason {
         Self::Misdirected,
         Self::HeadersTooLarge,
         Self::SlowRequest,
+        Self::Overloaded,
         Self::Undecided,
         Self::UpstreamFailed,
         Self::UpstreamUnavailable,
@@ -66,6 +68,7 @@ impl Reason {
             Self::Misdirected => "misdirected",
             Self::HeadersTooLarge => "headers_too_large",
             Self::SlowRequest => "slow_request",
+            Self::Overloaded => "overloaded",
             Self::Undecided => "undecided",
             Self::UpstreamFailed => "upstream_failed",
             Self::UpstreamUnavailable => "upstream_unavailable",
@@ -88,7 +91,7 @@ impl Reason {
             Self::Misdirected => 421,
             Self::HeadersTooLarge => 431,
             Self::SlowRequest => 408,
-            Self::Undecided | Self::UpstreamUnavailable => 503,
+            Self::Overloaded | Self::Undecided | Self::UpstreamUnavailable => 503,
             Self::UpstreamFailed => 502,
             Self::Internal => 500,
         }
@@ -110,6 +113,7 @@ impl Reason {
             Self::Misdirected => "The request was sent to the wrong server",
             Self::HeadersTooLarge => "The request headers are too large",
             Self::SlowRequest => "The request took too long",
+            Self::Overloaded => "The server is busy; try again later",
             Self::Undecided => "No decision could be made",
             Self::UpstreamFailed => "The upstream could not be reached",
             Self::UpstreamUnavailable => "The upstream is not available at the moment",

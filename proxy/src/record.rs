@@ -85,6 +85,11 @@ pub(crate) fn of_refused(connection: &Connection, detail: &str, now_ms: i64) -> 
     of_failure(connection, ConnectionFailure::Refused, detail, now_ms)
 }
 
+/// A connection that we ended while it was open.
+pub(crate) fn of_cut(connection: &Connection, detail: &str, now_ms: i64) -> AuditRecord {
+    of_failure(connection, ConnectionFailure::Cut, detail, now_ms)
+}
+
 fn of_failure(connection: &Connection, failure: ConnectionFailure, detail: &str, now_ms: i64) -> AuditRecord {
     let event = ConnectionEvent {
         failure,

@@ -52,10 +52,11 @@ pub(crate) async fn run(
     )
     .and_then(|mut request| upstream_head::add_upgrade(&mut request, protocol).map(|()| request))
     .map_err(|error| failed("the upstream request could not be made", &error))?;
+    exchange.tell_certificate(matched.runtime, &mut request)?;
     request.set_version(http::Version::HTTP_11);
     let timeouts = upstream.settings.timeouts;
     let deadline = Deadline::of(story, &timeouts);
-    let first_byte = deadline.after(timeouts.first_byte);
+    let first_byte = deadline.after(deadline.first_byte);
     let key = exchange::key(exchange, upstream, session, story);
     let mut told = Told::default();
     let begun =

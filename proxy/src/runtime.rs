@@ -10,7 +10,7 @@ use postern_filters::Chains;
 use postern_filters::limit::LimitStore;
 
 use crate::egress::Egress;
-use crate::guard::Gate;
+use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
 use crate::upstream::{States, Upstream};
 
 /// A compiled policy set, ready to serve.
@@ -22,6 +22,7 @@ pub(crate) struct Runtime {
     pub(crate) gate: Gate,
     /// By route: who may use it, and where its calls may go.
     networks: HashMap<String, Network>,
+    guards: Guards,
     listeners: HashMap<String, Arc<ListenerTls>>,
     upstreams: Vec<Arc<Upstream>>,
     /// Problems that do not stop a load.
@@ -68,6 +69,7 @@ impl Runtime {
         let listeners = load_listeners(&snapshot, now, &mut warnings, &mut problems);
         let upstreams = load_upstreams(&snapshot, now, &mut warnings, &mut problems);
         let (gate, networks) = load_networks(&snapshot, &mut problems);
+        let guards = Guards::compile(&snapshot, limits, &mut problems);
         let chains = match chains {
             Ok(chains) if problems.is_empty() => chains,
             Ok(_) => return Err(LoadError { report: Report::new(), material: problems }),
@@ -77,12 +79,21 @@ impl Runtime {
         files.extend(material_files(&snapshot));
         files.sort();
         files.dedup();
-        Ok(Self { snapshot, chains, gate, networks, listeners, upstreams, warnings, files })
+        Ok(Self { snapshot, chains, gate, networks, guards, listeners, upstreams, warnings, files })
     }
 
-    /// The TLS of a listener; `None` where it is plain.
-    pub(crate) fn listener_tls(&self, name: &str) -> Option<Arc<ListenerTls>> {
-        self.listeners.get(name).cloned()
+    /// The TLS of a listener, and the settings it was made from; `None` where it is plain, or not there.
+    pub(crate) fn tls_of(&self, name: &str) -> Option<(&Arc<ListenerTls>, &postern_config::ListenerTls)> {
+        let settings = self.snapshot.listeners.iter().find(|listener| listener.name == name)?.tls.as_ref();
+        self.listeners.get(name).zip(settings)
+    }
+
+    /// Seconds that are left of every certificate we present on a listener: its name, the identity's, and the time.
+    pub(crate) fn certificates_left(&self, now: i64) -> Vec<(String, String, i64)> {
+        let of = |(listener, tls): (&String, &Arc<ListenerTls>)| -> Vec<(String, String, i64)> {
+            tls.identities().map(|(name, end)| (listener.clone(), name.to_owned(), end.saturating_sub(now))).collect()
+        };
+        self.listeners.iter().flat_map(of).collect()
     }
 
     /// The upstream of a route.
@@ -114,6 +125,21 @@ impl Runtime {
     /// Who may use a route and where its calls may go; every route has one.
     pub(crate) fn network(&self, route: &str) -> Option<&Network> {
         self.networks.get(route)
+    }
+
+    /// What holds for connections of a listener.
+    pub(crate) fn listener_guard(&self, name: &str) -> Arc<ListenerGuard> {
+        self.guards.listener(name).clone()
+    }
+
+    /// What holds for requests of a route on a listener; nothing where the listener is gone.
+    pub(crate) fn route_guard(&self, route: &str, listener: &str) -> Option<&RouteGuard> {
+        self.guards.route(route, listener)
+    }
+
+    /// Most connections of all listeners together.
+    pub(crate) fn most_connections(&self) -> usize {
+        usize::try_from(self.snapshot.max_connections).unwrap_or(usize::MAX)
     }
 
     /// What of a new set cannot be taken over while running; nothing where all of it can.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::audit::Place;
 use crate::budget::Share;
 use crate::connection::Connection;
+use crate::guard::{Pace, Patience};
 use crate::head::Head;
 use crate::shared::Shared;
 use crate::upstream::Told;
@@ -25,6 +26,10 @@ pub(crate) struct Story {
     /// The memory that bodies of this exchange take.
     pub(crate) share: Share,
     pub(crate) head: Option<Head>,
+    /// How long its parts may take.
+    pub(crate) patience: Patience,
+    /// The pace at which the client takes the answer.
+    pub(crate) pace: Pace,
     pub(crate) http_version: &'static str,
     pub(crate) route: Option<String>,
     pub(crate) upstream: Option<String>,
@@ -52,6 +57,8 @@ impl Story {
             place: None,
             share: shared.budget.share(),
             head: None,
+            patience: Patience::default(),
+            pace: Pace::new(Patience::default().stream_idle),
             http_version: "",
             route: None,
             upstream: None,

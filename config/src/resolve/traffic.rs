@@ -67,7 +67,8 @@ fn listener(index: usize, spec: &ListenerSpec, attached: &Attachments<'_>, repor
     }
     let bind = bind(spec, report);
     let tls = if plain { None } else { Some(tls::listener(index, spec, attached, report)?) };
-    Some(Listener { name: spec.name.as_str().to_owned(), bind, internal: *spec.internal, tls })
+    let guard = super::ddos::of_listener(attached, index);
+    Some(Listener { name: spec.name.as_str().to_owned(), bind, internal: *spec.internal, tls, guard })
 }
 
 fn bind(spec: &ListenerSpec, report: &mut Report) -> Bind {

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::{
-    Balance, CircuitBreaker, EffectivePolicy, Egress, Endpoint, HealthCheck, ListenerTls, PassiveHealth, Retries,
-    Snapshot, Timeouts, UpstreamTls,
+    Balance, CircuitBreaker, ConnectionGuard, EffectivePolicy, Egress, Endpoint, HealthCheck, ListenerTls,
+    PassiveHealth, Retries, Snapshot, Timeouts, UpstreamTls,
 };
 use crate::Material;
 use crate::bootstrap::UpstreamProtocol;
@@ -20,6 +20,8 @@ pub struct Listener {
     pub internal: bool,
     /// `None` is plain HTTP, which loads on loopback addresses and Unix sockets only.
     pub tls: Option<ListenerTls>,
+    /// What holds for its connections.
+    pub guard: ConnectionGuard,
 }
 
 /// Where a listener accepts.

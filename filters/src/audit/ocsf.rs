@@ -293,7 +293,8 @@ fn write_connection(json: &mut Json<'_>, record: &AuditRecord, event: &Connectio
         (ConnectionFailure::Handshake, Some(_)) => Class(3002, 3, 1),
         (ConnectionFailure::Handshake, None) => Class(4001, 4, 4),
         (ConnectionFailure::Refused, _) => Class(4001, 4, 5),
-        (ConnectionFailure::Framing, _) => Class(4001, 4, 3),
+        // Both are resets; the failure's own word says which.
+        (ConnectionFailure::Framing | ConnectionFailure::Cut, _) => Class(4001, 4, 3),
     };
     write_base(json, record, &class, 3, &["security_control"]);
     json.number("status_id", 2);

@@ -112,7 +112,7 @@ pub struct RequestEvent {
     pub streamed: bool,
 }
 
-/// A connection that never carried a request, or ended because of how it was framed.
+/// A connection that never carried a request, ended because of how it was framed, or was cut.
 #[derive(Debug, Clone)]
 pub struct ConnectionEvent {
     pub failure: ConnectionFailure,
@@ -132,6 +132,8 @@ pub enum ConnectionFailure {
     Refused,
     /// What arrived was not HTTP as we accept it.
     Framing,
+    /// We ended it while it was open: its peer is not believed any more, or is to be stopped.
+    Cut,
 }
 
 /// A change of the process.
@@ -214,6 +216,7 @@ impl ConnectionFailure {
             Self::Handshake => "handshake",
             Self::Refused => "refused",
             Self::Framing => "framing",
+            Self::Cut => "cut",
         }
     }
 }

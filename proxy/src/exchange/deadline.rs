@@ -1,4 +1,5 @@
-//! How long an exchange may go on: as long as the credential it was asked for with, and as its upstream may take.
+//! How long an exchange may go on: as long as the credential it was asked for with, as its upstream may take, and as policy
+//! says, whichever ends first.
 
 use std::future::Future;
 use std::time::Duration;
@@ -15,6 +16,8 @@ pub(crate) struct Deadline {
     pub(crate) at: Instant,
     /// Longest pause on either side.
     idle: Duration,
+    /// Longest wait for the head of the answer.
+    pub(crate) first_byte: Duration,
     /// Whether it is the credential that ends then.
     by_credential: bool,
 }
@@ -35,10 +38,12 @@ impl Deadline {
             let seconds = principal.authn.expires_at.saturating_sub(story.context.now()).max(0);
             Duration::from_secs(seconds.unsigned_abs())
         });
-        let total = timeouts.total;
+        let total = timeouts.total.min(story.patience.stream_total);
+        let idle = timeouts.idle.min(story.patience.stream_idle);
+        let first_byte = timeouts.first_byte.min(story.patience.first_byte);
         let left = credential.map_or(total, |left| left.min(total));
         let by_credential = credential.is_some_and(|left| left < total);
-        Self { at: Instant::from_std(story.began) + left, idle: timeouts.idle, by_credential }
+        Self { at: Instant::from_std(story.began) + left, idle, first_byte, by_credential }
     }
 
     /// Runs one step of the exchange, within the longest pause and the deadline.
@@ -57,7 +62,7 @@ impl Deadline {
     }
 
     /// As [`Deadline::step`], with a pause of the caller's.
-    async fn within<T>(self, pause: Duration, step: impl Future<Output = T>) -> Result<T, Late> {
+    pub(crate) async fn within<T>(self, pause: Duration, step: impl Future<Output = T>) -> Result<T, Late> {
         tokio::time::timeout_at(self.after(pause), step).await.map_err(|_| self.missed())
     }
 
@@ -79,7 +84,7 @@ impl Late {
             Self::Credential => {
                 Refusal::new(Reason::CredentialInvalid, format!("the credential expired while {step} was waited for"))
             }
-            Self::Total => Refusal::new(Reason::UpstreamFailed, "the exchange took longer than its upstream may"),
+            Self::Total => Refusal::new(Reason::UpstreamFailed, "the exchange took longer than it may"),
         }
     }
 }
@@ -93,10 +98,10 @@ mod tests {
         let never = || std::future::pending::<()>();
         let total = Duration::from_secs(3600);
         let idle = Duration::from_secs(300);
-        let long = Deadline { at: Instant::now() + total, idle, by_credential: false };
+        let long = Deadline { at: Instant::now() + total, idle, first_byte: idle, by_credential: false };
         assert_eq!(long.step(never()).await, Err(Late::Step));
         assert_eq!(long.within(total * 2, never()).await, Err(Late::Total));
-        let short = Deadline { at: Instant::now() + Duration::from_secs(5), idle, by_credential: true };
+        let short = Deadline { at: Instant::now() + Duration::from_secs(5), idle, first_byte: idle, by_credential: true };
         assert_eq!(short.step(std::future::ready(7)).await, Ok(7));
         assert_eq!(short.step(never()).await, Err(Late::Credential));
     }

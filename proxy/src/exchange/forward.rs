@@ -31,7 +31,7 @@ pub(super) async fn send(
     story.upstream = Some(upstream.settings.name.clone());
     story.streamed = permit.streams();
     let length = if body.is_empty() { BodyLength::None } else { BodyLength::Known(body.len()) };
-    let request = upstream_head::build(
+    let mut request = upstream_head::build(
         permit,
         session.req_header(),
         head,
@@ -41,12 +41,13 @@ pub(super) async fn send(
         length,
     )
     .map_err(|error| unmade(&error))?;
+    exchange.tell_certificate(matched.runtime, &mut request)?;
     let deadline = Deadline::of(story, &upstream.settings.timeouts);
     let ask = Ask {
         head: request,
         body,
         key: key(exchange, upstream, session, story),
-        deadline: deadline.after(upstream.settings.timeouts.first_byte),
+        deadline: deadline.after(deadline.first_byte),
     };
     let mut told = Told::default();
     // Dropping a call closes its connection: nothing of it goes back to the pool.

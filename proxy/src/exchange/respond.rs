@@ -97,10 +97,11 @@ async fn read(upstream: &mut Conversation, deadline: Deadline) -> Result<Option<
 /// Writes a piece of the answer. False where the client has left, or does not read: nothing waits for it for ever
 /// (attacks 41, 42).
 async fn write(session: &mut ServerSession, bytes: Bytes, end: bool, deadline: Deadline, story: &mut Story) -> bool {
-    let length = bytes.len() as u64;
-    match deadline.step(session.write_response_body(bytes, end)).await {
+    let (length, asked) = (bytes.len(), Instant::now());
+    match deadline.within(story.pace.left(), session.write_response_body(bytes, end)).await {
         Ok(Ok(())) => {
-            story.bytes_out += length;
+            story.pace.took(asked.elapsed(), length);
+            story.bytes_out += length as u64;
             true
         }
         Ok(Err(_)) => left(story),

@@ -33,7 +33,7 @@ pub(super) async fn run(
     session: &mut ServerSession,
     story: &mut Story,
 ) -> Result<bool, Refusal> {
-    let max = matched.chain.max_body();
+    let max = matched.max_body();
     let declared = declared_length(session);
     if declared.is_some_and(|length| length > max) {
         return Err(too_large(max));
@@ -55,10 +55,11 @@ pub(super) async fn run(
     let (route, settings, injections) = (matched.route, &upstream.settings, &upstream.injections);
     let mut request = upstream_head::build(permit, session.req_header(), head, route, settings, injections, length)
         .map_err(|error| unmade(&error))?;
+    exchange.tell_certificate(matched.runtime, &mut request)?;
     let deadline = Deadline::of(story, &settings.timeouts);
     let hash = key(exchange, upstream, session, story);
     let mut told = Told::default();
-    let until = deadline.after(settings.timeouts.first_byte);
+    let until = deadline.after(deadline.first_byte);
     // An HTTP/1.1 client that sends is not looked at before there is somewhere for it to go.
     let watched = !has_body || session.is_http2();
     let begun = tokio::select! {
@@ -80,7 +81,7 @@ pub(super) async fn run(
         session.set_keepalive(keepalive);
     }
     let up = upload.map_or(Up::Done, Up::Ready);
-    let first_byte = settings.timeouts.first_byte;
+    let first_byte = deadline.first_byte;
     let mut relay = Relay { exchange, matched, head, deadline, max, up, down: Down::Waiting, limit: deadline.at };
     relay.moved(first_byte);
     let ended = relay.pump(&mut answering, session, story, first_byte).await;

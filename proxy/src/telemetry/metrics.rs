@@ -60,6 +60,18 @@ struct ByState {
     postern_state: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByReason {
+    postern_reason: &'static str,
+}
+
+/// Names of policy, so that there are as many as policy has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByIdentity {
+    postern_listener: String,
+    postern_identity: String,
+}
+
 /// All metrics of a process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -68,6 +80,8 @@ pub struct Metrics {
     decisions: Family<ByDecision, Counter>,
     findings: Family<ByGuard, Counter>,
     refused: Family<ByListener, Counter>,
+    cuts: Family<ByReason, Counter>,
+    certificates: Family<ByIdentity, Gauge>,
     reloads: Family<ByOutcome, Counter>,
     upstream_requests: Family<ByUpstream, Counter>,
     upstream_answers: Family<ByUpstream, Counter>,
@@ -76,6 +90,10 @@ pub struct Metrics {
     upstream_endpoints: Family<ByState, Gauge>,
     upstream_open: Family<ByUpstream, Gauge>,
     panics: Counter,
+    bans: Counter,
+    shed: Counter,
+    pub(crate) bans_active: Gauge,
+    pub(crate) load: Gauge,
     audit_lost: Counter,
     active: Gauge,
     pub(crate) connections: Gauge,
@@ -109,6 +127,8 @@ impl Metrics {
             decisions: Family::default(),
             findings: Family::default(),
             refused: Family::default(),
+            cuts: Family::default(),
+            certificates: Family::default(),
             reloads: Family::default(),
             upstream_requests: Family::default(),
             upstream_answers: Family::default(),
@@ -117,6 +137,10 @@ impl Metrics {
             upstream_endpoints: Family::default(),
             upstream_open: Family::default(),
             panics: Counter::default(),
+            bans: Counter::default(),
+            shed: Counter::default(),
+            bans_active: Gauge::default(),
+            load: Gauge::default(),
             audit_lost: Counter::default(),
             active: Gauge::default(),
             connections: Gauge::default(),
@@ -140,6 +164,13 @@ impl Metrics {
             name(names::CONNECTIONS_REFUSED),
             "Connections that ended before a request",
             metrics.refused.clone(),
+        );
+        registry.register(name(names::CONNECTIONS_CUT), "Connections that were cut, by reason", metrics.cuts.clone());
+        registry.register_with_unit(
+            name(names::CERTIFICATE_EXPIRY),
+            "Time until a certificate that is presented ends",
+            Unit::Seconds,
+            metrics.certificates.clone(),
         );
         registry.register(name(names::RELOADS), "Loads of the policy set by outcome", metrics.reloads.clone());
         let upstreams = [
@@ -165,6 +196,10 @@ impl Metrics {
             "1 for an upstream whose circuit breaker refuses requests",
             metrics.upstream_open.clone(),
         );
+        registry.register(name(names::BANS), "Bans of addresses", metrics.bans.clone());
+        registry.register(name(names::BANS_ACTIVE), "Bans in force", metrics.bans_active.clone());
+        registry.register(name(names::SHED), "Requests refused for the load", metrics.shed.clone());
+        registry.register(name(names::LOAD), "Load in percent", metrics.load.clone());
         registry.register(name(names::PANICS), "Requests that panicked", metrics.panics.clone());
         registry.register(name(names::AUDIT_LOST), "Records the audit log did not take", metrics.audit_lost.clone());
         registry.register(name(names::AUDIT_ENTRIES), "Entries in the audit log", metrics.audit_entries.clone());
@@ -213,6 +248,19 @@ impl Metrics {
         self.refused.get_or_create(&ByListener { postern_listener: listener.to_owned(), error_type }).inc();
     }
 
+    pub(crate) fn cut(&self, reason: &'static str) {
+        self.cuts.get_or_create(&ByReason { postern_reason: reason }).inc();
+    }
+
+    /// Seconds left of what is presented, each with its place and the name of its identity. What is not named is gone.
+    pub(crate) fn certificates(&self, left: Vec<(String, String, i64)>) {
+        self.certificates.clear();
+        for (place, identity, seconds) in left {
+            let labels = ByIdentity { postern_listener: place, postern_identity: identity };
+            self.certificates.get_or_create(&labels).set(seconds);
+        }
+    }
+
     pub(crate) fn reloaded(&self, outcome: &'static str) {
         self.reloads.get_or_create(&ByOutcome { outcome }).inc();
     }
@@ -245,6 +293,14 @@ impl Metrics {
             }
             self.upstream_open.get_or_create(&by_upstream(upstream)).set(i64::from(states.open));
         }
+    }
+
+    pub(crate) fn banned(&self) {
+        self.bans.inc();
+    }
+
+    pub(crate) fn shed(&self) {
+        self.shed.inc();
     }
 
     pub(crate) fn panicked(&self) {

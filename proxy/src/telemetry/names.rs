@@ -14,6 +14,18 @@ pub const FINDINGS: &str = "postern.findings";
 pub const CONNECTIONS: &str = "postern.connections";
 /// Connections that ended before a request, by listener and cause.
 pub const CONNECTIONS_REFUSED: &str = "postern.connections.refused";
+/// Bans of addresses.
+pub const BANS: &str = "postern.bans";
+/// Bans in force.
+pub const BANS_ACTIVE: &str = "postern.bans.active";
+/// Requests that were refused for the load.
+pub const SHED: &str = "postern.shed";
+/// Load in percent, as shedding goes by it.
+pub const LOAD: &str = "postern.load";
+/// Connections that we ended while they were open, by reason.
+pub const CONNECTIONS_CUT: &str = "postern.connections.cut";
+/// Seconds until a certificate that we present ends, by listener and identity; negative once it has.
+pub const CERTIFICATE_EXPIRY: &str = "postern.certificate.expiry";
 /// Loads of the policy set, by outcome.
 pub const RELOADS: &str = "postern.reloads";
 /// Requests that panicked: each is a bug.

@@ -203,10 +203,11 @@ impl Upstream {
             (Balance::LeastRequest, _) => {
                 self.turns.least(candidates, |index| of(index).map_or(0, |endpoint| endpoint.load()))
             }
-            // A second attempt takes nobody's turn: each request in turn would meet the same endpoint first.
+            // The next one in turn, without taking the turn of the next request: else two endpoints, one of them down, would
+            // have every request begin with the one that is down.
             (Balance::RoundRobin | Balance::ConsistentHash(_), _) => match tried.last() {
-                Some(last) => candidates.iter().find(|index| *index > last).or(candidates.first()).copied(),
                 None => self.turns.next(candidates),
+                Some(last) => candidates.iter().find(|index| *index > last).or_else(|| candidates.first()).copied(),
             },
         };
         chosen.ok_or_else(no_endpoint)

@@ -99,6 +99,16 @@ impl House {
         self.ca.issue(template).unwrap()
     }
 
+    /// A revocation list of the house's authority.
+    pub fn crl(&self, revoked: &[&Issued]) -> String {
+        self.ca.crl(revoked, 86_400).unwrap()
+    }
+
+    /// Writes a file of the running set; whoever watches may load it at once.
+    pub fn write(&self, file: &str, text: &str) {
+        write(self.dir.path(), file, text.as_bytes());
+    }
+
     /// Changes a file of the running set and loads it.
     pub async fn change(&self, file: &str, from: &str, to: &str) -> Reload {
         let path = self.dir.path().join(file);
@@ -179,6 +189,7 @@ impl Plan {
         }
         let server = ca.server(&["localhost", "127.0.0.1", "ai.house.test"]).unwrap();
         write(dir.path(), "tls/ca.pem", ca.ca_pem().as_bytes());
+        write(dir.path(), "tls/ca.crl", ca.crl(&[], 86_400).unwrap().as_bytes());
         write(dir.path(), "tls/server.pem", server.cert_pem.as_bytes());
         write(dir.path(), "tls/server.key", server.key_pem.expose().as_bytes());
         write(dir.path(), "keys/jwks.json", issuer.jwks().as_bytes());
