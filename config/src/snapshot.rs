@@ -7,6 +7,7 @@
 mod content;
 mod identity;
 mod network;
+mod proxies;
 mod tls;
 mod traffic;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use content::*;
 pub use identity::*;
 pub use network::*;
+pub use proxies::*;
 pub use tls::*;
 pub use traffic::*;
 
@@ -31,6 +33,8 @@ pub struct Snapshot {
     pub gateway: String,
     /// How long open requests may take to end after a stop, or after their listener went.
     pub drain: Duration,
+    /// Proxies in front of this one.
+    pub trusted_proxies: Vec<TrustedProxy>,
     pub state_dir: PathBuf,
     /// `/livez`, `/readyz` and `/metrics`, nothing else.
     pub health: Option<std::net::SocketAddr>,

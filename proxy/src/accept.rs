@@ -22,7 +22,7 @@ use crate::app::ConnectionApp;
 use crate::connection::{Connection, TlsFacts, peer_facts};
 use crate::listen::Socket;
 use crate::shared::Shared;
-use crate::{guard, record};
+use crate::{guard, proxied, record};
 
 /// Time a client has for the handshake (§10).
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -128,10 +128,18 @@ fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, door: &Door) {
     });
 }
 
-async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String, plain: bool, notice: Notice) {
+async fn serve(shared: Arc<Shared>, mut stream: L4Stream, source: Peer, name: String, plain: bool, notice: Notice) {
     let number = shared.next_connection();
+    let (source, through) = match whose(&shared, &name, &mut stream, source).await {
+        Ok(client) if client == source => (source, None),
+        Ok(client) => (client, Some(source)),
+        Err(detail) => {
+            let connection = Connection::new(number, name, source, None);
+            return guard::tell(&shared, &connection, "proxy_protocol", &detail);
+        }
+    };
     if let Err(shut) = guard::judge_address(&shared, source) {
-        let connection = Connection::new(number, name, source, None);
+        let connection = Connection::new(number, name, source, None).through(through);
         return guard::tell(&shared, &connection, "ingress", &shut.detail);
     }
     let (stream, facts) = match secure(&shared, &name, plain, stream).await {
@@ -139,12 +147,12 @@ async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String
         Err(detail) => {
             debug!(%source, listener = name, detail, "handshake failed");
             shared.metrics.handshake_failed(&name);
-            let connection = Connection::new(number, name, source, None);
+            let connection = Connection::new(number, name, source, None).through(through);
             shared.record_connection(&connection, true, &detail);
             return;
         }
     };
-    let connection = Arc::new(Connection::new(number, name, source, facts));
+    let connection = Arc::new(Connection::new(number, name, source, facts).through(through));
     if let Err(shut) = guard::judge_peer(&shared, &connection) {
         return guard::tell(&shared, &connection, "ingress", &shut.detail);
     }
@@ -155,6 +163,18 @@ async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String
         shared.record_connection(&connection, false, "the connection panicked outside of its requests");
     } else if connection.requests() == 0 {
         shared.record_connection(&connection, false, "the connection ended without a request");
+    }
+}
+
+/// Who a connection is from: the other end, or who that one announces where the listener demands it.
+async fn whose(shared: &Shared, name: &str, stream: &mut L4Stream, peer: Peer) -> Result<Peer, String> {
+    let runtime = shared.runtime.load_full();
+    let listener = runtime.snapshot.listeners.iter().find(|listener| listener.name == name);
+    match listener {
+        Some(listener) if listener.proxy_protocol => {
+            proxied::announced(stream, peer, &runtime.snapshot.trusted_proxies).await
+        }
+        _ => Ok(peer),
     }
 }
 

@@ -16,7 +16,10 @@ pub(crate) struct Connection {
     /// Counts from 1 over the life of the process.
     pub(crate) number: u64,
     pub(crate) listener: String,
+    /// Who it is from; where a trusted proxy relays it, by that one's word.
     pub(crate) source: Peer,
+    /// The other end, where that is not who it is from.
+    pub(crate) through: Option<Peer>,
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) opened: Instant,
     /// Records of this connection so far; each carries its number, so that an omission shows.
@@ -44,7 +47,12 @@ pub(crate) struct TlsFacts {
 
 impl Connection {
     pub(crate) fn new(number: u64, listener: String, source: Peer, tls: Option<TlsFacts>) -> Self {
-        Self { number, listener, source, tls, opened: Instant::now(), sequence: AtomicU32::new(0) }
+        Self { number, listener, source, through: None, tls, opened: Instant::now(), sequence: AtomicU32::new(0) }
+    }
+
+    /// As it is, but relayed by `through`.
+    pub(crate) fn through(self, through: Option<Peer>) -> Self {
+        Self { through, ..self }
     }
 
     /// The number of the next record of this connection, from 0.

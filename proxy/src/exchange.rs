@@ -10,12 +10,13 @@ mod respond;
 
 pub(crate) use deadline::Deadline;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pingora_core::protocols::http::ServerSession;
 use postern_config::Route;
-use postern_filters::{Chain, Reason, Refusal, RequestView};
+use postern_filters::{Chain, Reason, Refusal, RequestView, Source, forwarded};
 
 use crate::accept::Notice;
 use crate::connection::Connection;
@@ -88,7 +89,9 @@ impl<'a> Exchange<'a> {
         story: &mut Story,
     ) -> Result<Reusable, Refusal> {
         self.refuse_without_record()?;
-        let head = head::read(session)?;
+        let mut head = head::read(session)?;
+        story.head = Some(head.clone());
+        head.client = self.behind(runtime, session)?;
         story.head = Some(head.clone());
         self.refuse_misdirected(&head)?;
         self.refuse_expired(story)?;
@@ -96,7 +99,7 @@ impl<'a> Exchange<'a> {
         let matched = self.matched(runtime, &head, session)?;
         story.route = Some(matched.route.name.clone());
         story.dialect = matched.route.dialect;
-        guard::judge_route(&matched.network.gate, self.connection)?;
+        guard::judge_route(&matched.network.gate, self.connection, head.client)?;
         {
             let view = self.view(&head, session);
             matched.chain.check_head(&view, &mut story.context)?;
@@ -129,6 +132,17 @@ impl<'a> Exchange<'a> {
         let place = self.shared.audit.reserve();
         story.place = Some(place.map_err(|error| Refusal::new(Reason::Undecided, error.to_string()))?);
         Ok(())
+    }
+
+    /// The client that a trusted proxy at the other end names.
+    fn behind(self, runtime: &Runtime, session: &ServerSession) -> Result<Option<IpAddr>, Refusal> {
+        let trusted = &runtime.snapshot.trusted_proxies;
+        if trusted.is_empty() {
+            return Ok(None);
+        }
+        let (peer, headers) = (self.connection.source.source(), &session.req_header().headers);
+        let named = forwarded::client(trusted, peer, guard::peer_id(self.connection), headers);
+        named.map_err(|error| Refusal::new(Reason::Malformed, error.to_string()))
     }
 
     fn refuse_misdirected(self, head: &Head) -> Result<(), Refusal> {
@@ -205,7 +219,7 @@ impl<'a> Exchange<'a> {
             path: &head.path,
             query: head.query.as_deref(),
             headers: &session.req_header().headers,
-            source: self.connection.source.source(),
+            source: head.client.map_or(self.connection.source.source(), Source::Ip),
             tls: self.connection.tls.is_some(),
             peer: self.connection.peer_facts(),
             listener: &self.connection.listener,

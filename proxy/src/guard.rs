@@ -38,16 +38,17 @@ pub(crate) fn judge_peer(shared: &Shared, connection: &Connection) -> Result<(),
     shared.runtime.load().gate.admits(client_address(connection.source), peer_id(connection))
 }
 
-/// Whether the route is for this peer.
+/// Whether the route is for this peer, or for the client that it is a trusted proxy of.
 ///
 /// # Errors
 /// 403, with the rule for our records.
-pub(crate) fn judge_route(gate: &Gate, connection: &Connection) -> Result<(), Refusal> {
-    let admitted = gate.admits(client_address(connection.source), peer_id(connection));
+pub(crate) fn judge_route(gate: &Gate, connection: &Connection, client: Option<IpAddr>) -> Result<(), Refusal> {
+    let address = client.unwrap_or_else(|| client_address(connection.source));
+    let admitted = gate.admits(address, peer_id(connection));
     admitted.map_err(|shut| Refusal::new(Reason::NotPermitted, shut.detail).by(shut.rule))
 }
 
-fn peer_id(connection: &Connection) -> Option<&str> {
+pub(crate) fn peer_id(connection: &Connection) -> Option<&str> {
     connection.peer_facts().and_then(|facts| facts.spiffe.as_ref()).map(|SpiffeSubject { id, .. }| id.as_str())
 }
 
