@@ -143,10 +143,7 @@ mod tests {
     fn asked(peer: &str, principal: Option<&str>, lines: &[(&str, &[u8])]) -> Result<Option<String>, ForwardedError> {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
-            headers.append(
-                HeaderName::from_bytes(name.as_bytes()).unwrap(),
-                HeaderValue::from_bytes(value).unwrap(),
-            );
+            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_bytes(value).unwrap());
         }
         let peer = peer.parse().map_or(Source::User(0), Source::Ip);
         client(&trusted(), peer, principal, &headers).map(|found| found.map(|ip| ip.to_string()))

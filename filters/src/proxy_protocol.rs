@@ -171,7 +171,7 @@ mod tests {
     fn crc32c_is_that_of_rfc_3720() {
         assert_eq!(crc32c(b"123456789", usize::MAX - 4), 0xe306_9283);
         assert_eq!(crc32c(&[0xff; 32], 100), 0x62a8_ab43);
-        assert_eq!(crc32c(&[0x55; 36], 0) , crc32c(&[&[0; 4], [0x55; 32].as_slice()].concat(), 100));
+        assert_eq!(crc32c(&[0x55; 36], 0), crc32c(&[&[0; 4], [0x55; 32].as_slice()].concat(), 100));
     }
 
     #[test]

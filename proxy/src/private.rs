@@ -58,7 +58,9 @@ mod tests {
         let made = dir.path().join("a/b");
         directory(&made).unwrap();
         assert_eq!(std::fs::metadata(&made).unwrap().mode() & 0o777, 0o700);
-        for (mode, right) in [(0o700, true), (0o500, true), (0o710, false), (0o750, false), (0o755, false), (0o701, false)] {
+        for (mode, right) in
+            [(0o700, true), (0o500, true), (0o710, false), (0o750, false), (0o755, false), (0o701, false)]
+        {
             std::fs::set_permissions(&made, Permissions::from_mode(mode)).unwrap();
             assert_eq!(directory(&made).is_ok(), right, "{mode:o}");
         }

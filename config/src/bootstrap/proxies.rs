@@ -1,8 +1,8 @@
 //! Proxies in front of this one, as they are written.
 
+use crate::Code;
 use crate::decode::{At, Fields, Setting, spec, words};
 use crate::values::{Cidr, PeerName};
-use crate::Code;
 
 const PV_SHAPE: Code = Code(2);
 

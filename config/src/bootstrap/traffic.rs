@@ -20,7 +20,7 @@ spec! {
         [E] protocol: At<ListenerProtocol>,
         /// Whether each connection begins with a PROXY protocol header, version 2. Connections from elsewhere than the ranges of
         /// `gateway.trustedProxies` without a principal are refused then, and so are those without a header.
-        [E] proxy_protocol: Setting<ProxyProtocol> = "Off",
+        [E] proxy_protocol: Setting<ProxyProtocol> = r#""Off""#,
         /// For workloads only: client certificates are required unless a CertificatePolicy says otherwise.
         [E] internal: Setting<bool> = "false",
     }

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use super::attach::{Attachments, listed};
 use super::names::unique;
 use super::tls;
-use crate::bootstrap::{ListenerProtocol, ListenerSpec, ProxyProtocol, RouteSpec, SocketMode, TrustedProxySpec, UpstreamSpec};
+use crate::bootstrap::{
+    ListenerProtocol, ListenerSpec, ProxyProtocol, RouteSpec, SocketMode, TrustedProxySpec, UpstreamSpec,
+};
 use crate::decode::At;
 use crate::values::ListenAddress;
-use crate::{Bind, Bootstrap, Code, EffectivePolicy, Listener, Report, Route, RouteMatch, TrustedProxy, Upstream, host_matches};
+use crate::{
+    Bind, Bootstrap, Code, EffectivePolicy, Listener, Report, Route, RouteMatch, TrustedProxy, Upstream, host_matches,
+};
 
 const PV_SHAPE: Code = Code(2);
 const PV_TARGET: Code = Code(4);

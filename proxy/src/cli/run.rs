@@ -8,8 +8,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 
 use super::MISCONFIGURED;
-use crate::server::{Server, StartError};
 use crate::private;
+use crate::server::{Server, StartError};
 use crate::telemetry::{self, LogFormat};
 
 pub(super) fn run(config: &Path, format: LogFormat) -> ExitCode {

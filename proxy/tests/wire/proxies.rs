@@ -26,7 +26,8 @@ fn orders(value: &str) -> Ask {
 
 #[tokio::test]
 async fn attack_24_a_client_says_nothing_about_where_it_comes_from() {
-    let lists = ["", "{cidr: \"10.0.0.0/8\"}", "{cidr: \"127.0.0.0/8\", principal: \"spiffe://house.test/ns/edge/sa/lb\"}"];
+    let lists =
+        ["", "{cidr: \"10.0.0.0/8\"}", "{cidr: \"127.0.0.0/8\", principal: \"spiffe://house.test/ns/edge/sa/lb\"}"];
     for trusted in lists {
         let house = plan(trusted).start().await;
         for (spoofed, status) in [("192.0.2.1", 200), ("192.0.2.2", 200), ("192.0.2.3", 429), ("nonsense", 429)] {
@@ -87,14 +88,15 @@ async fn attack_25_a_proxy_with_a_principal_is_believed_with_its_certificate_onl
     assert!(records.outcomes()[2].contains("over_limit"), "{:?}", records.outcomes());
 }
 
-const PROXIED: &str =
-    "{name: open, bind: \"127.0.0.1:0\", protocol: https}\n  - {name: proxied, bind: \"127.0.0.1:0\", protocol: https, proxyProtocol: Required}";
+const PROXIED: &str = "{name: open, bind: \"127.0.0.1:0\", protocol: https}\n  - {name: proxied, bind: \"127.0.0.1:0\", protocol: https, proxyProtocol: Required}";
 
 fn behind(trusted: &str) -> Plan {
     let both = "sectionName: open}, {kind: Gateway, name: house, sectionName: proxied}]";
-    plan(trusted)
-        .with("postern.yaml", "{name: open, bind: \"127.0.0.1:0\", protocol: https}", PROXIED)
-        .with("manifests/tls.yaml", "sectionName: open}]", both)
+    plan(trusted).with("postern.yaml", "{name: open, bind: \"127.0.0.1:0\", protocol: https}", PROXIED).with(
+        "manifests/tls.yaml",
+        "sectionName: open}]",
+        both,
+    )
 }
 
 fn header(command: u8, client: [u8; 4], tlvs: &[u8]) -> Vec<u8> {
@@ -112,7 +114,9 @@ async fn get(house: &House, header: &[u8], who: &Issued, token: &str) -> Option<
     let config = client_config(house.ca_pem().as_bytes(), Some(identity), &[b"http/1.1"]).unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let mut tls = within("a handshake", TlsConnector::from(Arc::new(config)).connect(name, tcp)).await.ok()?;
-    let ask = format!("GET /orders HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+    let ask = format!(
+        "GET /orders HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    );
     tls.write_all(ask.as_bytes()).await.unwrap();
     let mut answer = String::new();
     within("an answer", tls.read_to_string(&mut answer)).await.ok()?;
@@ -154,7 +158,10 @@ async fn attack_40_a_trusted_proxy_announces_who_connects_and_nothing_else_gets_
 
 #[tokio::test]
 async fn attack_40_a_proxy_header_from_elsewhere_is_no_way_in() {
-    for trusted in ["{cidr: \"10.0.0.0/8\"}", "{cidr: \"10.0.0.0/8\"}, {cidr: \"127.0.0.1/32\", principal: \"spiffe://house.test/ns/acme/sa/assistant\"}"] {
+    for trusted in [
+        "{cidr: \"10.0.0.0/8\"}",
+        "{cidr: \"10.0.0.0/8\"}, {cidr: \"127.0.0.1/32\", principal: \"spiffe://house.test/ns/acme/sa/assistant\"}",
+    ] {
         let house = behind(trusted).start().await;
         let (who, token) = (&house.who.mia.issued, house.token(&house.who.mia));
         assert_eq!(get(&house, &header(0x21, [10, 0, 0, 1], &[]), who, &token).await, None, "{trusted}");
