@@ -197,7 +197,7 @@ def slow_http(*mode):
         # The tool has no option for other headers; what it takes for one of these it sends as it is.
         option, value = ("-j", "a=b") if mode[0] in ("-R", "-X") else ("-m", "*/*")
         command = [
-            "slowhttptest", *mode, "-l", seconds, "-u", f"https://localhost:{site.open_port}{path}",
+            "slowhttptest", *mode, "-l", seconds, "-u", f"https://127.0.0.1:{site.open_port}{path}",
             option, f"{value}\r\nAuthorization: Bearer {site.token}",
         ]
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=attack.seconds + 60)
