@@ -91,11 +91,13 @@ impl<'a> Exchange<'a> {
         self.refuse_without_record()?;
         let mut head = head::read(session)?;
         story.head = Some(head.clone());
-        head.client = self.behind(runtime, session)?;
-        story.head = Some(head.clone());
         self.refuse_misdirected(&head)?;
         self.refuse_expired(story)?;
         self.refuse_distrusted(runtime, session)?;
+        if let Some(client) = self.behind(runtime, session)? {
+            head.client = Some(client);
+            story.head = Some(head.clone());
+        }
         let matched = self.matched(runtime, &head, session)?;
         story.route = Some(matched.route.name.clone());
         story.dialect = matched.route.dialect;
