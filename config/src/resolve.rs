@@ -9,6 +9,7 @@ mod authz;
 mod blind;
 mod content;
 mod cover;
+mod ddos;
 mod identity;
 mod material;
 mod names;
@@ -17,6 +18,7 @@ mod secrets;
 mod subjects;
 mod tls;
 mod traffic;
+mod upstream;
 
 use std::path::{Path, PathBuf};
 
@@ -65,12 +67,13 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
 pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Report) -> Option<Snapshot> {
     let attached = Attachments::find(bootstrap, parsed, report);
     names::check(&attached, report);
-    let mut upstreams = traffic::upstreams(bootstrap, &attached, report);
+    let mut upstreams = upstream::all(bootstrap, &attached, report);
     secrets::add(&mut upstreams, &attached, report);
     for (index, upstream) in upstreams.iter_mut().enumerate() {
         upstream.egress = network::of_upstream(&attached, index);
     }
     let listeners = traffic::listeners(bootstrap, &attached, report);
+    ddos::check(bootstrap, &attached, report);
     network::check(bootstrap, &attached, listeners.as_deref(), &upstreams, report);
     let manifests = manifest_refs(parsed);
     traffic::check_routes(bootstrap, report);
@@ -89,6 +92,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         state_dir: bootstrap.spec.state.dir.0.clone(),
         health: bootstrap.spec.admin.health.as_ref().map(|health| health.value.0),
         listeners: listeners?,
+        max_connections: ddos::most_connections(&attached),
         ingress: network::of_gateway(&attached),
         upstreams,
         routes: routes.into_iter().collect::<Option<_>>()?,
@@ -133,12 +137,13 @@ fn policy(
     let runtime = content::runtime(attached, route, spec, report);
     let upstream = bootstrap.spec.upstreams.iter().position(|upstream| upstream.name.value == spec.upstream.value);
     let network = network::of_route(attached, route, upstream);
+    let guards = ddos::of_route(bootstrap, attached, route, spec);
     audit::check_route(attached, route, spec, report);
     let coverage = crate::Coverage::default();
     let manifests = attached.indices(route, manifests);
     let mut policy =
-        EffectivePolicy { identity: identity?, access, authz, data, runtime, network, coverage, manifests };
-    traffic::check_upgrades(spec, &policy, report);
+        EffectivePolicy { identity: identity?, access, authz, data, runtime, network, guards, coverage, manifests };
+    traffic::check_relayed(spec, &policy, report);
     policy.coverage = cover::coverage(&policy, spec.dialect.value);
     Some(policy)
 }
