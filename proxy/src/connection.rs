@@ -21,7 +21,10 @@ pub(crate) struct Connection {
     /// Counts from 1 over the life of the process.
     pub(crate) number: u64,
     pub(crate) listener: String,
+    /// Who it is from; where a trusted proxy relays it, by that one's word.
     pub(crate) source: Peer,
+    /// The other end, where that is not who it is from.
+    pub(crate) through: Option<Peer>,
     pub(crate) tls: Option<TlsFacts>,
     /// Its place among the others; nothing where it was refused one.
     pub(crate) admitted: Option<Arc<Admitted>>,
@@ -57,12 +60,18 @@ impl Connection {
             number,
             listener,
             source,
+            through: None,
             tls,
             admitted: None,
             opened: Instant::now(),
             sequence: AtomicU32::new(0),
             cut: watch::Sender::new(None),
         }
+    }
+
+    /// As it is, but relayed by `through`.
+    pub(crate) fn through(self, through: Option<Peer>) -> Self {
+        Self { through, ..self }
     }
 
     /// With its place among the others.

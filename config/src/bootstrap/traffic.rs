@@ -19,8 +19,21 @@ spec! {
         [E] mode: Option<At<SocketMode>>,
         /// With TLS or without; without only on loopback addresses and Unix sockets (PV-030).
         [E] protocol: At<ListenerProtocol>,
+        /// Whether each connection begins with a PROXY protocol header, version 2. Connections from elsewhere than the ranges of
+        /// `gateway.trustedProxies` without a principal are refused then, and so are those without a header.
+        [E] proxy_protocol: Setting<ProxyProtocol> = r#""Off""#,
         /// For workloads only: client certificates are required unless a CertificatePolicy says otherwise.
         [E] internal: Setting<bool> = "false",
+    }
+}
+
+words! {
+    /// Whether a connection begins with a PROXY protocol header.
+    pub enum ProxyProtocol {
+        /// It does not.
+        Off = "Off",
+        /// It does, or is refused.
+        Required = "Required",
     }
 }
 
