@@ -1,12 +1,14 @@
 //! The bootstrap file: traffic objects and where the rest is found. It says where bytes go, and grants nothing.
 
 mod traffic;
+mod upstream;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use traffic::*;
+pub use upstream::*;
 
 use crate::decode::{At, Cx, Decode, Fields, MaterialRule, Setting, spec};
 use crate::manifest::ManifestRules;

@@ -18,6 +18,7 @@ mod secrets;
 mod subjects;
 mod tls;
 mod traffic;
+mod upstream;
 
 use std::path::{Path, PathBuf};
 
@@ -66,7 +67,7 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
 pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Report) -> Option<Snapshot> {
     let attached = Attachments::find(bootstrap, parsed, report);
     names::check(&attached, report);
-    let mut upstreams = traffic::upstreams(bootstrap, &attached, report);
+    let mut upstreams = upstream::all(bootstrap, &attached, report);
     secrets::add(&mut upstreams, &attached, report);
     for (index, upstream) in upstreams.iter_mut().enumerate() {
         upstream.egress = network::of_upstream(&attached, index);
@@ -141,7 +142,7 @@ fn policy(
     let manifests = attached.indices(route, manifests);
     let mut policy =
         EffectivePolicy { identity: identity?, access, authz, data, runtime, network, guards, coverage, manifests };
-    traffic::check_upgrades(spec, &policy, report);
+    traffic::check_relayed(spec, &policy, report);
     policy.coverage = cover::coverage(&policy, spec.dialect.value);
     Some(policy)
 }

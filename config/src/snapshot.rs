@@ -10,6 +10,7 @@ mod identity;
 mod network;
 mod tls;
 mod traffic;
+mod upstream;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub use identity::*;
 pub use network::*;
 pub use tls::*;
 pub use traffic::*;
+pub use upstream::*;
 
 use crate::{Coverage, Material};
 

@@ -21,11 +21,12 @@ pub enum Reason {
     Overloaded,
     Undecided,
     UpstreamFailed,
+    UpstreamUnavailable,
     Internal,
 }
 
 impl Reason {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::CredentialMissing,
         Self::CredentialInvalid,
         Self::NotPermitted,
@@ -44,6 +45,7 @@ impl Reason {
         Self::Overloaded,
         Self::Undecided,
         Self::UpstreamFailed,
+        Self::UpstreamUnavailable,
         Self::Internal,
     ];
 
@@ -69,6 +71,7 @@ impl Reason {
             Self::Overloaded => "overloaded",
             Self::Undecided => "undecided",
             Self::UpstreamFailed => "upstream_failed",
+            Self::UpstreamUnavailable => "upstream_unavailable",
             Self::Internal => "internal",
         }
     }
@@ -88,7 +91,7 @@ impl Reason {
             Self::Misdirected => 421,
             Self::HeadersTooLarge => 431,
             Self::SlowRequest => 408,
-            Self::Overloaded | Self::Undecided => 503,
+            Self::Overloaded | Self::Undecided | Self::UpstreamUnavailable => 503,
             Self::UpstreamFailed => 502,
             Self::Internal => 500,
         }
@@ -113,6 +116,7 @@ impl Reason {
             Self::Overloaded => "The server is busy; try again later",
             Self::Undecided => "No decision could be made",
             Self::UpstreamFailed => "The upstream could not be reached",
+            Self::UpstreamUnavailable => "The upstream is not available at the moment",
             Self::Internal => "Internal error",
         }
     }

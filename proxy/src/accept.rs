@@ -13,7 +13,7 @@ use pingora_core::protocols::l4::stream::Stream as L4Stream;
 use pingora_core::protocols::tls::TlsRef;
 use pingora_core::protocols::{IO, Ssl};
 use postern_certs::ListenerTls;
-use postern_config::ListenerTls as Settings;
+use postern_config::{ListenerTls as Settings, TlsVersion};
 use postern_filters::Peer;
 use tokio::sync::watch;
 use tracing::{debug, error, warn};
@@ -23,7 +23,7 @@ use crate::connection::{Connection, TlsFacts, peer_facts};
 use crate::guard::Admitted;
 use crate::listen::Socket;
 use crate::shared::Shared;
-use crate::{guard, record};
+use crate::{connections, guard, record};
 
 /// Pause after the system refused a socket, so that running out of descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -152,8 +152,22 @@ async fn serve(
     if let Err(shut) = guard::judge_peer(&shared, &connection) {
         return guard::tell(&shared, &connection, "ingress", &shut.detail);
     }
+    let _entry = shared.registry.enter(connection.clone());
+    // A set that was swapped in during the handshake judged the connections of that moment, and not this one.
+    connections::judge_one(&shared, &shared.runtime.load(), &connection);
     let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone(), notice.clone()));
-    if AssertUnwindSafe(app.serve_connection(stream, notice.drain)).catch_unwind().await.is_err() {
+    let cut = async {
+        connection.was_cut().await;
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    let served = tokio::select! {
+        served = AssertUnwindSafe(app.serve_connection(stream, notice.drain)).catch_unwind() => served,
+        () = cut => Ok(()),
+    };
+    if let Some(cut) = connection.told() {
+        shared.record_cut(&connection, &cut);
+    }
+    if served.is_err() {
         error!("error.type" = "panic", source = %connection.source, "a connection panicked outside of its requests");
         shared.metrics.panicked();
         shared.record_connection(&connection, false, "the connection panicked outside of its requests");
@@ -172,11 +186,10 @@ async fn secure(
 ) -> Result<(Box<dyn IO>, Option<TlsFacts>), String> {
     let runtime = shared.runtime.load_full();
     let listener = runtime.snapshot.listeners.iter().find(|listener| listener.name == name);
-    let settings = listener.map(|listener| (listener.tls.as_ref(), runtime.listener_tls(name)));
-    match settings {
-        Some((None, None)) if plain => Ok((Box::new(stream), None)),
-        Some((Some(settings), Some(tls))) if !plain => {
-            let (stream, facts) = handshake(tls, settings, stream, within).await?;
+    match listener.map(|_| runtime.tls_of(name)) {
+        Some(None) if plain => Ok((Box::new(stream), None)),
+        Some(Some((tls, settings))) if !plain => {
+            let (stream, facts) = handshake(tls.clone(), settings, stream, within).await?;
             Ok((stream, Some(facts)))
         }
         // Nothing is guessed: what came for TLS is never served without it.
@@ -227,13 +240,17 @@ fn facts(listener: Arc<ListenerTls>, settings: &Settings, tls: &TlsRef) -> Resul
     let (version, cipher) = (tls.version().unwrap_or_default(), tls.current_cipher_name().unwrap_or_default());
     let chain = tls.peer_cert_chain_der().map(|chain| chain.iter().map(|der| der.clone().into_owned()).collect());
     let recorded = record::tls_facts(version, cipher, server_name.as_deref(), peer.as_ref());
-    let (deny_after_expiry, hsts) = (settings.deny_after_expiry, settings.hsts);
+    let hsts = settings.hsts;
+    // Pingora spells it as rustls does. Whatever is not known to be 1.3 counts as the older one.
+    let version =
+        if version.ends_with("1.3") || version.ends_with("1_3") { TlsVersion::V1_3 } else { TlsVersion::V1_2 };
     Ok(TlsFacts {
         server_name,
         facts: peer.as_ref().map(peer_facts),
+        peer,
         chain: chain.unwrap_or_default(),
         recorded,
-        deny_after_expiry,
+        version,
         hsts,
         trusted: Mutex::new(Arc::downgrade(&listener)),
         listener,

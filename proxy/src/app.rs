@@ -89,13 +89,14 @@ impl ConnectionApp {
         let served = tokio::select! {
             // First: the cut also drops the connection, and would be taken for the client's leaving.
             biased;
-            () = self.notice.cut(&self.shared) => Err("cut at the deadline of a drain"),
-            () = self.connection.banished(&self.shared) => Err("cut, as its address is banned"),
+            () = self.notice.cut(&self.shared) => Err("cut at the deadline of a drain".to_owned()),
+            () = self.connection.banished(&self.shared) => Err("cut, as its address is banned".to_owned()),
+            cut = self.connection.was_cut() => Err(format!("the connection was cut: {}", cut.detail)),
             served = AssertUnwindSafe(exchange.run(session, story, begun)).catch_unwind() => Ok(served),
         };
         match served {
             Err(why) => {
-                story.note_trouble(why);
+                story.note_trouble(&why);
                 false
             }
             Ok(Ok(reusable)) => reusable,

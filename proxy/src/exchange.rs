@@ -7,8 +7,10 @@ mod deadline;
 mod forward;
 mod request;
 mod respond;
+mod stream;
 
 pub(crate) use deadline::Deadline;
+pub(crate) use forward::{key, refusal};
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -105,7 +107,7 @@ impl<'a> Exchange<'a> {
         let head = head::read(session, lines, bytes)?;
         story.head = Some(head.clone());
         self.refuse_misdirected(&head)?;
-        self.refuse_expired(story)?;
+        self.refuse_expired(runtime, story)?;
         self.refuse_distrusted(runtime, session)?;
         let matched = self.matched(runtime, &head, session)?;
         story.route = Some(matched.route.name.clone());
@@ -118,6 +120,9 @@ impl<'a> Exchange<'a> {
         }
         if let Some(protocol) = &head.upgrade {
             return relay::run(self, matched, protocol, &head, session, story).await;
+        }
+        if matched.route.streams_bodies {
+            return stream::run(self, matched, &head, session, story).await;
         }
         let body = request::read_body(matched.max_body(), &head, session, story).await?;
         let (permit, body) = {
@@ -154,24 +159,23 @@ impl<'a> Exchange<'a> {
     }
 
     /// A certificate that expired after the handshake speaks for nobody any more.
-    fn refuse_expired(self, story: &Story) -> Result<(), Refusal> {
-        let Some(tls) = &self.connection.tls else { return Ok(()) };
-        match &tls.facts {
-            Some(facts) if tls.deny_after_expiry && facts.not_after < story.context.now() => {
-                Err(Refusal::new(Reason::CredentialInvalid, "the client certificate has expired"))
-            }
-            _ => Ok(()),
+    fn refuse_expired(self, runtime: &Runtime, story: &Story) -> Result<(), Refusal> {
+        let until = self.connection.valid_until();
+        let denies = runtime.tls_of(&self.connection.listener).is_none_or(|(_, settings)| settings.deny_after_expiry);
+        if denies && until.is_some_and(|until| until < story.context.now()) {
+            return Err(Refusal::new(Reason::CredentialInvalid, "the client certificate has expired"));
         }
+        Ok(())
     }
 
-    /// Trust that a reload took away is gone for open connections too.
+    /// Trust that a reload took away is gone for open connections too. They are cut after every reload; this is for the
+    /// request that comes in between.
     fn refuse_distrusted(self, runtime: &Runtime, session: &mut ServerSession) -> Result<(), Refusal> {
         let name = &self.connection.listener;
         let listener = runtime.snapshot.listeners.iter().find(|listener| listener.name == *name);
-        let settings = listener.map(|listener| (listener.tls.as_ref(), runtime.listener_tls(name)));
-        let trusted = match (&self.connection.tls, settings) {
-            (None, Some((None, _))) => Ok(()),
-            (Some(_), Some((Some(settings), Some(tls)))) => self.connection.is_trusted(&tls, settings),
+        let trusted = match (&self.connection.tls, listener.map(|_| runtime.tls_of(name))) {
+            (None, Some(None)) => Ok(()),
+            (Some(_), Some(Some((tls, settings)))) => self.connection.is_trusted(tls, settings),
             // The client may ask again on another connection (RFC 9110 §15.5.20).
             _ => {
                 session.set_keepalive(None);

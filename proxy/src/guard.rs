@@ -127,6 +127,7 @@ pub(crate) fn is_finding(reason: Reason) -> bool {
         | Reason::Overloaded
         | Reason::Undecided
         | Reason::UpstreamFailed
+        | Reason::UpstreamUnavailable
         | Reason::Internal => false,
     }
 }

@@ -111,7 +111,10 @@ fn check_raw(raw: &[u8]) -> Result<(), Refusal> {
         if line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
             return Err(malformed("a header line is folded"));
         }
-        let name = line.split(|byte| *byte == b':').next().unwrap_or_default().trim_ascii();
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        if name.last().is_some_and(u8::is_ascii_whitespace) {
+            return Err(malformed("a space in front of a colon"));
+        }
         length += usize::from(name.eq_ignore_ascii_case(b"content-length"));
         encoding += usize::from(name.eq_ignore_ascii_case(b"transfer-encoding"));
     }
@@ -130,6 +133,18 @@ pub(crate) fn check_answer(raw: &[u8], headers: &HeaderMap) -> Result<(), String
         return Err(format!("the head of the answer has {} bytes", raw.len()));
     }
     check_raw(raw).and_then(|()| check_framing(headers)).map_err(|refusal| format!("the answer: {}", refusal.detail))
+}
+
+/// [`check_answer`] for HTTP/2, where only the fields can be ambiguous.
+///
+/// # Errors
+/// In words for the record.
+pub(crate) fn check_h2_answer(headers: &HeaderMap) -> Result<(), String> {
+    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
+    if lengths > 1 || headers.contains_key(header::TRANSFER_ENCODING) || headers.contains_key(header::CONNECTION) {
+        return Err("the answer: fields that HTTP/2 does not have, or two lengths".to_owned());
+    }
+    check_framing(headers).map_err(|refusal| format!("the answer: {}", refusal.detail))
 }
 
 /// # Errors
@@ -293,6 +308,7 @@ mod tests {
             ("X: a\r\n b\r\n", false),
             ("X: a\n", false),
             ("X: a\n\r\n", false),
+            ("X : a\r\n", false),
             ("X: a\r\n\n", false),
             ("", true),
         ] {

@@ -1,4 +1,4 @@
-//! What all connections of a process share: the running policy, the audit log, metrics, the connection pool.
+//! What all connections of a process share: the running policy, the audit log, metrics.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use pingora_core::connectors::http::Connector;
 use postern_filters::limit::LimitStore;
 use tokio::sync::watch;
-use tracing::error;
+use tracing::{error, info};
 
 use crate::audit::{AuditFull, AuditWriter, Receipt};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::connection::Connection;
+use crate::connections::{Cut, Registry};
 use crate::guard::{self, Addresses, Bans, Load, Seats, Telling};
 use crate::listeners::Listeners;
 use crate::record;
@@ -35,9 +35,10 @@ pub(crate) struct Shared {
     pub(crate) vkey: String,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) connector: Connector,
     pub(crate) limits: Arc<LimitStore>,
     pub(crate) connections: Arc<Connections>,
+    /// The open connections themselves.
+    pub(crate) registry: Arc<Registry>,
     /// How often refused connections are recorded.
     pub(crate) telling: Telling,
     /// Open connections by listener and by address.
@@ -71,6 +72,7 @@ impl Shared {
         limits: Arc<LimitStore>,
     ) -> Self {
         let metrics = Arc::new(Metrics::new());
+        runtime.start();
         metrics.loaded_at.set(clock.unix_ms() / 1000);
         Self {
             runtime: ArcSwap::from_pointee(runtime),
@@ -80,9 +82,9 @@ impl Shared {
             audit,
             vkey,
             clock,
-            connector: Connector::new(None),
             limits,
             connections: Arc::new(Connections::new(metrics.clone())),
+            registry: Arc::default(),
             metrics,
             telling: Telling::default(),
             seats: Seats::default(),
@@ -99,7 +101,9 @@ impl Shared {
     }
 
     /// Puts a set into service. Requests that have begun keep the one they began with.
-    pub(crate) fn swap(&self, new: Runtime) {
+    pub(crate) fn swap(&self, mut new: Runtime) {
+        new.adopt(&self.runtime.load());
+        new.start();
         let old = self.runtime.swap(Arc::new(new));
         let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
         older.retain(|set| set.strong_count() > 0);
@@ -169,6 +173,14 @@ impl Shared {
         self.submit(record::of_connection(connection, failed_handshake, detail, now));
     }
 
+    /// Writes the record of a connection that was ended while it was open. Its requests have records of their own.
+    pub(crate) fn record_cut(&self, connection: &Connection, cut: &Cut) {
+        let (reason, detail) = (cut.reason.as_str(), &cut.detail);
+        info!(connection = connection.number, listener = connection.listener, reason, detail, "connection cut");
+        self.metrics.cut(reason);
+        self.submit(record::of_cut(connection, detail, self.clock.unix_ms()));
+    }
+
     /// Writes the record of a connection that was refused for whom it came from.
     pub(crate) fn record_refused(&self, connection: &Connection, detail: &str) {
         let now = self.clock.unix_ms();
@@ -206,7 +218,10 @@ impl Shared {
         self.metrics.bans_active.set(i64::try_from(self.bans.active(self.uptime())).unwrap_or(i64::MAX));
         self.metrics.load.set(self.load.percent(self).into());
         self.metrics.audit_entries.set(self.audit.status().size);
+        let now = self.clock.unix_ms() / 1000;
+        self.metrics.certificates(self.runtime.load().certificates_left(now));
         self.metrics.sets.set(i64::try_from(self.sets()).unwrap_or(i64::MAX));
+        self.metrics.upstreams(self.runtime.load().upstreams());
     }
 }
 

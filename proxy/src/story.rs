@@ -11,6 +11,7 @@ use crate::connection::Connection;
 use crate::guard::{Pace, Patience};
 use crate::head::Head;
 use crate::shared::Shared;
+use crate::upstream::Told;
 
 /// The story of a request.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Story {
     pub(crate) http_version: &'static str,
     pub(crate) route: Option<String>,
     pub(crate) upstream: Option<String>,
+    /// What is told about the call to it.
+    pub(crate) told: Told,
     pub(crate) dialect: postern_config::Dialect,
     pub(crate) refusal: Option<Refusal>,
     pub(crate) status: u16,
@@ -59,6 +62,7 @@ impl Story {
             http_version: "",
             route: None,
             upstream: None,
+            told: Told::default(),
             dialect: postern_config::Dialect::Http,
             refusal: None,
             status: 0,
@@ -68,6 +72,11 @@ impl Story {
             bytes_out: 0,
             snapshot: [0; 32],
         }
+    }
+
+    /// Notes where a request went, and how often.
+    pub(crate) fn called(&mut self, told: Told) {
+        self.told = told;
     }
 
     /// Notes what went wrong. The first one stands.

@@ -143,6 +143,7 @@ fn of_listener(tls: &ListenerTls) -> Vec<String> {
             tls.min_version, tls.key_exchange, tls.hsts, tls.warn_before, tls.deny_after_expiry
         ),
     ];
+    lines.push(format!("crls {:?} forward {:?}", sorted(&trust.crls), tls.forward));
     lines.extend(trust.names.iter().map(|list| format!("names {:?}", sorted(list))));
     lines
 }

@@ -159,8 +159,9 @@ fn certificate(written: Written) -> impl Strategy<Value = Content> {
         maybe(written, word(&["2048", "3072", "4096"])),
         maybe(written, some(&["P-384", "P-256", "Ed25519"]).prop_map(|curves| list(&curves))),
         maybe(written, word(&["1d", "90d", "900d"])),
+        maybe(Written::Some, word(&["{crlFrom: \"file:a.crl\"}", "{crlFrom: \"file:b.crl\", onUnavailable: Deny}"])),
     );
-    let trust = trust.prop_map(|(names, anchors, auth, bits, curves, lifetime)| {
+    let trust = trust.prop_map(|(names, anchors, auth, bits, curves, lifetime, revocation)| {
         let parts = [
             Some(format!("names: {}", list(&names))),
             anchors.map(|anchors| format!("anchors: {anchors}")),
@@ -168,6 +169,7 @@ fn certificate(written: Written) -> impl Strategy<Value = Content> {
             bits.map(|bits| format!("minRsaBits: {bits}")),
             curves.map(|curves| format!("curves: {curves}")),
             lifetime.map(|lifetime| format!("maxLifetime: {lifetime}")),
+            revocation.map(|revocation| format!("revocation: {revocation}")),
         ];
         format!("trust: {{{}}}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     });

@@ -102,11 +102,11 @@ async fn finish(session: &mut ServerSession, body: Bytes, pace: Pace) -> Result<
     }
 }
 
-fn declared_length(session: &ServerSession) -> Option<u64> {
+pub(super) fn declared_length(session: &ServerSession) -> Option<u64> {
     session.get_header(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn too_large(max: u64) -> Refusal {
+pub(super) fn too_large(max: u64) -> Refusal {
     Refusal::new(Reason::TooLarge, format!("the body exceeds {max} bytes"))
 }
 
@@ -114,6 +114,6 @@ fn slow(detail: &str) -> Refusal {
     Refusal::new(Reason::SlowRequest, detail)
 }
 
-fn broken(error: &pingora_core::Error) -> Refusal {
+pub(super) fn broken(error: &pingora_core::Error) -> Refusal {
     Refusal::new(Reason::Malformed, format!("the body could not be read: {}", trouble::of(error)))
 }

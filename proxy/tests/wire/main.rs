@@ -5,7 +5,9 @@
 #![allow(unreachable_pub, missing_debug_implementations, reason = "one binary, nothing leaves it")]
 
 mod access;
+mod certificates;
 mod content;
+mod cuts;
 mod guard;
 mod health;
 #[allow(dead_code, reason = "shared with the tests of attacks")]
@@ -17,4 +19,6 @@ mod network;
 mod relay;
 mod sockets;
 mod story;
+mod tls;
 mod unix;
+mod upstream;
