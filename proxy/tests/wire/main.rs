@@ -22,3 +22,4 @@ mod story;
 mod tls;
 mod unix;
 mod upstream;
+mod upstream_h2;
