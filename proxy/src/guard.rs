@@ -84,7 +84,8 @@ pub(crate) fn judge_announced(shared: &Shared, listener: &str, client: Peer) -> 
 /// # Errors
 /// 403.
 pub(crate) fn judge_client(shared: &Shared, connection: &Connection, client: IpAddr) -> Result<(), Refusal> {
-    let guard = shared.runtime.load().listener_guard(&connection.listener);
+    let runtime = shared.runtime.load();
+    let guard = runtime.listener_guard(&connection.listener);
     match shared.bans.is_banned(&guard.settings.bans, client, shared.uptime()) {
         Some((rule, _)) => {
             Err(Refusal::new(Reason::NotPermitted, format!("{} bans {client}", rule.name)).by(&*rule.name))
