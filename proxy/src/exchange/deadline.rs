@@ -101,7 +101,8 @@ mod tests {
         let long = Deadline { at: Instant::now() + total, idle, first_byte: idle, by_credential: false };
         assert_eq!(long.step(never()).await, Err(Late::Step));
         assert_eq!(long.within(total * 2, never()).await, Err(Late::Total));
-        let short = Deadline { at: Instant::now() + Duration::from_secs(5), idle, first_byte: idle, by_credential: true };
+        let short =
+            Deadline { at: Instant::now() + Duration::from_secs(5), idle, first_byte: idle, by_credential: true };
         assert_eq!(short.step(std::future::ready(7)).await, Ok(7));
         assert_eq!(short.step(never()).await, Err(Late::Credential));
     }
