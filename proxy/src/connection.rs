@@ -75,6 +75,17 @@ impl Connection {
         self.admitted.as_ref().map_or_else(ConnectionGuard::default, |admitted| admitted.guard.settings.clone())
     }
 
+    /// Most lines and bytes of a request's headers.
+    pub(crate) fn head_limits(&self) -> (usize, usize) {
+        let default = || {
+            let guard = ConnectionGuard::default();
+            (guard.max_headers, guard.max_header_size)
+        };
+        let of =
+            |admitted: &Arc<Admitted>| (admitted.guard.settings.max_headers, admitted.guard.settings.max_header_size);
+        self.admitted.as_ref().map_or_else(default, of)
+    }
+
     /// Returns once its address is banned.
     pub(crate) async fn banished(&self, shared: &Shared) {
         match &self.admitted {

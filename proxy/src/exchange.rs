@@ -103,8 +103,8 @@ impl<'a> Exchange<'a> {
         story: &mut Story,
     ) -> Result<Reusable, Refusal> {
         self.refuse_without_record()?;
-        let limits = self.connection.guard();
-        let head = head::read(session, limits.max_headers, limits.max_header_size)?;
+        let (lines, bytes) = self.connection.head_limits();
+        let head = head::read(session, lines, bytes)?;
         story.head = Some(head.clone());
         self.refuse_misdirected(&head)?;
         self.refuse_expired(runtime, story)?;

@@ -134,7 +134,8 @@ pub(crate) fn is_finding(reason: Reason) -> bool {
 
 /// Notes a finding against the address of `peer`. With the one that bans it, its open connections end.
 pub(crate) fn find(shared: &Shared, listener: &str, peer: Peer) {
-    let guard = shared.runtime.load().listener_guard(listener);
+    let runtime = shared.runtime.load();
+    let guard = runtime.listener_guard(listener);
     if guard.settings.bans.is_empty() {
         return;
     }

@@ -32,6 +32,9 @@ pub(crate) struct Patience {
     pub(crate) stream_total: Duration,
 }
 
+/// Makes a set of limits, and notes what is wrong with them.
+type Compile<'c> = &'c mut dyn FnMut(&[(&NamedRate, LimitKey)]) -> LimitSet;
+
 /// The guards of a set.
 #[derive(Debug)]
 pub(crate) struct Guards {
@@ -50,7 +53,7 @@ impl Guards {
                 none(store)
             })
         };
-        let listener = |settings: &ConnectionGuard, compile: &mut dyn FnMut(&[(&NamedRate, LimitKey)]) -> LimitSet| {
+        let listener = |settings: &ConnectionGuard, compile: Compile<'_>| {
             let handshakes: Vec<_> = settings.handshakes_per_ip.iter().map(|rate| (rate, LimitKey::SourceIp)).collect();
             let requests = both(&settings.per_ip, &settings.global);
             let (handshakes, requests) = (compile(&handshakes), compile(&requests));
