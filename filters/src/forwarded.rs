@@ -25,6 +25,9 @@ pub enum ForwardedError {
     TooManyHops,
 }
 
+/// Reads the address out of one element.
+type Read = fn(&str) -> Result<IpAddr, ForwardedError>;
+
 /// The client's address as the proxy at the other end of the connection names it. `None` where that is no trusted proxy,
 /// or where it names nobody: then the other end is the client.
 ///
@@ -38,7 +41,7 @@ pub fn client(
 ) -> Result<Option<IpAddr>, ForwardedError> {
     let Some(peer) = peer.ip() else { return Ok(None) };
     let Some(proxy) = trusted.iter().find(|proxy| proxy.is(peer, principal)) else { return Ok(None) };
-    let (name, read): (_, fn(&str) -> Result<IpAddr, ForwardedError>) = match proxy.headers {
+    let (name, read): (_, Read) = match proxy.headers {
         ForwardedBy::XForwarded => ("x-forwarded-for", address),
         ForwardedBy::Forwarded => ("forwarded", element),
     };

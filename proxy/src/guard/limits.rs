@@ -32,8 +32,10 @@ pub(crate) struct Patience {
     pub(crate) stream_total: Duration,
 }
 
+/// A rate, and what it counts by.
+type Keyed<'r> = (&'r NamedRate, LimitKey);
 /// Makes a set of limits, and notes what is wrong with them.
-type Compile<'c> = &'c mut dyn FnMut(&[(&NamedRate, LimitKey)]) -> LimitSet;
+type Compile<'c> = &'c mut dyn FnMut(&[Keyed<'_>]) -> LimitSet;
 
 /// The guards of a set.
 #[derive(Debug)]
@@ -47,7 +49,7 @@ pub(crate) struct Guards {
 
 impl Guards {
     pub(crate) fn compile(snapshot: &Snapshot, store: &LimitStore, problems: &mut Vec<String>) -> Self {
-        let mut compile = |rates: &[(&NamedRate, LimitKey)]| {
+        let mut compile = |rates: &[Keyed<'_>]| {
             limits(rates, store).unwrap_or_else(|error| {
                 problems.push(format!("error: DDoSProtectionPolicy: {error}"));
                 none(store)
