@@ -9,6 +9,7 @@ pub fn init_files() -> &'static [(&'static str, &'static str)] {
         ("manifests/access.yaml", include_str!("../examples/init/manifests/access.yaml")),
         ("manifests/audit.yaml", include_str!("../examples/init/manifests/audit.yaml")),
         ("manifests/content.yaml", include_str!("../examples/init/manifests/content.yaml")),
+        ("manifests/edge.yaml", include_str!("../examples/init/manifests/edge.yaml")),
         ("manifests/identity.yaml", include_str!("../examples/init/manifests/identity.yaml")),
         ("manifests/tls.yaml", include_str!("../examples/init/manifests/tls.yaml")),
     ]

@@ -94,6 +94,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         listeners: listeners?,
         max_connections: ddos::most_connections(&attached),
         ingress: network::of_gateway(&attached),
+        own_egress: network::of_own_calls(&attached),
         upstreams,
         routes: routes.into_iter().collect::<Option<_>>()?,
         audit: audit?,

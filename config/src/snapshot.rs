@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub max_connections: u32,
     /// Who may connect, whatever is asked for.
     pub ingress: Ingress,
+    /// Where the proxy's own calls may go; `None` where no policy of the gateway speaks of it.
+    pub own_egress: Option<Egress>,
     pub upstreams: Vec<Upstream>,
     /// In no particular order; choose with [`Snapshot::route`].
     pub routes: Vec<Route>,

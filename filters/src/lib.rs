@@ -17,6 +17,7 @@ mod filter;
 pub mod forwarded;
 pub mod json;
 pub mod limit;
+mod media;
 mod message;
 pub mod path;
 mod permit;

@@ -29,7 +29,7 @@ use key::Facts;
 use store::Limit;
 
 /// The limits of one route.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LimitSet {
     /// By number, which is the order in which their locks are taken.
     limits: Vec<Entry>,

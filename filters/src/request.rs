@@ -40,8 +40,7 @@ impl<'a> RequestView<'a> {
     #[must_use]
     pub fn content_type(&self) -> Option<String> {
         let value = self.sole_header(&http::header::CONTENT_TYPE)?;
-        let media = value.split(';').next()?.trim().to_ascii_lowercase();
-        media.contains('/').then_some(media)
+        crate::media::read(value).map(|(essence, _)| essence)
     }
 
     /// Methods that do not change state (RFC 9110 §9.2.1).

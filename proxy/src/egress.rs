@@ -78,12 +78,12 @@ impl Egress {
     }
 
     /// For what the proxy itself fetches or sends. Without a policy on the gateway: public addresses and no others.
-    pub(crate) fn of_own_calls(_snapshot: &postern_config::Snapshot) -> Self {
-        Self(Rules::Policy(postern_config::Egress {
+    pub(crate) fn of_own_calls(policy: Option<postern_config::Egress>) -> Self {
+        Self(Rules::Policy(policy.unwrap_or(postern_config::Egress {
             allow: Vec::new(),
             private_ranges: PrivateRanges::Deny,
             redirects: postern_config::Redirects::Deny,
-        }))
+        })))
     }
 
     /// The addresses of `host` that may be dialled, at least one. Dial these and no others.

@@ -115,6 +115,9 @@ impl<'a> Exchange<'a> {
             head.client = Some(client);
             story.head = Some(head.clone());
             guard::judge_client(self.shared, self.connection, client)?;
+        } else if self.connection.through.is_some() {
+            // The place among the connections is the proxy's, so that a ban of the client does not end this one.
+            guard::judge_client(self.shared, self.connection, guard::client_address(self.connection.source))?;
         }
         let matched = self.matched(runtime, &head, session)?;
         story.route = Some(matched.route.name.clone());

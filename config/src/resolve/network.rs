@@ -30,6 +30,11 @@ pub(super) fn of_upstream(attached: &Attachments<'_>, upstream: usize) -> Option
     egress(gateway.chain(attached.on_upstream(upstream)).collect())
 }
 
+/// What applies to what the proxy itself fetches or sends.
+pub(super) fn of_own_calls(attached: &Attachments<'_>) -> Option<Egress> {
+    egress(attached.all().iter().copied().filter(|(place, _)| *place == Place::Gateway).collect())
+}
+
 fn ingress(attached: Attached<'_>) -> Ingress {
     let mut merged = Ingress::default();
     for (_, manifest, policy) in once(attached) {

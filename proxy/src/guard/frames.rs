@@ -77,16 +77,19 @@ impl Counted {
     fn came(&mut self, bytes: &[u8]) -> io::Result<()> {
         let meter = &mut self.meter;
         meter.tick();
-        let mut bad = None;
-        self.incoming.feed(bytes, |frame| bad = bad.or(meter.received(&frame)));
+        let (mut bad, mut between) = (None, false);
+        self.incoming.feed(bytes, |frame| {
+            bad = bad.or(meter.received(&frame));
+            between |= meter.head.is_none();
+        });
         if let Some(why) = bad {
             return Err(self.end(why));
         }
         let open = self.meter.head.is_some() || self.incoming.is_inside_of_other_than_data();
-        match (open, &self.deadline) {
-            (true, None) => self.deadline = Some(Box::pin(tokio::time::sleep(self.head_within))),
-            (false, Some(_)) => self.deadline = None,
-            _ => {}
+        match (open, self.deadline.is_some() && !between) {
+            (true, false) => self.deadline = Some(Box::pin(tokio::time::sleep(self.head_within))),
+            (true, true) => {}
+            (false, _) => self.deadline = None,
         }
         Ok(())
     }

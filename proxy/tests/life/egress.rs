@@ -32,6 +32,19 @@ async fn attack_34_check_egress_names_the_address_that_no_policy_allows() {
 }
 
 #[tokio::test]
+async fn attack_34_check_egress_goes_by_the_policy_of_the_gateway() {
+    let site = Site::new().await;
+    let policy = "apiVersion: secure.platformspec.io/v1alpha1\nkind: NetworkPolicy\nmetadata: {name: out}\nspec:\n  targetRefs: [{kind: Gateway, name: site}]\n  egress:\n    allow: [{name: own, hosts: [\"127.0.0.1\"], cidrs: [\"127.0.0.1/32\"], ports: [PORTS]}]\n    privateRanges: AllowListed\n...\n";
+    let bootstrap = site.read("postern.yaml");
+    let port = bootstrap.split("http://127.0.0.1:").nth(1).unwrap().split('"').next().unwrap();
+    site.write("manifests/network.yaml", &policy.replace("PORTS", port));
+    // Refused without a question to a name server: no rule knows the name.
+    let (code, told) = check(&site, "https://example.com/");
+    assert_eq!(code, 1);
+    assert_eq!(told["error"], "no rule of NetworkPolicy/default/out allows example.com port 443", "{told}");
+}
+
+#[tokio::test]
 async fn check_egress_of_a_set_that_does_not_load_is_a_wrong_call() {
     let site = Site::new().await;
     site.change("manifests/access.yaml", "maxBodySize: 16Ki", "maxBodySize: plenty");

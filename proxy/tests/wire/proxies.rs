@@ -110,6 +110,17 @@ fn header(command: u8, client: [u8; 4], tlvs: &[u8]) -> Vec<u8> {
 
 /// The answer to a GET over TLS behind `header`, or nothing.
 async fn get(house: &House, header: &[u8], who: &Issued, token: &str) -> Option<String> {
+    say(house, header, who, &request(token, "close")).await
+}
+
+fn request(token: &str, connection: &str) -> String {
+    format!(
+        "GET /orders HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: {connection}\r\n\r\n"
+    )
+}
+
+/// All that comes back to `ask` over TLS behind `header`, or nothing.
+async fn say(house: &House, header: &[u8], who: &Issued, ask: &str) -> Option<String> {
     let address: SocketAddr = house.address("proxied");
     let mut tcp = TcpStream::connect(address).await.unwrap();
     tcp.write_all(header).await.unwrap();
@@ -117,9 +128,6 @@ async fn get(house: &House, header: &[u8], who: &Issued, token: &str) -> Option<
     let config = client_config(house.ca_pem().as_bytes(), Some(identity), &[b"http/1.1"]).unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let mut tls = within("a handshake", TlsConnector::from(Arc::new(config)).connect(name, tcp)).await.ok()?;
-    let ask = format!(
-        "GET /orders HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
-    );
     tls.write_all(ask.as_bytes()).await.unwrap();
     let mut answer = String::new();
     within("an answer", tls.read_to_string(&mut answer)).await.ok()?;
@@ -157,6 +165,22 @@ async fn attack_40_a_trusted_proxy_announces_who_connects_and_nothing_else_gets_
     assert_eq!(records.requests()[4].source()["ip"], "127.0.0.1");
     let details: Vec<_> = records.connections().iter().map(|record| record.detail().to_owned()).collect();
     assert!(details.iter().any(|detail| detail.contains("version 1") || detail.contains("no PROXY")), "{details:?}");
+}
+
+#[tokio::test]
+async fn attack_40_a_ban_of_an_announced_client_holds_on_its_open_connection_and_not_for_the_proxy() {
+    let ban = "apiVersion: secure.platformspec.io/v1alpha1\nkind: DDoSProtectionPolicy\nmetadata: {name: guard}\nspec:\n  targetRefs: [{kind: Gateway, name: house}]\n  ban: [{name: scanners, after: {findings: 2, window: 1h}, for: 1h}]\n";
+    let house = behind("{cidr: \"127.0.0.1/32\"}").also(ban).start().await;
+    let (who, token) = (&house.who.mia.issued, house.token(&house.who.mia));
+    let bad = request("no.such.token", "keep-alive");
+    let ask = [bad.as_str(), &bad, &request(&token, "close")].concat();
+    let came = say(&house, &header(0x21, [192, 0, 2, 7], &[]), who, &ask).await.unwrap();
+    let statuses: Vec<&str> = came.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["401", "401", "403"], "{came}");
+    assert_eq!(get(&house, &header(0x21, [192, 0, 2, 7], &[]), who, &token).await, None);
+    let other = get(&house, &header(0x21, [192, 0, 2, 8], &[]), who, &token).await.unwrap();
+    assert!(other.starts_with("HTTP/1.1 200"), "{other}");
+    house.stop().await;
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use crate::dialect::body::JsonBody;
 use crate::dialect::part::Place;
 use crate::dialect::{DialectError, Message, MessagePart, Text};
 use crate::json::{Limits, apply};
+use crate::media;
 
 /// A whole body that can be read.
 #[derive(Debug)]
@@ -92,19 +93,9 @@ impl Message for HttpBody {
 /// Type and subtype in lower case, if every parameter is understood and the charset, once at most, is one that is read.
 #[must_use]
 pub fn media_type(content_type: &str) -> Option<String> {
-    let mut pieces = content_type.split(';');
-    let essence = pieces.next()?.trim_matches([' ', '\t']).to_ascii_lowercase();
-    // Two types in one header end here: recipients differ on which counts.
-    let token = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b));
-    essence.split_once('/').filter(|(kind, subtype)| token(kind) && token(subtype))?;
+    let (essence, parameters) = media::read(content_type)?;
     let mut charset = false;
-    for piece in pieces {
-        let (name, value) = piece.trim_matches([' ', '\t']).split_once('=')?;
-        let quoted = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
-        let value = quoted.unwrap_or(value);
-        if value.contains(['"', '\\']) || name.contains(' ') {
-            return None;
-        }
+    for (name, value) in parameters {
         if name.eq_ignore_ascii_case("charset") {
             let known = ["utf-8", "utf8", "us-ascii"].iter().any(|known| known.eq_ignore_ascii_case(value));
             if !known || std::mem::replace(&mut charset, true) {

@@ -83,3 +83,31 @@ async fn updates_that_follow_what_was_sent_are_no_flood() {
     });
     assert_eq!(ended, Some(1004), "an update for a byte does not pay for itself");
 }
+
+/// A connection that is never without an open head is in order as long as no head of them takes too long (attack 42).
+#[tokio::test(start_paused = true)]
+async fn attack_42_the_deadline_is_of_a_head_and_not_of_heads() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    const SECONDS: Duration = Duration::from_secs(9);
+    let (mut client, server) = tokio::io::duplex(1 << 16);
+    let (mut counted, verdict) = Counted::new(Box::new(server), limits(), Duration::from_secs(10));
+    let reading = tokio::spawn(async move {
+        let mut bytes = [0; 1024];
+        while matches!(counted.read(&mut bytes).await, Ok(read) if read > 0) {}
+    });
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    // HEADERS of eight bytes that end their head; the first half of one, then the second half and the first of the next.
+    let frame = [[0, 0, 8, wire::HEADERS, 4, 0, 0, 0, 1].as_slice(), &[0; 8]].concat();
+    let (first, second) = frame.split_at(12);
+    client.write_all(first).await.unwrap();
+    for _ in 0..5 {
+        tokio::time::sleep(SECONDS).await;
+        client.write_all(&[second, first].concat()).await.unwrap();
+    }
+    tokio::time::sleep(SECONDS).await;
+    assert_eq!(verdict.get(), None);
+    tokio::time::sleep(SECONDS).await;
+    reading.await.unwrap();
+    assert_eq!(verdict.get(), Some(&"a head was not complete in time"));
+}
