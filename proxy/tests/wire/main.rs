@@ -24,3 +24,4 @@ mod tls;
 mod unix;
 mod upstream;
 mod upstream_h2;
+mod upstream_tls;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_certs::{Authority, Issued};
+use postern_certs::{Authority, Issued, Template};
 use postern_config::Direction;
 use postern_filters::token::mint::SigningKey;
 use postern_proxy::reload::Reload;
@@ -95,7 +95,7 @@ impl House {
     }
 
     /// A certificate of the house's authority.
-    pub fn issue(&self, template: &postern_certs::Template) -> Issued {
+    pub fn issue(&self, template: &Template) -> Issued {
         self.ca.issue(template).unwrap()
     }
 
@@ -192,6 +192,10 @@ impl Plan {
         write(dir.path(), "tls/ca.crl", ca.crl(&[], 86_400).unwrap().as_bytes());
         write(dir.path(), "tls/server.pem", server.cert_pem.as_bytes());
         write(dir.path(), "tls/server.key", server.key_pem.expose().as_bytes());
+        // What the proxy is to an upstream that asks.
+        let edge = ca.issue(&Template::svid("spiffe://house.test/ns/edge/sa/postern")).unwrap();
+        write(dir.path(), "tls/edge.pem", edge.cert_pem.as_bytes());
+        write(dir.path(), "tls/edge.key", edge.key_pem.expose().as_bytes());
         write(dir.path(), "keys/jwks.json", issuer.jwks().as_bytes());
         write(dir.path(), "keys/model", set::UPSTREAM_KEY.as_bytes());
         let clock = Arc::new(TestClock::new());
