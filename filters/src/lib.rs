@@ -14,6 +14,7 @@ mod compile;
 mod context;
 pub mod dialect;
 mod filter;
+pub mod hello;
 pub mod json;
 pub mod limit;
 mod message;
