@@ -34,7 +34,7 @@ check: ## Everything CI runs, with times and counts
 
 .PHONY: test-full
 test-full: need ## The long suites: more property cases, the dependency rules broken on purpose
-	@POSTERN_TEST_FULL=1 PROPTEST_CASES=$${PROPTEST_CASES:-2000} scripts/test-rust
+	@POSTERN_TEST_FULL=1 PROPTEST_CASES=$${PROPTEST_CASES:-2000} PROPTEST_MAX_GLOBAL_REJECTS=100000 scripts/test-rust
 	@$(MAKE) sdk deny-self-test
 
 # Parts of the above
@@ -59,10 +59,15 @@ test-rust: need ## Rust tests only
 sdk: build $(VENV)/ready ## The PyPI `openai` SDK as client, through mTLS
 	@$(VENV)/bin/python load-tests/sdk/run.py --postern $(POSTERN)
 
-$(VENV)/ready: load-tests/sdk/requirements.txt
+.PHONY: grid
+grid: build $(VENV)/ready ## What policy saw is what five servers got: some thousand odd requests (GRID=…)
+	@scripts/need grid
+	@$(VENV)/bin/python load-tests/grid/run.py --postern $(POSTERN) $(GRID)
+
+$(VENV)/ready: load-tests/sdk/requirements.txt load-tests/requirements.txt
 	@scripts/need python
 	@python3 -m venv --clear $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes $(addprefix --requirement ,$^)
 	@touch $@
 
 .PHONY: demo-check

@@ -16,13 +16,17 @@ import socket
 import ssl
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
-import credentials
-
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import credentials  # noqa: E402, the path above comes first
+import running  # noqa: E402
+
 READY_WITHIN_S = 300
 STOPPED_WITHIN_S = 120
 ANSWER = b'{"orders":[]}'
@@ -52,24 +56,6 @@ def upstream():
     finally:
         server.shutdown()
         server.server_close()
-
-
-def free_ports(count):
-    """Ports nobody listens on now. The sockets are open together, so the ports differ."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]
-
-
-def write_set(directory, values):
-    """The bootstrap and manifests of `set/` with the values filled in; returns the bootstrap's path."""
-    for source in sorted((HERE / "set").rglob("*.yaml")):
-        text = re.sub(r"@([A-Z]+)@", lambda found: str(values[found[1]]), source.read_text())
-        copy = directory / source.relative_to(HERE / "set")
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(text)
-    (directory / "state").mkdir(mode=0o700)
-    return directory / "postern.yaml"
 
 
 @contextlib.contextmanager
@@ -141,11 +127,11 @@ def instructions(path):
 
 def measure(postern, windows, count, directory, out):
     token = credentials.make(directory)
-    port, health = free_ports(2)
+    port, health = running.free_ports(2)
     log = directory / "postern.log"
     with upstream() as upstream_port:
         values = {"DIR": directory, "PORT": port, "HEALTH": health, "UPSTREAM": upstream_port}
-        config = write_set(directory, values)
+        config = running.write_set(HERE / "set", directory, values)
         subprocess.run([postern, "validate", "--config", str(config)], check=True)
         with under_callgrind(postern, config, out, log) as process:
             client = Client(connect(process, port, directory, log), token)

@@ -14,10 +14,10 @@ def make(directory):
     _certificate(directory, ca, "server", "DNS:localhost", "serverAuth")
     _certificate(directory, ca, "client", "URI:spiffe://bench.test/ns/acme/sa/web", "clientAuth,serverAuth")
     _key(directory / "issuer.key")
-    _private(directory / "upstream.secret", secrets.token_hex(16))
+    private(directory / "upstream.secret", secrets.token_hex(16))
     x, y = _point(directory / "issuer.key")
     key = {"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "bench", "x": _b64(x), "y": _b64(y)}
-    _private(directory / "jwks.json", json.dumps({"keys": [key]}))
+    private(directory / "jwks.json", json.dumps({"keys": [key]}))
     return _token(directory)
 
 
@@ -25,13 +25,13 @@ def _openssl(*arguments, data=None):
     return subprocess.run(["openssl", *map(str, arguments)], input=data, capture_output=True, check=True).stdout
 
 
-def _private(path, text):
+def private(path, text):
     path.touch(mode=0o600)
     path.write_text(text)
 
 
 def _key(path):
-    _private(path, "")
+    private(path, "")
     _openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path)
 
 
