@@ -3,6 +3,7 @@
 mod address;
 mod cidr;
 mod http;
+mod listen;
 mod names;
 mod patterns;
 mod quantity;
@@ -10,6 +11,7 @@ mod quantity;
 pub use address::{BindAddress, Issuer, Origin, UpstreamUrl, WebUrl};
 pub use cidr::{Cidr, CidrError};
 pub use http::{HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix};
+pub use listen::ListenAddress;
 pub use names::{Claim, FilePath, LogOrigin, Name, Pointer};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName};
 pub use quantity::{Percent, RsaBits, Size, Time, show_duration};

@@ -141,7 +141,7 @@ fn request(principal: &postern_filters::authz::PreparedPrincipal, action: Action
         action,
         resource: if chat { ResourceRef::Model { name: "gpt-5-mini", vendor: "openai" } } else { ResourceRef::Route },
         http: HttpFacts { method: "POST", host: "ai.example.com", path: "/v1/chat/completions" },
-        net: NetFacts { source_ip: std::net::IpAddr::from([10, 1, 2, 3]), tls: true, mtls: true },
+        net: NetFacts { source_ip: Some([10, 1, 2, 3].into()), tls: true, mtls: true },
         ai: chat.then_some(AiFacts {
             dialect: Dialect::OpenAi,
             stream: true,

@@ -24,6 +24,7 @@ mod principal;
 mod reason;
 mod request;
 pub mod scan;
+mod source;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -39,5 +40,6 @@ pub use permit::Permit;
 pub use principal::{Assurance, Principal, SpiffeSubject};
 pub use reason::Reason;
 pub use request::RequestView;
+pub use source::{Peer, Source, UnixPeer};
 pub use text::{ContentFinding, Edit, Judgement, TextGuard, TextGuards, TextStep};
 pub use verdict::{FilterError, Flow, Refusal, Verdict};

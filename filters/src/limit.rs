@@ -16,7 +16,6 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ use postern_config::{LimitKey, RateLimit};
 
 pub use store::LimitStore;
 
-use crate::Principal;
+use crate::{Principal, Source};
 use gcra::Probe;
 use key::Facts;
 use store::Limit;
@@ -120,15 +119,15 @@ impl LimitSet {
 
     /// Limits over address and route alone. `now` is monotonic, since any moment that stays the same for the store.
     #[must_use]
-    pub fn check_address(&self, ip: IpAddr, route: &str, now: Duration) -> Outcome {
-        self.check(&self.address.limits, &Facts { principal: None, ip, route }, now)
+    pub fn check_address(&self, source: Source, route: &str, now: Duration) -> Outcome {
+        self.check(&self.address.limits, &Facts { principal: None, source, route }, now)
     }
 
     /// Limits over the principal or its tenant, also together with address or route. An Agent is counted as itself,
     /// for whomever it acts.
     #[must_use]
-    pub fn check_principal(&self, principal: &Principal, ip: IpAddr, route: &str, now: Duration) -> Outcome {
-        self.check(&self.principal.limits, &Facts { principal: Some(principal), ip, route }, now)
+    pub fn check_principal(&self, principal: &Principal, source: Source, route: &str, now: Duration) -> Outcome {
+        self.check(&self.principal.limits, &Facts { principal: Some(principal), source, route }, now)
     }
 
     /// Names of the guards that the two steps are, address limits first: `limit/per-user`.

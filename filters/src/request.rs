@@ -1,9 +1,8 @@
 //! A request as filters see it: parsed once, canonical, borrowed from the connection.
 
-use std::net::IpAddr;
-
 use http::{HeaderMap, HeaderName};
 
+use crate::Source;
 use crate::token::PeerFacts;
 
 /// The head of a request. Everything in it was checked by the frame: the path is canonical, the host is lower case and
@@ -15,7 +14,7 @@ pub struct RequestView<'a> {
     pub path: &'a str,
     pub query: Option<&'a str>,
     pub headers: &'a HeaderMap,
-    pub source: IpAddr,
+    pub source: Source,
     pub tls: bool,
     /// What the handshake proved about the peer, where it presented a certificate.
     pub peer: Option<&'a PeerFacts>,

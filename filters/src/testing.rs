@@ -6,7 +6,6 @@
 #![allow(unreachable_pub, reason = "it is a module of this crate and of others")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up fails")]
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use postern_config::{Report, Snapshot, SourceFile, parse_bootstrap, parse_manife
 use postern_filters::limit::LimitStore;
 use postern_filters::token::PeerFacts;
 use postern_filters::token::mint::{SigningKey, bound_to};
-use postern_filters::{Chain, Chains, Context, Permit, Refusal, RequestView, SpiffeSubject, compile};
+use postern_filters::{Chain, Chains, Context, Permit, Refusal, RequestView, Source, SpiffeSubject, compile};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -37,7 +36,7 @@ pub struct Asked {
     pub path: String,
     pub query: Option<String>,
     pub headers: HeaderMap,
-    pub source: IpAddr,
+    pub source: Source,
     pub tls: bool,
     pub peer: Option<PeerFacts>,
     pub body: Bytes,
@@ -52,7 +51,7 @@ pub fn asked(method: &str, target: &str) -> Asked {
         path: path.to_owned(),
         query: query.map(str::to_owned),
         headers: HeaderMap::new(),
-        source: "192.0.2.7".parse().unwrap(),
+        source: Source::Ip([192, 0, 2, 7].into()),
         tls: true,
         peer: Some(PeerFacts { spiffe: None, ..svid("", LEAF) }),
         body: Bytes::new(),
@@ -87,7 +86,7 @@ impl Asked {
     }
 
     pub fn from(mut self, source: &str) -> Self {
-        self.source = source.parse().unwrap();
+        self.source = Source::Ip(source.parse().unwrap());
         self
     }
 
@@ -109,7 +108,7 @@ impl Asked {
 /// A verified certificate with this SPIFFE ID; `number` tells its digest from others.
 pub fn svid(id: &str, number: u8) -> PeerFacts {
     let spiffe = SpiffeSubject { id: id.to_owned(), not_before: NOW - 60, not_after: NOW + 3600 };
-    PeerFacts { spiffe: Some(spiffe), leaf_sha256: [number; 32], not_after: NOW + 3600 }
+    PeerFacts { spiffe: Some(spiffe), leaf_sha256: Some([number; 32]), not_after: NOW + 3600 }
 }
 
 pub fn context() -> Context {

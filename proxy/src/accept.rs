@@ -3,7 +3,6 @@
 //! It is ours so that listeners can come and go, TLS settings are a pointer swap, connections are counted, and a
 //! connection that never becomes a request still leaves a record.
 
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,12 +14,13 @@ use pingora_core::protocols::tls::TlsRef;
 use pingora_core::protocols::{IO, Ssl};
 use postern_certs::ListenerTls;
 use postern_config::ListenerTls as Settings;
-use tokio::net::{TcpListener, TcpStream};
+use postern_filters::Peer;
 use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
 use crate::app::ConnectionApp;
 use crate::connection::{Connection, TlsFacts, peer_facts};
+use crate::listen::Socket;
 use crate::record;
 use crate::shared::Shared;
 
@@ -35,7 +35,7 @@ const BACKLOG: usize = 1024;
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// Accepts until `shutdown` turns true.
-pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener, name: String, mut shutdown: watch::Receiver<bool>) {
+pub(crate) async fn run(shared: Arc<Shared>, listener: Socket, name: String, mut shutdown: watch::Receiver<bool>) {
     loop {
         let accepted = tokio::select! {
             biased;
@@ -58,7 +58,7 @@ pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener, name: String
 }
 
 /// Serves a connection in a task of its own, which ends at the latest when everything is cut.
-fn admit(shared: &Arc<Shared>, stream: TcpStream, source: SocketAddr, name: &str, shutdown: &watch::Receiver<bool>) {
+fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, name: &str, shutdown: &watch::Receiver<bool>) {
     let Some(guard) = shared.connections.enter() else {
         debug!(%source, "connection refused: too many open");
         shared.metrics.connection_refused(name);
@@ -79,18 +79,8 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, source: SocketAddr, name: &str
     });
 }
 
-async fn serve(
-    shared: Arc<Shared>,
-    stream: TcpStream,
-    source: SocketAddr,
-    name: String,
-    shutdown: watch::Receiver<bool>,
-) {
+async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String, shutdown: watch::Receiver<bool>) {
     let number = shared.next_connection();
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "could not turn Nagle's algorithm off");
-    }
-    let stream: L4Stream = stream.into();
     let (stream, facts) = match secure(&shared, &name, stream).await {
         Ok(secured) => secured,
         Err(detail) => {

@@ -1,14 +1,13 @@
 //! One accepted connection: its number, its peer, and how many requests it carried.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
 use postern_certs::{ListenerTls, VerifiedPeer};
 use postern_config::{ClientAuth, Hsts, ListenerTls as Settings};
-use postern_filters::SpiffeSubject;
 use postern_filters::token::PeerFacts;
+use postern_filters::{Peer, SpiffeSubject};
 use rustls_pki_types::CertificateDer;
 
 /// Facts about a connection that do not change while it is open.
@@ -17,7 +16,7 @@ pub(crate) struct Connection {
     /// Counts from 1 over the life of the process.
     pub(crate) number: u64,
     pub(crate) listener: String,
-    pub(crate) source: SocketAddr,
+    pub(crate) source: Peer,
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) opened: Instant,
     /// Records of this connection so far; each carries its number, so that an omission shows.
@@ -44,7 +43,7 @@ pub(crate) struct TlsFacts {
 }
 
 impl Connection {
-    pub(crate) fn new(number: u64, listener: String, source: SocketAddr, tls: Option<TlsFacts>) -> Self {
+    pub(crate) fn new(number: u64, listener: String, source: Peer, tls: Option<TlsFacts>) -> Self {
         Self { number, listener, source, tls, opened: Instant::now(), sequence: AtomicU32::new(0) }
     }
 
@@ -95,7 +94,7 @@ pub(crate) fn peer_facts(peer: &VerifiedPeer) -> PeerFacts {
             not_before: peer.not_before(),
             not_after: peer.not_after(),
         }),
-        leaf_sha256: *peer.leaf_sha256(),
+        leaf_sha256: Some(*peer.leaf_sha256()),
         not_after: peer.not_after(),
     }
 }

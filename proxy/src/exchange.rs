@@ -195,7 +195,7 @@ impl<'a> Exchange<'a> {
             path: &head.path,
             query: head.query.as_deref(),
             headers: &session.req_header().headers,
-            source: self.connection.source.ip(),
+            source: self.connection.source.source(),
             tls: self.connection.tls.is_some(),
             peer: self.connection.peer_facts(),
             listener: &self.connection.listener,

@@ -16,6 +16,7 @@ mod egress;
 mod exchange;
 mod head;
 mod health;
+mod listen;
 mod outbound;
 mod record;
 mod relay;

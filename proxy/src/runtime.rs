@@ -85,7 +85,7 @@ impl Runtime {
     /// What of a new set cannot be taken over while running; nothing where all of it can.
     pub(crate) fn needs_restart(&self, new: &Self) -> Option<&'static str> {
         let sockets = |snapshot: &Snapshot| -> Vec<_> {
-            snapshot.listeners.iter().map(|l| (l.name.clone(), l.bind, l.tls.is_some())).collect()
+            snapshot.listeners.iter().map(|l| (l.name.clone(), l.bind.clone(), l.tls.is_some())).collect()
         };
         if sockets(&self.snapshot) != sockets(&new.snapshot) {
             return Some("listeners were added, removed or moved");

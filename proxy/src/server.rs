@@ -13,10 +13,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
+use postern_config::Bind;
 use postern_filters::limit::LimitStore;
 
 use crate::audit::{AuditWriter, OpenError, key};
 use crate::clock::{Clock, SystemClock};
+use crate::listen::Socket;
+pub use crate::listen::{BindError, SocketError};
 use crate::reload::Reload;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
@@ -38,7 +41,7 @@ pub enum StartError {
     #[error("the key of the audit log cannot be had: {0}")]
     Key(#[from] key::LoadError),
     #[error("cannot listen on {address}: {source}")]
-    Bind { address: SocketAddr, source: std::io::Error },
+    Bind { address: Bind, source: BindError },
     #[error("`state.dir` `{}` cannot be used: {source}", dir.display())]
     State { dir: PathBuf, source: std::io::Error },
 }
@@ -105,7 +108,7 @@ fn open_log(runtime: &Runtime, clock: Arc<dyn Clock>) -> Result<(AuditWriter, St
 }
 
 struct Sockets {
-    listeners: Vec<(String, TcpListener, SocketAddr)>,
+    listeners: Vec<(String, Socket)>,
     health: Option<(TcpListener, SocketAddr)>,
 }
 
@@ -121,8 +124,8 @@ fn make_state_dir(dir: &Path) -> Result<(), StartError> {
 async fn bind(runtime: &Runtime) -> Result<Sockets, StartError> {
     let mut listeners = Vec::new();
     for listener in &runtime.snapshot.listeners {
-        let (socket, address) = bind_one(listener.bind).await?;
-        listeners.push((listener.name.clone(), socket, address));
+        let failed = |source| StartError::Bind { address: listener.bind.clone(), source };
+        listeners.push((listener.name.clone(), Socket::bind(&listener.bind).await.map_err(failed)?));
     }
     let health = match runtime.snapshot.health {
         Some(address) => Some(bind_one(address).await?),
@@ -132,7 +135,7 @@ async fn bind(runtime: &Runtime) -> Result<Sockets, StartError> {
 }
 
 async fn bind_one(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Bind { address, source };
+    let failed = |source| StartError::Bind { address: Bind::Tcp(address), source: BindError::Tcp(source) };
     let socket = TcpListener::bind(address).await.map_err(failed)?;
     let bound = socket.local_addr().map_err(failed)?;
     Ok((socket, bound))
@@ -143,9 +146,9 @@ fn serve(shared: Arc<Shared>, config: &Path, sockets: Sockets) -> Running {
     let (stop, stopping) = watch::channel(false);
     let mut addresses = HashMap::new();
     let mut accepting = Vec::new();
-    for (name, socket, address) in sockets.listeners {
-        info!(listener = name, %address, "listening");
-        addresses.insert(name.clone(), address);
+    for (name, socket) in sockets.listeners {
+        info!(listener = name, address = %socket, "listening");
+        addresses.extend(socket.address().map(|address| (name.clone(), address)));
         accepting.push(tokio::spawn(accept::run(shared.clone(), socket, name, draining.clone())));
     }
     // Taken here, not in the task: once this returns, SIGHUP no longer ends the process.
@@ -162,7 +165,7 @@ fn serve(shared: Arc<Shared>, config: &Path, sockets: Sockets) -> Running {
 }
 
 impl Running {
-    /// Where the named listener listens; the port is real even where the bootstrap says 0.
+    /// Where the named listener listens; the port is real even where the bootstrap says 0. `None` for a Unix socket.
     #[must_use]
     pub fn address(&self, listener: &str) -> Option<SocketAddr> {
         self.addresses.get(listener).copied()

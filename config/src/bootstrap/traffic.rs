@@ -5,19 +5,31 @@ use std::collections::BTreeMap;
 use crate::Dialect;
 use crate::decode::{At, Fields, Setting, spec, words};
 use crate::manifest::LabelName;
-use crate::values::{BindAddress, HeaderName, HeaderValue, Host, Method, Name, PathPrefix, UpstreamUrl};
+use crate::values::{HeaderName, HeaderValue, Host, ListenAddress, Method, Name, PathPrefix, UpstreamUrl};
 
 spec! {
     /// One socket the proxy accepts on.
     pub struct ListenerSpec {
         /// Named by `sectionName` of a target.
         [E] name: At<Name>,
-        /// Address and port.
-        [E] bind: At<BindAddress>,
-        /// With TLS or without; without only on loopback addresses (PV-030).
+        /// Address and port, or a Unix socket. The folder of a socket is ours, or root's, and nobody else may write to it.
+        [E] bind: At<ListenAddress>,
+        /// Who may connect to a Unix socket; only with one. Default: `0600`.
+        [E] mode: Option<At<SocketMode>>,
+        /// With TLS or without; without only on loopback addresses and Unix sockets (PV-030).
         [E] protocol: At<ListenerProtocol>,
         /// For workloads only: client certificates are required unless a CertificatePolicy says otherwise.
         [E] internal: Setting<bool> = "false",
+    }
+}
+
+words! {
+    /// Who may connect to a Unix socket.
+    pub enum SocketMode {
+        /// Processes of our own user.
+        Owner = "0600",
+        /// Those of our group too.
+        Group = "0660",
     }
 }
 

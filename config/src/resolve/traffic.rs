@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::attach::{Attachments, listed};
 use super::names::unique;
 use super::tls;
-use crate::bootstrap::{ListenerProtocol, ListenerSpec, RouteSpec, UpstreamSpec};
+use crate::bootstrap::{ListenerProtocol, ListenerSpec, RouteSpec, SocketMode, UpstreamSpec};
 use crate::decode::At;
-use crate::{Bootstrap, Code, EffectivePolicy, Listener, Report, Route, RouteMatch, Upstream, host_matches};
+use crate::values::ListenAddress;
+use crate::{Bind, Bootstrap, Code, EffectivePolicy, Listener, Report, Route, RouteMatch, Upstream, host_matches};
 
 const PV_SHAPE: Code = Code(2);
 const PV_TARGET: Code = Code(4);
@@ -82,30 +83,49 @@ pub(super) fn listeners(
 
 /// Two sockets on one address: the second could not be opened at start.
 fn addresses(bootstrap: &Bootstrap, report: &mut Report) {
-    let listeners = bootstrap.spec.listeners.iter().map(|listener| &listener.bind);
+    let health = bootstrap.spec.admin.health.clone().map(|health| health.map(|bind| ListenAddress::Tcp(bind.0)));
     let mut seen = Vec::new();
-    for bind in listeners.chain(bootstrap.spec.admin.health.iter()).filter(|bind| bind.value.0.port() != 0) {
-        if seen.contains(&bind.value.0) {
-            bind.error(
-                report,
-                PV_SHAPE,
-                format!("`{}` is bound twice", bind.value.0),
-                "use another port for one of them",
-            );
+    for bind in bootstrap.spec.listeners.iter().map(|listener| &listener.bind).chain(health.as_ref()) {
+        if matches!(&bind.value, ListenAddress::Tcp(address) if address.port() == 0) {
+            continue;
         }
-        seen.push(bind.value.0);
+        if seen.contains(&&bind.value) {
+            let message = format!("`{}` is bound twice", bind.value);
+            bind.error(report, PV_SHAPE, message, "use another port or path for one of them");
+        }
+        seen.push(&bind.value);
     }
 }
 
 fn listener(index: usize, spec: &ListenerSpec, attached: &Attachments<'_>, report: &mut Report) -> Option<Listener> {
-    let bind = spec.bind.value.0;
     let plain = spec.protocol.value == ListenerProtocol::Http;
-    if plain && !bind.ip().is_loopback() {
+    if plain && matches!(&spec.bind.value, ListenAddress::Tcp(address) if !address.ip().is_loopback()) {
         let message = format!("listener `{}` would accept without TLS from other machines", spec.name.as_str());
-        spec.protocol.error(report, PV_PLAIN, message, "use `protocol: https`, or bind to 127.0.0.1 or [::1]");
+        let help = "use `protocol: https`, or bind to 127.0.0.1, [::1] or a Unix socket";
+        spec.protocol.error(report, PV_PLAIN, message, help);
     }
+    let bind = bind(spec, report);
     let tls = if plain { None } else { Some(tls::listener(index, spec, attached, report)?) };
     Some(Listener { name: spec.name.as_str().to_owned(), bind, internal: *spec.internal, tls })
+}
+
+fn bind(spec: &ListenerSpec, report: &mut Report) -> Bind {
+    match (&spec.bind.value, &spec.mode) {
+        (ListenAddress::Tcp(address), mode) => {
+            if let Some(mode) = mode {
+                let message = format!("`mode` is of a file, and listener `{}` has none", spec.name.as_str());
+                mode.error(report, PV_SHAPE, message, "remove `mode`, or bind to a Unix socket");
+            }
+            Bind::Tcp(*address)
+        }
+        (ListenAddress::Unix(path), mode) => {
+            let mode = match mode.as_ref().map(|mode| mode.value) {
+                None | Some(SocketMode::Owner) => 0o600,
+                Some(SocketMode::Group) => 0o660,
+            };
+            Bind::Unix { path: path.clone(), mode }
+        }
+    }
 }
 
 /// Names, upstreams and ties.

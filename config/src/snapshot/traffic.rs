@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{EffectivePolicy, Egress, Snapshot};
@@ -11,11 +12,32 @@ use crate::Material;
 #[derive(Debug, Clone)]
 pub struct Listener {
     pub name: String,
-    pub bind: SocketAddr,
+    pub bind: Bind,
     /// Marked `internal`: client certificates are required unless a manifest said so already.
     pub internal: bool,
-    /// `None` is plain HTTP, which loads on loopback addresses only.
+    /// `None` is plain HTTP, which loads on loopback addresses and Unix sockets only.
     pub tls: Option<ListenerTls>,
+}
+
+/// Where a listener accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bind {
+    /// Port 0 takes a free one.
+    Tcp(SocketAddr),
+    Unix {
+        path: PathBuf,
+        /// Of the socket's file: 0600 or 0660.
+        mode: u32,
+    },
+}
+
+impl std::fmt::Display for Bind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// TLS of a listener: CertificatePolicy and EncryptionPolicy merged.

@@ -71,6 +71,11 @@ fn scalars_take_their_form_and_nothing_else() {
     );
     table::<HeaderFormat>(&["Bearer {secret}", "{secret}"], &["Bearer", "{secret}{secret}", "{secret}\r\nX: y", ""]);
     table::<BindAddress>(&["0.0.0.0:8443", "[::1]:0"], &["8443", "localhost:1", ":80", "1.2.3.4"]);
+    let long = format!("unix:/{}", "a".repeat(107));
+    table::<ListenAddress>(
+        &["0.0.0.0:8443", "[::1]:0", "unix:/run/postern/a.sock", "unix:a.sock", "unix:../run/a.sock"],
+        &["8443", "localhost:1", "unix:", "unix:/", "unix:a/", "unix://run/a", "unix:/a/..", "unix:/a\nb", &long],
+    );
     table::<BuiltinDetector>(&["payment-card", "secret"], &["card", "", "Secret"]);
     table::<Cedar>(&["true"], &["", "  "]);
     table::<Glob>(&["gpt-*", "**"], &["", "***", "a\nb"]);

@@ -11,7 +11,7 @@ use super::record::{
     TlsFacts,
 };
 use super::redact::Field;
-use crate::{ContentFinding, Principal, Reason};
+use crate::{ContentFinding, Peer, Principal, Reason};
 
 /// Name of the product and vendor in `metadata.product`.
 pub const PRODUCT: &str = "Postern";
@@ -68,6 +68,15 @@ fn write_facts(json: &mut Json<'_>, record: &AuditRecord) {
             json.number("number", connection.number);
             json.number("sequence", connection.sequence);
         });
+        if let Some(Peer::Unix(peer)) = connection.peer {
+            json.object("process", |json| {
+                json.number("uid", peer.uid.into());
+                json.number("gid", peer.gid.into());
+                if let Some(pid) = peer.pid {
+                    json.number("pid", pid.into());
+                }
+            });
+        }
         if let Some(tls) = &connection.tls {
             json.object("tls", |json| write_tls(json, tls));
         }
@@ -102,12 +111,13 @@ fn write_tls(json: &mut Json<'_>, tls: &TlsFacts) {
 
 fn write_source(json: &mut Json<'_>, connection: Option<&ConnectionRef>) {
     json.object("src_endpoint", |json| match connection.and_then(|c| c.peer) {
-        Some(peer) => {
+        Some(Peer::Tcp(peer)) => {
             json.field(Field::PeerAddress, "ip", &peer.ip().to_string(), NAME);
             if !json.masks(Field::PeerAddress) {
                 json.number("port", u64::from(peer.port()));
             }
         }
+        Some(Peer::Unix(_)) => json.text("name", "unix", NAME),
         None => json.text("name", "unknown", NAME),
     });
 }

@@ -2,7 +2,6 @@
 //!
 //! A record has no place for secrets, tokens, header values, bodies or what a guard found; only where and by which guard.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use postern_config::{Action, Dialect, Digest, ManifestRef};
@@ -10,7 +9,7 @@ use uuid::Uuid;
 
 use super::escape::Json;
 use super::{Redaction, ocsf};
-use crate::{ContentFinding, Principal, Reason};
+use crate::{ContentFinding, Peer, Principal, Reason};
 
 /// A name that outlives requests: of a listener, a route, a guard.
 pub type Name = Arc<str>;
@@ -35,7 +34,7 @@ pub struct AuditRecord {
 #[derive(Debug, Clone)]
 pub struct ConnectionRef {
     pub listener: Name,
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<Peer>,
     pub tls: Option<Arc<TlsFacts>>,
     /// Counts connections since the log was opened.
     pub number: u64,

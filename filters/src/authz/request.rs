@@ -49,7 +49,8 @@ pub struct HttpFacts<'r> {
 
 #[derive(Debug, Clone, Copy)]
 pub struct NetFacts {
-    pub source_ip: IpAddr,
+    /// Absent over a Unix socket: a rule that reads it cannot be decided then.
+    pub source_ip: Option<IpAddr>,
     pub tls: bool,
     /// Whether the peer proved a certificate.
     pub mtls: bool,
@@ -136,8 +137,10 @@ fn authn_fields(authn: &Assurance, now: i64, needs: ContextParts) -> Fields {
 fn net_fields(net: NetFacts, needs: ContextParts) -> Fields {
     let mut fields = Fields::new(needs);
     // `::ffff:10.0.0.1` is 10.0.0.1: else the form a socket was opened in would decide.
-    let source = || RestrictedExpression::new_ip(net.source_ip.to_canonical().to_string());
-    fields.put(ContextParts::SOURCE_IP, "sourceIp", source);
+    if let Some(ip) = net.source_ip {
+        let source = || RestrictedExpression::new_ip(ip.to_canonical().to_string());
+        fields.put(ContextParts::SOURCE_IP, "sourceIp", source);
+    }
     fields.put(ContextParts::TLS, "tls", || RestrictedExpression::new_bool(net.tls));
     fields.put(ContextParts::MTLS, "mtls", || RestrictedExpression::new_bool(net.mtls));
     fields

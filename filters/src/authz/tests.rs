@@ -176,7 +176,7 @@ fn ask(principal: &PreparedPrincipal, action: Action) -> AuthzRequest<'_> {
         action,
         resource: if chat { model } else { ResourceRef::Route },
         http: HttpFacts { method: "POST", host: "ai.example.com", path: "/v1/things/7" },
-        net: NetFacts { source_ip: "10.1.2.3".parse().unwrap(), tls: true, mtls: true },
+        net: NetFacts { source_ip: Some([10, 1, 2, 3].into()), tls: true, mtls: true },
         ai: chat.then(ai),
         risk: 10,
         now: NOW,

@@ -5,13 +5,13 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use postern_config::LimitKey;
 
-use crate::Principal;
+use crate::{Principal, Source};
 
 /// What a key is made of.
 #[derive(Debug)]
 pub(super) struct Facts<'a> {
     pub(super) principal: Option<&'a Principal>,
-    pub(super) ip: IpAddr,
+    pub(super) source: Source,
     pub(super) route: &'a str,
 }
 
@@ -58,7 +58,7 @@ impl Hash for Parts<'_> {
                 (LimitKey::Tenant, Some(principal)) => principal.tenant.hash(state),
                 // INVARIANT: these limits are in the step that has a principal; were one not, it would count together.
                 (LimitKey::Principal | LimitKey::Tenant, None) => {}
-                (LimitKey::SourceIp, _) => network(self.facts.ip).hash(state),
+                (LimitKey::SourceIp, _) => network(self.facts.source).hash(state),
                 (LimitKey::Route, _) => self.facts.route.hash(state),
             }
         }
@@ -66,13 +66,14 @@ impl Hash for Parts<'_> {
 }
 
 /// An address as one customer has it: an IPv4 address, or an IPv6 /64, within which a client takes any address it
-/// likes. An IPv4 address written as IPv6 is itself.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
+/// likes. An IPv4 address written as IPv6 is itself. A user over a Unix socket is one source, whatever it starts.
+fn network(source: Source) -> Source {
+    let Source::Ip(ip) = source else { return source };
+    Source::Ip(match ip.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();
             Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
         }
         v4 => v4,
-    }
+    })
 }

@@ -1,6 +1,5 @@
 //! Limits against a clock that is handed in.
 
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use postern_config::{LimitKey, PrincipalType, RateLimit};
 use proptest::prelude::*;
 
 use super::{LimitSet, LimitStore, Outcome};
-use crate::{Assurance, Principal};
+use crate::{Assurance, Principal, Source};
 
 fn limit(name: &str, key: &[LimitKey], limit: u32, seconds: u64, burst: u32) -> RateLimit {
     RateLimit {
@@ -35,8 +34,11 @@ fn principal(subject: &str, tenant: &str) -> Principal {
     }
 }
 
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
+fn ip(text: &str) -> Source {
+    match text.strip_prefix("user ") {
+        Some(uid) => Source::User(uid.parse().unwrap()),
+        None => Source::Ip(text.parse().unwrap()),
+    }
 }
 
 fn ms(milliseconds: u64) -> Duration {
@@ -117,6 +119,8 @@ fn each_key_counts_what_it_says() {
         ("other /64", &[SourceIp], (&mia, "2001:db8:0:1::1", "a"), (&mia, "2001:db8:0:2::1", "a"), false),
         ("IPv4 as IPv6", &[SourceIp], (&mia, "192.0.2.1", "a"), (&mia, "::ffff:192.0.2.1", "a"), true),
         ("two of them as IPv6", &[SourceIp], (&mia, "::ffff:192.0.2.2", "a"), (&mia, "::ffff:192.0.2.1", "a"), false),
+        ("same user of a socket", &[SourceIp], (&mia, "user 1000", "a"), (&mia, "user 1000", "b"), true),
+        ("other user of a socket", &[SourceIp], (&mia, "user 1000", "a"), (&mia, "user 1001", "a"), false),
         ("same route", &[Route], (&mia, "192.0.2.1", "a"), (&agent, "192.0.2.9", "a"), true),
         ("other route", &[Route], (&mia, "192.0.2.1", "a"), (&mia, "192.0.2.1", "b"), false),
         ("both parts", &[Tenant, Route], (&mia, "192.0.2.1", "a"), (&agent, "192.0.2.9", "a"), true),
@@ -221,7 +225,7 @@ fn many_keys_neither_fill_the_memory_nor_free_a_spent_budget() {
     // Attack 46.
     let store = LimitStore::with_max_keys(100);
     let set = LimitSet::compile(&[limit("per-address", &[LimitKey::SourceIp], 1, 60, 1)], &store).unwrap();
-    let check = |n: u32, at| set.check_address(IpAddr::from(n.to_be_bytes()), "chat", ms(at)).is_refused();
+    let check = |n: u32, at| set.check_address(Source::Ip(n.to_be_bytes().into()), "chat", ms(at)).is_refused();
     assert!(!check(0, 0));
     let passed = (1..10_000).filter(|n| !check(*n, 1)).count();
     assert_eq!(passed, 99, "the rest finds no room");

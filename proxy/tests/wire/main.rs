@@ -13,3 +13,4 @@ mod identity;
 mod relay;
 mod sockets;
 mod story;
+mod unix;

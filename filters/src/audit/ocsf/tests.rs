@@ -49,7 +49,7 @@ fn request(text: &str) -> AuditRecord {
         time_ms: 1_700_000_000_123,
         connection: Some(ConnectionRef {
             listener: name.clone(),
-            peer: Some("192.0.2.7:4711".parse().unwrap()),
+            peer: Some(Peer::Tcp("192.0.2.7:4711".parse().unwrap())),
             tls: Some(Arc::new(tls)),
             number: 12,
             sequence: 3,

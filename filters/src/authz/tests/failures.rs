@@ -65,6 +65,18 @@ fn a_permit_that_overflows_denies_although_another_permits() {
 }
 
 #[test]
+fn a_rule_over_an_address_denies_where_there_is_none() {
+    let inside = "context.net.sourceIp.isInRange(ip(\"127.0.0.0/8\"))";
+    let local = permit("local", &[Read]).to(&[PrincipalType::User]).when(inside);
+    let authorizer = load(&of_rules(&[everybody(), local]), &facts(Dialect::Http));
+    let prepared = authorizer.prepare(&Arc::new(user(&[])), NOW);
+    let net = NetFacts { source_ip: None, tls: false, mtls: false };
+    let decision = authorizer.decide(&AuthzRequest { net, ..ask(&prepared, Read) });
+    assert_eq!(decision.denial, Some(Denial::PolicyError));
+    assert!(authorizer.decide(&AuthzRequest { net, ..ask(&prepared, Chat) }).is_allowed(), "no rule reads it");
+}
+
+#[test]
 fn an_action_is_only_asked_of_its_own_type() {
     let authorizer = load(&of_rules(&[everybody()]), &facts(Dialect::Http));
     let prepared = authorizer.prepare(&Arc::new(user(&[])), NOW);

@@ -119,6 +119,16 @@ impl Record {
         self.ours("streamed").as_bool().unwrap()
     }
 
+    /// Where the connection came from.
+    pub fn source(&self) -> &Value {
+        &self.0["src_endpoint"]
+    }
+
+    /// Who is behind a Unix socket.
+    pub fn process(&self) -> &Value {
+        self.ours("process")
+    }
+
     /// Number of the connection, and of the record on it.
     pub fn place(&self) -> (u64, u64) {
         let connection = self.ours("connection");

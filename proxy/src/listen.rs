@@ -1,0 +1,100 @@
+//! The sockets that we accept on: TCP addresses, and Unix sockets with the credentials of who connects.
+
+mod unix;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use pingora_core::protocols::l4::stream::Stream;
+use postern_config::Bind;
+use postern_filters::{Peer, UnixPeer};
+use tokio::net::{TcpListener, UnixListener};
+use tracing::debug;
+
+pub use unix::SocketError;
+use unix::SocketFile;
+
+/// A socket that accepts.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpListener, SocketAddr),
+    /// The file goes when the socket does.
+    Unix(UnixListener, SocketFile),
+}
+
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    #[error(transparent)]
+    Tcp(std::io::Error),
+    #[error(transparent)]
+    Unix(SocketError),
+}
+
+impl Socket {
+    /// Listens. What connects from here on is kept by the system until somebody accepts it.
+    ///
+    /// # Errors
+    /// [`BindError`]; nothing is left behind.
+    pub(crate) async fn bind(bind: &Bind) -> Result<Self, BindError> {
+        match bind {
+            Bind::Tcp(address) => {
+                let socket = TcpListener::bind(address).await.map_err(BindError::Tcp)?;
+                let bound = socket.local_addr().map_err(BindError::Tcp)?;
+                Ok(Self::Tcp(socket, bound))
+            }
+            Bind::Unix { path, mode } => {
+                let (socket, file) = unix::bind(path, *mode).await.map_err(BindError::Unix)?;
+                Ok(Self::Unix(socket, file))
+            }
+        }
+    }
+
+    /// The next connection, and who is at its other end.
+    ///
+    /// # Errors
+    /// What the system says; the socket stays usable.
+    pub(crate) async fn accept(&self) -> std::io::Result<(Stream, Peer)> {
+        match self {
+            Self::Tcp(socket, _) => {
+                let (stream, address) = socket.accept().await?;
+                if let Err(error) = stream.set_nodelay(true) {
+                    debug!(%error, "could not turn Nagle's algorithm off");
+                }
+                Ok((stream.into(), Peer::Tcp(address)))
+            }
+            Self::Unix(socket, _) => {
+                let (stream, _) = socket.accept().await?;
+                let credentials = stream.peer_cred()?;
+                let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0);
+                let peer = UnixPeer { uid: credentials.uid(), gid: credentials.gid(), pid };
+                Ok((stream.into(), Peer::Unix(peer)))
+            }
+        }
+    }
+
+    /// Where it really listens: the port is the one the system chose. `None` for a Unix socket.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(_, address) => Some(*address),
+            Self::Unix(..) => None,
+        }
+    }
+
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Tcp(..) => None,
+            Self::Unix(_, file) => Some(file.path()),
+        }
+    }
+}
+
+impl std::fmt::Display for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.address(), self.path()) {
+            (Some(address), _) => address.fmt(f),
+            (None, Some(path)) => write!(f, "unix:{}", path.display()),
+            (None, None) => Ok(()),
+        }
+    }
+}
