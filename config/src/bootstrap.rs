@@ -1,10 +1,12 @@
 //! The bootstrap file: traffic objects and where the rest is found. It says where bytes go, and grants nothing.
 
+mod outbound;
 mod traffic;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use outbound::*;
 pub use traffic::*;
 
 use crate::decode::{At, Cx, Decode, Fields, MaterialRule, Setting, spec};

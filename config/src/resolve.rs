@@ -12,6 +12,7 @@ mod cover;
 mod identity;
 mod material;
 mod names;
+mod outbound;
 mod secrets;
 mod subjects;
 mod tls;
@@ -69,6 +70,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     let listeners = traffic::listeners(bootstrap, &attached, report);
     let manifests = manifest_refs(parsed);
     traffic::check_routes(bootstrap, report);
+    outbound::check(bootstrap, report);
     let routes = routes(bootstrap, &attached, &manifests, now, report);
     blind::check(bootstrap, &attached, &routes, report);
     let certificates = accepted::Certificates::of(listeners.as_deref());
@@ -127,6 +129,7 @@ fn policy(
     let manifests = attached.indices(route, manifests);
     let mut policy = EffectivePolicy { identity: identity?, access, authz, data, runtime, coverage, manifests };
     traffic::check_upgrades(spec, &policy, report);
+    outbound::check_unread(spec, &policy, report);
     policy.coverage = cover::coverage(&policy, spec.dialect.value);
     Some(policy)
 }

@@ -23,6 +23,7 @@ use crate::connection::{Connection, TlsFacts, peer_facts};
 use crate::listen::Socket;
 use crate::record;
 use crate::shared::Shared;
+use crate::workload::Workload;
 
 /// Time a client has for the handshake (§10).
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -81,6 +82,15 @@ fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, name: &str, shutd
 
 async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String, shutdown: watch::Receiver<bool>) {
     let number = shared.next_connection();
+    let workload = match Workload::admit(&shared.runtime.load().snapshot, &name, source) {
+        Ok(workload) => workload,
+        Err(detail) => {
+            debug!(%source, listener = name, detail, "connection refused");
+            shared.metrics.connection_refused(&name);
+            let connection = Connection::new(number, name, source, None);
+            return shared.record_connection(&connection, true, &detail);
+        }
+    };
     let (stream, facts) = match secure(&shared, &name, stream).await {
         Ok(secured) => secured,
         Err(detail) => {
@@ -91,7 +101,7 @@ async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String
             return;
         }
     };
-    let connection = Arc::new(Connection::new(number, name, source, facts));
+    let connection = Arc::new(Connection::new(number, name, source, facts).of_workload(workload));
     let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone()));
     if AssertUnwindSafe(app.serve_connection(stream, shutdown)).catch_unwind().await.is_err() {
         error!("error.type" = "panic", source = %connection.source, "a connection panicked outside of its requests");

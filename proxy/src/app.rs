@@ -23,6 +23,7 @@ use crate::connection::Connection;
 use crate::exchange::Exchange;
 use crate::shared::Shared;
 use crate::story::Story;
+use crate::tunnel::{self, Flow, Tunnel};
 
 /// Time for the last bytes of an answer to be taken.
 const FINISH: Duration = Duration::from_secs(10);
@@ -61,6 +62,11 @@ impl ConnectionApp {
         let _busy = self.shared.begin_request();
         let mut story = Story::begin(&self.connection, &self.shared);
         let reusable = self.serve(&mut session, &mut story, begun).await;
+        if let Some(tunnel) = story.tunnel.take() {
+            self.tunnel(session, tunnel, &mut story).await;
+            self.shared.finish(story, &self.connection);
+            return None;
+        }
         let broken = story.trouble.is_some();
         let unread = unread(&mut session, &story);
         self.shared.finish(story, &self.connection);
@@ -76,6 +82,24 @@ impl ConnectionApp {
             session.set_keepalive(None);
         }
         tokio::time::timeout(FINISH, session.finish()).await.ok()?.ok().flatten()
+    }
+
+    /// Runs a tunnel on the connection of its request, which carries nothing else afterwards.
+    async fn tunnel(&self, session: ServerSession, tunnel: Tunnel, story: &mut Story) {
+        let ServerSession::H1(session) = session else {
+            return story.refuse(Refusal::new(Reason::Internal, "a tunnel on something else than HTTP/1.1"));
+        };
+        let flow = Flow::new();
+        let run = tunnel::run(session.into_inner(), tunnel, &flow, story);
+        let ended = tokio::select! {
+            biased;
+            () = self.shared.cut() => Some("cut at the deadline of a stop"),
+            ended = AssertUnwindSafe(run).catch_unwind() => ended.is_err().then_some("the tunnel panicked"),
+        };
+        flow.note(story);
+        if let Some(why) = ended {
+            story.note_trouble(why);
+        }
     }
 
     /// Serves the request that was read. Returns whether the connection may carry another.

@@ -10,6 +10,8 @@ use postern_filters::token::PeerFacts;
 use postern_filters::{Peer, SpiffeSubject};
 use rustls_pki_types::CertificateDer;
 
+use crate::workload::Workload;
+
 /// Facts about a connection that do not change while it is open.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -18,6 +20,8 @@ pub(crate) struct Connection {
     pub(crate) listener: String,
     pub(crate) source: Peer,
     pub(crate) tls: Option<TlsFacts>,
+    /// Where it is the workload that calls.
+    pub(crate) workload: Option<Workload>,
     pub(crate) opened: Instant,
     /// Records of this connection so far; each carries its number, so that an omission shows.
     sequence: AtomicU32,
@@ -44,7 +48,12 @@ pub(crate) struct TlsFacts {
 
 impl Connection {
     pub(crate) fn new(number: u64, listener: String, source: Peer, tls: Option<TlsFacts>) -> Self {
-        Self { number, listener, source, tls, opened: Instant::now(), sequence: AtomicU32::new(0) }
+        Self { number, listener, source, tls, workload: None, opened: Instant::now(), sequence: AtomicU32::new(0) }
+    }
+
+    /// The same connection, of a workload that was let in.
+    pub(crate) fn of_workload(self, workload: Option<Workload>) -> Self {
+        Self { workload, ..self }
     }
 
     /// The number of the next record of this connection, from 0.
@@ -57,7 +66,10 @@ impl Connection {
     }
 
     pub(crate) fn peer_facts(&self) -> Option<&PeerFacts> {
-        self.tls.as_ref()?.facts.as_ref()
+        match &self.workload {
+            Some(workload) => workload.facts(),
+            None => self.tls.as_ref()?.facts.as_ref(),
+        }
     }
 
     /// Whether today's trust still believes who the client was at the handshake. A reload may have taken an authority or

@@ -63,7 +63,6 @@ impl Egress {
     }
 
     /// For destinations that a caller names. Without a policy there are none.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the outbound listener"))]
     pub(crate) fn of_caller(policy: Option<postern_config::Egress>) -> Self {
         Self(policy.map_or(Rules::Nothing, Rules::Policy))
     }

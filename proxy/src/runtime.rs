@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_certs::ListenerTls;
 use postern_config::{AuditKey, Material, Report, Route, Snapshot};
-use postern_filters::Chains;
 use postern_filters::limit::LimitStore;
+use postern_filters::{Chains, Reason, Refusal};
 
+use crate::egress::Egress;
 use crate::upstream::Upstream;
 
 /// A compiled policy set, ready to serve.
@@ -77,9 +78,17 @@ impl Runtime {
     }
 
     /// The upstream of a route.
-    #[expect(clippy::indexing_slicing, reason = "a snapshot's upstream index exists: `Upstream`s are made one for one")]
-    pub(crate) fn upstream(&self, route: &Route) -> &Arc<Upstream> {
-        &self.upstreams[route.upstream]
+    ///
+    /// # Errors
+    /// A refusal where the route is for tunnels.
+    pub(crate) fn upstream(&self, route: &Route) -> Result<&Arc<Upstream>, Refusal> {
+        let upstream = route.upstream.and_then(|index| self.upstreams.get(index));
+        upstream.ok_or_else(|| Refusal::new(Reason::NotPermitted, "the route takes tunnels and nothing else"))
+    }
+
+    /// Where a route's tunnels may lead.
+    pub(crate) fn tunnel_egress(&self, route: &Route) -> Egress {
+        Egress::of_caller(route.egress.clone())
     }
 
     /// What of a new set cannot be taken over while running; nothing where all of it can.

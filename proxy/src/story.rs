@@ -10,6 +10,7 @@ use crate::budget::Share;
 use crate::connection::Connection;
 use crate::head::Head;
 use crate::shared::Shared;
+use crate::tunnel::Tunnel;
 
 /// The story of a request.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct Story {
     /// What went wrong without being a decision: the upstream broke off, the client left.
     pub(crate) trouble: Option<String>,
     pub(crate) streamed: bool,
+    /// A tunnel that was permitted and waits to be run.
+    pub(crate) tunnel: Option<Tunnel>,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     /// Digest of the snapshot that decided.
@@ -57,6 +60,7 @@ impl Story {
             status: 0,
             trouble: None,
             streamed: false,
+            tunnel: None,
             bytes_in: 0,
             bytes_out: 0,
             snapshot: [0; 32],

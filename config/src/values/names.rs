@@ -46,6 +46,30 @@ text_types! {
     Claim;
     /// Origin line of a transparency log.
     LogOrigin;
+    /// The name of one workload.
+    SpiffeId;
+}
+
+impl Scalar for SpiffeId {
+    const NAME: &'static str = "SPIFFE ID";
+    const DOC: &'static str =
+        "The name of one workload: `spiffe://example.org/ns/shop/sa/orders`. Patterns are refused.";
+
+    fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
+        let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
+        let segment = |segment: &str| {
+            !matches!(segment, "" | "." | "..") && segment.chars().all(|c| lower(c) || c.is_ascii_uppercase())
+        };
+        let valid = text.len() <= 2048
+            && text.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/')).is_some_and(|(domain, path)| {
+                !domain.is_empty() && domain.len() <= 255 && domain.chars().all(lower) && path.split('/').all(segment)
+            });
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(malformed(text, cx, "a SPIFFE ID", "write the whole name: `spiffe://example.org/ns/shop/sa/orders`"))
+        }
+    }
 }
 
 impl Scalar for Name {
