@@ -33,9 +33,9 @@ check: ## Everything CI runs, with times and counts
 	@scripts/check
 
 .PHONY: test-full
-test-full: need ## The long suites: more property cases, the dependency rules broken on purpose
+test-full: need ## The long suites: more property cases, the dependency rules broken on purpose, grid, storm and soak
 	@POSTERN_TEST_FULL=1 PROPTEST_CASES=$${PROPTEST_CASES:-2000} PROPTEST_MAX_GLOBAL_REJECTS=100000 scripts/test-rust
-	@$(MAKE) sdk deny-self-test
+	@$(MAKE) sdk deny-self-test grid storm soak
 
 # Parts of the above
 
@@ -59,10 +59,29 @@ test-rust: need ## Rust tests only
 sdk: build $(VENV)/ready ## The PyPI `openai` SDK as client, through mTLS
 	@$(VENV)/bin/python load-tests/sdk/run.py --postern $(POSTERN)
 
-.PHONY: grid
-grid: build $(VENV)/ready ## What policy saw is what five servers got: some thousand odd requests (GRID=…)
+.PHONY: grid grid-short
+grid: build $(VENV)/ready ## What policy saw is what five servers got: some thousand odd requests
 	@scripts/need grid
 	@$(VENV)/bin/python load-tests/grid/run.py --postern $(POSTERN) $(GRID)
+
+grid-short: GRID := --cases 390
+grid-short: grid
+
+.PHONY: storm storm-short
+storm: build $(VENV)/ready ## Floods, slow clients and idle connections, with an honest client beside: a quarter of an hour
+	@scripts/need storm
+	@$(VENV)/bin/python load-tests/storm/run.py --postern $(POSTERN) $(STORM)
+
+storm-short: STORM := --short
+storm-short: storm
+
+.PHONY: soak soak-short
+soak: build $(VENV)/ready ## Ten minutes of mixed load while policy, certificate and upstream change
+	@scripts/need storm
+	@$(VENV)/bin/python load-tests/soak/run.py --postern $(POSTERN) $(SOAK)
+
+soak-short: SOAK := --seconds 30
+soak-short: soak
 
 $(VENV)/ready: load-tests/sdk/requirements.txt load-tests/requirements.txt
 	@scripts/need python

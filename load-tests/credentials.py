@@ -11,14 +11,14 @@ import time
 def make(directory):
     """Writes PEM files, a key set and the upstream's secret to `directory`; returns the client's token."""
     ca = _ca(directory)
-    _certificate(directory, ca, "server", "DNS:localhost", "serverAuth")
-    _certificate(directory, ca, "client", "URI:spiffe://bench.test/ns/acme/sa/web", "clientAuth,serverAuth")
+    certificate(directory, ca, "server", "DNS:localhost", "serverAuth")
+    certificate(directory, ca, "client", "URI:spiffe://bench.test/ns/acme/sa/web", "clientAuth,serverAuth")
     _key(directory / "issuer.key")
     private(directory / "upstream.secret", secrets.token_hex(16))
     x, y = _point(directory / "issuer.key")
     key = {"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "bench", "x": _b64(x), "y": _b64(y)}
     private(directory / "jwks.json", json.dumps({"keys": [key]}))
-    return _token(directory)
+    return token(directory)
 
 
 def _openssl(*arguments, data=None):
@@ -43,7 +43,7 @@ def _ca(directory):
     return certificate, key
 
 
-def _certificate(directory, ca, name, alternative, usage):
+def certificate(directory, ca, name, alternative, usage):
     key, request, extensions = directory / f"{name}.key", directory / f"{name}.csr", directory / f"{name}.ext"
     _key(key)
     _openssl("req", "-new", "-key", key, "-subj", f"/CN={name}", "-out", request)
@@ -55,7 +55,8 @@ def _certificate(directory, ca, name, alternative, usage):
              "-extfile", extensions, "-out", directory / f"{name}.pem")
 
 
-def _token(directory):
+def token(directory, bound=True):
+    """Bound to the client's certificate, or good for whoever holds it."""
     certificate = _openssl("x509", "-in", directory / "client.pem", "-outform", "DER")
     now = int(time.time())
     claims = {
@@ -63,6 +64,8 @@ def _token(directory):
         "iat": now, "nbf": now, "exp": now + 3000, "jti": secrets.token_hex(8), "tenant": "acme", "groups": ["staff"],
         "cnf": {"x5t#S256": _b64(hashlib.sha256(certificate).digest())},
     }
+    if not bound:
+        del claims["cnf"]
     head = {"alg": "ES256", "typ": "at+jwt", "kid": "bench"}
     signed = ".".join(_b64(json.dumps(part, separators=(",", ":")).encode()) for part in (head, claims))
     signature = _openssl("dgst", "-sha256", "-sign", directory / "issuer.key", data=signed.encode())

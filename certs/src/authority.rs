@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use postern_config::Redacted;
 use rcgen::string::Ia5String;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, SanType, SerialNumber, SignatureAlgorithm,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 use time::{Duration, OffsetDateTime};
@@ -20,6 +21,8 @@ pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     now: OffsetDateTime,
     serial: AtomicU64,
+    /// Serial of its own certificate.
+    own: u64,
 }
 
 /// A certificate and its key.
@@ -29,6 +32,7 @@ pub struct Issued {
     /// PKCS #8.
     pub key_pem: Redacted<String>,
     pub der: CertificateDer<'static>,
+    pub serial: u64,
 }
 
 /// What is asked of an [`Authority`]. Begin with one of the constructors and change what the case is about.
@@ -50,6 +54,8 @@ pub struct Template {
     pub for_servers: bool,
     /// Whether a key usage with `digitalSignature` is written.
     pub key_usage: bool,
+    /// Addresses of revocation lists, each a distribution point of its own.
+    pub crl_points: Vec<String>,
 }
 
 /// Keys an [`Authority`] can make.
@@ -106,6 +112,7 @@ impl Template {
             for_clients: false,
             for_servers: false,
             key_usage: true,
+            crl_points: Vec::new(),
         }
     }
 }
@@ -119,7 +126,7 @@ impl Authority {
         let now = OffsetDateTime::from_unix_timestamp(i64::try_from(now.as_secs()).unwrap_or(i64::MAX))?;
         let template = Template { common_name: name.to_owned(), is_ca: true, ends: 3650 * 86_400, ..Template::bare() };
         let issuer = CertifiedIssuer::self_signed(params(&template, now, 1)?, KeyPair::generate()?)?;
-        Ok(Self { issuer, now, serial: AtomicU64::new(1) })
+        Ok(Self { issuer, now, serial: AtomicU64::new(1), own: 1 })
     }
 
     /// The root, as a trust bundle.
@@ -156,7 +163,53 @@ impl Authority {
             cert_pem: certificate.pem(),
             key_pem: Redacted::new(key.serialize_pem()),
             der: certificate.der().clone(),
+            serial,
         })
+    }
+
+    /// A revocation list of this authority in PEM, of these certificates, current until `ends` seconds from its moment.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Issue`] where it could not be signed.
+    pub fn crl(&self, revoked: &[&Issued], ends: i64) -> Result<String, AuthorityError> {
+        self.crl_at(revoked, ends, None)
+    }
+
+    /// As [`Authority::crl`], for the certificates of one distribution point.
+    ///
+    /// # Errors
+    /// As [`Authority::crl`].
+    pub fn crl_at(&self, revoked: &[&Issued], ends: i64, point: Option<&str>) -> Result<String, AuthorityError> {
+        let begins = self.now.saturating_sub(Duration::HOUR);
+        let entry = |issued: &&Issued| RevokedCertParams {
+            serial_number: SerialNumber::from(issued.serial),
+            revocation_time: begins,
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: begins,
+            next_update: self.now.saturating_add(Duration::seconds(ends)),
+            crl_number: SerialNumber::from(self.serial.fetch_add(1, Ordering::Relaxed)),
+            issuing_distribution_point: point.map(|uri| CrlIssuingDistributionPoint {
+                distribution_point: CrlDistributionPoint { uris: vec![uri.to_owned()] },
+                scope: None,
+            }),
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        Ok(list.signed_by(&self.issuer)?.pem()?)
+    }
+
+    /// This authority's own certificate, for a list of the one above it.
+    #[must_use]
+    pub fn issued(&self) -> Issued {
+        Issued {
+            cert_pem: self.issuer.pem(),
+            key_pem: Redacted::new(String::new()),
+            der: self.issuer.der().clone(),
+            serial: self.own,
+        }
     }
 
     /// An authority below this one, and its certificate to be presented behind what it issues.
@@ -168,7 +221,7 @@ impl Authority {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let issuer =
             CertifiedIssuer::signed_by(params(&template, self.now, serial)?, KeyPair::generate()?, &self.issuer)?;
-        Ok(Self { issuer, now: self.now, serial: AtomicU64::new(1) })
+        Ok(Self { issuer, now: self.now, serial: AtomicU64::new(1), own: serial })
     }
 }
 
@@ -193,6 +246,8 @@ fn params(template: &Template, now: OffsetDateTime, serial: u64) -> Result<Certi
     params.distinguished_name.push(DnType::CommonName, template.common_name.as_str());
     params.subject_alt_names = names(template)?;
     params.use_authority_key_identifier_extension = true;
+    params.crl_distribution_points =
+        template.crl_points.iter().map(|uri| CrlDistributionPoint { uris: vec![uri.clone()] }).collect();
     if template.is_ca {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

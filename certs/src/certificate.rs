@@ -22,6 +22,8 @@ pub(crate) struct Certificate {
     pub(crate) sha256: Digest,
     /// Lower-case hex of the serial's bytes.
     pub(crate) serial: String,
+    /// The issuer's name in DER: with the serial it names the certificate.
+    pub(crate) issuer_der: Vec<u8>,
     /// Unix seconds.
     pub(crate) not_before: i64,
     /// Unix seconds; valid up to and including it.
@@ -112,6 +114,7 @@ impl Certificate {
         Ok(Self {
             sha256: sha256(der),
             serial: hex(x509.raw_serial()),
+            issuer_der: x509.issuer().as_raw().to_vec(),
             not_before: x509.validity().not_before.timestamp(),
             not_after: x509.validity().not_after.timestamp(),
             issuer: issuer(&x509),
@@ -148,7 +151,7 @@ fn sha256(bytes: &[u8]) -> Digest {
     out
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 

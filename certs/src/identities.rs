@@ -1,8 +1,8 @@
-//! What a listener presents: certificates with their keys, chosen by SNI.
+//! What we present: certificates with their keys; on a listener chosen by SNI.
 
 use std::sync::Arc;
 
-use postern_config::{Material, ServerIdentity, host_matches};
+use postern_config::{IdentitySource, Material, OwnIdentity, host_matches};
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -36,12 +36,48 @@ impl Identity {
     pub(crate) fn covers(&self, host: &str) -> bool {
         self.chain.first().is_some_and(|leaf| leaf.covers(host))
     }
+
+    pub(crate) fn key(&self) -> Arc<CertifiedKey> {
+        self.key.clone()
+    }
+
+    /// `None` only after something was pushed to `problems`.
+    pub(crate) fn load(
+        settings: &OwnIdentity,
+        role: Role,
+        provider: &CryptoProvider,
+        now: i64,
+        problems: &mut Vec<CertProblem>,
+    ) -> Option<Self> {
+        let before = problems.len();
+        let IdentitySource::Files { cert, key: key_from } = &settings.source;
+        let chain = certificates(cert, problems);
+        let key = private_key(key_from).map_err(|fault| problems.push(fault.at(key_from))).ok();
+        let (ders, chain) = chain?;
+        let faults = check(settings, role, &chain, now);
+        problems.extend(faults.into_iter().map(|fault| fault.at(cert)));
+        let key = certified(cert, ders, key?, provider).map_err(|fault| problems.push(fault.at(key_from))).ok()?;
+        (problems.len() == before).then(|| Self {
+            name: settings.name.clone(),
+            hosts: settings.hosts.clone(),
+            material: cert.clone(),
+            chain,
+            key: Arc::new(key),
+        })
+    }
+}
+
+/// On which side of a handshake an identity is presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Server,
+    Client,
 }
 
 impl Identities {
     /// Loads all; every problem of every identity is pushed to `problems`.
     pub(crate) fn load(
-        settings: &[ServerIdentity],
+        settings: &[OwnIdentity],
         provider: &CryptoProvider,
         now: i64,
         problems: &mut Vec<CertProblem>,
@@ -49,7 +85,7 @@ impl Identities {
         if settings.is_empty() {
             problems.push(CertFault::NoIdentity.nowhere());
         }
-        Self(settings.iter().filter_map(|one| load(one, provider, now, problems)).collect())
+        Self(settings.iter().filter_map(|one| Identity::load(one, Role::Server, provider, now, problems)).collect())
     }
 
     pub(crate) fn select(&self, sni: Option<&str>) -> Option<&Identity> {
@@ -67,49 +103,34 @@ impl ResolvesServerCert for Identities {
     }
 }
 
-/// `None` only after something was pushed to `problems`.
-fn load(
-    settings: &ServerIdentity,
-    provider: &CryptoProvider,
-    now: i64,
-    problems: &mut Vec<CertProblem>,
-) -> Option<Identity> {
-    let before = problems.len();
-    let chain = certificates(&settings.cert, problems);
-    let key = private_key(&settings.key).map_err(|fault| problems.push(fault.at(&settings.key))).ok();
-    let (ders, chain) = chain?;
-    check(settings, &chain, now, problems);
-    let key = certified(settings, ders, key?, provider).map_err(|fault| problems.push(fault.at(&settings.key))).ok()?;
-    (problems.len() == before).then(|| Identity {
-        name: settings.name.clone(),
-        hosts: settings.hosts.clone(),
-        material: settings.cert.clone(),
-        chain,
-        key: Arc::new(key),
-    })
-}
-
 /// What a presented chain must be, besides readable.
-fn check(settings: &ServerIdentity, chain: &[Certificate], now: i64, problems: &mut Vec<CertProblem>) {
+fn check(settings: &OwnIdentity, role: Role, chain: &[Certificate], now: i64) -> Vec<CertFault> {
+    let mut faults = Vec::new();
     for (index, certificate) in chain.iter().enumerate() {
-        validity(index, certificate, now).map_err(|fault| problems.push(fault.at(&settings.cert))).ok();
+        faults.extend(validity(index, certificate, now).err());
         if !certificate.key.is_presentable() {
             let key = certificate.key.to_string();
-            problems.push(CertFault::WeakKey { index, key }.at(&settings.cert));
+            faults.push(CertFault::WeakKey { index, key });
         }
         // Nobody relies on the signature of a root that is sent along; a leaf's counts even if it names itself.
         let root = index > 0 && certificate.is_ca && certificate.self_issued;
         if !certificate.strong_signature && !root {
-            problems.push(CertFault::WeakSignature { index }.at(&settings.cert));
+            faults.push(CertFault::WeakSignature { index });
         }
     }
-    let Some(leaf) = chain.first() else { return };
-    if leaf.dns.is_empty() && leaf.ips.is_empty() {
-        problems.push(CertFault::NoNames.at(&settings.cert));
+    let Some(leaf) = chain.first() else { return faults };
+    match (role, leaf.extended) {
+        (Role::Server, Some((_, false))) => faults.push(CertFault::Role { index: 0, role: "servers" }),
+        (Role::Client, Some((false, _))) => faults.push(CertFault::Role { index: 0, role: "clients" }),
+        _ => {}
     }
-    for host in settings.hosts.iter().filter(|host| !leaf.covers(host)) {
-        problems.push(CertFault::NotCovered(host.clone()).at(&settings.cert));
+    if role == Role::Server && leaf.dns.is_empty() && leaf.ips.is_empty() {
+        faults.push(CertFault::NoNames);
     }
+    faults.extend(
+        settings.hosts.iter().filter(|host| !leaf.covers(host)).map(|host| CertFault::NotCovered(host.clone())),
+    );
+    faults
 }
 
 pub(crate) fn validity(index: usize, certificate: &Certificate, now: i64) -> Result<(), CertFault> {
@@ -153,7 +174,7 @@ fn private_key(material: &Material) -> Result<PrivateKeyDer<'static>, CertFault>
 
 /// rustls takes the key over and wipes its bytes.
 fn certified(
-    settings: &ServerIdentity,
+    cert: &Material,
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     provider: &CryptoProvider,
@@ -162,7 +183,7 @@ fn certified(
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
         Ok(()) => Ok(certified),
-        Err(rustls::Error::InconsistentKeys(_)) => Err(CertFault::KeyMismatch { certificate: settings.cert.clone() }),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(CertFault::KeyMismatch { certificate: cert.clone() }),
         Err(other) => Err(CertFault::UnusableKey(other)),
     }
 }

@@ -10,13 +10,14 @@ use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::server::NoServerSessionStorage;
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::version::{TLS12, TLS13};
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::CertificateDer;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::certificate::Certificate;
-use crate::identities::{Identities, certificates, validity};
+use crate::identities::Identities;
+use crate::trust::Trust;
 use crate::verifier::PeerVerifier;
 use crate::{CertFault, CertProblem, VerifiedPeer};
 
@@ -27,6 +28,8 @@ pub struct ListenerTls {
     identities: Arc<Identities>,
     verifier: Option<Arc<PeerVerifier>>,
     anchors: Vec<(Material, Vec<Certificate>)>,
+    /// Unix seconds at which the first revocation list is over.
+    lists_end: Option<i64>,
     /// Seconds before an end at which [`ListenerTls::warnings`] names it.
     warn_before: i64,
 }
@@ -82,24 +85,21 @@ impl ListenerTls {
         let mut problems = Vec::new();
         let provider = Arc::new(provider(settings.key_exchange));
         let identities = Arc::new(Identities::load(&settings.identities, &provider, now, &mut problems));
-        let (store, anchors) = load_anchors(settings, now, &mut problems);
-        // Anchors that could not be read are named already; that none is left then is no news.
-        let verifier = match PeerVerifier::new(&settings.trust, store, &provider) {
-            Ok(verifier) => verifier,
-            Err(faults) => {
-                let news = |fault: &CertFault| problems.is_empty() || !matches!(fault, CertFault::NoAnchors);
-                let faults: Vec<_> = faults.into_iter().filter(news).map(CertFault::nowhere).collect();
-                problems.extend(faults);
-                None
-            }
-        };
+        let asks = settings.client_auth != ClientAuth::Off;
+        let trust = if asks { Trust::load(&settings.trust, false, now, &mut problems) } else { None };
         if !problems.is_empty() {
             return Err(problems);
+        }
+        let (mut anchors, mut verifier, mut lists_end) = (Vec::new(), None, None);
+        if let Some(mut trust) = trust {
+            anchors = std::mem::take(&mut trust.anchors);
+            lists_end = trust.lists_end;
+            verifier = Some(PeerVerifier::new(settings.client_auth, trust, &provider).map_err(|e| vec![e.nowhere()])?);
         }
         let config = server_config(settings, provider, &identities, verifier.clone(), clock)
             .map_err(|e| vec![CertFault::Tls(e).nowhere()])?;
         let warn_before = i64::try_from(settings.warn_before.as_secs()).unwrap_or(i64::MAX);
-        Ok(Self { config: Arc::new(config), identities, verifier, anchors, warn_before })
+        Ok(Self { config: Arc::new(config), identities, verifier, anchors, lists_end, warn_before })
     }
 
     /// For the acceptor.
@@ -139,22 +139,35 @@ impl ListenerTls {
     /// Certificates, ours and trust anchors, that end within `warn_before` of `now` (unix seconds).
     #[must_use]
     pub fn warnings(&self, now: i64) -> Vec<Ending> {
-        let soon = now.saturating_add(self.warn_before);
         let ours = self.identities.iter().map(|identity| (&identity.material, &identity.chain));
         let anchors = self.anchors.iter().map(|(material, chain)| (material, chain));
-        ours.chain(anchors)
-            .flat_map(|(material, chain)| chain.iter().map(move |certificate| (material, certificate)))
-            .filter(|(_, certificate)| certificate.not_after <= soon)
-            .map(|(material, certificate)| Ending {
-                material: material.clone(),
-                not_after: certificate.not_after,
-                serial: certificate.serial.clone(),
-            })
-            .collect()
+        endings(ours.chain(anchors), now.saturating_add(self.warn_before))
+    }
+
+    /// Unix seconds at which a revocation list is over: from then on nobody is believed until there is a new one.
+    #[must_use]
+    pub fn lists_end(&self) -> Option<i64> {
+        self.lists_end
     }
 }
 
-fn provider(key_exchange: KeyExchange) -> CryptoProvider {
+/// What ends at `soon` (unix seconds) or before.
+pub(crate) fn endings<'c>(
+    chains: impl Iterator<Item = (&'c Material, &'c Vec<Certificate>)>,
+    soon: i64,
+) -> Vec<Ending> {
+    chains
+        .flat_map(|(material, chain)| chain.iter().map(move |certificate| (material, certificate)))
+        .filter(|(_, certificate)| certificate.not_after <= soon)
+        .map(|(material, certificate)| Ending {
+            material: material.clone(),
+            not_after: certificate.not_after,
+            serial: certificate.serial.clone(),
+        })
+        .collect()
+}
+
+pub(crate) fn provider(key_exchange: KeyExchange) -> CryptoProvider {
     let kx_groups: Vec<&'static dyn SupportedKxGroup> = match key_exchange {
         KeyExchange::Classical => vec![X25519, SECP256R1, SECP384R1],
         KeyExchange::HybridPreferred => vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1],
@@ -163,9 +176,9 @@ fn provider(key_exchange: KeyExchange) -> CryptoProvider {
     CryptoProvider { kx_groups, ..default_provider() }
 }
 
-/// TLS 1.2 has no hybrid key exchange, so a listener that demands one does not speak it.
-fn versions(settings: &Settings) -> Vec<&'static SupportedProtocolVersion> {
-    match (settings.min_version, settings.key_exchange) {
+/// TLS 1.2 has no hybrid key exchange, so who demands one does not speak it.
+pub(crate) fn versions(least: TlsVersion, key_exchange: KeyExchange) -> Vec<&'static SupportedProtocolVersion> {
+    match (least, key_exchange) {
         (TlsVersion::V1_3, _) | (_, KeyExchange::HybridRequired) => vec![&TLS13],
         (TlsVersion::V1_2, _) => vec![&TLS13, &TLS12],
     }
@@ -178,7 +191,8 @@ fn server_config(
     verifier: Option<Arc<PeerVerifier>>,
     clock: Arc<dyn TimeProvider>,
 ) -> Result<ServerConfig, rustls::Error> {
-    let builder = ServerConfig::builder_with_details(provider, clock).with_protocol_versions(&versions(settings))?;
+    let builder = ServerConfig::builder_with_details(provider, clock)
+        .with_protocol_versions(&versions(settings.min_version, settings.key_exchange))?;
     let authenticates = verifier.is_some();
     let builder = match verifier {
         Some(verifier) => builder.with_client_cert_verifier(verifier),
@@ -199,38 +213,4 @@ fn server_config(
         config.ticketer = Ticketer::new()?;
     }
     Ok(config)
-}
-
-fn load_anchors(
-    settings: &Settings,
-    now: i64,
-    problems: &mut Vec<CertProblem>,
-) -> (RootCertStore, Vec<(Material, Vec<Certificate>)>) {
-    let mut store = RootCertStore::empty();
-    let mut anchors = Vec::new();
-    if settings.trust.client_auth == ClientAuth::Off {
-        return (store, anchors);
-    }
-    for material in &settings.trust.anchors {
-        let Some((ders, chain)) = certificates(material, problems) else { continue };
-        for (index, (der, certificate)) in ders.into_iter().zip(&chain).enumerate() {
-            let added = anchor(settings, index, certificate, now)
-                .and_then(|()| store.add(der).map_err(|e| CertFault::Malformed { index, reason: e.to_string() }));
-            added.map_err(|fault| problems.push(fault.at(material))).ok();
-        }
-        anchors.push((material.clone(), chain));
-    }
-    (store, anchors)
-}
-
-/// An anchor's own signature is never relied on, so only its key, its dates and its right to issue count.
-fn anchor(settings: &Settings, index: usize, certificate: &Certificate, now: i64) -> Result<(), CertFault> {
-    validity(index, certificate, now)?;
-    if !certificate.is_ca {
-        return Err(CertFault::NotAnAuthority { index });
-    }
-    if !certificate.key.is_accepted(settings.trust.min_rsa_bits, &settings.trust.curves) {
-        return Err(CertFault::WeakKey { index, key: certificate.key.to_string() });
-    }
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with the material of a listener.
+//! What can be wrong with the material of a listener or an upstream.
 
 use std::fmt;
 
@@ -55,8 +55,24 @@ pub enum CertFault {
     NotCovered(String),
     #[error("certificate {index} is not a certificate authority, so it cannot be a trust anchor")]
     NotAnAuthority { index: usize },
-    #[error("client certificates are accepted, but there is no trust anchor")]
+    #[error("certificates of peers are to be checked, but there is no trust anchor")]
     NoAnchors,
+    #[error("the system's authorities cannot be had: {0}")]
+    SystemRoots(String),
+    #[error("holds no revocation list")]
+    NoList,
+    #[error("revocation list {index} cannot be read: {reason}")]
+    MalformedList { index: usize, reason: String },
+    #[error("revocation list {index} should have been followed by another one at {next_update}")]
+    ListOver { index: usize, next_update: String },
+    #[error("`{0}` is no name that a certificate can be checked against")]
+    ServerName(String),
+    #[error("expected peer `{name}` is not a SPIFFE ID: {source}")]
+    ExpectedSpiffe { name: String, source: SpiffeError },
+    #[error("no name of `trust.names` allows `{0}`, which the bootstrap expects, so no connection could be made")]
+    NeverNamed(String),
+    #[error("certificate {index} is not for {role}: its extended key usage says so")]
+    Role { index: usize, role: &'static str },
     #[error("peer name `{name}` is not a SPIFFE ID glob: {source}")]
     PeerSpiffe { name: String, source: SpiffeError },
     #[error("peer name `{0}` is not a host name")]

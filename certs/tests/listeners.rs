@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_certs::{KeyType, Template};
-use postern_config::{ClientAuth, KeyExchange, Material, TlsVersion};
+use postern_config::{Anchor, ClientAuth, KeyExchange, Material, TlsVersion};
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
 use rustls::{ClientConfig, HandshakeKind, NamedGroup, ProtocolVersion, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use support::{BOT, World, handshake};
+use support::{BOT, World, files, handshake};
 
 fn client_with(
     world: &World,
@@ -29,7 +29,7 @@ fn client_with(
 
 fn open_world() -> World {
     let mut world = World::new();
-    world.settings.trust.client_auth = ClientAuth::Off;
+    world.settings.client_auth = ClientAuth::Off;
     world
 }
 
@@ -140,7 +140,7 @@ fn a_ticket_opens_a_session_only_on_its_own_listener_and_generation() {
     assert_eq!(kind(&first), HandshakeKind::Resumed);
     assert_eq!(kind(&second), HandshakeKind::Full);
 
-    world.settings.trust.client_auth = ClientAuth::Optional;
+    world.settings.client_auth = ClientAuth::Optional;
     let guarded = world.load().unwrap();
     assert_eq!(kind(&guarded), HandshakeKind::Full);
     assert_eq!(kind(&guarded), HandshakeKind::Full);
@@ -175,36 +175,42 @@ fn names_the_material_and_what_is_wrong_with_it() {
     let cases: &[(Change, &[&str])] = &[
         (|w| w.settings.identities.clear(), &["there is no identity to present"]),
         (
-            |w| w.settings.identities[0].cert = Material::File("/nowhere.pem".into()),
+            |w| *files(&mut w.settings.identities[0]).0 = Material::File("/nowhere.pem".into()),
             &["`file:/nowhere.pem`: file `/nowhere.pem` cannot be read"],
         ),
-        (|w| w.settings.identities[0].cert = w.file("x", b"hello", 0o644), &["`file:D/x`: holds no certificate"]),
+        (
+            |w| *files(&mut w.settings.identities[0]).0 = w.file("x", b"hello", 0o644),
+            &["`file:D/x`: holds no certificate"],
+        ),
         (
             |w| {
-                w.settings.identities[0].cert =
+                *files(&mut w.settings.identities[0]).0 =
                     w.file("x", b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", 0o644)
             },
             &["`file:D/x`: is not PEM"],
         ),
         (
             |w| {
-                w.settings.identities[0].cert =
+                *files(&mut w.settings.identities[0]).0 =
                     w.file("x", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 0o644)
             },
             &["`file:D/x`: certificate 0 cannot be read"],
         ),
-        (|w| w.settings.identities[0].key = w.file("x", b"hello", 0o600), &["`file:D/x`: holds no private key"]),
+        (
+            |w| *files(&mut w.settings.identities[0]).1 = w.file("x", b"hello", 0o600),
+            &["`file:D/x`: holds no private key"],
+        ),
         (
             |w| {
                 let key = w.ca.server(&["a"]).unwrap().key_pem;
-                w.settings.identities[0].key = w.file("x", key.expose().as_bytes(), 0o640);
+                *files(&mut w.settings.identities[0]).1 = w.file("x", key.expose().as_bytes(), 0o640);
             },
             &["`file:D/x`: file `D/x` can be read by its group or by everybody"],
         ),
         (
             |w| {
                 let key = w.ca.server(&["a"]).unwrap().key_pem;
-                w.settings.identities[0].key = w.file("x", key.expose().as_bytes(), 0o600);
+                *files(&mut w.settings.identities[0]).1 = w.file("x", key.expose().as_bytes(), 0o600);
             },
             &["`file:D/x`: the private key is not the one of the certificate in `file:D/web.pem`"],
         ),
@@ -240,16 +246,22 @@ fn names_the_material_and_what_is_wrong_with_it() {
                 "`file:D/web.pem`: the certificate does not cover host `*.example.com`",
             ],
         ),
-        (|w| w.settings.trust.anchors.clear(), &["client certificates are accepted, but there is no trust anchor"]),
-        (|w| w.settings.trust.anchors = vec![w.file("x", b"", 0o644)], &["`file:D/x`: holds no certificate"]),
         (
-            |w| w.settings.trust.anchors = vec![w.settings.identities[0].cert.clone()],
+            |w| w.settings.trust.anchors.clear(),
+            &["certificates of peers are to be checked, but there is no trust anchor"],
+        ),
+        (
+            |w| w.settings.trust.anchors = vec![Anchor::Pem(w.file("x", b"", 0o644))],
+            &["`file:D/x`: holds no certificate"],
+        ),
+        (
+            |w| w.settings.trust.anchors = vec![Anchor::Pem(files(&mut w.settings.identities[0]).0.clone())],
             &["`file:D/web.pem`: certificate 0 is not a certificate authority"],
         ),
         (
             |w| {
                 let weak = w.ca.issue(&Template { is_ca: true, key: KeyType::P521, ..Template::svid(BOT) }).unwrap();
-                w.settings.trust.anchors = vec![w.file("weak.pem", weak.cert_pem.as_bytes(), 0o644)];
+                w.settings.trust.anchors = vec![Anchor::Pem(w.file("weak.pem", weak.cert_pem.as_bytes(), 0o644))];
             },
             &["`file:D/weak.pem`: certificate 0 has a weak or unknown key: P-521"],
         ),
@@ -259,8 +271,8 @@ fn names_the_material_and_what_is_wrong_with_it() {
         ),
         (
             |w| {
-                w.settings.identities[0].cert = Material::Env("POSTERN_TEST_ABSENT".into());
-                w.settings.trust.anchors = vec![Material::File("/nowhere.pem".into())];
+                *files(&mut w.settings.identities[0]).0 = Material::Env("POSTERN_TEST_ABSENT".into());
+                w.settings.trust.anchors = vec![Anchor::Pem(Material::File("/nowhere.pem".into()))];
                 w.settings.trust.names = vec![vec!["*".into()]];
             },
             &["`env:POSTERN_TEST_ABSENT`: environment variable", "`file:/nowhere.pem`: file", "peer name `*`"],

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_certs::{Authority, Issued, KeyType, Template};
-use postern_config::{ClientAuth, Redacted};
+use postern_config::{Anchor, ClientAuth, Redacted};
 use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair, PublicKeyData, SanType, SignatureAlgorithm};
 use rustls::{CertificateError, Error};
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -148,7 +148,7 @@ fn no_certificate_is_refused_where_required_and_accepted_where_optional() {
     let error = handshake(&required.server_config(), &anonymous, "localhost").map(|_| ()).unwrap_err();
     assert_eq!(error, Error::NoCertificatesPresented);
 
-    world.settings.trust.client_auth = ClientAuth::Optional;
+    world.settings.client_auth = ClientAuth::Optional;
     let optional = world.load().unwrap();
     let connected = handshake(&optional.server_config(), &anonymous, "localhost").unwrap();
     assert!(connected.server.peer_certificates().is_none());
@@ -161,7 +161,7 @@ fn no_certificate_is_refused_where_required_and_accepted_where_optional() {
 #[test]
 fn no_peer_is_proved_where_certificates_are_off() {
     let mut world = World::new();
-    world.settings.trust.client_auth = ClientAuth::Off;
+    world.settings.client_auth = ClientAuth::Off;
     let tls = world.load().unwrap();
     let issued = world.ca.issue(&svid()).unwrap();
     tls.peer(&[issued.der]).unwrap_err();
@@ -263,7 +263,7 @@ fn rsa_root(world: &mut World) -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let root = CertifiedIssuer::self_signed(params, KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap()).unwrap();
-    world.settings.trust.anchors = vec![world.file("rsa.pem", root.pem().as_bytes(), 0o644)];
+    world.settings.trust.anchors = vec![Anchor::Pem(world.file("rsa.pem", root.pem().as_bytes(), 0o644))];
     root
 }
 
@@ -317,6 +317,7 @@ fn our_own_certificate_signed_with_sha1_does_not_load() {
     let key = KeyPair::generate().unwrap();
     let good = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &root).unwrap();
     let issued = |der: CertificateDer<'static>| Issued {
+        serial: 0,
         cert_pem: pem_of(&der),
         key_pem: Redacted::new(key.serialize_pem()),
         der,

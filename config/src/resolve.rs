@@ -65,7 +65,7 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
 pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Report) -> Option<Snapshot> {
     let attached = Attachments::find(bootstrap, parsed, report);
     names::check(&attached, report);
-    let mut upstreams = traffic::upstreams(bootstrap, report);
+    let mut upstreams = traffic::upstreams(bootstrap, &attached, report);
     secrets::add(&mut upstreams, &attached, report);
     let listeners = traffic::listeners(bootstrap, &attached, report);
     let manifests = manifest_refs(parsed);

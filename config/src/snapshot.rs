@@ -7,6 +7,7 @@
 mod content;
 mod identity;
 mod network;
+mod tls;
 mod traffic;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub use content::*;
 pub use identity::*;
 pub use network::*;
+pub use tls::*;
 pub use traffic::*;
 
 use crate::{Coverage, Material};

@@ -12,7 +12,7 @@ pub use address::{BindAddress, Issuer, Origin, UpstreamUrl, WebUrl};
 pub use cidr::{Cidr, CidrError};
 pub use http::{HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix};
 pub use listen::ListenAddress;
-pub use names::{Claim, FilePath, LogOrigin, Name, Pointer, SpiffeId};
+pub use names::{Claim, FilePath, LogOrigin, Name, Pointer, SpiffeName};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName};
 pub use quantity::{Percent, RsaBits, Size, Time, show_duration};
 

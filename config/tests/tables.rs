@@ -294,7 +294,7 @@ fn client_certificates_are_required_on_internal_listeners_unless_a_manifest_says
         );
         let snapshot = load(&bootstrap, &more).unwrap();
         let tls = snapshot.listeners[0].tls.as_ref().unwrap();
-        assert_eq!(tls.trust.client_auth, want, "{internal} {written}");
+        assert_eq!(tls.client_auth, want, "{internal} {written}");
         assert_eq!(tls.trust.names.len(), 2, "both lists of names must match");
     }
     let set = SET.replace("    clientAuth: Optional\n", "");
@@ -305,7 +305,7 @@ fn client_certificates_are_required_on_internal_listeners_unless_a_manifest_says
         let file = SourceFile { name: "set.yaml".to_owned(), bytes: set.clone().into_bytes() };
         let parsed = parse_manifests(&[file], &bootstrap.manifest_rules(), &mut report);
         let snapshot = resolve(&bootstrap, &parsed, NOW, &mut report).unwrap();
-        assert_eq!(snapshot.listeners[0].tls.as_ref().unwrap().trust.client_auth, want);
+        assert_eq!(snapshot.listeners[0].tls.as_ref().unwrap().client_auth, want);
     }
 }
 

@@ -85,7 +85,7 @@ impl Connection {
         }
         if !tls.chain.is_empty() {
             current.peer(&tls.chain).map_err(|error| error.to_string())?;
-        } else if settings.trust.client_auth == ClientAuth::Required {
+        } else if settings.client_auth == ClientAuth::Required {
             return Err("a client certificate is required".to_owned());
         }
         *trusted = Arc::downgrade(current);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_certs::ListenerTls;
-use postern_config::{AuditKey, Material, Report, Route, Snapshot};
+use postern_config::{Anchor, AuditKey, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot};
 use postern_filters::limit::LimitStore;
 use postern_filters::{Chains, Reason, Refusal};
 
@@ -146,6 +146,7 @@ fn load_listeners(
 fn load_upstreams(snapshot: &Snapshot, generation: u64, problems: &mut Vec<String>) -> Vec<Arc<Upstream>> {
     let mut loaded = Vec::new();
     for settings in &snapshot.upstreams {
+        problems.extend(undialled(settings));
         match Upstream::prepare(settings.clone(), generation) {
             Ok(upstream) => loaded.push(Arc::new(upstream)),
             Err(errors) => problems.extend(errors.iter().map(|e| format!("error: upstream `{}`: {e}", settings.name))),
@@ -154,12 +155,34 @@ fn load_upstreams(snapshot: &Snapshot, generation: u64, problems: &mut Vec<Strin
     loaded
 }
 
+/// What the connector does not do yet: a policy that nobody acts on does not load.
+fn undialled(settings: &postern_config::Upstream) -> Option<String> {
+    let tls = settings.tls.as_ref()?;
+    let trust = &tls.trust;
+    let default = tls.expected == postern_config::Expected::ServerName
+        && tls.identity.is_none()
+        && tls.min_version == postern_config::TlsVersion::V1_2
+        && tls.key_exchange == postern_config::KeyExchange::HybridPreferred
+        && (trust.anchors.is_empty() && trust.names.is_empty() && trust.crls.is_empty())
+        && trust.max_lifetime.is_none();
+    (!default).then(|| {
+        format!(
+            "error: upstream `{}`: its certificate and encryption policy is not enforced by this version",
+            settings.name
+        )
+    })
+}
+
 /// Every file that material comes from.
 fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
     let mut materials: Vec<&Material> = Vec::new();
     for tls in snapshot.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
-        materials.extend(tls.identities.iter().flat_map(|identity| [&identity.cert, &identity.key]));
-        materials.extend(&tls.trust.anchors);
+        materials.extend(tls.identities.iter().flat_map(of_identity));
+        materials.extend(of_trust(&tls.trust));
+    }
+    for tls in snapshot.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()) {
+        materials.extend(tls.identity.iter().flat_map(of_identity));
+        materials.extend(of_trust(&tls.trust));
     }
     for upstream in &snapshot.upstreams {
         materials.extend(upstream.credentials.iter().map(|credential| &credential.value));
@@ -176,4 +199,17 @@ fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
         Material::Env(_) => None,
     };
     materials.into_iter().filter_map(path).collect()
+}
+
+fn of_identity(identity: &OwnIdentity) -> Vec<&Material> {
+    match &identity.source {
+        IdentitySource::Files { cert, key } => vec![cert, key],
+    }
+}
+
+fn of_trust(trust: &PeerTrust) -> Vec<&Material> {
+    let anchors = trust.anchors.iter().map(|anchor| match anchor {
+        Anchor::Pem(material) => material,
+    });
+    anchors.chain(&trust.crls).collect()
 }

@@ -119,7 +119,7 @@ impl Upstream {
         HttpPeer {
             _address: PingoraAddr::Inet(address),
             scheme: if self.settings.https { Scheme::HTTPS } else { Scheme::HTTP },
-            sni: self.settings.server_name.clone(),
+            sni: self.settings.tls.as_ref().map(|tls| tls.server_name.clone()).unwrap_or_default(),
             proxy: None,
             client_cert_key: None,
             group_key: self.group,

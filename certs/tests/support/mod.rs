@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use postern_certs::{Authority, CertProblem, Issued, ListenerTls, PeerRefusal};
 use postern_config::{
-    ClientAuth, ClientTrust, Curve, KeyExchange, ListenerTls as Settings, Material, ServerIdentity, TlsVersion,
+    Anchor, ClientAuth, Curve, IdentitySource, KeyExchange, ListenerTls as Settings, Material, OwnIdentity, PeerTrust,
+    TlsVersion,
 };
 use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, ClientConnection, ServerConfig, ServerConnection};
@@ -53,8 +54,12 @@ impl World {
         let now = UnixTime::now();
         let ca = Authority::new("test root", now).unwrap();
         let anchor = write(&dir, "ca.pem", ca.ca_pem().as_bytes(), 0o644);
-        let mut world =
-            Self { dir, ca, clock: Arc::new(Clock(AtomicU64::new(now.as_secs()))), settings: settings(vec![anchor]) };
+        let mut world = Self {
+            dir,
+            ca,
+            clock: Arc::new(Clock(AtomicU64::new(now.as_secs()))),
+            settings: settings(vec![Anchor::Pem(anchor)]),
+        };
         let issued = world.ca.server(&["localhost", "127.0.0.1"]).unwrap();
         let identity = world.identity("web", &[], &issued);
         world.settings.identities.push(identity);
@@ -65,13 +70,19 @@ impl World {
         write(&self.dir, name, bytes, mode)
     }
 
-    pub(crate) fn identity(&self, name: &str, hosts: &[&str], issued: &Issued) -> ServerIdentity {
-        ServerIdentity {
+    pub(crate) fn identity(&self, name: &str, hosts: &[&str], issued: &Issued) -> OwnIdentity {
+        OwnIdentity {
             name: name.to_owned(),
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
-            cert: self.file(&format!("{name}.pem"), issued.cert_pem.as_bytes(), 0o644),
-            key: self.file(&format!("{name}.key"), issued.key_pem.expose().as_bytes(), 0o600),
+            source: IdentitySource::Files {
+                cert: self.file(&format!("{name}.pem"), issued.cert_pem.as_bytes(), 0o644),
+                key: self.file(&format!("{name}.key"), issued.key_pem.expose().as_bytes(), 0o600),
+            },
         }
+    }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(self.clock.unix().try_into().unwrap()))
     }
 
     pub(crate) fn load(&self) -> Result<ListenerTls, Vec<CertProblem>> {
@@ -95,12 +106,13 @@ fn write(dir: &TempDir, name: &str, bytes: &[u8], mode: u32) -> Material {
     Material::File(path)
 }
 
-fn settings(anchors: Vec<Material>) -> Settings {
+fn settings(anchors: Vec<Anchor>) -> Settings {
     Settings {
         identities: Vec::new(),
-        trust: ClientTrust {
-            client_auth: ClientAuth::Required,
+        client_auth: ClientAuth::Required,
+        trust: PeerTrust {
             anchors,
+            crls: Vec::new(),
             names: vec![vec!["spiffe://example.org/**".to_owned()]],
             min_rsa_bits: 2048,
             curves: vec![Curve::P256, Curve::P384, Curve::Ed25519],
@@ -125,7 +137,15 @@ pub(crate) fn handshake(
     client: &Arc<ClientConfig>,
     name: &str,
 ) -> Result<Connected, rustls::Error> {
-    let name = ServerName::try_from(name.to_owned()).unwrap();
+    handshake_as(server, client, ServerName::try_from(name.to_owned()).unwrap())
+}
+
+/// A refusal of the client goes before the alert that the server reads then.
+pub(crate) fn handshake_as(
+    server: &Arc<ServerConfig>,
+    client: &Arc<ClientConfig>,
+    name: ServerName<'static>,
+) -> Result<Connected, rustls::Error> {
     let mut server = ServerConnection::new(server.clone()).unwrap();
     let mut client = ClientConnection::new(client.clone(), name).unwrap();
     while client.wants_write() || server.wants_write() {
@@ -160,4 +180,10 @@ pub(crate) fn refusal(error: &rustls::Error) -> String {
         return refusal.to_string();
     }
     format!("{error:?}")
+}
+
+/// Certificate and key of an identity.
+pub(crate) fn files(identity: &mut OwnIdentity) -> (&mut Material, &mut Material) {
+    let IdentitySource::Files { cert, key } = &mut identity.source;
+    (cert, key)
 }

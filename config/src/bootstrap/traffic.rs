@@ -6,7 +6,7 @@ use super::{ListenerDirection, LoopbackWord, PeersSpec};
 use crate::Dialect;
 use crate::decode::{At, Fields, Setting, spec, words};
 use crate::manifest::LabelName;
-use crate::values::{HeaderName, HeaderValue, Host, ListenAddress, Method, Name, PathPrefix, SpiffeId, UpstreamUrl};
+use crate::values::{HeaderName, HeaderValue, Host, ListenAddress, Method, Name, PathPrefix, SpiffeName, UpstreamUrl};
 
 spec! {
     /// One socket the proxy accepts on.
@@ -27,7 +27,7 @@ spec! {
         [E] peers: Option<At<PeersSpec>>,
         /// Of an outbound listener: the workload that calls, for the provider of type `Spiffe` that recognises it. Without it a request
         /// has to bring a token.
-        [E] principal: Option<At<SpiffeId>>,
+        [E] principal: Option<At<SpiffeName>>,
         /// Of an outbound listener on a loopback address: that this is wanted.
         [E] loopback: Option<At<LoopbackWord>>,
     }
@@ -79,10 +79,8 @@ spec! {
     pub struct UpstreamTls {
         /// The name its certificate must cover. Default: the host of `url`.
         [E] server_name: Option<At<Host>>,
-    }
-    later {
-        /// The SPIFFE ID its certificate must have.
-        [E] "spiffeId",
+        /// The SPIFFE ID its certificate must have, instead of a name. Its authorities are those of a CertificatePolicy on the upstream.
+        [E] spiffe_id: Option<At<SpiffeName>>,
     }
 }
 

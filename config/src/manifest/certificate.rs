@@ -59,7 +59,8 @@ spec! {
     pub struct Trust {
         /// Roots, any of them.
         [E] anchors: Vec<At<Anchor>>,
-        /// Names of peers that may connect; a peer must match one. Empty: none may.
+        /// Names of peers; a peer must match one. Empty: on a listener nobody may connect, and it does not load; on an upstream the
+        /// name of the bootstrap is enough, which is checked in any case.
         [E] names: Vec<At<PeerName>>,
         /// Whether clients must present a certificate. Default: `Required` on listeners marked `internal`, else `Off`.
         [E] client_auth: Option<At<ClientAuth>>,
@@ -69,11 +70,29 @@ spec! {
         [E] curves: Setting<Vec<At<Curve>>> = "[P-256, P-384, Ed25519]",
         /// Longest validity of a peer's own certificate.
         [E] max_lifetime: Option<At<Duration>>,
-    }
-    later {
         /// Revocation lists.
-        [E] "revocation",
+        [E] revocation: Option<At<Revocation>>,
     }
+}
+
+spec! {
+    /// Revocation lists.
+    pub struct Revocation {
+        /// A file of CRLs in PEM, watched. It must hold a current list of every authority that stands in a chain: a certificate
+        /// that no list covers is refused, intermediates included. A file that does not load whole changes nothing.
+        [E] crl_from: At<Material>,
+        /// What happens where no current list covers a certificate.
+        [E] on_unavailable: Setting<OnUnavailable> = "Deny",
+    }
+}
+
+words! {
+    /// What happens without a current list.
+    pub enum OnUnavailable {
+        /// The certificate is refused.
+        Deny = "Deny",
+    }
+    later { "Allow" }
 }
 
 spec! {

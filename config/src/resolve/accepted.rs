@@ -29,10 +29,8 @@ impl Certificates {
         // The workload behind an outbound listener is recognised as if it had shown an SVID.
         let named = listeners.iter().filter_map(|l| l.outbound.as_ref()).any(|outbound| outbound.principal.is_some());
         let asked = listeners.iter().filter_map(|listener| listener.tls.as_ref());
-        let lists: Vec<&[Vec<String>]> = asked
-            .filter(|tls| tls.trust.client_auth != ClientAuth::Off)
-            .map(|tls| tls.trust.names.as_slice())
-            .collect();
+        let lists: Vec<&[Vec<String>]> =
+            asked.filter(|tls| tls.client_auth != ClientAuth::Off).map(|tls| tls.trust.names.as_slice()).collect();
         let spiffe = |name: &String| name.starts_with("spiffe://");
         Self {
             svid: named || lists.iter().any(|names| names.iter().all(|list| list.iter().any(spiffe))),

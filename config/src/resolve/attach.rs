@@ -8,7 +8,6 @@ use crate::manifest::{Kind, LabelName, Manifest, Parsed, Target, TargetKind, Tar
 use crate::{Bootstrap, Code, ManifestRef, Report};
 
 const PV_TARGET: Code = Code(4);
-const PV_LATER: Code = Code(7);
 
 /// A place a manifest applies to. The order is from general to specific.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -269,16 +268,6 @@ impl<'b> Finder<'b, '_, '_> {
             let names: Vec<&str> = own.targets().iter().map(|target| target.as_str()).collect();
             let message = format!("{own} cannot attach to {}", a(kind.value));
             kind.error(self.report, PV_TARGET, message, format!("it attaches to {}", listed(&names)));
-            return false;
-        }
-        if kind.value == TargetKind::Upstream && matches!(own, Kind::CertificatePolicy | Kind::EncryptionPolicy) {
-            let message = format!("{own} on an Upstream is not enforced by this version");
-            kind.error(
-                self.report,
-                PV_LATER,
-                message,
-                "remove the target: connections to https upstreams are verified against the system's authorities",
-            );
             return false;
         }
         true

@@ -36,6 +36,14 @@ pub(super) fn check(bootstrap: &Bootstrap, attached: &Attachments<'_>, routes: &
 
 /// TLS of a listener without TLS, a credential for an upstream nobody calls.
 fn check_places(bootstrap: &Bootstrap, manifest: &Manifest, places: &[Place], report: &mut Report) {
+    if let Spec::EncryptionPolicy(policy) = &manifest.spec
+        && let Some(hsts) = &policy.in_transit.hsts
+        && !places.is_empty()
+        && places.iter().all(|place| matches!(place, Place::Upstream(_)))
+    {
+        let help = "remove `hsts`, or attach the manifest to a listener";
+        hsts.error(report, PV_BLIND, "`hsts` tells browsers of a listener, and an upstream is none", help);
+    }
     let plain = |index: usize| {
         bootstrap.spec.listeners.get(index).is_some_and(|listener| listener.protocol.value == ListenerProtocol::Http)
     };
@@ -48,6 +56,9 @@ fn check_places(bootstrap: &Bootstrap, manifest: &Manifest, places: &[Place], re
         (Spec::CertificatePolicy(_) | Spec::EncryptionPolicy(_), Place::Gateway) => {
             (0..bootstrap.spec.listeners.len()).all(plain)
         }
+        (Spec::CertificatePolicy(_) | Spec::EncryptionPolicy(_), Place::Upstream(index)) => {
+            bootstrap.spec.upstreams.get(*index).is_some_and(|upstream| !upstream.url.https)
+        }
         (Spec::SecretManagement(_), Place::Upstream(index)) => unused(*index),
         _ => false,
     };
@@ -56,6 +67,9 @@ fn check_places(bootstrap: &Bootstrap, manifest: &Manifest, places: &[Place], re
     }
     let (what, help) = match manifest.spec {
         Spec::SecretManagement(_) => ("no route leads to its upstream", "remove it, or add a route to the upstream"),
+        _ if places.iter().all(|place| matches!(place, Place::Upstream(_))) => {
+            ("its upstreams are called without TLS", "remove it, or use `https:`")
+        }
         _ => ("its listeners have no TLS", "remove it, or use `protocol: https`"),
     };
     manifest.name().error(report, PV_BLIND, format!("{} can never act: {what}", manifest.id), help);

@@ -34,7 +34,10 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
                 (&files.key_from, plain("the key of a certificate"))
             });
             let anchors = policy.trust.iter().flat_map(|trust| &trust.anchors);
-            keys.chain(anchors.map(|anchor| (&anchor.ca_from, plain("a trust anchor")))).collect()
+            let crls = policy.trust.iter().filter_map(|trust| trust.revocation.as_ref());
+            keys.chain(anchors.map(|anchor| (&anchor.ca_from, plain("a trust anchor"))))
+                .chain(crls.map(|revocation| (&revocation.crl_from, plain("a revocation list"))))
+                .collect()
         }
         Spec::IamPolicy(policy) => {
             let tokens = policy.providers.iter().filter_map(|provider| match &provider.value {

@@ -16,12 +16,13 @@ const PV_CONFLICT: Code = Code(5);
 const PV_BLIND: Code = Code(25);
 const PV_PLAIN: Code = Code(30);
 
-pub(super) fn upstreams(bootstrap: &Bootstrap, report: &mut Report) -> Vec<Upstream> {
+pub(super) fn upstreams(bootstrap: &Bootstrap, attached: &Attachments<'_>, report: &mut Report) -> Vec<Upstream> {
     let specs = &bootstrap.spec.upstreams.value;
     unique(&specs.iter().map(|upstream| &upstream.name).collect::<Vec<_>>(), "upstreams", report);
     specs
         .iter()
-        .map(|spec| {
+        .enumerate()
+        .map(|(index, spec)| {
             let url = &spec.url.value;
             if !url.https && !url.is_loopback() {
                 let message = format!("upstream `{}` would be called without TLS", spec.name.as_str());
@@ -33,7 +34,7 @@ pub(super) fn upstreams(bootstrap: &Bootstrap, report: &mut Report) -> Vec<Upstr
                 https: url.https,
                 host: url.host.clone(),
                 port: url.port,
-                server_name: spec.tls.server_name.as_ref().map_or(url.host.clone(), |name| name.as_str().to_owned()),
+                tls: tls::upstream(index, spec, attached, report),
                 base_path: url.base_path.clone(),
                 labels: labels(spec.labels.as_ref()),
                 credentials: Vec::new(),
@@ -46,14 +47,18 @@ pub(super) fn upstreams(bootstrap: &Bootstrap, report: &mut Report) -> Vec<Upstr
 
 /// A name to check a certificate against is one name, and there must be a certificate.
 fn server_name(spec: &UpstreamSpec, report: &mut Report) {
-    let Some(name) = &spec.tls.server_name else { return };
-    if name.starts_with("*.") {
-        let message = format!("`serverName` is `{}`, a pattern", name.as_str());
-        name.error(report, PV_SHAPE, message, "write the one name the upstream's certificate must cover");
-    } else if !spec.url.https {
-        let message =
-            format!("upstream `{}` is called without TLS, so nothing checks `serverName`", spec.name.as_str());
-        name.error(report, PV_BLIND, message, "remove `tls`, or use `https:`");
+    let plain =
+        |field: &str| format!("upstream `{}` is called without TLS, so nothing checks `{field}`", spec.name.as_str());
+    if let Some(name) = &spec.tls.server_name {
+        if name.starts_with("*.") {
+            let message = format!("`serverName` is `{}`, a pattern", name.as_str());
+            name.error(report, PV_SHAPE, message, "write the one name the upstream's certificate must cover");
+        } else if !spec.url.https {
+            name.error(report, PV_BLIND, plain("serverName"), "remove `tls`, or use `https:`");
+        }
+    }
+    if let Some(id) = spec.tls.spiffe_id.as_ref().filter(|_| !spec.url.https) {
+        id.error(report, PV_BLIND, plain("spiffeId"), "remove `tls`, or use `https:`");
     }
 }
 

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use super::{EffectivePolicy, Egress, Snapshot};
+use super::{EffectivePolicy, Egress, ListenerTls, Snapshot, UpstreamTls};
 use crate::Material;
 
 /// One socket we accept on.
@@ -51,79 +50,6 @@ impl std::fmt::Display for Bind {
     }
 }
 
-/// TLS of a listener: CertificatePolicy and EncryptionPolicy merged.
-#[derive(Debug, Clone)]
-pub struct ListenerTls {
-    /// At least one. The first identity whose `hosts` match the SNI is presented; no match ends the handshake.
-    pub identities: Vec<ServerIdentity>,
-    pub trust: ClientTrust,
-    pub min_version: TlsVersion,
-    pub key_exchange: KeyExchange,
-    pub hsts: Option<Hsts>,
-    /// How long before expiry a warning is logged.
-    pub warn_before: Duration,
-    /// An open connection whose client certificate has expired is refused.
-    pub deny_after_expiry: bool,
-}
-
-/// A certificate chain we present, and for which names.
-#[derive(Debug, Clone)]
-pub struct ServerIdentity {
-    pub name: String,
-    /// Exact names or `*.example.com` for one label. Empty: any name, and no SNI.
-    pub hosts: Vec<String>,
-    pub cert: Material,
-    pub key: Material,
-}
-
-/// Which client certificates are believed.
-#[derive(Debug, Clone)]
-pub struct ClientTrust {
-    pub client_auth: ClientAuth,
-    /// PEM bundles. Not empty where `client_auth` is not `Off`.
-    pub anchors: Vec<Material>,
-    /// Each inner list comes from one manifest and must match: SPIFFE ID globs, or host names. An empty inner list matches nothing.
-    pub names: Vec<Vec<String>>,
-    pub min_rsa_bits: u32,
-    pub curves: Vec<Curve>,
-    /// Longest accepted `notAfter - notBefore`.
-    pub max_lifetime: Option<Duration>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ClientAuth {
-    Off,
-    Optional,
-    Required,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Curve {
-    P256,
-    P384,
-    Ed25519,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TlsVersion {
-    V1_2,
-    V1_3,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum KeyExchange {
-    Classical,
-    HybridPreferred,
-    HybridRequired,
-}
-
-/// `Strict-Transport-Security`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hsts {
-    pub max_age: Duration,
-    pub include_subdomains: bool,
-}
-
 /// Named endpoints we call.
 #[derive(Debug, Clone)]
 pub struct Upstream {
@@ -132,8 +58,8 @@ pub struct Upstream {
     /// Host name or address, without brackets.
     pub host: String,
     pub port: u16,
-    /// Name the upstream's certificate must cover; never empty when `https`.
-    pub server_name: String,
+    /// `None` exactly where it is called without TLS, which loads on loopback addresses only.
+    pub tls: Option<UpstreamTls>,
     /// Prefix of every path sent, without a trailing slash; empty for none.
     pub base_path: String,
     pub labels: BTreeMap<String, String>,

@@ -46,30 +46,8 @@ text_types! {
     Claim;
     /// Origin line of a transparency log.
     LogOrigin;
-    /// The name of one workload.
-    SpiffeId;
-}
-
-impl Scalar for SpiffeId {
-    const NAME: &'static str = "SPIFFE ID";
-    const DOC: &'static str =
-        "The name of one workload: `spiffe://example.org/ns/shop/sa/orders`. Patterns are refused.";
-
-    fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
-        let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
-        let segment = |segment: &str| {
-            !matches!(segment, "" | "." | "..") && segment.chars().all(|c| lower(c) || c.is_ascii_uppercase())
-        };
-        let valid = text.len() <= 2048
-            && text.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/')).is_some_and(|(domain, path)| {
-                !domain.is_empty() && domain.len() <= 255 && domain.chars().all(lower) && path.split('/').all(segment)
-            });
-        if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(malformed(text, cx, "a SPIFFE ID", "write the whole name: `spiffe://example.org/ns/shop/sa/orders`"))
-        }
-    }
+    /// A SPIFFE ID of a workload.
+    SpiffeName;
 }
 
 impl Scalar for Name {
@@ -124,6 +102,24 @@ impl Scalar for LogOrigin {
             && !text.contains("://");
         let help = "write a schema-less URL such as `audit.example.com/edge`, without spaces and `+`";
         if valid { Ok(Self(text.to_owned())) } else { Err(malformed(text, cx, "a log origin", help)) }
+    }
+}
+
+impl Scalar for SpiffeName {
+    const NAME: &'static str = "SPIFFE ID";
+    const DOC: &'static str = "The ID of one workload, `spiffe://example.org/ns/pay/sa/api`: trust domain and at least one path segment, no pattern.";
+
+    fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
+        let (domain, path) = text.strip_prefix("spiffe://").and_then(|id| id.split_once('/')).unwrap_or_default();
+        let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+        let any = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.chars().all(any);
+        let valid = (1..=255).contains(&domain.len())
+            && domain.chars().all(lower)
+            && path.split('/').all(segment)
+            && text.len() <= 2048;
+        let help = "write the one ID out: `spiffe://example.org/ns/pay/sa/api`";
+        if valid { Ok(Self(text.to_owned())) } else { Err(malformed(text, cx, "a SPIFFE ID of a workload", help)) }
     }
 }
 

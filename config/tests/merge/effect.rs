@@ -84,7 +84,7 @@ fn of_listener(tls: &ListenerTls) -> Vec<String> {
     let mut lines = vec![
         format!("identities {:?}", tls.identities),
         format!("anchors {:?} curves {:?}", sorted(&trust.anchors), sorted(&trust.curves)),
-        format!("{:?} {} {:?}", trust.client_auth, trust.min_rsa_bits, trust.max_lifetime),
+        format!("{:?} {} {:?}", tls.client_auth, trust.min_rsa_bits, trust.max_lifetime),
         format!(
             "{:?} {:?} {:?} {:?} {}",
             tls.min_version, tls.key_exchange, tls.hsts, tls.warn_before, tls.deny_after_expiry

@@ -1,8 +1,8 @@
 //! The data path as far as a snapshot decides it: would one set of facts pass?
 
 use postern_config::{
-    Action, ClientAuth, ContentAction, CrossSite, Curve, Demand, Dialect, Direction, Effect, KeyExchange, ListenerTls,
-    Material, Part, PrincipalType, Require, Route, RuntimeAction, Snapshot, TlsVersion, host_matches,
+    Action, Anchor, ClientAuth, ContentAction, CrossSite, Curve, Demand, Dialect, Direction, Effect, KeyExchange,
+    ListenerTls, Material, Part, PrincipalType, Require, Route, RuntimeAction, Snapshot, TlsVersion, host_matches,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -145,14 +145,14 @@ fn connects(tls: &ListenerTls, facts: &Facts) -> bool {
     };
     let trust = &tls.trust;
     let believed = |certificate: &Certificate| {
-        trust.anchors.contains(&Material::File(certificate.anchor.into()))
+        trust.anchors.contains(&Anchor::Pem(Material::File(certificate.anchor.into())))
             && trust.names.iter().all(|list| list.iter().any(|name| is_named(name, certificate.name)))
             && certificate.bits >= trust.min_rsa_bits
             && trust.curves.contains(&certificate.curve)
             && trust.max_lifetime.is_none_or(|longest| certificate.days * 86_400 <= longest.as_secs())
             && !(certificate.expired && tls.deny_after_expiry)
     };
-    let peer = match (trust.client_auth, &facts.certificate) {
+    let peer = match (tls.client_auth, &facts.certificate) {
         (ClientAuth::Required, None) => false,
         (ClientAuth::Off, _) | (ClientAuth::Optional, None) => true,
         (_, Some(certificate)) => believed(certificate),

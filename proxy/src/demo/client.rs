@@ -194,7 +194,8 @@ mod tests {
     use hyper_util::server::conn::auto;
     use postern_certs::ListenerTls;
     use postern_config::{
-        ClientAuth, ClientTrust, Curve, KeyExchange, ListenerTls as Settings, Material, ServerIdentity, TlsVersion,
+        Anchor, ClientAuth, Curve, IdentitySource, KeyExchange, ListenerTls as Settings, Material, OwnIdentity,
+        PeerTrust, TlsVersion,
     };
     use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
@@ -207,16 +208,16 @@ mod tests {
         let file = |below: &str| Material::File(site.path(below));
         let names = ["spiffe://demo.example/ns/**", "*.clients.demo.example"].map(str::to_owned);
         let settings = Settings {
-            identities: vec![ServerIdentity {
+            identities: vec![OwnIdentity {
                 name: "demo".to_owned(),
                 hosts: Vec::new(),
-                cert: file("tls/server.pem"),
-                key: file("tls/server.key"),
+                source: IdentitySource::Files { cert: file("tls/server.pem"), key: file("tls/server.key") },
             }],
-            trust: ClientTrust {
-                client_auth: ClientAuth::Required,
-                anchors: vec![file("tls/ca.pem")],
+            client_auth: ClientAuth::Required,
+            trust: PeerTrust {
+                anchors: vec![Anchor::Pem(file("tls/ca.pem"))],
                 names: vec![names.to_vec()],
+                crls: Vec::new(),
                 min_rsa_bits: 2048,
                 curves: vec![Curve::P256, Curve::P384, Curve::Ed25519],
                 max_lifetime: None,

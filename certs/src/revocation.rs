@@ -1,0 +1,88 @@
+//! Revocation lists: read whole or not at all.
+
+use std::collections::HashSet;
+
+use postern_config::Material;
+use rustls_pki_types::CertificateRevocationListDer;
+use rustls_pki_types::pem::PemObject;
+use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::CertificateRevocationList;
+
+use crate::certificate::{Certificate, hex};
+use crate::listener::date;
+use crate::{CertFault, CertProblem};
+
+/// Every certificate that some list revokes, by issuer and serial.
+///
+/// webpki asks the first list that is authoritative for a certificate; of two lists of one authority the second would
+/// not be heard. Here every list is heard, whatever its scope (attack 9).
+#[derive(Debug, Default)]
+pub(crate) struct Revoked(HashSet<(Vec<u8>, String)>);
+
+impl Revoked {
+    pub(crate) fn contains(&self, certificate: &Certificate) -> bool {
+        !self.0.is_empty() && self.0.contains(&(certificate.issuer_der.clone(), canonical(&certificate.serial)))
+    }
+}
+
+/// Serials are integers: leading zeros do not make another one.
+fn canonical(serial: &str) -> String {
+    serial.trim_start_matches('0').to_owned()
+}
+
+/// All lists of a place.
+#[derive(Debug, Default)]
+pub(crate) struct Lists {
+    pub(crate) ders: Vec<CertificateRevocationListDer<'static>>,
+    pub(crate) revoked: Revoked,
+    /// Unix seconds at which the first of them is over.
+    pub(crate) next_update: Option<i64>,
+}
+
+impl Lists {
+    /// Reads all; every problem is pushed to `problems`.
+    pub(crate) fn load(materials: &[Material], now: i64, problems: &mut Vec<CertProblem>) -> Self {
+        let mut lists = Self::default();
+        for material in materials {
+            if let Err(fault) = lists.add(material, now) {
+                problems.push(fault.at(material));
+            }
+        }
+        lists
+    }
+
+    fn add(&mut self, material: &Material, now: i64) -> Result<(), CertFault> {
+        let bytes = material.read_public()?;
+        let ders: Vec<_> = CertificateRevocationListDer::pem_slice_iter(&bytes)
+            .collect::<Result<_, _>>()
+            .map_err(CertFault::NotPem)?;
+        if ders.is_empty() {
+            return Err(CertFault::NoList);
+        }
+        for (index, der) in ders.into_iter().enumerate() {
+            self.add_list(index, &der, now)?;
+            self.ders.push(der);
+        }
+        Ok(())
+    }
+
+    fn add_list(&mut self, index: usize, der: &[u8], now: i64) -> Result<(), CertFault> {
+        let malformed = |reason: String| CertFault::MalformedList { index, reason };
+        webpki::BorrowedCertRevocationList::from_der(der).map_err(|e| malformed(e.to_string()))?;
+        let (rest, list) = CertificateRevocationList::from_der(der).map_err(|e| malformed(e.to_string()))?;
+        if !rest.is_empty() {
+            return Err(malformed("bytes behind the list".to_owned()));
+        }
+        let Some(next) = list.next_update().map(|at| at.timestamp()) else {
+            return Err(malformed("it does not say when the next one comes".to_owned()));
+        };
+        if now > next {
+            return Err(CertFault::ListOver { index, next_update: date(next) });
+        }
+        let issuer = list.issuer().as_raw().to_vec();
+        let serials = list.iter_revoked_certificates().map(|entry| canonical(&hex(entry.raw_serial())));
+        self.revoked.0.extend(serials.map(|serial| (issuer.clone(), serial)));
+        self.next_update = Some(self.next_update.map_or(next, |known| known.min(next)));
+        Ok(())
+    }
+}
