@@ -54,7 +54,7 @@ pub const REFUSALS: &[Refusal] = &[
     now(30, "a listener without TLS, or an `http:` upstream, that is not on this machine; TLS below 1.2"),
     now(31, "no trust anchors where certificates must be checked"),
     now(32, "RSA below 2048 bits"),
-    later(40, "an egress rule for everything together with private ranges", "the kind `NetworkPolicy` is PV-007"),
+    now(40, "an egress rule for everything together with private ranges"),
     now(41, "an origin that is a pattern"),
     now(50, "an AI route without a DataProtectionPolicy, or without a RuntimeSecurityPolicy"),
     later(51, "`opaque: Allow` towards an upstream for lesser data", "`opaque: Allow` is PV-007"),

@@ -47,10 +47,10 @@ pub fn manifest_reference() -> String {
 }
 
 /// Who, may, content, strength, proof: the order of the questions.
-fn in_order() -> [Kind; 11] {
+fn in_order() -> [Kind; 12] {
     use Kind::{
         AccessControlPolicy, ApiAccessPolicy, AuditPolicy, CertificatePolicy, DataProtectionPolicy, EncryptionPolicy,
-        IamPolicy, KeyManagementPolicy, RbacPolicy, RuntimeSecurityPolicy, SecretManagement,
+        IamPolicy, KeyManagementPolicy, NetworkPolicy, RbacPolicy, RuntimeSecurityPolicy, SecretManagement,
     };
     [
         IamPolicy,
@@ -58,6 +58,7 @@ fn in_order() -> [Kind; 11] {
         ApiAccessPolicy,
         RbacPolicy,
         AccessControlPolicy,
+        NetworkPolicy,
         DataProtectionPolicy,
         RuntimeSecurityPolicy,
         EncryptionPolicy,

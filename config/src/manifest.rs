@@ -10,6 +10,7 @@ mod envelope;
 mod iam;
 mod key_management;
 mod kind;
+mod network;
 mod parse;
 mod rbac;
 mod runtime_security;
@@ -28,6 +29,7 @@ pub use envelope::*;
 pub use iam::*;
 pub use key_management::*;
 pub use kind::*;
+pub use network::*;
 pub use parse::{ManifestRules, Parsed, SourceFile, load_manifests, parse_manifests};
 pub use rbac::*;
 pub use runtime_security::*;
@@ -80,6 +82,7 @@ pub enum Spec {
     RuntimeSecurityPolicy(Box<RuntimeSecurityPolicy>),
     AuditPolicy(Box<AuditPolicy>),
     KeyManagementPolicy(Box<KeyManagementPolicy>),
+    NetworkPolicy(Box<NetworkPolicy>),
     SecretManagement(Box<SecretManagement>),
 }
 

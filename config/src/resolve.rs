@@ -12,6 +12,7 @@ mod cover;
 mod identity;
 mod material;
 mod names;
+mod network;
 mod outbound;
 mod secrets;
 mod subjects;
@@ -67,7 +68,11 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     names::check(&attached, report);
     let mut upstreams = traffic::upstreams(bootstrap, &attached, report);
     secrets::add(&mut upstreams, &attached, report);
+    for (index, upstream) in upstreams.iter_mut().enumerate() {
+        upstream.egress = network::of_upstream(&attached, index);
+    }
     let listeners = traffic::listeners(bootstrap, &attached, report);
+    network::check(bootstrap, &attached, listeners.as_deref(), &upstreams, report);
     let manifests = manifest_refs(parsed);
     traffic::check_routes(bootstrap, report);
     outbound::check(bootstrap, report);
@@ -84,6 +89,8 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         state_dir: bootstrap.spec.state.dir.0.clone(),
         health: bootstrap.spec.admin.health.as_ref().map(|health| health.value.0),
         listeners: listeners?,
+        ingress: network::of_gateway(&attached),
+        own_egress: network::of_own_calls(&attached),
         upstreams,
         routes: routes.into_iter().collect::<Option<_>>()?,
         audit: audit?,
@@ -102,7 +109,7 @@ fn routes(
     specs
         .map(|(index, spec)| {
             let tenant = identity::tenant(attached, index, spec, report);
-            let policy = policy(attached, manifests, index, spec, now, report);
+            let policy = policy(bootstrap, attached, manifests, index, spec, now, report);
             traffic::route(bootstrap, spec, tenant, policy?)
         })
         .collect()
@@ -110,6 +117,7 @@ fn routes(
 
 /// The effective policy of one route.
 fn policy(
+    bootstrap: &Bootstrap,
     attached: &Attachments<'_>,
     manifests: &[ManifestRef],
     route: usize,
@@ -124,12 +132,19 @@ fn policy(
     let access = access::merge(attached, route, spec, report);
     let data = content::data(attached, route, spec, report);
     let runtime = content::runtime(attached, route, spec, report);
+    let upstream = bootstrap
+        .spec
+        .upstreams
+        .iter()
+        .position(|upstream| spec.upstream.as_ref().is_some_and(|own| own.value == upstream.name.value));
+    let network = network::of_route(attached, route, upstream);
     audit::check_route(attached, route, spec, report);
     let coverage = crate::Coverage::default();
     let manifests = attached.indices(route, manifests);
-    let mut policy = EffectivePolicy { identity: identity?, access, authz, data, runtime, coverage, manifests };
+    let mut policy =
+        EffectivePolicy { identity: identity?, access, authz, data, runtime, network, coverage, manifests };
     traffic::check_upgrades(spec, &policy, report);
-    outbound::check_unread(spec, &policy, report);
+    outbound::check_tunnel(spec, &policy, report);
     policy.coverage = cover::coverage(&policy, spec.dialect.value);
     Some(policy)
 }

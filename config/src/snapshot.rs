@@ -33,6 +33,10 @@ pub struct Snapshot {
     /// `/livez`, `/readyz` and `/metrics`, nothing else.
     pub health: Option<std::net::SocketAddr>,
     pub listeners: Vec<Listener>,
+    /// Who may connect, whatever is asked for.
+    pub ingress: Ingress,
+    /// Where the proxy's own calls may go; `None` where no policy of the gateway speaks of it.
+    pub own_egress: Option<Egress>,
     pub upstreams: Vec<Upstream>,
     /// In no particular order; choose with [`Snapshot::route`].
     pub routes: Vec<Route>,
@@ -93,6 +97,7 @@ pub struct EffectivePolicy {
     pub authz: Authz,
     pub data: DataProtection,
     pub runtime: RuntimeSecurity,
+    pub network: Network,
     /// What may look at which message part, in which direction, buffered and streamed.
     pub coverage: Coverage,
     /// Indices into [`Snapshot::manifests`] of the manifests that made this policy, sorted.

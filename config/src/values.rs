@@ -9,11 +9,11 @@ mod patterns;
 mod quantity;
 
 pub use address::{BindAddress, Issuer, Origin, UpstreamUrl, WebUrl};
-pub use cidr::{Cidr, CidrError};
-pub use http::{HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix};
+pub use cidr::{Cidr, CidrError, Port};
+pub use http::{EgressHost, HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix};
 pub use listen::ListenAddress;
 pub use names::{Claim, FilePath, LogOrigin, Name, Pointer, SpiffeName};
-pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName};
+pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName, SpiffeGlob};
 pub use quantity::{Percent, RsaBits, Size, Time, show_duration};
 
 use crate::decode::{Cx, Fault, Scalar};

@@ -21,9 +21,9 @@ use tracing::{debug, error, warn};
 use crate::app::ConnectionApp;
 use crate::connection::{Connection, TlsFacts, peer_facts};
 use crate::listen::Socket;
-use crate::record;
 use crate::shared::Shared;
 use crate::workload::Workload;
+use crate::{guard, record};
 
 /// Time a client has for the handshake (§10).
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -62,7 +62,7 @@ pub(crate) async fn run(shared: Arc<Shared>, listener: Socket, name: String, mut
 fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, name: &str, shutdown: &watch::Receiver<bool>) {
     let Some(guard) = shared.connections.enter() else {
         debug!(%source, "connection refused: too many open");
-        shared.metrics.connection_refused(name);
+        shared.metrics.connection_refused(name, "too_many");
         return;
     };
     let (shared, name, shutdown) = (shared.clone(), name.to_owned(), shutdown.clone());
@@ -82,11 +82,15 @@ fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, name: &str, shutd
 
 async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String, shutdown: watch::Receiver<bool>) {
     let number = shared.next_connection();
+    if let Err(shut) = guard::judge_address(&shared, source) {
+        let connection = Connection::new(number, name, source, None);
+        return guard::tell(&shared, &connection, "ingress", &shut.detail);
+    }
     let workload = match Workload::admit(&shared.runtime.load().snapshot, &name, source) {
         Ok(workload) => workload,
         Err(detail) => {
             debug!(%source, listener = name, detail, "connection refused");
-            shared.metrics.connection_refused(&name);
+            shared.metrics.connection_refused(&name, "workload");
             let connection = Connection::new(number, name, source, None);
             return shared.record_connection(&connection, true, &detail);
         }
@@ -102,6 +106,9 @@ async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String
         }
     };
     let connection = Arc::new(Connection::new(number, name, source, facts).of_workload(workload));
+    if let Err(shut) = guard::judge_peer(&shared, &connection) {
+        return guard::tell(&shared, &connection, "ingress", &shut.detail);
+    }
     let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone()));
     if AssertUnwindSafe(app.serve_connection(stream, shutdown)).catch_unwind().await.is_err() {
         error!("error.type" = "panic", source = %connection.source, "a connection panicked outside of its requests");

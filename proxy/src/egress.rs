@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use postern_config::{AddressClass, EgressRule, PrivateRanges, address, host_matches};
+use postern_filters::{Reason, Refusal};
 
-use crate::outbound::Gate;
+use crate::outbound::Addresses;
 
 /// Longest wait for a name.
 const LOOKUP: Duration = Duration::from_secs(5);
@@ -55,6 +56,14 @@ impl EgressError {
     }
 }
 
+impl From<EgressError> for Refusal {
+    /// Policy said no, or the name leads nowhere at the moment.
+    fn from(error: EgressError) -> Self {
+        let reason = if error.is_refusal() { Reason::NotPermitted } else { Reason::UpstreamFailed };
+        Self::new(reason, error.to_string())
+    }
+}
+
 impl Egress {
     /// For an upstream of the bootstrap. Without a policy a literal address is dialled as it was written; a name may lead
     /// to public and private addresses, and to this machine only if it is `localhost`.
@@ -68,12 +77,12 @@ impl Egress {
     }
 
     /// For what the proxy itself fetches or sends. Without a policy on the gateway: public addresses and no others.
-    pub(crate) fn of_own_calls(_snapshot: &postern_config::Snapshot) -> Self {
-        Self(Rules::Policy(postern_config::Egress {
+    pub(crate) fn of_own_calls(policy: Option<postern_config::Egress>) -> Self {
+        Self(Rules::Policy(policy.unwrap_or(postern_config::Egress {
             allow: Vec::new(),
             private_ranges: PrivateRanges::Deny,
             redirects: postern_config::Redirects::Deny,
-        }))
+        })))
     }
 
     /// The addresses of `host` that may be dialled, at least one. Dial these and no others.
@@ -136,7 +145,7 @@ impl Egress {
     }
 }
 
-impl Gate for Egress {
+impl Addresses for Egress {
     fn admit<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, Result<Vec<SocketAddr>, String>> {
         Box::pin(async move { self.resolve(host, port).await.map_err(|error| error.to_string()) })
     }

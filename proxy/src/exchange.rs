@@ -18,8 +18,9 @@ use postern_config::Route;
 use postern_filters::{Chain, Reason, Refusal, RequestView};
 
 use crate::connection::Connection;
+use crate::guard;
 use crate::head::{self, Head};
-use crate::runtime::Runtime;
+use crate::runtime::{Network, Runtime};
 use crate::shared::Shared;
 use crate::story::Story;
 use crate::{answer, relay, tunnel};
@@ -37,6 +38,7 @@ pub(crate) struct Matched<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) route: &'a Route,
     pub(crate) chain: &'a Chain,
+    pub(crate) network: &'a Network,
 }
 
 /// Whether the connection may carry another request.
@@ -93,6 +95,7 @@ impl<'a> Exchange<'a> {
         let matched = self.matched(runtime, &head, session)?;
         story.route = Some(matched.route.name.clone());
         story.dialect = matched.route.dialect;
+        guard::judge_route(&matched.network.gate, self.connection)?;
         {
             let view = self.view(&head, session);
             matched.chain.check_head(&view, &mut story.context)?;
@@ -198,7 +201,10 @@ impl<'a> Exchange<'a> {
             .chains
             .of(&route.name)
             .ok_or_else(|| Refusal::new(Reason::Undecided, format!("route `{}` has no chain", route.name)))?;
-        Ok(Matched { runtime, route, chain })
+        let network = runtime
+            .network(&route.name)
+            .ok_or_else(|| Refusal::new(Reason::Undecided, format!("route `{}` has no network policy", route.name)))?;
+        Ok(Matched { runtime, route, chain, network })
     }
 
     pub(crate) fn view<'v>(self, head: &'v Head, session: &'v ServerSession) -> RequestView<'v>

@@ -14,6 +14,7 @@ mod connection;
 pub mod demo;
 mod egress;
 mod exchange;
+mod guard;
 mod head;
 mod health;
 mod listen;

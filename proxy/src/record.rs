@@ -72,8 +72,18 @@ pub(crate) fn of_request(story: Story, connection: &Connection) -> AuditRecord {
 }
 
 pub(crate) fn of_connection(connection: &Connection, failed_handshake: bool, detail: &str, now_ms: i64) -> AuditRecord {
+    let failure = if failed_handshake { ConnectionFailure::Handshake } else { ConnectionFailure::Framing };
+    of_failure(connection, failure, detail, now_ms)
+}
+
+/// A connection that was refused for whom it came from, or for how many there were.
+pub(crate) fn of_refused(connection: &Connection, detail: &str, now_ms: i64) -> AuditRecord {
+    of_failure(connection, ConnectionFailure::Refused, detail, now_ms)
+}
+
+fn of_failure(connection: &Connection, failure: ConnectionFailure, detail: &str, now_ms: i64) -> AuditRecord {
     let event = ConnectionEvent {
-        failure: if failed_handshake { ConnectionFailure::Handshake } else { ConnectionFailure::Framing },
+        failure,
         reason: None,
         claimed: None,
         bytes_in: 0,

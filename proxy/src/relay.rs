@@ -56,7 +56,8 @@ pub(crate) async fn run(
     .and_then(|mut request| upstream_head::add_upgrade(&mut request, protocol).map(|()| request))
     .map_err(|error| failed("the upstream request could not be made", &error))?;
     request.set_version(http::Version::HTTP_11);
-    let target = upstream.target().await.map_err(|error| Refusal::new(Reason::UpstreamFailed, error.to_string()))?;
+    let target = upstream.target().await?;
+    matched.network.egress.permits(&upstream.settings.host, target.address)?;
     let (mut client, _) = exchange
         .shared
         .connector

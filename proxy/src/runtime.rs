@@ -11,6 +11,7 @@ use postern_filters::limit::LimitStore;
 use postern_filters::{Chains, Reason, Refusal};
 
 use crate::egress::Egress;
+use crate::guard::Gate;
 use crate::upstream::Upstream;
 
 /// A compiled policy set, ready to serve.
@@ -18,12 +19,23 @@ use crate::upstream::Upstream;
 pub(crate) struct Runtime {
     pub(crate) snapshot: Snapshot,
     pub(crate) chains: Chains,
+    /// Who may connect.
+    pub(crate) gate: Gate,
+    /// By route: who may use it, and where its calls may go.
+    networks: HashMap<String, Network>,
     listeners: HashMap<String, Arc<ListenerTls>>,
     upstreams: Vec<Arc<Upstream>>,
     /// Problems that do not stop a load.
     pub(crate) warnings: Vec<String>,
     /// Files whose change means a reload.
     pub(crate) files: Vec<PathBuf>,
+}
+
+/// NetworkPolicy of a route, compiled.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) gate: Gate,
+    pub(crate) egress: Egress,
 }
 
 /// Why a set does not load. All of it is told, not only the first problem.
@@ -60,6 +72,7 @@ impl Runtime {
         let mut problems = Vec::new();
         let listeners = load_listeners(&snapshot, now, &mut warnings, &mut problems);
         let upstreams = load_upstreams(&snapshot, generation, &mut problems);
+        let (gate, networks) = load_networks(&snapshot, &mut problems);
         let chains = match chains {
             Ok(chains) if problems.is_empty() => chains,
             Ok(_) => return Err(LoadError { report: Report::new(), material: problems }),
@@ -69,7 +82,7 @@ impl Runtime {
         files.extend(material_files(&snapshot));
         files.sort();
         files.dedup();
-        Ok(Self { snapshot, chains, listeners, upstreams, warnings, files })
+        Ok(Self { snapshot, chains, gate, networks, listeners, upstreams, warnings, files })
     }
 
     /// The TLS of a listener; `None` where it is plain.
@@ -86,9 +99,9 @@ impl Runtime {
         upstream.ok_or_else(|| Refusal::new(Reason::NotPermitted, "the route takes tunnels and nothing else"))
     }
 
-    /// Where a route's tunnels may lead.
-    pub(crate) fn tunnel_egress(&self, route: &Route) -> Egress {
-        Egress::of_caller(route.egress.clone())
+    /// Who may use a route and where its calls may go; every route has one.
+    pub(crate) fn network(&self, route: &str) -> Option<&Network> {
+        self.networks.get(route)
     }
 
     /// What of a new set cannot be taken over while running; nothing where all of it can.
@@ -153,6 +166,19 @@ fn load_upstreams(snapshot: &Snapshot, generation: u64, problems: &mut Vec<Strin
         }
     }
     loaded
+}
+
+fn load_networks(snapshot: &Snapshot, problems: &mut Vec<String>) -> (Gate, HashMap<String, Network>) {
+    let mut compile = |ingress: &postern_config::Ingress| {
+        Gate::compile(ingress).inspect_err(|error| problems.push(format!("error: NetworkPolicy: {error}"))).ok()
+    };
+    let gate = compile(&snapshot.ingress).unwrap_or_default();
+    let networks = snapshot.routes.iter().filter_map(|route| {
+        let network = &route.policy.network;
+        let egress = if route.is_tunnel() { Egress::of_caller } else { Egress::of_upstream }(network.egress.clone());
+        Some((route.name.clone(), Network { gate: compile(&network.ingress)?, egress }))
+    });
+    (gate, networks.collect())
 }
 
 /// What the connector does not do yet: a policy that nobody acts on does not load.

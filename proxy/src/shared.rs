@@ -15,6 +15,7 @@ use crate::audit::{AuditFull, AuditWriter, Receipt};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::connection::Connection;
+use crate::guard::Telling;
 use crate::record;
 use crate::reload::{LastLoad, Stamps};
 use crate::runtime::Runtime;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) connector: Connector,
     pub(crate) limits: Arc<LimitStore>,
     pub(crate) connections: Arc<Connections>,
+    /// How often refused connections are recorded.
+    pub(crate) telling: Telling,
     pub(crate) draining: AtomicBool,
     /// Memory for bodies.
     pub(crate) budget: Arc<Budget>,
@@ -75,6 +78,7 @@ impl Shared {
             limits,
             connections: Arc::new(Connections::new(metrics.clone())),
             metrics,
+            telling: Telling::default(),
             draining: AtomicBool::new(false),
             budget: Arc::new(Budget::of_machine()),
             cut: watch::Sender::new(false),
@@ -150,6 +154,12 @@ impl Shared {
     pub(crate) fn record_connection(&self, connection: &Connection, failed_handshake: bool, detail: &str) {
         let now = self.clock.unix_ms();
         self.submit(record::of_connection(connection, failed_handshake, detail, now));
+    }
+
+    /// Writes the record of a connection that was refused for whom it came from.
+    pub(crate) fn record_refused(&self, connection: &Connection, detail: &str) {
+        let now = self.clock.unix_ms();
+        self.submit(record::of_refused(connection, detail, now));
     }
 
     pub(crate) fn submit(&self, record: postern_filters::audit::AuditRecord) {

@@ -60,11 +60,7 @@ pub(crate) async fn open(
     };
     exchange.keep_place(story)?;
     story.upstream = Some(format!("{}:{port}", head.host));
-    let addresses = matched.runtime.tunnel_egress(matched.route).resolve(&head.host, port).await;
-    let addresses = addresses.map_err(|error| {
-        let reason = if error.is_refusal() { Reason::NotPermitted } else { Reason::UpstreamFailed };
-        Refusal::new(reason, error.to_string())
-    })?;
+    let addresses = matched.network.egress.resolve(&head.host, port).await?;
     let upstream = dial(permit, &addresses).await?;
     story.tunnel = Some(Tunnel { host: head.host.clone(), upstream });
     Ok(())

@@ -42,6 +42,8 @@ struct Resolved {
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) peer: HttpPeer,
+    /// Where it goes, as it was checked.
+    pub(crate) address: SocketAddr,
     pub(crate) idle: Option<Duration>,
 }
 
@@ -83,7 +85,7 @@ impl Upstream {
     /// [`EgressError`] where the name leads nowhere and no earlier address is known, or only where nothing may go.
     pub(crate) async fn target(&self) -> Result<Target, EgressError> {
         let address = self.address().await?;
-        Ok(Target { peer: self.peer(address), idle: Some(IDLE) })
+        Ok(Target { peer: self.peer(address), address, idle: Some(IDLE) })
     }
 
     async fn address(&self) -> Result<SocketAddr, EgressError> {

@@ -15,6 +15,7 @@ pub enum Kind {
     EncryptionPolicy,
     IamPolicy,
     KeyManagementPolicy,
+    NetworkPolicy,
     RbacPolicy,
     RuntimeSecurityPolicy,
     SecretManagement,
@@ -29,12 +30,11 @@ pub enum TargetKind {
 }
 
 /// Kinds that the group has and this version refuses (PV-007).
-pub const LATER_KINDS: [&str; 10] = [
+pub const LATER_KINDS: [&str; 9] = [
     "ComplianceAssessment",
     "ComplianceStandard",
     "DDoSProtectionPolicy",
     "IncidentResponsePlan",
-    "NetworkPolicy",
     "Policy",
     "SecurityMonitoringRule",
     "SupplyChainSecurityPolicy",
@@ -43,7 +43,7 @@ pub const LATER_KINDS: [&str; 10] = [
 ];
 
 impl Kind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::AccessControlPolicy,
         Self::ApiAccessPolicy,
         Self::AuditPolicy,
@@ -52,6 +52,7 @@ impl Kind {
         Self::EncryptionPolicy,
         Self::IamPolicy,
         Self::KeyManagementPolicy,
+        Self::NetworkPolicy,
         Self::RbacPolicy,
         Self::RuntimeSecurityPolicy,
         Self::SecretManagement,
@@ -69,6 +70,7 @@ impl Kind {
             Self::EncryptionPolicy => "EncryptionPolicy",
             Self::IamPolicy => "IAMPolicy",
             Self::KeyManagementPolicy => "KeyManagementPolicy",
+            Self::NetworkPolicy => "NetworkPolicy",
             Self::RbacPolicy => "RBACPolicy",
             Self::RuntimeSecurityPolicy => "RuntimeSecurityPolicy",
             Self::SecretManagement => "SecretManagement",
@@ -88,6 +90,7 @@ impl Kind {
             | Self::RbacPolicy
             | Self::RuntimeSecurityPolicy => &[Gateway, Route],
             Self::CertificatePolicy | Self::EncryptionPolicy => &[Gateway, Upstream],
+            Self::NetworkPolicy => &[Gateway, Route, Upstream],
             Self::SecretManagement => &[Upstream],
             Self::KeyManagementPolicy => &[],
         }
@@ -107,6 +110,7 @@ impl Kind {
             Self::AccessControlPolicy
                 | Self::ApiAccessPolicy
                 | Self::DataProtectionPolicy
+                | Self::NetworkPolicy
                 | Self::RbacPolicy
                 | Self::RuntimeSecurityPolicy
         )
@@ -125,6 +129,7 @@ impl Kind {
             Self::EncryptionPolicy => super::EncryptionPolicy::shape(),
             Self::IamPolicy => super::IamPolicy::shape(),
             Self::KeyManagementPolicy => super::KeyManagementPolicy::shape(),
+            Self::NetworkPolicy => super::NetworkPolicy::shape(),
             Self::RbacPolicy => super::RbacPolicy::shape(),
             Self::RuntimeSecurityPolicy => super::RuntimeSecurityPolicy::shape(),
             Self::SecretManagement => super::SecretManagement::shape(),

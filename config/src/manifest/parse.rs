@@ -196,6 +196,7 @@ impl Spec {
             Kind::EncryptionPolicy => Self::EncryptionPolicy(Record::take(fields)?),
             Kind::IamPolicy => Self::IamPolicy(Record::take(fields)?),
             Kind::KeyManagementPolicy => Self::KeyManagementPolicy(Record::take(fields)?),
+            Kind::NetworkPolicy => Self::NetworkPolicy(Record::take(fields)?),
             Kind::RbacPolicy => Self::RbacPolicy(Record::take(fields)?),
             Kind::RuntimeSecurityPolicy => Self::RuntimeSecurityPolicy(Record::take(fields)?),
             Kind::SecretManagement => Self::SecretManagement(Record::take(fields)?),

@@ -55,6 +55,17 @@ fn lists(manifest: &Manifest) -> Vec<(&'static str, Vec<&At<Name>>)> {
         Spec::SecretManagement(policy) => {
             vec![("credentials", policy.credentials.iter().map(|item| &item.name).collect())]
         }
+        Spec::NetworkPolicy(policy) => {
+            let ingress = policy.ingress.iter();
+            let allow = ingress.clone().flat_map(|ingress| ingress.allow.iter()).flat_map(|rules| rules.iter());
+            let deny = ingress.flat_map(|ingress| &ingress.deny);
+            let egress = policy.egress.iter().flat_map(|egress| egress.allow.iter());
+            vec![
+                ("ingress rules", allow.map(|rule| &rule.name).chain(deny.map(|rule| &rule.name)).collect()),
+                ("egress rules", egress.map(|rule| &rule.name).collect()),
+                ("zones", policy.zones.iter().map(|zone| &zone.name).collect()),
+            ]
+        }
         Spec::EncryptionPolicy(_) => Vec::new(),
     }
 }

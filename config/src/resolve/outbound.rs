@@ -67,10 +67,18 @@ pub(super) fn check(bootstrap: &Bootstrap, report: &mut Report) {
     }
 }
 
-/// What goes through a tunnel is not read, so no guard of content may rely on reading it.
-pub(super) fn check_unread(spec: &RouteSpec, policy: &EffectivePolicy, report: &mut Report) {
+/// A tunnel leads where egress policy says, and what goes through it is not read, so no guard of content may rely on that.
+pub(super) fn check_tunnel(spec: &RouteSpec, policy: &EffectivePolicy, report: &mut Report) {
     if !*spec.tunnel {
         return;
+    }
+    if policy.network.egress.is_none() {
+        let message = format!(
+            "every tunnel of route `{}` would be refused: no NetworkPolicy says where they may lead",
+            spec.name.as_str()
+        );
+        let help = "attach a NetworkPolicy with `egress.allow` to the route";
+        spec.tunnel.at.error(report, PV_BLIND, message, help);
     }
     let guards = policy.data.rules.iter().map(|rule| &rule.owner);
     let Some(owner) = guards.chain(policy.runtime.detectors.iter().map(|detector| &detector.owner)).next() else {

@@ -208,7 +208,6 @@ pub(super) fn route(
         matches: route_match(bootstrap, spec),
         rewrite_prefix: spec.rewrite.as_ref().map(|rewrite| rewrite.path_prefix.as_str().to_owned()),
         upstream,
-        egress: None,
         dialect: spec.dialect.value,
         upgrades: spec.upgrades.iter().map(|_| "websocket".to_owned()).collect(),
         labels: labels(spec.labels.as_ref()),

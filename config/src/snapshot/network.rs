@@ -2,6 +2,49 @@
 
 use crate::values::Cidr;
 
+/// NetworkPolicy of one route.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Network {
+    /// Of the gateway and of the route.
+    pub ingress: Ingress,
+    /// Of the gateway, of the route and of its upstream; `None` where none speaks of it.
+    pub egress: Option<Egress>,
+}
+
+/// Who may connect: `NetworkPolicy.ingress`, merged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ingress {
+    /// One list from each manifest; a rule of every list must match.
+    pub allow: Vec<IngressList>,
+    /// Whoever one of these matches is refused.
+    pub deny: Vec<IngressDeny>,
+}
+
+/// The allow rules of one manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IngressList {
+    /// `NetworkPolicy/default/mesh`.
+    pub manifest: String,
+    pub rules: Vec<IngressRule>,
+}
+
+/// Ranges and principals are not both empty; where both are there, both must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IngressRule {
+    pub name: String,
+    pub cidrs: Vec<Cidr>,
+    /// Globs on SPIFFE IDs.
+    pub principals: Vec<String>,
+}
+
+/// Ranges that may not connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IngressDeny {
+    /// `NetworkPolicy/default/mesh#scanners`.
+    pub name: String,
+    pub cidrs: Vec<Cidr>,
+}
+
 /// Where a route or an upstream may be connected to: `NetworkPolicy.egress`, merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Egress {

@@ -88,10 +88,8 @@ pub struct Route {
     pub matches: RouteMatch,
     /// Replaces `matches.path_prefix` in the path sent upstream.
     pub rewrite_prefix: Option<String>,
-    /// Index into [`Snapshot::upstreams`]. `None` for tunnels, which lead where the request says and [`Route::egress`] allows.
+    /// Index into [`Snapshot::upstreams`]. `None` for tunnels, which lead where the request says and the policy's `egress` allows.
     pub upstream: Option<usize>,
-    /// Where tunnels may lead; `None` where no policy speaks of it, which is nowhere.
-    pub egress: Option<Egress>,
     pub dialect: Dialect,
     /// Protocols a client may upgrade to on this route, lower case; `websocket` or nothing. Dialect `http` only.
     pub upgrades: Vec<String>,

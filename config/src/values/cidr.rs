@@ -107,6 +107,22 @@ impl Scalar for Cidr {
     }
 }
 
+/// A port to connect to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Port(pub u16);
+
+impl Scalar for Port {
+    const NAME: &'static str = "Port";
+    const DOC: &'static str = "A whole number from 1 to 65535.";
+    const NUMERIC: bool = true;
+
+    fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
+        let plain = text.chars().all(|c| c.is_ascii_digit()) && !text.starts_with('0');
+        let port = text.parse().ok().filter(|_| plain);
+        port.map(Self).ok_or_else(|| malformed(text, cx, "a port", "write a whole number from 1 to 65535"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

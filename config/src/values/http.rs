@@ -7,6 +7,8 @@ use crate::decode::{Cx, Fault, Scalar};
 text_types! {
     /// Lower case: an exact name, or `*.` and one for one label below it.
     Host;
+    /// A host, or `*` for every one.
+    EgressHost;
     /// A header name in lower case (RFC 9110 §5.1).
     HeaderName;
     /// A header value of visible ASCII and spaces.
@@ -52,6 +54,18 @@ impl Scalar for Host {
             "a host",
             "write a name such as `api.example.com` or `*.example.com`, without scheme, port and path",
         ))
+    }
+}
+
+impl Scalar for EgressHost {
+    const NAME: &'static str = "Destination";
+    const DOC: &'static str = "A Host, an IPv4 address, or `*` for every host. Without scheme and port.";
+
+    fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
+        if text == "*" {
+            return Ok(Self(text.to_owned()));
+        }
+        Host::read(text, cx).map(|host| Self(host.0))
     }
 }
 

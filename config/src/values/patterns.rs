@@ -17,6 +17,8 @@ text_types! {
     Cedar;
     /// A glob on SPIFFE IDs, or a host name.
     PeerName;
+    /// A glob on SPIFFE IDs.
+    SpiffeGlob;
 }
 
 fn is_glob(text: &str) -> bool {
@@ -79,6 +81,20 @@ impl Scalar for PeerName {
                 "write the trust domain out: `spiffe://example.org/ns/agents/**`",
             ))
         }
+    }
+}
+
+impl Scalar for SpiffeGlob {
+    const NAME: &'static str = "SPIFFE glob";
+    const DOC: &'static str =
+        "A glob on SPIFFE IDs, `spiffe://example.org/ns/agents/**`, with the trust domain written out.";
+
+    fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
+        if !text.starts_with("spiffe://") {
+            let help = "begin it with `spiffe://` and the trust domain: `spiffe://example.org/ns/agents/**`";
+            return Err(malformed(text, cx, "a SPIFFE ID glob", help));
+        }
+        PeerName::read(text, cx).map(|name| Self(name.0))
     }
 }
 

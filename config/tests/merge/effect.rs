@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use postern_config::{ListenerTls, Route, Snapshot};
+use postern_config::{Egress, Ingress, ListenerTls, Route, Snapshot};
 
 /// Statements, sorted, each once.
 pub(crate) type Effect = BTreeSet<String>;
@@ -16,7 +16,13 @@ pub(crate) fn effect(snapshot: &Snapshot) -> Effect {
         let lines = listener.tls.iter().flat_map(of_listener);
         effect.extend(lines.map(|line| format!("{}: {line}", listener.name)));
     }
-    effect.extend(snapshot.upstreams.iter().map(|upstream| format!("{upstream:?}")));
+    effect.extend(of_ingress(&snapshot.ingress));
+    for upstream in &snapshot.upstreams {
+        let mut upstream = upstream.clone();
+        let egress = upstream.egress.take();
+        effect.extend(of_egress(egress.as_ref()).into_iter().map(|line| format!("{}: {line}", upstream.name)));
+        effect.insert(format!("{upstream:?}"));
+    }
     let mut audit = snapshot.audit.clone();
     audit.redact.sort();
     effect.insert(format!("{audit:?}"));
@@ -73,10 +79,23 @@ fn of_route(route: &Route) -> Vec<String> {
             .iter()
             .map(|d| format!("runtime {:?} {:?} {} {:?}", d.kind, d.parts, d.threshold, d.action)),
     );
+    lines.extend(of_ingress(&policy.network.ingress));
+    lines.extend(of_egress(policy.network.egress.as_ref()));
     lines.extend(policy.coverage.guards.iter().map(|guard| {
         format!("guard {:?} {:?} {:?} {} {}", guard.stage, guard.direction, guard.parts, guard.buffered, guard.streamed)
     }));
     lines
+}
+
+fn of_ingress(ingress: &Ingress) -> Vec<String> {
+    let allow = ingress.allow.iter().map(|list| format!("ingress {:?}", sorted(&list.rules)));
+    allow.chain(ingress.deny.iter().map(|rule| format!("no ingress {:?}", rule.cidrs))).collect()
+}
+
+fn of_egress(egress: Option<&Egress>) -> Vec<String> {
+    let Some(egress) = egress else { return Vec::new() };
+    let allow = egress.allow.iter().map(|list| format!("egress {:?}", sorted(&list.rules)));
+    allow.chain([format!("egress {:?} {:?}", egress.private_ranges, egress.redirects)]).collect()
 }
 
 fn of_listener(tls: &ListenerTls) -> Vec<String> {

@@ -248,6 +248,39 @@ fn forbid() -> impl Strategy<Value = Content> {
     content("AccessControlPolicy", &[GATEWAY, APP, CHAT], fields)
 }
 
+fn network(written: Written) -> impl Strategy<Value = Content> {
+    let allow = some(&[
+        "{name: a, cidrs: [\"10.0.0.0/8\"]}",
+        "{name: b, cidrs: [\"10.1.0.0/16\", \"192.0.2.0/24\"]}",
+        "{name: c, principals: [\"spiffe://example.org/ns/acme/**\"]}",
+        "{name: d, cidrs: [\"10.0.0.0/8\"], principals: [\"spiffe://example.org/**\"]}",
+    ]);
+    let deny = some(&["{name: e, cidrs: [\"10.1.0.0/16\"]}", "{name: f, cidrs: [\"192.0.2.0/25\"]}"]);
+    let ingress = (maybe(written, allow.prop_map(|rules| format!("allow: {}", list(&rules)))), option::of(deny))
+        .prop_map(|(allow, deny)| {
+            let parts = [allow, deny.map(|rules| format!("deny: {}", list(&rules)))];
+            format!("ingress: {{{}}}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+        });
+    let more = subsequence(
+        vec![
+            "{name: z, hosts: [other.example]}",
+            "{name: x, cidrs: [\"10.20.0.0/16\"]}",
+            "{name: y, cidrs: [\"10.0.0.0/8\"], ports: [443, 80]}",
+        ],
+        0..=3,
+    );
+    let private = maybe(written, word(&["Deny", "AllowListed"]).prop_map(|word| format!(", privateRanges: {word}")));
+    let redirects = maybe(written, word(&["Deny", "SameHost"]).prop_map(|word| format!(", redirects: {word}")));
+    let egress = (more, private, redirects).prop_map(|(more, private, redirects)| {
+        // The upstreams of the bootstrap must stay within reach, or the set does not load.
+        let own = ["{name: own, cidrs: [\"127.0.0.1/32\"], ports: [8080]}", "{name: models, hosts: [api.openai.com]}"];
+        let rules: Vec<&str> = own.into_iter().chain(more).collect();
+        format!("egress: {{allow: {}{}{}}}", list(&rules), private.unwrap_or_default(), redirects.unwrap_or_default())
+    });
+    let fields = (maybe(written, ingress), maybe(written, egress)).prop_map(|(a, b)| vec![a, b]);
+    content("NetworkPolicy", &[GATEWAY, APP, CHAT], fields)
+}
+
 fn others() -> impl Strategy<Value = Content> {
     let audit = (option::of(select(vec!["1s", "1h"])), some(&["X-Api-Key", "/a/b"])).prop_map(|(interval, redact)| {
         let integrity = interval.map(|interval| {
@@ -281,6 +314,7 @@ pub(crate) fn any_content() -> impl Strategy<Value = Content> {
         3 => data(Written::Some),
         2 => runtime(),
         2 => forbid(),
+        2 => network(Written::Some),
         2 => others(),
     ]
 }
@@ -297,6 +331,7 @@ pub(crate) fn pair() -> impl Strategy<Value = (Content, Content)> {
         2 => (encryption(), encryption()),
         2 => (data(Written::All), data(Written::Some)),
         1 => (runtime(), runtime()),
+        3 => (network(Written::All), network(Written::Some)),
         1 => (forbid(), forbid()),
         1 => (others(), others()),
     ]

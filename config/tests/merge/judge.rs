@@ -1,8 +1,11 @@
 //! The data path as far as a snapshot decides it: would one set of facts pass?
 
+use std::net::IpAddr;
+
 use postern_config::{
-    Action, Anchor, ClientAuth, ContentAction, CrossSite, Curve, Demand, Dialect, Direction, Effect, KeyExchange,
-    ListenerTls, Material, Part, PrincipalType, Require, Route, RuntimeAction, Snapshot, TlsVersion, host_matches,
+    Action, AddressClass, Anchor, Cidr, ClientAuth, ContentAction, CrossSite, Curve, Demand, Dialect, Direction,
+    Effect, Egress, EgressRule, Ingress, IngressRule, KeyExchange, ListenerTls, Material, Part, PrincipalType,
+    PrivateRanges, Redirects, Require, Route, RuntimeAction, Snapshot, TlsVersion, address, host_matches,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -29,6 +32,11 @@ pub(crate) struct Facts {
     score: u8,
     /// Requests of this caller in the last minute.
     spent: u32,
+    source: &'static str,
+    /// Host, address and port that would be dialled.
+    dialled: (&'static str, &'static str, u16),
+    /// Whether the answer sends the caller to another host, or elsewhere on its own.
+    redirect: Option<bool>,
 }
 
 #[derive(Debug, Clone)]
@@ -103,11 +111,24 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         0_u8..=100,
         prop_oneof![3 => Just(0_u32), 1 => 0_u32..120],
     );
-    (connection, request, content).prop_map(
+    let network = (
+        mostly(&["10.1.2.3", "192.0.2.200", "192.0.2.1", "10.9.9.9", "203.0.113.5", "10.66.0.1"]),
+        mostly(&[
+            ("api.openai.com", "8.8.8.8", 443),
+            ("127.0.0.1", "127.0.0.1", 8080),
+            ("127.0.0.2", "127.0.0.2", 8080),
+            ("other.example", "10.20.0.1", 443),
+            ("other.example", "10.30.0.1", 80),
+            ("other.example", "9.9.9.9", 443),
+        ]),
+        mostly(&[None, Some(true), Some(false)]),
+    );
+    (connection, request, content, network).prop_map(
         |(
             (version, exchange, certificate, presented, principal),
             ((route, method, path, content_type), body, origin),
             (part, direction, data, score, spent),
+            (source, dialled, redirect),
         )| Facts {
             route,
             version,
@@ -125,6 +146,9 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             data,
             score,
             spent,
+            source,
+            dialled,
+            redirect,
         },
     )
 }
@@ -133,9 +157,45 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
 pub(crate) fn judge(snapshot: &Snapshot, facts: &Facts) -> Option<u8> {
     let tls = snapshot.listeners[0].tls.as_ref().unwrap();
     let route = snapshot.routes.iter().find(|route| route.name == facts.route).unwrap();
-    let passes =
-        connects(tls, facts) && is_accepted(route, facts) && is_allowed(route, facts) && is_permitted(route, facts);
+    let near = comes_in(&snapshot.ingress, facts) && comes_in(&route.policy.network.ingress, facts);
+    let passes = near
+        && connects(tls, facts)
+        && is_accepted(route, facts)
+        && is_allowed(route, facts)
+        && is_permitted(route, facts)
+        && route.policy.network.egress.as_ref().is_none_or(|egress| goes_out(egress, facts));
     passes.then(|| change(route, facts)).flatten()
+}
+
+fn comes_in(ingress: &Ingress, facts: &Facts) -> bool {
+    let source: IpAddr = facts.source.parse().unwrap();
+    let name = facts.certificate.as_ref().map(|certificate| certificate.name);
+    let within = |ranges: &[Cidr]| ranges.iter().any(|range| range.contains(source));
+    let rule = |rule: &IngressRule| {
+        let named = |glob: &String| name.is_some_and(|name| is_named(glob, name));
+        (rule.cidrs.is_empty() || within(&rule.cidrs))
+            && (rule.principals.is_empty() || rule.principals.iter().any(named))
+    };
+    ingress.allow.iter().all(|list| list.rules.iter().any(rule)) && !ingress.deny.iter().any(|deny| within(&deny.cidrs))
+}
+
+fn goes_out(egress: &Egress, facts: &Facts) -> bool {
+    let (host, address, port) = facts.dialled;
+    let address: IpAddr = address.parse().unwrap();
+    let public = AddressClass::of(address) == AddressClass::Public;
+    let rule = |rule: &EgressRule| {
+        (rule.hosts.is_empty() || rule.hosts.iter().any(|pattern| pattern == "*" || host_matches(pattern, host)))
+            && (rule.cidrs.is_empty() || rule.cidrs.iter().any(|range| range.contains(address)))
+            && (public || rule.cidrs.iter().any(|range| address::names(range, address)))
+            && rule.ports.contains(&port)
+    };
+    let redirect = match facts.redirect {
+        None => true,
+        Some(elsewhere) => egress.redirects == Redirects::SameHost && !elsewhere,
+    };
+    redirect
+        && (public || egress.private_ranges == PrivateRanges::AllowListed)
+        && egress.allow.iter().all(|list| list.rules.iter().any(rule))
 }
 
 fn connects(tls: &ListenerTls, facts: &Facts) -> bool {

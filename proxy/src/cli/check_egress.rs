@@ -70,7 +70,7 @@ fn client(config: &Path, roots: Option<&Path>) -> Result<Outbound, Trouble> {
             Roots::Given(pem)
         }
     };
-    let egress = Egress::of_own_calls(&loaded.snapshot);
+    let egress = Egress::of_own_calls(loaded.snapshot.own_egress);
     Outbound::new(Arc::new(egress), roots, None).map_err(|error| Trouble::Setup(error.to_string()))
 }
 

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pingora_core::ErrorType;
-use pingora_core::connectors::http::Connector;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_http::RequestHeader;
@@ -58,7 +57,7 @@ pub(super) async fn send(
     .map_err(|error| failed("the upstream request could not be made", &error))?;
     let deadline = Deadline::of(story);
     // Dropping a call closes its connection: nothing of it goes back to the pool.
-    let call = deadline.within(FIRST_BYTE, call(&exchange.shared.connector, upstream, request, body));
+    let call = deadline.within(FIRST_BYTE, call(exchange, matched, upstream, request, body));
     tokio::select! {
         answered = call => match answered {
             Ok(answered) => answered.map(Some),
@@ -72,13 +71,18 @@ pub(super) async fn send(
 }
 
 async fn call(
-    connector: &Connector,
+    exchange: Exchange<'_>,
+    matched: Matched<'_>,
     upstream: &Upstream,
     request: Box<RequestHeader>,
     body: Bytes,
 ) -> Result<Answering, Refusal> {
-    let target = upstream.target().await.map_err(|error| Refusal::new(Reason::UpstreamFailed, error.to_string()))?;
-    let (mut session, reused) = connector
+    let target = upstream.target().await?;
+    // The route may allow less than the upstream's other callers have.
+    matched.network.egress.permits(&upstream.settings.host, target.address)?;
+    let (mut session, reused) = exchange
+        .shared
+        .connector
         .get_http_session(&target.peer)
         .await
         .map_err(|error| failed("the upstream could not be reached", &error))?;

@@ -14,7 +14,7 @@ use super::{Deadline, Exchange, Matched};
 use crate::answer::{self, Framing};
 use crate::head::Head;
 use crate::story::Story;
-use crate::{head, trouble};
+use crate::{guard, head, trouble};
 
 /// Largest answer that is read whole.
 const MAX_WHOLE: usize = 10 * 1024 * 1024;
@@ -40,6 +40,9 @@ pub(super) async fn answer(
     if let Some(h1) = upstream.session.as_http1() {
         head::check_answer(&h1.get_headers_raw_bytes(), &response.headers)
             .map_err(|detail| Refusal::new(Reason::UpstreamFailed, detail))?;
+    }
+    if let Some(egress) = &matched.route.policy.network.egress {
+        guard::refuse_redirect(egress.redirects, &response, &head.host, exchange.connection.tls.is_some())?;
     }
     let way = matched.chain.open_answer(&answer_head(&response, story), &story.id.to_string());
     let deadline = Deadline::of(story);

@@ -148,8 +148,8 @@ impl Metrics {
         self.findings.get_or_create(&labels).inc();
     }
 
-    pub(crate) fn connection_refused(&self, listener: &str) {
-        self.connection_ended(listener, "too_many");
+    pub(crate) fn connection_refused(&self, listener: &str, cause: &'static str) {
+        self.connection_ended(listener, cause);
     }
 
     pub(crate) fn handshake_failed(&self, listener: &str) {

@@ -133,6 +133,13 @@ impl Plan {
         self
     }
 
+    /// Adds manifests. `MODEL_PORT` and `PLAIN_PORT` stand for the ports of the upstreams.
+    pub fn also(mut self, manifests: &str) -> Self {
+        let name = format!("manifests/also-{}.yaml", self.files.len());
+        self.files.push((name, format!("{manifests}\n")));
+        self
+    }
+
     pub async fn start(self) -> House {
         let now = UnixTime::now();
         let dir = tempfile::Builder::new().prefix("postern-wire-").tempdir().unwrap();
@@ -142,6 +149,8 @@ impl Plan {
         let (model, plain) = (Upstream::start().await, Upstream::start().await);
         model.says(upstream::chat("hi"));
         for (name, text) in &self.files {
+            let text = text.replace("MODEL_PORT", &model.address().port().to_string());
+            let text = text.replace("PLAIN_PORT", &plain.address().port().to_string());
             let text = text.replace("MODEL", &model.address().to_string());
             write(dir.path(), name, text.replace("PLAIN", &plain.address().to_string()).as_bytes());
         }

@@ -10,6 +10,7 @@ mod health;
 mod house;
 mod hygiene;
 mod identity;
+mod network;
 mod relay;
 mod sockets;
 mod story;
