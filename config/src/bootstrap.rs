@@ -5,6 +5,7 @@ mod traffic;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use outbound::*;
 pub use traffic::*;
@@ -60,6 +61,8 @@ spec! {
     pub struct GatewaySpec {
         /// What `{kind: Gateway}` targets.
         [E] name: At<Name>,
+        /// How long open requests may take to end after a stop was asked for, or after their listener went. Then they are cut.
+        [E, max "1h"] drain: Setting<Duration> = "30s",
     }
     later {
         /// Proxies in front of this one whose headers are believed.

@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub manifests: Vec<ManifestRef>,
     /// The gateway's name, the target of `{kind: Gateway}`.
     pub gateway: String,
+    /// How long open requests may take to end after a stop, or after their listener went.
+    pub drain: Duration,
     pub state_dir: PathBuf,
     /// `/livez`, `/readyz` and `/metrics`, nothing else.
     pub health: Option<std::net::SocketAddr>,

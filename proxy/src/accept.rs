@@ -35,52 +35,101 @@ const BACKLOG: usize = 1024;
 /// From the cut of all requests to the cut of their connections.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// Accepts until `shutdown` turns true.
-pub(crate) async fn run(shared: Arc<Shared>, listener: Socket, name: String, mut shutdown: watch::Receiver<bool>) {
+/// Whether a listener takes connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Accepting {
+    Open,
+    /// Those that wait, and no more: they were told that somebody is there, and nobody else will take them.
+    Last,
+    /// Not even those.
+    Closed,
+}
+
+/// What a listener tells its connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Notice {
+    /// Turns true when they are to leave as soon as they can.
+    pub(crate) drain: watch::Receiver<bool>,
+    /// Turns true when they have to end, whatever they do.
+    pub(crate) cut: watch::Receiver<bool>,
+}
+
+impl Notice {
+    /// Returns once everything has to end: of this listener, or of the process.
+    pub(crate) async fn cut(&self, shared: &Shared) {
+        let mut own = self.cut.clone();
+        // A listener that is gone without a word has nothing more to say.
+        let own = async {
+            if own.wait_for(|cut| *cut).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = shared.cut() => {}
+            () = own => {}
+        }
+    }
+}
+
+/// What connections come in through.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) name: String,
+    /// Without TLS.
+    pub(crate) plain: bool,
+    pub(crate) socket: Arc<Socket>,
+    pub(crate) notice: Notice,
+}
+
+/// Accepts for as long as `accepting` says so.
+pub(crate) async fn run(shared: Arc<Shared>, door: Door, mut accepting: watch::Receiver<Accepting>) {
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stop| *stop) => break,
-            accepted = listener.accept() => accepted,
+            _ = accepting.wait_for(|accepting| *accepting != Accepting::Open) => break,
+            accepted = door.socket.accept() => accepted,
         };
         match accepted {
-            Ok((stream, source)) => admit(&shared, stream, source, &name, &shutdown),
+            Ok((stream, source)) => admit(&shared, stream, source, &door),
             Err(error) => {
-                warn!("error.type" = "accept", %error, listener = name, "could not accept");
+                warn!("error.type" = "accept", %error, listener = door.name, "could not accept");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
-    // Who connected before the stop was told that somebody is there.
+    if *accepting.borrow() != Accepting::Last {
+        return;
+    }
     for _ in 0..BACKLOG {
-        let Some(Ok((stream, source))) = listener.accept().now_or_never() else { return };
-        admit(&shared, stream, source, &name, &shutdown);
+        let Some(Ok((stream, source))) = door.socket.accept().now_or_never() else { return };
+        admit(&shared, stream, source, &door);
     }
 }
 
 /// Serves a connection in a task of its own, which ends at the latest when everything is cut.
-fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, name: &str, shutdown: &watch::Receiver<bool>) {
+fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, door: &Door) {
+    let name = &door.name;
     let Some(guard) = shared.connections.enter() else {
         debug!(%source, "connection refused: too many open");
         shared.metrics.connection_refused(name, "too_many");
         return;
     };
-    let (shared, name, shutdown) = (shared.clone(), name.to_owned(), shutdown.clone());
+    let (shared, name, plain, notice) = (shared.clone(), name.clone(), door.plain, door.notice.clone());
     tokio::spawn(async move {
         let _guard = guard;
         let cut = async {
-            shared.cut().await;
+            notice.cut(&shared).await;
             // Requests are cut at the same moment and leave their records; then there is nothing to wait for.
             tokio::time::sleep(LAST_WORDS).await;
         };
         tokio::select! {
-            () = serve(shared.clone(), stream, source, name, shutdown) => {}
+            () = serve(shared.clone(), stream, source, name, plain, notice.clone()) => {}
             () = cut => {}
         }
     });
 }
 
-async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String, shutdown: watch::Receiver<bool>) {
+async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String, plain: bool, notice: Notice) {
     let number = shared.next_connection();
     if let Err(shut) = guard::judge_address(&shared, source) {
         let connection = Connection::new(number, name, source, None);
@@ -89,13 +138,11 @@ async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String
     let workload = match Workload::admit(&shared.runtime.load().snapshot, &name, source) {
         Ok(workload) => workload,
         Err(detail) => {
-            debug!(%source, listener = name, detail, "connection refused");
-            shared.metrics.connection_refused(&name, "workload");
             let connection = Connection::new(number, name, source, None);
-            return shared.record_connection(&connection, true, &detail);
+            return guard::tell(&shared, &connection, "workload", &detail);
         }
     };
-    let (stream, facts) = match secure(&shared, &name, stream).await {
+    let (stream, facts) = match secure(&shared, &name, plain, stream).await {
         Ok(secured) => secured,
         Err(detail) => {
             debug!(%source, listener = name, detail, "handshake failed");
@@ -109,8 +156,8 @@ async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String
     if let Err(shut) = guard::judge_peer(&shared, &connection) {
         return guard::tell(&shared, &connection, "ingress", &shut.detail);
     }
-    let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone()));
-    if AssertUnwindSafe(app.serve_connection(stream, shutdown)).catch_unwind().await.is_err() {
+    let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone(), notice.clone()));
+    if AssertUnwindSafe(app.serve_connection(stream, notice.drain)).catch_unwind().await.is_err() {
         error!("error.type" = "panic", source = %connection.source, "a connection panicked outside of its requests");
         shared.metrics.panicked();
         shared.record_connection(&connection, false, "the connection panicked outside of its requests");
@@ -120,15 +167,23 @@ async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String
 }
 
 /// The handshake, where the listener has one, by the set of this moment; a connection keeps no set.
-async fn secure(shared: &Shared, name: &str, stream: L4Stream) -> Result<(Box<dyn IO>, Option<TlsFacts>), String> {
+async fn secure(
+    shared: &Shared,
+    name: &str,
+    plain: bool,
+    stream: L4Stream,
+) -> Result<(Box<dyn IO>, Option<TlsFacts>), String> {
     let runtime = shared.runtime.load_full();
-    let settings = runtime.snapshot.listeners.iter().find(|l| l.name == name).and_then(|l| l.tls.as_ref());
-    match runtime.listener_tls(name).zip(settings) {
-        None => Ok((Box::new(stream), None)),
-        Some((tls, settings)) => {
+    let listener = runtime.snapshot.listeners.iter().find(|listener| listener.name == name);
+    let settings = listener.map(|listener| (listener.tls.as_ref(), runtime.listener_tls(name)));
+    match settings {
+        Some((None, None)) if plain => Ok((Box::new(stream), None)),
+        Some((Some(settings), Some(tls))) if !plain => {
             let (stream, facts) = handshake(tls, settings, stream).await?;
             Ok((stream, Some(facts)))
         }
+        // Nothing is guessed: what came for TLS is never served without it.
+        _ => Err("the listener went while the connection came".to_owned()),
     }
 }
 

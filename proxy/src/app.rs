@@ -19,6 +19,7 @@ use postern_filters::{Reason, Refusal};
 use tokio::sync::watch;
 use tracing::error;
 
+use crate::accept::Notice;
 use crate::connection::Connection;
 use crate::exchange::Exchange;
 use crate::shared::Shared;
@@ -36,11 +37,12 @@ const LINGER: Duration = Duration::from_secs(1);
 pub(crate) struct ConnectionApp {
     shared: Arc<Shared>,
     connection: Arc<Connection>,
+    notice: Notice,
 }
 
 impl ConnectionApp {
-    pub(crate) fn new(shared: Arc<Shared>, connection: Arc<Connection>) -> Self {
-        Self { shared, connection }
+    pub(crate) fn new(shared: Arc<Shared>, connection: Arc<Connection>, notice: Notice) -> Self {
+        Self { shared, connection, notice }
     }
 
     /// Serves the connection to its end. Returns once the record of its last request is written.
@@ -93,7 +95,7 @@ impl ConnectionApp {
         let run = tunnel::run(session.into_inner(), tunnel, &flow, story);
         let ended = tokio::select! {
             biased;
-            () = self.shared.cut() => Some("cut at the deadline of a stop"),
+            () = self.notice.cut(&self.shared) => Some("cut at the deadline of a stop"),
             ended = AssertUnwindSafe(run).catch_unwind() => ended.is_err().then_some("the tunnel panicked"),
         };
         flow.note(story);
@@ -104,16 +106,16 @@ impl ConnectionApp {
 
     /// Serves the request that was read. Returns whether the connection may carry another.
     async fn serve(&self, session: &mut ServerSession, story: &mut Story, begun: Result<(), Refusal>) -> bool {
-        let exchange = Exchange::new(&self.shared, &self.connection);
+        let exchange = Exchange::new(&self.shared, &self.connection, &self.notice);
         let served = tokio::select! {
             // First: the cut also drops the connection, and would be taken for the client's leaving.
             biased;
-            () = self.shared.cut() => None,
+            () = self.notice.cut(&self.shared) => None,
             served = AssertUnwindSafe(exchange.run(session, story, begun)).catch_unwind() => Some(served),
         };
         match served {
             None => {
-                story.note_trouble("cut at the deadline of a stop");
+                story.note_trouble("cut at the deadline of a drain");
                 false
             }
             Some(Ok(reusable)) => reusable,

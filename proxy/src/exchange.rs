@@ -17,6 +17,7 @@ use pingora_core::protocols::http::ServerSession;
 use postern_config::Route;
 use postern_filters::{Chain, Reason, Refusal, RequestView};
 
+use crate::accept::Notice;
 use crate::connection::Connection;
 use crate::guard;
 use crate::head::{self, Head};
@@ -30,6 +31,7 @@ use crate::{answer, relay, tunnel};
 pub(crate) struct Exchange<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) connection: &'a Connection,
+    notice: &'a Notice,
 }
 
 /// The route that matched, with all that was compiled for it.
@@ -45,8 +47,8 @@ pub(crate) struct Matched<'a> {
 type Reusable = bool;
 
 impl<'a> Exchange<'a> {
-    pub(crate) fn new(shared: &'a Arc<Shared>, connection: &'a Connection) -> Self {
-        Self { shared, connection }
+    pub(crate) fn new(shared: &'a Arc<Shared>, connection: &'a Connection, notice: &'a Notice) -> Self {
+        Self { shared, connection, notice }
     }
 
     /// Serves the request in `session`, or refuses it where reading its head came to that; `story` holds what happened.
@@ -154,15 +156,17 @@ impl<'a> Exchange<'a> {
 
     /// Trust that a reload took away is gone for open connections too.
     fn refuse_distrusted(self, runtime: &Runtime, session: &mut ServerSession) -> Result<(), Refusal> {
-        if self.connection.tls.is_none() {
-            return Ok(());
-        }
         let name = &self.connection.listener;
-        let settings = runtime.snapshot.listeners.iter().find(|listener| listener.name == *name);
-        let current = runtime.listener_tls(name).zip(settings.and_then(|listener| listener.tls.as_ref()));
-        let trusted = match &current {
-            Some((tls, settings)) => self.connection.is_trusted(tls, settings),
-            None => Err("the listener has no TLS any more".to_owned()),
+        let listener = runtime.snapshot.listeners.iter().find(|listener| listener.name == *name);
+        let settings = listener.map(|listener| (listener.tls.as_ref(), runtime.listener_tls(name)));
+        let trusted = match (&self.connection.tls, settings) {
+            (None, Some((None, _))) => Ok(()),
+            (Some(_), Some((Some(settings), Some(tls)))) => self.connection.is_trusted(&tls, settings),
+            // The client may ask again on another connection (RFC 9110 §15.5.20).
+            _ => {
+                session.set_keepalive(None);
+                return Err(Refusal::new(Reason::Misdirected, "the listener of this connection is gone"));
+            }
         };
         trusted.map_err(|why| {
             session.set_keepalive(None);
@@ -183,7 +187,7 @@ impl<'a> Exchange<'a> {
 
     /// Tells an HTTP/1.1 client with the answer that this connection takes no further request.
     pub(crate) fn announce_drain(self, session: &mut ServerSession) {
-        if self.shared.draining.load(Ordering::Relaxed) {
+        if self.shared.draining.load(Ordering::Relaxed) || *self.notice.drain.borrow() {
             session.set_keepalive(None);
         }
     }

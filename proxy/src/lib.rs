@@ -18,6 +18,7 @@ mod guard;
 mod head;
 mod health;
 mod listen;
+mod listeners;
 mod outbound;
 mod record;
 mod relay;

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch as channel};
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
+use crate::listeners::Opening;
 use crate::record;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
@@ -132,10 +133,15 @@ async fn attempt(shared: &Arc<Shared>, config: &Path, last: &mut LastLoad, known
         None => Ok(new),
         Some(why) => Err(format!("{why}: restart to take it over")),
     });
+    let outcome = match outcome {
+        // All of its sockets, or nothing at all.
+        Ok(new) => shared.listeners.prepare(&new.snapshot).await.map(|open| (new, open)).map_err(|e| e.to_string()),
+        Err(why) => Err(why),
+    };
     match outcome {
-        Ok(new) => {
+        Ok((new, opening)) => {
             last.refused = None;
-            take(shared, new, now);
+            take(shared, new, opening, now).await;
             Reload::Taken
         }
         Err(why) => {
@@ -186,13 +192,14 @@ pub(crate) async fn load_whole(
     (Err(LoadError::because(why.to_owned())), Stamps::default())
 }
 
-fn take(shared: &Shared, new: Runtime, now: i64) {
+async fn take(shared: &Arc<Shared>, new: Runtime, opening: Opening, now: i64) {
     for warning in &new.warnings {
         warn!("{warning}");
     }
     shared.submit(record::of_reload(Ok(()), &new.snapshot, shared.clock.unix_ms()));
     info!(manifests = new.snapshot.manifests.len(), routes = new.snapshot.routes.len(), "policy set taken over");
-    shared.swap(new);
+    let drain = new.snapshot.drain;
+    shared.listeners.exchange(shared, opening, drain, || shared.swap(new)).await;
     shared.metrics.reloaded("taken");
     shared.metrics.loaded_at.set(now);
 }

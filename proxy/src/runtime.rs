@@ -106,14 +106,8 @@ impl Runtime {
 
     /// What of a new set cannot be taken over while running; nothing where all of it can.
     pub(crate) fn needs_restart(&self, new: &Self) -> Option<&'static str> {
-        let sockets = |snapshot: &Snapshot| -> Vec<_> {
-            snapshot.listeners.iter().map(|l| (l.name.clone(), l.bind.clone(), l.tls.is_some())).collect()
-        };
-        if sockets(&self.snapshot) != sockets(&new.snapshot) {
-            return Some("listeners were added, removed or moved");
-        }
-        if self.snapshot.health != new.snapshot.health || self.snapshot.state_dir != new.snapshot.state_dir {
-            return Some("`admin.health` or `state.dir` changed");
+        if self.snapshot.state_dir != new.snapshot.state_dir {
+            return Some("`state.dir` changed");
         }
         let (old, new) = (&self.snapshot.audit, &new.snapshot.audit);
         let same = old.origin == new.origin

@@ -1,32 +1,27 @@
 //! Starting, running and stopping the proxy. `postern run`, the demo and the tests all come through here.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-use postern_config::Bind;
 use postern_filters::limit::LimitStore;
 
 use crate::audit::{AuditWriter, OpenError, key};
 use crate::clock::{Clock, SystemClock};
-use crate::listen::Socket;
 pub use crate::listen::{BindError, SocketError};
+pub use crate::listeners::ListenError;
+use crate::listeners::{Listeners, Opening};
 use crate::reload::Reload;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
-use crate::{accept, health, record, reload};
-
-/// How long open requests may take to end after a stop was asked for.
-pub const GRACE: Duration = Duration::from_secs(30);
+use crate::{record, reload};
 
 /// How long cut requests may take to leave their records.
 const CUT: Duration = Duration::from_secs(2);
@@ -40,8 +35,8 @@ pub enum StartError {
     Audit { dir: PathBuf, source: OpenError },
     #[error("the key of the audit log cannot be had: {0}")]
     Key(#[from] key::LoadError),
-    #[error("cannot listen on {address}: {source}")]
-    Bind { address: Bind, source: BindError },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     #[error("`state.dir` `{}` cannot be used: {source}", dir.display())]
     State { dir: PathBuf, source: std::io::Error },
 }
@@ -55,14 +50,9 @@ pub struct Server;
 pub struct Running {
     shared: Arc<Shared>,
     config: PathBuf,
-    addresses: HashMap<String, SocketAddr>,
-    health: Option<SocketAddr>,
-    /// Ends accepting, and idle connections.
-    drain: watch::Sender<bool>,
-    /// Ends everything else: health, watching.
+    /// Ends the watching of files.
     stop: watch::Sender<bool>,
-    accepting: Vec<JoinHandle<()>>,
-    helping: Vec<JoinHandle<()>>,
+    watching: JoinHandle<()>,
 }
 
 impl Server {
@@ -90,11 +80,12 @@ impl Server {
             warn!("{warning}");
         }
         make_state_dir(&runtime.snapshot.state_dir)?;
-        let sockets = bind(&runtime).await?;
+        let listeners = Listeners::default();
+        let opening = listeners.prepare(&runtime.snapshot).await?;
         let (audit, vkey) = open_log(&runtime, clock.clone())?;
-        let shared = Arc::new(Shared::new((runtime, stamps), audit, vkey, clock, limits));
+        let shared = Arc::new(Shared::new((runtime, stamps), listeners, audit, vkey, clock, limits));
         shared.submit(record::of_start(&shared.runtime.load().snapshot, shared.clock.unix_ms()));
-        Ok(serve(shared, config, sockets))
+        Ok(serve(shared, config, opening))
     }
 }
 
@@ -107,11 +98,6 @@ fn open_log(runtime: &Runtime, clock: Arc<dyn Clock>) -> Result<(AuditWriter, St
     Ok((AuditWriter::open(settings, key, now).map_err(failed)?, vkey))
 }
 
-struct Sockets {
-    listeners: Vec<(String, Socket)>,
-    health: Option<(TcpListener, SocketAddr)>,
-}
-
 fn make_state_dir(dir: &Path) -> Result<(), StartError> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new()
@@ -121,59 +107,27 @@ fn make_state_dir(dir: &Path) -> Result<(), StartError> {
         .map_err(|source| StartError::State { dir: dir.to_owned(), source })
 }
 
-async fn bind(runtime: &Runtime) -> Result<Sockets, StartError> {
-    let mut listeners = Vec::new();
-    for listener in &runtime.snapshot.listeners {
-        let failed = |source| StartError::Bind { address: listener.bind.clone(), source };
-        listeners.push((listener.name.clone(), Socket::bind(&listener.bind).await.map_err(failed)?));
-    }
-    let health = match runtime.snapshot.health {
-        Some(address) => Some(bind_one(address).await?),
-        None => None,
-    };
-    Ok(Sockets { listeners, health })
-}
-
-async fn bind_one(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Bind { address: Bind::Tcp(address), source: BindError::Tcp(source) };
-    let socket = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = socket.local_addr().map_err(failed)?;
-    Ok((socket, bound))
-}
-
-fn serve(shared: Arc<Shared>, config: &Path, sockets: Sockets) -> Running {
-    let (drain, draining) = watch::channel(false);
+fn serve(shared: Arc<Shared>, config: &Path, opening: Opening) -> Running {
     let (stop, stopping) = watch::channel(false);
-    let mut addresses = HashMap::new();
-    let mut accepting = Vec::new();
-    for (name, socket) in sockets.listeners {
-        info!(listener = name, address = %socket, "listening");
-        addresses.extend(socket.address().map(|address| (name.clone(), address)));
-        accepting.push(tokio::spawn(accept::run(shared.clone(), socket, name, draining.clone())));
-    }
     // Taken here, not in the task: once this returns, SIGHUP no longer ends the process.
     let hangup = signal(SignalKind::hangup())
         .inspect_err(|error| warn!("error.type" = "signal", %error, "SIGHUP cannot be received"))
         .ok();
-    let mut helping = vec![tokio::spawn(reload::run(shared.clone(), config.to_owned(), hangup, stopping.clone()))];
-    let health = sockets.health.map(|(socket, address)| {
-        info!(%address, "health and metrics");
-        helping.push(tokio::spawn(health::run(shared.clone(), socket, stopping.clone())));
-        address
-    });
-    Running { shared, config: config.to_owned(), addresses, health, drain, stop, accepting, helping }
+    let watching = tokio::spawn(reload::run(shared.clone(), config.to_owned(), hangup, stopping));
+    shared.listeners.open(&shared, opening);
+    Running { shared, config: config.to_owned(), stop, watching }
 }
 
 impl Running {
     /// Where the named listener listens; the port is real even where the bootstrap says 0. `None` for a Unix socket.
     #[must_use]
     pub fn address(&self, listener: &str) -> Option<SocketAddr> {
-        self.addresses.get(listener).copied()
+        self.shared.listeners.address(listener)
     }
 
     #[must_use]
     pub fn health(&self) -> Option<SocketAddr> {
-        self.health
+        self.shared.listeners.health()
     }
 
     /// The verifier key of the audit log, as `postern audit verify --key` takes it.
@@ -203,18 +157,16 @@ impl Running {
         reload::reload(&self.shared, &self.config).await
     }
 
-    /// Stops accepting, lets open requests end within [`GRACE`], writes the last records and a checkpoint.
+    /// Stops accepting, lets open requests end within `gateway.drain`, writes the last records and a checkpoint.
     pub async fn shutdown(self) {
-        self.shutdown_within(GRACE).await;
+        let grace = self.shared.runtime.load().snapshot.drain;
+        self.shutdown_within(grace).await;
     }
 
     /// As [`Running::shutdown`], with another deadline. Returns how many connections had to be cut.
     pub async fn shutdown_within(self, grace: Duration) -> usize {
         self.shared.draining.store(true, Ordering::Relaxed);
-        let _ = self.drain.send(true);
-        for task in self.accepting {
-            let _ = task.await;
-        }
+        self.shared.listeners.close(true).await;
         drained(&self.shared, grace).await;
         let left = self.shared.connections.open();
         if self.shared.is_busy() {
@@ -223,9 +175,8 @@ impl Running {
             drained(&self.shared, CUT).await;
         }
         let _ = self.stop.send(true);
-        for task in self.helping {
-            let _ = task.await;
-        }
+        let _ = self.watching.await;
+        self.shared.listeners.close_health().await;
         self.shared.submit(record::of_stop(left, &self.shared.runtime.load().snapshot, self.shared.clock.unix_ms()));
         let shared = self.shared.clone();
         let closed = tokio::task::spawn_blocking(move || shared.audit.close()).await;

@@ -16,6 +16,7 @@ use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::guard::Telling;
+use crate::listeners::Listeners;
 use crate::record;
 use crate::reload::{LastLoad, Stamps};
 use crate::runtime::Runtime;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) last_load: tokio::sync::Mutex<LastLoad>,
     /// Sets that were swapped out, as far as requests still use them.
     older: Mutex<Vec<Weak<Runtime>>>,
+    pub(crate) listeners: Listeners,
     pub(crate) audit: AuditWriter,
     pub(crate) vkey: String,
     pub(crate) metrics: Arc<Metrics>,
@@ -60,6 +62,7 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     pub(crate) fn new(
         (runtime, stamps): (Runtime, Stamps),
+        listeners: Listeners,
         audit: AuditWriter,
         vkey: String,
         clock: Arc<dyn Clock>,
@@ -71,6 +74,7 @@ impl Shared {
             runtime: ArcSwap::from_pointee(runtime),
             last_load: tokio::sync::Mutex::new(LastLoad::new(stamps)),
             older: Mutex::default(),
+            listeners,
             audit,
             vkey,
             clock,

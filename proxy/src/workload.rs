@@ -1,6 +1,6 @@
 //! The workload behind an outbound listener: who may connect, and who it is taken for.
 
-use postern_config::{Outbound, Snapshot};
+use postern_config::{Bind, Outbound, Snapshot};
 use postern_filters::token::PeerFacts;
 use postern_filters::{Peer, SpiffeSubject};
 
@@ -18,7 +18,12 @@ impl Workload {
     /// # Errors
     /// In words for the record.
     pub(crate) fn admit(snapshot: &Snapshot, listener: &str, source: Peer) -> Result<Option<Self>, String> {
-        let Some(settings) = settings(snapshot, listener) else { return Ok(None) };
+        let Some(found) = snapshot.listeners.iter().find(|other| other.name == listener) else { return Ok(None) };
+        let Some(settings) = &found.outbound else { return Ok(None) };
+        // A reload may have put the name on another socket while this connection was on its way.
+        if matches!(source, Peer::Unix(_)) != matches!(found.bind, Bind::Unix { .. }) {
+            return Err("the listener is on another socket now".to_owned());
+        }
         if let Peer::Unix(peer) = source {
             let own = rustix::process::geteuid().as_raw();
             let listed = settings.uids.as_ref().map_or(peer.uid == own, |uids| uids.contains(&peer.uid));

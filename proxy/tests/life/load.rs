@@ -31,7 +31,7 @@ struct Script {
 type Count = watch::Sender<usize>;
 
 /// What the clients saw.
-struct Crowd {
+pub struct Crowd {
     stop: Arc<AtomicBool>,
     answers: Arc<Count>,
     refusals: Arc<Count>,
@@ -39,7 +39,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn gather(site: &Arc<Site>, address: SocketAddr) -> Self {
+    pub fn gather(site: &Arc<Site>, address: SocketAddr) -> Self {
         let (mia, noah) = (&site.who.mia, &site.who.noah);
         let good = || site.token(mia, mia);
         let allowed = || ("/both/a", good(), &[200][..]);
@@ -93,7 +93,7 @@ impl Crowd {
     }
 
     /// Returns once each kind of client got another few answers, so that the load has met what is running now.
-    async fn another_round(&self) {
+    pub async fn another_round(&self) {
         for count in [&self.answers, &self.refusals] {
             let enough = *count.borrow() + 5;
             let mut counted = count.subscribe();
@@ -103,7 +103,7 @@ impl Crowd {
     }
 
     /// Stops, and tells how many requests were permitted and refused. No answer was wrong, and none was missing.
-    async fn disperse(self) -> (usize, usize) {
+    pub async fn disperse(self) -> (usize, usize) {
         self.stop.store(true, Ordering::Relaxed);
         let mut faults = Vec::new();
         for task in self.tasks {

@@ -218,9 +218,7 @@ async fn what_cannot_be_taken_over_while_running_is_refused_and_says_so() {
     let site = Site::new().await;
     let proxy = site.start().await;
     for (name, from, to) in [
-        ("postern.yaml", "name: public,", "name: other,"),
         ("postern.yaml", "dir: state", "dir: elsewhere"),
-        ("postern.yaml", "admin: {health: \"127.0.0.1:0\"}\n", ""),
         ("manifests/evidence.yaml", "/site", "/moved"),
         ("manifests/evidence.yaml", "source: {type: Generate}", "source: {type: Material, from: \"file:keys/seed\"}"),
         ("manifests/evidence.yaml", "checkpointInterval: 1s", "checkpointInterval: 2s"),

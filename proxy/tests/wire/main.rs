@@ -11,6 +11,7 @@ mod house;
 mod hygiene;
 mod identity;
 mod network;
+mod outbound;
 mod relay;
 mod sockets;
 mod story;
