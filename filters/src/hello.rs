@@ -52,8 +52,7 @@ pub enum HelloError {
 pub fn read(bytes: &[u8]) -> Result<Hello, HelloError> {
     let mut message = Vec::new();
     let mut rest = bytes.get(..bytes.len().min(MAX_HELLO)).unwrap_or(bytes);
-    loop {
-        let Some((fragment, after)) = record(rest)? else { break };
+    while let Some((fragment, after)) = record(rest)? {
         message.extend_from_slice(fragment);
         match hello(&message)? {
             Some(name) => return Ok(Hello::Names(name)),
@@ -64,8 +63,11 @@ pub fn read(bytes: &[u8]) -> Result<Hello, HelloError> {
     if bytes.len() >= MAX_HELLO { Err(HelloError::TooLong) } else { Ok(Hello::Partial) }
 }
 
+/// What stands at the front, and what follows it.
+type Split<'b> = (&'b [u8], &'b [u8]);
+
 /// The payload of the record at the front, and what follows it. `None` until it has come whole.
-fn record(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, HelloError> {
+fn record(bytes: &[u8]) -> Result<Option<Split<'_>>, HelloError> {
     // Every byte is judged when it comes: another protocol is seen at its first one.
     let good = |at: usize, good: fn(u8) -> bool| bytes.get(at).is_none_or(|byte| good(*byte));
     if !good(0, |byte| byte == HANDSHAKE) || !good(1, |byte| byte == 3) || !good(2, |byte| (1..=3).contains(&byte)) {
