@@ -11,7 +11,7 @@ import time
 def make(directory):
     """Writes PEM files, a key set and the upstream's secret to `directory`; returns the client's token."""
     ca = _ca(directory)
-    certificate(directory, ca, "server", "DNS:localhost", "serverAuth")
+    certificate(directory, ca, "server", "DNS:localhost,IP:127.0.0.1", "serverAuth")
     certificate(directory, ca, "client", "URI:spiffe://bench.test/ns/acme/sa/web", "clientAuth,serverAuth")
     _key(directory / "issuer.key")
     private(directory / "upstream.secret", secrets.token_hex(16))

@@ -134,21 +134,33 @@ fn check_utf8(canonical: &str) -> Result<(), TargetError> {
     if !canonical.contains('%') {
         return Ok(());
     }
-    let mut bytes = Vec::with_capacity(canonical.len());
-    let mut rest = canonical.as_bytes();
+    std::str::from_utf8(&unescaped(canonical)).map(drop).or(Err(TargetError::NotUtf8))
+}
+
+/// The bytes that escapes stand for; a `%` that begins none stands for itself.
+#[must_use]
+pub fn unescaped(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
     while let [byte, tail @ ..] = rest {
         rest = match (byte, tail) {
-            (b'%', [high, low, tail @ ..]) => {
-                bytes.push(hex(*high)? * 16 + hex(*low)?);
-                tail
-            }
+            (b'%', [high, low, behind @ ..]) => match (hex(*high), hex(*low)) {
+                (Ok(high), Ok(low)) => {
+                    bytes.push(high * 16 + low);
+                    behind
+                }
+                _ => {
+                    bytes.push(*byte);
+                    tail
+                }
+            },
             _ => {
                 bytes.push(*byte);
                 tail
             }
         };
     }
-    std::str::from_utf8(&bytes).map(drop).or(Err(TargetError::NotUtf8))
+    bytes
 }
 
 fn check_query(query: &str) -> Result<(), TargetError> {

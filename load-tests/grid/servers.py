@@ -154,7 +154,7 @@ class Apache(Server):
 
     def read(self, line):
         forensic, status, *fields = line.decode().split(" ")
-        if status != "200" or len(fields) != 5:
+        if status not in ("200", "206") or len(fields) != 5:
             return Got(declined=line.decode())
         method, target, path, length, body = (base64.b64decode(field) for field in fields)
         return Got(

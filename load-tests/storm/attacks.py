@@ -21,8 +21,8 @@ class Attack:
     """Where to go, for how long, and what was done: `count` of frames or requests, `opened` connections."""
 
     def __init__(self, site, seconds):
-        self.site, self.end = site, time.monotonic() + seconds
-        self.seconds = seconds
+        self.site, self.seconds, self.began = site, seconds, time.monotonic()
+        self.end = self.began + seconds
         self.count = self.opened = 0
         self._tls = client.tls(site.directory, "h2")
 
@@ -42,15 +42,16 @@ class Attack:
                 self._pour(connection, blob, per_second, reads)
 
     def _pour(self, connection, blob, per_second, reads):
-        began, sent, number = time.monotonic(), 0, 0
+        number = 0
         while not self.is_over():
             data, units = blob(number)
+            number += 1
             connection.sendall(data)
-            number, sent = number + 1, sent + units
+            # The pace is that of the whole attack: what was sent on connections that are gone counts.
             self.count += units
             if reads and not drained(connection):
                 return
-            ahead = sent / per_second - (time.monotonic() - began)
+            ahead = self.count / per_second - (time.monotonic() - self.began)
             if ahead > 0:
                 time.sleep(min(ahead, 0.2))
 
@@ -186,16 +187,23 @@ def slow_http(*mode):
     """slowhttptest against the listener that wants no client certificate, with a token that policy knows."""
 
     def run(attack):
+        # The tool leaves when none of its connections is left; then it comes again.
+        while attack.count == 0 or attack.end - time.monotonic() > 2:
+            once(attack, str(max(int(attack.end - time.monotonic()), 2)))
+
+    def once(attack, seconds):
         site = attack.site
-        seconds = str(max(int(attack.seconds) - 1, 2))
+        path = "/bytes/4194304" if mode[0] == "-X" else "/small"
+        # The tool has no option for other headers; what it takes for one of these it sends as it is.
+        option, value = ("-j", "a=b") if mode[0] in ("-R", "-X") else ("-m", "*/*")
         command = [
-            "slowhttptest", *mode, "-l", seconds, "-u", f"https://localhost:{site.open_port}{'/bytes/4194304' if '-X' in mode else '/small'}",
-            # The tool has no option for other headers; what it takes for these, it sends as it is.
-            *(["-j", f"a=b\r\nAuthorization: Bearer {site.token}"] if mode[0] in ("-R", "-X") else ["-m", f"*/*\r\nAuthorization: Bearer {site.token}"]),
+            "slowhttptest", *mode, "-l", seconds, "-u", f"https://127.0.0.1:{site.open_port}{path}",
+            option, f"{value}\r\nAuthorization: Bearer {site.token}",
         ]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=attack.seconds + 30)
-        attack.said = done.stdout[-3000:] + done.stderr[-1000:]
-        attack.count = attack.opened = int(mode[mode.index("-c") + 1])
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=attack.seconds + 60)
+        connections = int(mode[mode.index("-c") + 1])
+        attack.count += connections
+        attack.opened += connections
 
     run.__doc__ = {"-H": "Slow heads.", "-B": "Slow bodies.", "-R": "Overlapping ranges.", "-X": "Slow readers of long answers."}[mode[0]]
     return run

@@ -8,6 +8,7 @@ import time
 import client
 
 AGAIN_S = 40
+OPENED_PER_SECOND = 100
 FAILURES = (OSError, ssl.SSLError, client.Broken, ValueError)
 
 
@@ -28,7 +29,9 @@ def hold(site, many, part, seconds, tell):
         while held and time.monotonic() - held[0][0] > AGAIN_S:
             ask(held.popleft()[1])
 
+    began = time.monotonic()
     for number in range(many):
+        time.sleep(max(began + number / OPENED_PER_SECOND - time.monotonic(), 0))
         try:
             # An address for two hundred and fifty.
             ask(client.Connection(site.port, context, f"127.0.{100 + part * 16 + number // 250 % 16}.{1 + number % 250}"))

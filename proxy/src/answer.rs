@@ -11,21 +11,42 @@ use postern_filters::{Refusal, dialect};
 
 use crate::story::Story;
 
-/// Headers of an answer that concern one hop, or tell about software nobody needs to know of.
-const DROPPED: [&str; 13] = [
+/// Headers of an answer that are not the upstream's to say: they concern one hop, tell about software nobody needs to
+/// know of, or speak for a host that other routes share.
+const DROPPED: [&str; 29] = [
     "connection",
     "keep-alive",
     "proxy-connection",
     "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-status",
     "te",
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "via",
     "server",
     "x-powered-by",
     "x-aspnet-version",
+    "x-aspnetmvc-version",
+    "x-generator",
     "alt-svc",
     "postern-decision",
+    // No cookie of a client ever reaches an upstream, so one that is set only ends up at other routes.
+    "set-cookie",
+    "set-cookie2",
+    "clear-site-data",
+    "service-worker-allowed",
+    // Asks the client for a credential that is not meant for the upstream. What we ask for, we say ourselves.
+    "www-authenticate",
+    "authentication-info",
+    // The listener's policy says this, or nobody.
+    "strict-transport-security",
+    "public-key-pins",
+    "refresh",
+    // A proxy in front of us would send a file, or another host's page, in place of what was judged.
+    "x-sendfile",
+    "x-reproxy-url",
 ];
 
 /// Time a client has to take a refusal.
@@ -123,6 +144,9 @@ pub(crate) fn forwarded_head(
         let length = *name == header::CONTENT_LENGTH && !matches!(framing, Framing::AsReceived | Framing::None);
         if !length
             && !DROPPED.contains(&text)
+            // Which sites may read our answers is policy's to say.
+            && !text.starts_with("access-control-")
+            && !text.starts_with("x-accel-")
             && !nominated.iter().any(|nominee| nominee == text)
             && !access.response_remove.iter().any(|remove| remove == text)
         {

@@ -4,6 +4,8 @@
 //! answers malformed requests itself, its HTTP/1.1 loop waits for heads in steps of a minute, and its HTTP/2 loop drops
 //! malformed streams, all without a callback and so without a record.
 
+#[cfg(test)]
+mod differential;
 mod h1;
 mod h2;
 mod inbound;

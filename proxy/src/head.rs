@@ -16,14 +16,20 @@ const MAX_HEADER_COUNT: usize = 128;
 const MAX_ANSWER_HEAD: usize = 64 * 1024;
 
 /// Headers that mean something only once.
-const SINGLE: [HeaderName; 6] = [
+const SINGLE: [HeaderName; 8] = [
     header::HOST,
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
     header::CONTENT_ENCODING,
     header::ORIGIN,
+    header::EXPECT,
+    header::RANGE,
 ];
+
+/// Query keys that carry credentials (RFC 6750 §2.3). A credential in a target is in every log on its way, and none is
+/// ever taken from there.
+const CREDENTIAL_QUERY: [&str; 6] = ["access_token", "api_key", "apikey", "api-key", "x-api-key", "id_token"];
 
 /// A request head in its one spelling.
 #[derive(Debug, Clone)]
@@ -56,6 +62,7 @@ pub(crate) fn read(session: &ServerSession, outbound: bool) -> Result<Head, Refu
     if outbound && request.method == Method::CONNECT {
         return connect(request);
     }
+    check_scheme(request)?;
     let target = target(request, outbound)?;
     Ok(Head {
         method: method(&request.method)?,
@@ -79,21 +86,37 @@ fn check_version(version: Version) -> Result<(), Refusal> {
     }
 }
 
+/// HTTP/2 is spoken over TLS only, and says so in every request.
+fn check_scheme(request: &RequestHeader) -> Result<(), Refusal> {
+    match request.uri.scheme_str() {
+        Some("https") => Ok(()),
+        None if request.version != Version::HTTP_2 => Ok(()),
+        _ => Err(malformed("`:scheme` is not `https`")),
+    }
+}
+
 /// Looks at the bytes as they came: Pingora drops one of `Content-Length` and `Transfer-Encoding` and the fragment of a
 /// target (attack 15) before it hands the head over, and takes lines folded over several as one.
 fn check_raw(raw: &[u8]) -> Result<(), Refusal> {
+    let Some(raw) = raw.strip_suffix(b"\r\n\r\n") else {
+        return Err(malformed("the head does not end with an empty line"));
+    };
     let (mut length, mut encoding) = (0, 0);
-    let mut lines = raw.split(|byte| *byte == b'\n');
-    if lines.next().is_some_and(|line| line.contains(&b'#')) {
-        return Err(malformed("the target has a fragment"));
-    }
-    for line in lines {
-        let Some(line) = line.strip_suffix(b"\r") else {
-            if line.is_empty() {
-                continue;
-            }
-            return Err(malformed("a header line ends without carriage return"));
+    let mut lines = raw.split(|byte| *byte == b'\n').peekable();
+    let mut first = true;
+    while let Some(line) = lines.next() {
+        let line = match (line.strip_suffix(b"\r"), lines.peek()) {
+            (Some(line), Some(_)) => line,
+            // The line end of the last line went with the empty line.
+            (None, None) => line,
+            _ => return Err(malformed("a line of the head ends otherwise than with carriage return and line feed")),
         };
+        if std::mem::take(&mut first) {
+            if line.contains(&b'#') {
+                return Err(malformed("the target has a fragment"));
+            }
+            continue;
+        }
         if line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
             return Err(malformed("a header line is folded"));
         }
@@ -203,7 +226,19 @@ fn absolute<'r>(raw: &'r str, request: &RequestHeader) -> Result<&'r str, Refusa
 fn target(request: &RequestHeader, outbound: bool) -> Result<path::Target<'_>, Refusal> {
     let raw = std::str::from_utf8(request.raw_path()).map_err(|_| malformed("the target is not UTF-8"))?;
     let raw = if outbound && raw.contains("://") && !raw.starts_with('/') { absolute(raw, request)? } else { raw };
-    path::canonical(raw).map_err(|error| malformed(error.to_string()))
+    let target = path::canonical(raw).map_err(|error| malformed(error.to_string()))?;
+    if target.query.is_some_and(carries_credential) {
+        return Err(malformed("the query carries a credential; send it in a header"));
+    }
+    Ok(target)
+}
+
+/// By every reading of a query: pairs end at `&` or `;`, and names may be escaped.
+fn carries_credential(query: &str) -> bool {
+    query.split(['&', ';']).any(|pair| {
+        let name = path::unescaped(pair.split('=').next().unwrap_or_default());
+        CREDENTIAL_QUERY.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    })
 }
 
 /// One authority for routing, policy and records: from `:authority` or `Host`, which must agree.
@@ -227,11 +262,13 @@ fn without_port(authority: &str) -> Option<&str> {
         Some(rest) => {
             let (inside, after) = rest.split_once(']')?;
             inside.parse::<std::net::Ipv6Addr>().ok()?;
-            (authority.get(..inside.len() + 2)?, after.strip_prefix(':').or_else(|| after.is_empty().then_some(""))?)
+            let port = if after.is_empty() { None } else { Some(after.strip_prefix(':')?) };
+            (authority.get(..inside.len() + 2)?, port)
         }
-        None => authority.split_once(':').unwrap_or((authority, "")),
+        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
     };
-    if !port.is_empty() && port.parse::<u16>().is_err() {
+    // `parse` alone would take a sign.
+    if port.is_some_and(|port| !port.bytes().all(|byte| byte.is_ascii_digit()) || port.parse::<u16>().is_err()) {
         return None;
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
@@ -272,6 +309,11 @@ mod tests {
             ("ai.example.com.", None),
             ("ai.example.com:port", None),
             ("ai.example.com:99999", None),
+            ("ai.example.com:+443", None),
+            ("ai.example.com:", None),
+            ("[::1]:", None),
+            ("ai.example.com:-1", None),
+            ("[::1]:+1", None),
             ("[::1", None),
             ("[::g]", None),
             ("", None),
@@ -293,6 +335,9 @@ mod tests {
             ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", false),
             ("X: a\r\n b\r\n", false),
             ("X: a\n", false),
+            ("X: a\n\r\n", false),
+            ("X: a\r\n\n", false),
+            ("", true),
         ] {
             let raw = format!("POST / HTTP/1.1\r\n{lines}\r\n");
             assert_eq!(check_raw(raw.as_bytes()).is_ok(), ok, "{lines:?}");
@@ -321,6 +366,23 @@ mod tests {
         }
         let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "a".repeat(MAX_ANSWER_HEAD));
         assert!(check_answer(long.as_bytes(), &HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn a_credential_in_the_query_is_seen_in_every_spelling() {
+        for (query, want) in [
+            ("access_token=x", true),
+            ("a=b&ACCESS_TOKEN=x", true),
+            ("a=b;api_key=x", true),
+            ("access%5Ftoken=x", true),
+            ("%61piKey=x", true),
+            ("access_token", true),
+            ("a=access_token", false),
+            ("access_tokens=x", false),
+            ("", false),
+        ] {
+            assert_eq!(carries_credential(query), want, "{query}");
+        }
     }
 
     #[test]

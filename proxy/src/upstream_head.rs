@@ -26,10 +26,12 @@ const HOP: [&str; 12] = [
 ];
 
 /// Never forwarded: credentials meant for us.
-const CREDENTIALS: [&str; 8] = [
+const CREDENTIALS: [&str; 10] = [
     "authorization",
     "proxy-authorization",
     "cookie",
+    "cookie2",
+    "x-access-token",
     "x-api-key",
     "api-key",
     "x-goog-api-key",
@@ -37,29 +39,73 @@ const CREDENTIALS: [&str; 8] = [
     "dpop",
 ];
 
-/// Never forwarded: claims about identity, address or target that only a trusted hop may make (attacks 21–25).
-const CLAIMS: [&str; 16] = [
+/// Never forwarded: claims about identity, address or target that only a trusted hop may make (attacks 21–25), in the
+/// spellings that frameworks, meshes and clouds listen to.
+const CLAIMS: [&str; 37] = [
+    "auth-user",
+    "cdn-loop",
     "forwarded",
-    "via",
-    "x-real-ip",
-    "x-client-ip",
-    "true-client-ip",
-    "cf-connecting-ip",
-    "x-remote-user",
+    "front-end-https",
+    "postern-decision",
+    // Becomes the variable `HTTP_PROXY` of a CGI program.
+    "proxy",
+    "proxy-client-ip",
+    "remote-addr",
+    "remote-groups",
     "remote-user",
-    "x-rewrite-url",
+    "true-client-ip",
+    "txn-token",
+    "via",
+    "wl-proxy-client-ip",
+    "x-client-dn",
+    "x-client-ip",
+    "x-client-verify",
+    "x-cluster-client-ip",
+    "x-email",
+    "x-forwarded",
+    "x-groups",
+    "x-host",
+    "x-http-host-override",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
-    "txn-token",
-    "x-cluster-client-ip",
-    "x-amzn-oidc-data",
-    "postern-decision",
+    "x-originating-ip",
+    "x-principal",
+    "x-proxyuser-ip",
+    "x-real-ip",
+    "x-remote-addr",
+    "x-remote-ip",
+    "x-roles",
+    "x-scheme",
+    "x-url-scheme",
+    "x-user",
+    "x-username",
 ];
-const CLAIM_PREFIXES: [&str; 6] = ["x-forwarded-", "x-original-", "x-user-", "x-auth-", "client-cert", "x-postern-"];
-
-/// Query keys that carry credentials meant for us.
-const CREDENTIAL_QUERY: [&str; 3] = ["access_token", "api_key", "apikey"];
+const CLAIM_PREFIXES: [&str; 23] = [
+    "cf-",
+    "client-cert",
+    "fastly-client",
+    "ssl-client",
+    "x-amzn-",
+    "x-appengine-",
+    "x-auth-",
+    "x-authenticated-",
+    "x-consumer-",
+    "x-envoy-",
+    "x-forwarded-",
+    "x-goog-",
+    "x-jwt-",
+    "x-middleware-",
+    "x-ms-client-",
+    "x-original-",
+    "x-postern-",
+    "x-remote-user",
+    "x-rewrite-",
+    "x-spiffe-",
+    "x-ssl-",
+    "x-user-",
+    "x-webauth-",
+];
 
 /// A credential as it goes on the wire.
 #[derive(Debug, Clone)]
@@ -124,8 +170,11 @@ pub(crate) fn add_upgrade(out: &mut RequestHeader, protocol: &str) -> pingora_co
 }
 
 fn may_pass(name: &str, nominated: &[String], upstream: &Upstream, permit: &Permit) -> bool {
-    // `_` and `.` reach some applications as `-`: a name in such a spelling is not one we checked (attacks 21, 22).
-    if name.contains(['_', '.']) || (permit.inspects_answer() && matches!(name, "range" | "if-range")) {
+    // Whatever is no letter, digit or `-` reaches some applications as `-` or `_`: a name in such a spelling is not one we
+    // checked (attacks 21–23).
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        || (permit.inspects_answer() && matches!(name, "range" | "if-range"))
+    {
         return false;
     }
     !HOP.contains(&name)
@@ -165,20 +214,8 @@ fn target(head: &Head, route: &Route, upstream: &Upstream) -> String {
         None => head.path.clone(),
     };
     let path = if path.is_empty() { "/".to_owned() } else { path };
-    let query = head.query.as_deref().map(strip_query).filter(|query| !query.is_empty());
-    match query {
+    match head.query.as_deref().filter(|query| !query.is_empty()) {
         Some(query) => format!("{}{path}?{query}", upstream.base_path),
         None => format!("{}{path}", upstream.base_path),
     }
-}
-
-fn strip_query(query: &str) -> String {
-    let kept: Vec<&str> = query
-        .split('&')
-        .filter(|pair| {
-            let key = pair.split('=').next().unwrap_or_default();
-            !CREDENTIAL_QUERY.iter().any(|name| key.eq_ignore_ascii_case(name))
-        })
-        .collect();
-    kept.join("&")
 }

@@ -6,8 +6,7 @@
 use http::header;
 use postern_config::{Access, AllowRule};
 
-use crate::message::decode_query;
-use crate::path::PathGlob;
+use crate::path::{PathGlob, unescaped};
 use crate::{Context, Flow, Reason, RequestView, Verdict};
 
 #[derive(Debug)]
@@ -28,7 +27,7 @@ struct Allowed {
 
 /// Would make the server act on another method than the one decided on.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
-/// The same, as a parameter.
+/// The same, as a parameter of a query or a form.
 const METHOD_PARAMETER: &str = "_method";
 
 impl Frame {
@@ -57,6 +56,12 @@ impl Frame {
                     return Ok(Flow::refuse(Reason::UnsupportedContent, "no allow list names this content type"));
                 }
             }
+        }
+        if req.query.is_some_and(overrides_method) {
+            return Ok(Flow::refuse(
+                Reason::Malformed,
+                "`_method` in the query: it would be another method than was decided on",
+            ));
         }
         if self.inspected {
             return Ok(refuse_evasion(req));
@@ -103,19 +108,33 @@ fn refuse_evasion(req: &RequestView<'_>) -> Flow {
     if req.headers.contains_key(header::UPGRADE) {
         return Flow::refuse(Reason::Malformed, "an upgrade on a route whose content is inspected");
     }
-    if req.query.is_some_and(overrides_method) {
-        return Flow::refuse(Reason::Malformed, "`_method` in the query of a route whose content is inspected");
-    }
     match METHOD_OVERRIDES.iter().find(|name| req.headers.contains_key(**name)) {
         Some(name) => Flow::refuse(Reason::Malformed, format!("`{name}` on a route whose content is inspected")),
         None => Flow::Continue,
     }
 }
 
-/// A query that cannot be read is left to the parser, which refuses it where it is content.
+/// Whether a query, or a body of the same form, has the parameter by any reading.
 fn overrides_method(query: &str) -> bool {
-    let names = query.split(['&', ';']).map(|pair| pair.split('=').next().unwrap_or_default());
-    names.filter_map(|name| decode_query(name).ok()).flatten().any(|name| name.eq_ignore_ascii_case(METHOD_PARAMETER))
+    query.split(['&', ';']).any(|pair| {
+        let name = unescaped(pair.split('=').next().unwrap_or_default());
+        name.trim_ascii().eq_ignore_ascii_case(METHOD_PARAMETER.as_bytes())
+    })
+}
+
+/// Whether a form says that another method was meant than the request's own.
+pub(super) fn form_overrides_method(content_type: Option<&str>, body: &[u8]) -> bool {
+    match content_type {
+        Some("application/x-www-form-urlencoded") => overrides_method(&String::from_utf8_lossy(body)),
+        // A name may be quoted or not; what stands in front of it is a header of its part.
+        Some("multipart/form-data") => {
+            let lower = body.to_ascii_lowercase();
+            [&b"name=\"_method\""[..], b"name=_method", b"name='_method'"]
+                .iter()
+                .any(|name| lower.windows(name.len()).any(|window| window == *name))
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -206,13 +225,44 @@ mod tests {
             ("x-http-method-override: DELETE", "/a", Some(Reason::Malformed)),
             ("X-HTTP-Method: DELETE", "/a", Some(Reason::Malformed)),
             ("x-method-override: DELETE", "/a", Some(Reason::Malformed)),
-            ("", "/a?x=1&_method=DELETE", Some(Reason::Malformed)),
-            ("", "/a?%5fMethod=DELETE", Some(Reason::Malformed)),
-            ("", "/a?x=_method", None),
         ] {
             let asked = asked("POST", target).head("content-type: application/json").head(head);
             assert_eq!(reason(&inspected, &asked), want, "{head} {target}");
             assert_eq!(reason(&open, &asked), None, "{head} {target}");
+        }
+    }
+
+    #[test]
+    fn a_method_in_the_query_or_a_form_is_refused_everywhere() {
+        let rules = || vec![vec![rule(&["POST"], "/a", Some(&["application/json"]))]];
+        for (query, want) in [
+            ("x=1&_method=DELETE", true),
+            ("%5fMethod=DELETE", true),
+            ("a;_METHOD=DELETE", true),
+            ("_method", true),
+            ("x=_method", false),
+            ("method=DELETE", false),
+        ] {
+            for inspected in [false, true] {
+                let asked = asked("POST", &format!("/a?{query}")).head("content-type: application/json");
+                let got = reason(&frame(rules(), inspected), &asked);
+                assert_eq!(got, want.then_some(Reason::Malformed), "{query}");
+            }
+            assert_eq!(
+                form_overrides_method(Some("application/x-www-form-urlencoded"), query.as_bytes()),
+                want,
+                "{query}"
+            );
+            assert!(!form_overrides_method(Some("application/json"), query.as_bytes()), "{query}");
+        }
+        for (part, want) in [
+            ("name=\"_method\"", true),
+            ("NAME=\"_METHOD\"", true),
+            ("name=_method", true),
+            ("name=\"x\"\r\n\r\n_method", false),
+        ] {
+            let body = format!("--b\r\nContent-Disposition: form-data; {part}\r\n\r\nDELETE\r\n--b--");
+            assert_eq!(form_overrides_method(Some("multipart/form-data"), body.as_bytes()), want, "{part}");
         }
     }
 

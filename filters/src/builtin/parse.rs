@@ -3,6 +3,7 @@
 use http::header::CONTENT_TYPE;
 use postern_config::{Action, Dialect};
 
+use super::frame::form_overrides_method;
 use crate::dialect::openai;
 use crate::message::Message;
 use crate::{Context, Flow, Reason, RequestView, Verdict};
@@ -44,6 +45,12 @@ impl Parse {
                 let Some(action) = action_of(req.method) else {
                     return Ok(Flow::refuse(Reason::NotPermitted, format!("method `{}` has no action", req.method)));
                 };
+                if form_overrides_method(req.content_type().as_deref(), &body) {
+                    return Ok(Flow::refuse(
+                        Reason::Malformed,
+                        "`_method` in a form: it would be another method than was decided on",
+                    ));
+                }
                 cx.set_action(action);
                 if self.reads_http { Message::http(content_type, req.query, body) } else { Ok(Message::Unread) }
             }

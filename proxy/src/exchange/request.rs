@@ -33,7 +33,10 @@ pub(super) async fn read_body(
     if declared.is_some_and(|length| length > max) {
         return Err(too_large(max));
     }
-    if session.is_body_empty() {
+    // On HTTP/2 a length of 0 is a claim until the stream has ended: what comes in spite of it makes the request
+    // malformed, and that has to be known before anything is forwarded (attack 36).
+    let claimed = session.is_http2() && declared == Some(0);
+    if session.is_body_empty() && !claimed {
         return Ok(Bytes::new());
     }
     if head.expects_continue {

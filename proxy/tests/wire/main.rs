@@ -7,9 +7,11 @@
 mod access;
 mod content;
 mod health;
+#[allow(dead_code, reason = "shared with the tests of attacks")]
 mod house;
 mod hygiene;
 mod identity;
+mod length;
 mod network;
 mod outbound;
 mod relay;

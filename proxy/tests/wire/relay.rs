@@ -119,21 +119,3 @@ async fn an_upstream_that_ends_the_tunnel_ends_it_for_the_client() {
     assert!(wire.is_closed().await);
     assert_eq!(house.stop().await.outcomes(), ["allow"]);
 }
-
-#[tokio::test]
-async fn http2_carries_no_upgrade() {
-    let house = House::start().await;
-    let token = house.token(&house.who.mia);
-    let auth = format!("Bearer {token}");
-    let fields = [
-        (":method", "CONNECT"),
-        (":scheme", "https"),
-        (":authority", "localhost"),
-        (":path", "/socket"),
-        (":protocol", "websocket"),
-        ("authorization", &auth),
-    ];
-    house.h2_frames(&house.who.mia, &fields).await;
-    assert_eq!(house.plain.count(), 0);
-    house.stop().await;
-}

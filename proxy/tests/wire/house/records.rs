@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// Records of requests and connections, in the order they were written.
 #[derive(Debug)]
-pub struct Records(Vec<Record>);
+pub struct Records(Vec<Record>, String);
 
 #[derive(Debug, Clone)]
 pub struct Record(Value);
@@ -17,7 +17,12 @@ impl Records {
         files.sort();
         let text: String = files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        Self(lines.map(|line| Record(line["record"].clone())).collect())
+        Self(lines.map(|line| Record(line["record"].clone())).collect(), text.clone())
+    }
+
+    /// The files, byte for byte.
+    pub fn text(&self) -> &str {
+        &self.1
     }
 
     /// API Activity.
