@@ -16,10 +16,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::certificate::Certificate;
-use crate::identities::Identities;
+use crate::identities::{Identities, Identity};
 use crate::trust::Trust;
 use crate::verifier::PeerVerifier;
-use crate::{CertFault, CertProblem, VerifiedPeer};
+use crate::{CertFault, CertProblem, SpiffeId, VerifiedPeer};
 
 /// The TLS of one listener under one generation of its settings. A reload makes a new one; tickets of the old one do
 /// not open a session under the new one.
@@ -142,6 +142,21 @@ impl ListenerTls {
         let ours = self.identities.iter().map(|identity| (&identity.material, &identity.chain));
         let anchors = self.anchors.iter().map(|(material, chain)| (material, chain));
         endings(ours.chain(anchors), now.saturating_add(self.warn_before))
+    }
+
+    /// The SPIFFE ID in the certificate presented to this SNI, where it is an X.509-SVID.
+    #[must_use]
+    pub fn own_spiffe(&self, sni: Option<&str>) -> Option<SpiffeId> {
+        match self.identities.select(sni)?.chain.first()?.uris.as_slice() {
+            [uri] => SpiffeId::parse(uri).ok(),
+            _ => None,
+        }
+    }
+
+    /// Names of the identities, and the unix seconds at which the first certificate of each chain ends.
+    pub fn identities(&self) -> impl Iterator<Item = (&str, i64)> {
+        let end = |identity: &Identity| identity.chain.iter().map(|one| one.not_after).min().unwrap_or(0);
+        self.identities.iter().map(move |identity| (identity.name.as_str(), end(identity)))
     }
 
     /// Unix seconds at which a revocation list is over: from then on nobody is believed until there is a new one.

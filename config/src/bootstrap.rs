@@ -2,6 +2,7 @@
 
 mod outbound;
 mod traffic;
+mod upstream;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 pub use outbound::*;
 pub use traffic::*;
+pub use upstream::*;
 
 use crate::decode::{At, Cx, Decode, Fields, MaterialRule, Setting, spec};
 use crate::manifest::ManifestRules;

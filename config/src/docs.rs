@@ -47,10 +47,11 @@ pub fn manifest_reference() -> String {
 }
 
 /// Who, may, content, strength, proof: the order of the questions.
-fn in_order() -> [Kind; 12] {
+fn in_order() -> [Kind; 13] {
     use Kind::{
-        AccessControlPolicy, ApiAccessPolicy, AuditPolicy, CertificatePolicy, DataProtectionPolicy, EncryptionPolicy,
-        IamPolicy, KeyManagementPolicy, NetworkPolicy, RbacPolicy, RuntimeSecurityPolicy, SecretManagement,
+        AccessControlPolicy, ApiAccessPolicy, AuditPolicy, CertificatePolicy, DataProtectionPolicy,
+        DdosProtectionPolicy, EncryptionPolicy, IamPolicy, KeyManagementPolicy, NetworkPolicy, RbacPolicy,
+        RuntimeSecurityPolicy, SecretManagement,
     };
     [
         IamPolicy,
@@ -61,6 +62,7 @@ fn in_order() -> [Kind; 12] {
         NetworkPolicy,
         DataProtectionPolicy,
         RuntimeSecurityPolicy,
+        DdosProtectionPolicy,
         EncryptionPolicy,
         SecretManagement,
         KeyManagementPolicy,

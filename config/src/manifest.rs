@@ -5,6 +5,7 @@ mod api_access;
 mod audit;
 mod certificate;
 mod data_protection;
+mod ddos;
 mod encryption;
 mod envelope;
 mod iam;
@@ -24,6 +25,7 @@ pub use api_access::*;
 pub use audit::*;
 pub use certificate::*;
 pub use data_protection::*;
+pub use ddos::*;
 pub use encryption::*;
 pub use envelope::*;
 pub use iam::*;
@@ -79,6 +81,7 @@ pub enum Spec {
     CertificatePolicy(Box<CertificatePolicy>),
     EncryptionPolicy(Box<EncryptionPolicy>),
     DataProtectionPolicy(Box<DataProtectionPolicy>),
+    DdosProtectionPolicy(Box<DdosProtectionPolicy>),
     RuntimeSecurityPolicy(Box<RuntimeSecurityPolicy>),
     AuditPolicy(Box<AuditPolicy>),
     KeyManagementPolicy(Box<KeyManagementPolicy>),

@@ -9,6 +9,7 @@ mod authz;
 mod blind;
 mod content;
 mod cover;
+mod ddos;
 mod identity;
 mod material;
 mod names;
@@ -18,6 +19,7 @@ mod secrets;
 mod subjects;
 mod tls;
 mod traffic;
+mod upstream;
 
 use std::path::{Path, PathBuf};
 
@@ -66,12 +68,13 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
 pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Report) -> Option<Snapshot> {
     let attached = Attachments::find(bootstrap, parsed, report);
     names::check(&attached, report);
-    let mut upstreams = traffic::upstreams(bootstrap, &attached, report);
+    let mut upstreams = upstream::all(bootstrap, &attached, report);
     secrets::add(&mut upstreams, &attached, report);
     for (index, upstream) in upstreams.iter_mut().enumerate() {
         upstream.egress = network::of_upstream(&attached, index);
     }
     let listeners = traffic::listeners(bootstrap, &attached, report);
+    ddos::check(bootstrap, &attached, report);
     network::check(bootstrap, &attached, listeners.as_deref(), &upstreams, report);
     let manifests = manifest_refs(parsed);
     traffic::check_routes(bootstrap, report);
@@ -90,6 +93,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         state_dir: bootstrap.spec.state.dir.0.clone(),
         health: bootstrap.spec.admin.health.as_ref().map(|health| health.value.0),
         listeners: listeners?,
+        max_connections: ddos::most_connections(&attached),
         ingress: network::of_gateway(&attached),
         own_egress: network::of_own_calls(&attached),
         upstreams,
@@ -139,12 +143,13 @@ fn policy(
         .iter()
         .position(|upstream| spec.upstream.as_ref().is_some_and(|own| own.value == upstream.name.value));
     let network = network::of_route(attached, route, upstream);
+    let guards = ddos::of_route(bootstrap, attached, route, spec);
     audit::check_route(attached, route, spec, report);
     let coverage = crate::Coverage::default();
     let manifests = attached.indices(route, manifests);
     let mut policy =
-        EffectivePolicy { identity: identity?, access, authz, data, runtime, network, coverage, manifests };
-    traffic::check_upgrades(spec, &policy, report);
+        EffectivePolicy { identity: identity?, access, authz, data, runtime, network, guards, coverage, manifests };
+    traffic::check_relayed(spec, &policy, report);
     outbound::check_tunnel(spec, &policy, report);
     policy.coverage = cover::coverage(&policy, spec.dialect.value);
     Some(policy)

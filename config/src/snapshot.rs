@@ -5,19 +5,23 @@
 //! [`crate::manifest`]; nothing here is parsed from text again.
 
 mod content;
+mod ddos;
 mod identity;
 mod network;
 mod tls;
 mod traffic;
+mod upstream;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use content::*;
+pub use ddos::*;
 pub use identity::*;
 pub use network::*;
 pub use tls::*;
 pub use traffic::*;
+pub use upstream::*;
 
 use crate::{Coverage, Material};
 
@@ -35,6 +39,8 @@ pub struct Snapshot {
     /// `/livez`, `/readyz` and `/metrics`, nothing else.
     pub health: Option<std::net::SocketAddr>,
     pub listeners: Vec<Listener>,
+    /// Open connections of all listeners together.
+    pub max_connections: u32,
     /// Who may connect, whatever is asked for.
     pub ingress: Ingress,
     /// Where the proxy's own calls may go; `None` where no policy of the gateway speaks of it.
@@ -100,6 +106,8 @@ pub struct EffectivePolicy {
     pub data: DataProtection,
     pub runtime: RuntimeSecurity,
     pub network: Network,
+    /// What holds for requests, by the number of the listener they came in by.
+    pub guards: Vec<RequestGuard>,
     /// What may look at which message part, in which direction, buffered and streamed.
     pub coverage: Coverage,
     /// Indices into [`Snapshot::manifests`] of the manifests that made this policy, sorted.

@@ -10,7 +10,7 @@ mod quantity;
 
 pub use address::{BindAddress, Issuer, Origin, UpstreamUrl, WebUrl};
 pub use cidr::{Cidr, CidrError, Port};
-pub use http::{EgressHost, HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix};
+pub use http::{EgressHost, HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix, TargetPath};
 pub use listen::ListenAddress;
 pub use names::{Claim, FilePath, LogOrigin, Name, Pointer, SpiffeName};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName, SpiffeGlob};

@@ -116,7 +116,9 @@ impl Context {
         self.bodiless = true;
     }
 
-    pub(crate) fn is_bodiless(&self) -> bool {
+    /// Whether the allow list that let the request pass names no content type, so that a body is refused.
+    #[must_use]
+    pub fn is_bodiless(&self) -> bool {
         self.bodiless
     }
 

@@ -18,13 +18,15 @@ pub enum Reason {
     Misdirected,
     HeadersTooLarge,
     SlowRequest,
+    Overloaded,
     Undecided,
     UpstreamFailed,
+    UpstreamUnavailable,
     Internal,
 }
 
 impl Reason {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::CredentialMissing,
         Self::CredentialInvalid,
         Self::NotPermitted,
@@ -40,8 +42,10 @@ impl Reason {
         Self::Misdirected,
         Self::HeadersTooLarge,
         Self::SlowRequest,
+        Self::Overloaded,
         Self::Undecided,
         Self::UpstreamFailed,
+        Self::UpstreamUnavailable,
         Self::Internal,
     ];
 
@@ -64,8 +68,10 @@ impl Reason {
             Self::Misdirected => "misdirected",
             Self::HeadersTooLarge => "headers_too_large",
             Self::SlowRequest => "slow_request",
+            Self::Overloaded => "overloaded",
             Self::Undecided => "undecided",
             Self::UpstreamFailed => "upstream_failed",
+            Self::UpstreamUnavailable => "upstream_unavailable",
             Self::Internal => "internal",
         }
     }
@@ -85,7 +91,7 @@ impl Reason {
             Self::Misdirected => 421,
             Self::HeadersTooLarge => 431,
             Self::SlowRequest => 408,
-            Self::Undecided => 503,
+            Self::Overloaded | Self::Undecided | Self::UpstreamUnavailable => 503,
             Self::UpstreamFailed => 502,
             Self::Internal => 500,
         }
@@ -107,8 +113,10 @@ impl Reason {
             Self::Misdirected => "The request was sent to the wrong server",
             Self::HeadersTooLarge => "The request headers are too large",
             Self::SlowRequest => "The request took too long",
+            Self::Overloaded => "The server is busy; try again later",
             Self::Undecided => "No decision could be made",
             Self::UpstreamFailed => "The upstream could not be reached",
+            Self::UpstreamUnavailable => "The upstream is not available at the moment",
             Self::Internal => "Internal error",
         }
     }

@@ -13,20 +13,19 @@ use pingora_core::protocols::l4::stream::Stream as L4Stream;
 use pingora_core::protocols::tls::TlsRef;
 use pingora_core::protocols::{IO, Ssl};
 use postern_certs::ListenerTls;
-use postern_config::ListenerTls as Settings;
+use postern_config::{ListenerTls as Settings, TlsVersion};
 use postern_filters::Peer;
 use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
 use crate::app::ConnectionApp;
 use crate::connection::{Connection, TlsFacts, peer_facts};
+use crate::guard::Admitted;
 use crate::listen::Socket;
 use crate::shared::Shared;
 use crate::workload::Workload;
-use crate::{guard, record};
+use crate::{connections, guard, record};
 
-/// Time a client has for the handshake (§10).
-const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Pause after the system refused a socket, so that running out of descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -109,32 +108,36 @@ pub(crate) async fn run(shared: Arc<Shared>, door: Door, mut accepting: watch::R
 /// Serves a connection in a task of its own, which ends at the latest when everything is cut.
 fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, door: &Door) {
     let name = &door.name;
-    let Some(guard) = shared.connections.enter() else {
-        debug!(%source, "connection refused: too many open");
-        shared.metrics.connection_refused(name, "too_many");
-        return;
-    };
+    let Some(admitted) = guard::admit(shared, name, source) else { return };
     let (shared, name, plain, notice) = (shared.clone(), name.clone(), door.plain, door.notice.clone());
     tokio::spawn(async move {
-        let _guard = guard;
         let cut = async {
             notice.cut(&shared).await;
             // Requests are cut at the same moment and leave their records; then there is nothing to wait for.
             tokio::time::sleep(LAST_WORDS).await;
         };
+        let banished = async {
+            admitted.banished(&shared).await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
         tokio::select! {
-            () = serve(shared.clone(), stream, source, name, plain, notice.clone()) => {}
+            () = serve(shared.clone(), stream, source, name, plain, notice.clone(), admitted.clone()) => {}
             () = cut => {}
+            () = banished => {}
         }
     });
 }
 
-async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String, plain: bool, notice: Notice) {
+async fn serve(
+    shared: Arc<Shared>,
+    stream: L4Stream,
+    source: Peer,
+    name: String,
+    plain: bool,
+    notice: Notice,
+    admitted: Arc<Admitted>,
+) {
     let number = shared.next_connection();
-    if let Err(shut) = guard::judge_address(&shared, source) {
-        let connection = Connection::new(number, name, source, None);
-        return guard::tell(&shared, &connection, "ingress", &shut.detail);
-    }
     let workload = match Workload::admit(&shared.runtime.load().snapshot, &name, source) {
         Ok(workload) => workload,
         Err(detail) => {
@@ -142,22 +145,38 @@ async fn serve(shared: Arc<Shared>, stream: L4Stream, source: Peer, name: String
             return guard::tell(&shared, &connection, "workload", &detail);
         }
     };
-    let (stream, facts) = match secure(&shared, &name, plain, stream).await {
+    let (stream, facts) = match secure(&shared, &name, plain, stream, admitted.guard.settings.tls).await {
         Ok(secured) => secured,
         Err(detail) => {
             debug!(%source, listener = name, detail, "handshake failed");
             shared.metrics.handshake_failed(&name);
             let connection = Connection::new(number, name, source, None);
             shared.record_connection(&connection, true, &detail);
+            guard::find(&shared, &connection.listener, source);
             return;
         }
     };
-    let connection = Arc::new(Connection::new(number, name, source, facts).of_workload(workload));
+    let connection = Connection::new(number, name, source, facts).placed(admitted).of_workload(workload);
+    let connection = Arc::new(connection);
     if let Err(shut) = guard::judge_peer(&shared, &connection) {
         return guard::tell(&shared, &connection, "ingress", &shut.detail);
     }
+    let _entry = shared.registry.enter(connection.clone());
+    // A set that was swapped in during the handshake judged the connections of that moment, and not this one.
+    connections::judge_one(&shared, &shared.runtime.load(), &connection);
     let app = Arc::new(ConnectionApp::new(shared.clone(), connection.clone(), notice.clone()));
-    if AssertUnwindSafe(app.serve_connection(stream, notice.drain)).catch_unwind().await.is_err() {
+    let cut = async {
+        connection.was_cut().await;
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    let served = tokio::select! {
+        served = AssertUnwindSafe(app.serve_connection(stream, notice.drain)).catch_unwind() => served,
+        () = cut => Ok(()),
+    };
+    if let Some(cut) = connection.told() {
+        shared.record_cut(&connection, &cut);
+    }
+    if served.is_err() {
         error!("error.type" = "panic", source = %connection.source, "a connection panicked outside of its requests");
         shared.metrics.panicked();
         shared.record_connection(&connection, false, "the connection panicked outside of its requests");
@@ -172,14 +191,14 @@ async fn secure(
     name: &str,
     plain: bool,
     stream: L4Stream,
+    within: Duration,
 ) -> Result<(Box<dyn IO>, Option<TlsFacts>), String> {
     let runtime = shared.runtime.load_full();
     let listener = runtime.snapshot.listeners.iter().find(|listener| listener.name == name);
-    let settings = listener.map(|listener| (listener.tls.as_ref(), runtime.listener_tls(name)));
-    match settings {
-        Some((None, None)) if plain => Ok((Box::new(stream), None)),
-        Some((Some(settings), Some(tls))) if !plain => {
-            let (stream, facts) = handshake(tls, settings, stream).await?;
+    match listener.map(|_| runtime.tls_of(name)) {
+        Some(None) if plain => Ok((Box::new(stream), None)),
+        Some(Some((tls, settings))) if !plain => {
+            let (stream, facts) = handshake(tls.clone(), settings, stream, within).await?;
             Ok((stream, Some(facts)))
         }
         // Nothing is guessed: what came for TLS is never served without it.
@@ -191,13 +210,14 @@ async fn handshake(
     tls: Arc<ListenerTls>,
     settings: &Settings,
     stream: L4Stream,
+    within: Duration,
 ) -> Result<(Box<dyn IO>, TlsFacts), String> {
     let acceptor = Acceptor::from_server_config(tls.server_config());
-    let accepted = tokio::time::timeout(HANDSHAKE, acceptor.tls_handshake(stream)).await;
+    let accepted = tokio::time::timeout(within, acceptor.tls_handshake(stream)).await;
     let stream = match accepted {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(why(&error)),
-        Err(_) => return Err(format!("no handshake within {} s", HANDSHAKE.as_secs())),
+        Err(_) => return Err(format!("no handshake within {} ms", within.as_millis())),
     };
     let Some(facts) = stream.get_ssl().map(|tls_ref| facts(tls, settings, tls_ref)) else {
         return Err("the handshake left no TLS facts".to_owned());
@@ -229,13 +249,17 @@ fn facts(listener: Arc<ListenerTls>, settings: &Settings, tls: &TlsRef) -> Resul
     let (version, cipher) = (tls.version().unwrap_or_default(), tls.current_cipher_name().unwrap_or_default());
     let chain = tls.peer_cert_chain_der().map(|chain| chain.iter().map(|der| der.clone().into_owned()).collect());
     let recorded = record::tls_facts(version, cipher, server_name.as_deref(), peer.as_ref());
-    let (deny_after_expiry, hsts) = (settings.deny_after_expiry, settings.hsts);
+    let hsts = settings.hsts;
+    // Pingora spells it as rustls does. Whatever is not known to be 1.3 counts as the older one.
+    let version =
+        if version.ends_with("1.3") || version.ends_with("1_3") { TlsVersion::V1_3 } else { TlsVersion::V1_2 };
     Ok(TlsFacts {
         server_name,
         facts: peer.as_ref().map(peer_facts),
+        peer,
         chain: chain.unwrap_or_default(),
         recorded,
-        deny_after_expiry,
+        version,
         hsts,
         trusted: Mutex::new(Arc::downgrade(&listener)),
         listener,

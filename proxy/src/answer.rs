@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{self, HeaderName};
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
@@ -139,9 +140,13 @@ pub(crate) fn forwarded_head(
 ) -> pingora_core::Result<ResponseHeader> {
     let mut head = ResponseHeader::build(upstream.status, Some(upstream.headers.len() + 4))?;
     let nominated = nominated(upstream);
+    let as_it_was = matches!(framing, Framing::AsReceived | Framing::None);
+    let framing = if is_bodiless(upstream, story) { Framing::None } else { framing };
     for (name, value) in &upstream.headers {
         let text = name.as_str();
-        let length = *name == header::CONTENT_LENGTH && !matches!(framing, Framing::AsReceived | Framing::None);
+        // Of what may have been rewritten the upstream's length does not hold; RFC 9110 §8.6 has none with 204.
+        let length = *name == header::CONTENT_LENGTH
+            && (!as_it_was || framing == Framing::Chunked || upstream.status == StatusCode::NO_CONTENT);
         if !length
             && !DROPPED.contains(&text)
             // Which sites may read our answers is policy's to say.
@@ -167,6 +172,12 @@ pub(crate) fn forwarded_head(
         head.insert_header(HeaderName::from_bytes(name.as_bytes()).map_err(invalid)?, value)?;
     }
     Ok(head)
+}
+
+/// Whether there is no body by the rules of HTTP (RFC 9110 §6.4.1), whatever the lengths say.
+fn is_bodiless(upstream: &ResponseHeader, story: &Story) -> bool {
+    let asked_for_head = story.head.as_ref().is_some_and(|head| head.method == "HEAD");
+    asked_for_head || matches!(upstream.status.as_u16(), 204 | 304)
 }
 
 fn invalid(error: header::InvalidHeaderName) -> Box<pingora_core::Error> {

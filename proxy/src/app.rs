@@ -64,6 +64,7 @@ impl ConnectionApp {
         shutdown: &watch::Receiver<bool>,
     ) -> Option<ReusableHttpStream> {
         let _busy = self.shared.begin_request();
+        let _asking = self.connection.admitted.as_ref().map(|admitted| admitted.ask());
         let mut story = Story::begin(&self.connection, &self.shared);
         let reusable = self.serve(&mut session, &mut story, begun).await;
         if let Some(tunnel) = story.tunnel.take() {
@@ -97,8 +98,10 @@ impl ConnectionApp {
         let run = tunnel::run(session.into_inner(), tunnel, &flow, story);
         let ended = tokio::select! {
             biased;
-            () = self.notice.cut(&self.shared) => Some("cut at the deadline of a stop"),
-            ended = AssertUnwindSafe(run).catch_unwind() => ended.is_err().then_some("the tunnel panicked"),
+            () = self.notice.cut(&self.shared) => Some("cut at the deadline of a drain".to_owned()),
+            () = self.connection.banished(&self.shared) => Some("cut, as its address is banned".to_owned()),
+            cut = self.connection.was_cut() => Some(format!("the connection was cut: {}", cut.detail)),
+            ended = AssertUnwindSafe(run).catch_unwind() => ended.is_err().then(|| "the tunnel panicked".to_owned()),
         };
         flow.note(story);
         if let Some(why) = ended {
@@ -112,16 +115,18 @@ impl ConnectionApp {
         let served = tokio::select! {
             // First: the cut also drops the connection, and would be taken for the client's leaving.
             biased;
-            () = self.notice.cut(&self.shared) => None,
-            served = AssertUnwindSafe(exchange.run(session, story, begun)).catch_unwind() => Some(served),
+            () = self.notice.cut(&self.shared) => Err("cut at the deadline of a drain".to_owned()),
+            () = self.connection.banished(&self.shared) => Err("cut, as its address is banned".to_owned()),
+            cut = self.connection.was_cut() => Err(format!("the connection was cut: {}", cut.detail)),
+            served = AssertUnwindSafe(exchange.run(session, story, begun)).catch_unwind() => Ok(served),
         };
         match served {
-            None => {
-                story.note_trouble("cut at the deadline of a drain");
+            Err(why) => {
+                story.note_trouble(&why);
                 false
             }
-            Some(Ok(reusable)) => reusable,
-            Some(Err(_)) => {
+            Ok(Ok(reusable)) => reusable,
+            Ok(Err(_)) => {
                 error!("error.type" = "panic", decision = %story.id, "a request panicked");
                 self.shared.metrics.panicked();
                 story.refuse(Refusal::new(Reason::Internal, "the request panicked"));

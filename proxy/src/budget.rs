@@ -12,6 +12,7 @@ const UNKNOWN: usize = 1 << 30;
 /// What is left of the memory for bodies.
 #[derive(Debug)]
 pub(crate) struct Budget {
+    whole: usize,
     left: AtomicUsize,
 }
 
@@ -29,7 +30,7 @@ pub(crate) struct Exhausted;
 
 impl Budget {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { left: AtomicUsize::new(bytes) }
+        Self { whole: bytes, left: AtomicUsize::new(bytes) }
     }
 
     /// A quarter of the memory of this machine, or of the control group we are in where that is less.
@@ -39,6 +40,12 @@ impl Budget {
         let group = groups.iter().filter_map(read).filter_map(|text| text.trim().parse().ok()).min();
         let whole = machine.into_iter().chain(group).min().unwrap_or(UNKNOWN);
         Self::new(whole / 4)
+    }
+
+    /// How much of it is taken, in percent.
+    pub(crate) fn taken(&self) -> u8 {
+        let taken = self.whole.saturating_sub(self.left.load(Ordering::Relaxed));
+        u8::try_from(taken.saturating_mul(100) / self.whole.max(1)).unwrap_or(100)
     }
 
     pub(crate) fn share(self: &Arc<Self>) -> Share {

@@ -4,11 +4,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
+use crate::guard::Admitted;
+use crate::shared::Shared;
 use postern_certs::{ListenerTls, VerifiedPeer};
-use postern_config::{ClientAuth, Hsts, ListenerTls as Settings};
+use postern_config::{ClientAuth, ConnectionGuard, Hsts, ListenerTls as Settings, TlsVersion};
 use postern_filters::token::PeerFacts;
 use postern_filters::{Peer, SpiffeSubject};
 use rustls_pki_types::CertificateDer;
+use tokio::sync::watch;
+
+use crate::connections::Cut;
 
 use crate::workload::Workload;
 
@@ -22,9 +27,13 @@ pub(crate) struct Connection {
     pub(crate) tls: Option<TlsFacts>,
     /// Where it is the workload that calls.
     pub(crate) workload: Option<Workload>,
+    /// Its place among the others; nothing where it was refused one.
+    pub(crate) admitted: Option<Arc<Admitted>>,
     pub(crate) opened: Instant,
     /// Records of this connection so far; each carries its number, so that an omission shows.
     sequence: AtomicU32,
+    /// Set once, when it has to end whatever it does.
+    cut: watch::Sender<Option<Cut>>,
 }
 
 /// What the handshake settled.
@@ -32,13 +41,13 @@ pub(crate) struct Connection {
 pub(crate) struct TlsFacts {
     /// Lower case.
     pub(crate) server_name: Option<String>,
+    pub(crate) peer: Option<VerifiedPeer>,
     pub(crate) facts: Option<PeerFacts>,
     /// What the client presented, leaf first.
     pub(crate) chain: Vec<CertificateDer<'static>>,
     /// As records show it.
     pub(crate) recorded: Arc<postern_filters::audit::TlsFacts>,
-    /// Whether a certificate that expires while the connection is open ends what it may do.
-    pub(crate) deny_after_expiry: bool,
+    pub(crate) version: TlsVersion,
     pub(crate) hsts: Option<Hsts>,
     /// The last TLS of the listener under which the client was believed.
     pub(crate) trusted: Mutex<Weak<ListenerTls>>,
@@ -48,12 +57,73 @@ pub(crate) struct TlsFacts {
 
 impl Connection {
     pub(crate) fn new(number: u64, listener: String, source: Peer, tls: Option<TlsFacts>) -> Self {
-        Self { number, listener, source, tls, workload: None, opened: Instant::now(), sequence: AtomicU32::new(0) }
+        Self {
+            number,
+            listener,
+            source,
+            tls,
+            workload: None,
+            admitted: None,
+            opened: Instant::now(),
+            sequence: AtomicU32::new(0),
+            cut: watch::Sender::new(None),
+        }
     }
 
     /// The same connection, of a workload that was let in.
     pub(crate) fn of_workload(self, workload: Option<Workload>) -> Self {
         Self { workload, ..self }
+    }
+
+    /// With its place among the others.
+    pub(crate) fn placed(self, admitted: Arc<Admitted>) -> Self {
+        Self { admitted: Some(admitted), ..self }
+    }
+
+    /// What held for its listener when it came.
+    pub(crate) fn guard(&self) -> ConnectionGuard {
+        self.admitted.as_ref().map_or_else(ConnectionGuard::default, |admitted| admitted.guard.settings.clone())
+    }
+
+    /// Returns once its address is banned.
+    pub(crate) async fn banished(&self, shared: &Shared) {
+        match &self.admitted {
+            Some(admitted) => admitted.banished(shared).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Ends the connection. False where it was told before.
+    pub(crate) fn cut(&self, cut: Cut) -> bool {
+        self.cut.send_if_modified(|told| {
+            let first = told.is_none();
+            if first {
+                *told = Some(cut);
+            }
+            first
+        })
+    }
+
+    /// Why it has to end, if it has to.
+    pub(crate) fn told(&self) -> Option<Cut> {
+        self.cut.borrow().clone()
+    }
+
+    /// Returns once the connection has to end.
+    pub(crate) async fn was_cut(&self) -> Cut {
+        let mut told = self.cut.subscribe();
+        match told.wait_for(Option::is_some).await.ok().and_then(|cut| cut.clone()) {
+            Some(cut) => cut,
+            // The sender is ours, so it is there as long as we are.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Has the next look at its trust verify again.
+    pub(crate) fn forget_trust(&self) {
+        if let Some(tls) = &self.tls {
+            *tls.trusted.lock().unwrap_or_else(PoisonError::into_inner) = Weak::new();
+        }
     }
 
     /// The number of the next record of this connection, from 0.
@@ -63,6 +133,11 @@ impl Connection {
 
     pub(crate) fn requests(&self) -> u32 {
         self.sequence.load(Ordering::Relaxed)
+    }
+
+    /// Last unix second at which every certificate that the client presented is valid.
+    pub(crate) fn valid_until(&self) -> Option<i64> {
+        Some(self.tls.as_ref()?.peer.as_ref()?.valid_until())
     }
 
     pub(crate) fn peer_facts(&self) -> Option<&PeerFacts> {
@@ -82,6 +157,9 @@ impl Connection {
         let mut trusted = tls.trusted.lock().unwrap_or_else(PoisonError::into_inner);
         if std::ptr::eq(trusted.as_ptr(), Arc::as_ptr(current)) {
             return Ok(());
+        }
+        if tls.version < settings.min_version {
+            return Err("its TLS version is too old".to_owned());
         }
         if !tls.chain.is_empty() {
             current.peer(&tls.chain).map_err(|error| error.to_string())?;

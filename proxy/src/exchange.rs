@@ -7,8 +7,10 @@ mod deadline;
 mod forward;
 mod request;
 mod respond;
+mod stream;
 
 pub(crate) use deadline::Deadline;
+pub(crate) use forward::{key, refusal};
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,7 +21,7 @@ use postern_filters::{Chain, Reason, Refusal, RequestView};
 
 use crate::accept::Notice;
 use crate::connection::Connection;
-use crate::guard;
+use crate::guard::{self, Pace, Patience, RouteGuard};
 use crate::head::{self, Head};
 use crate::runtime::{Network, Runtime};
 use crate::shared::Shared;
@@ -41,6 +43,14 @@ pub(crate) struct Matched<'a> {
     pub(crate) route: &'a Route,
     pub(crate) chain: &'a Chain,
     pub(crate) network: &'a Network,
+    pub(crate) guard: &'a RouteGuard,
+}
+
+impl Matched<'_> {
+    /// Largest request body, in bytes.
+    fn max_body(&self) -> u64 {
+        self.chain.max_body().min(self.guard.settings.max_body)
+    }
 }
 
 /// Whether the connection may carry another request.
@@ -61,7 +71,12 @@ impl<'a> Exchange<'a> {
         let runtime = self.shared.runtime.load_full();
         story.snapshot = runtime.snapshot.digest;
         story.http_version = if session.is_http2() { "2" } else { "1.1" };
-        let decided = match begun {
+        let counted = guard::judge_rate(
+            self.shared,
+            self.connection,
+            &runtime.listener_guard(&self.connection.listener).requests,
+        );
+        let decided = match counted.and(begun) {
             Ok(()) => self.decide(&runtime, session, story).await,
             Err(refusal) => Err(refusal),
         };
@@ -88,16 +103,18 @@ impl<'a> Exchange<'a> {
         story: &mut Story,
     ) -> Result<Reusable, Refusal> {
         self.refuse_without_record()?;
-        let head = head::read(session, self.connection.workload.is_some())?;
+        let limits = self.connection.guard();
+        let head = head::read(session, limits.max_headers, limits.max_header_size, self.connection.workload.is_some())?;
         story.head = Some(head.clone());
         self.refuse_misdirected(&head)?;
-        self.refuse_expired(story)?;
+        self.refuse_expired(runtime, story)?;
         self.refuse_distrusted(runtime, session)?;
         self.refuse_displaced(runtime, session)?;
         let matched = self.matched(runtime, &head, session)?;
         story.route = Some(matched.route.name.clone());
         story.dialect = matched.route.dialect;
         guard::judge_route(&matched.network.gate, self.connection)?;
+        self.within_limits(matched, session, story)?;
         {
             let view = self.view(&head, session);
             matched.chain.check_head(&view, &mut story.context)?;
@@ -109,7 +126,10 @@ impl<'a> Exchange<'a> {
         if let Some(protocol) = &head.upgrade {
             return relay::run(self, matched, protocol, &head, session, story).await;
         }
-        let body = request::read_body(matched.chain, &head, session, story).await?;
+        if matched.route.streams_bodies {
+            return stream::run(self, matched, &head, session, story).await;
+        }
+        let body = request::read_body(matched.max_body(), &head, session, story).await?;
         let (permit, body) = {
             let view = self.view(&head, session);
             matched.chain.check_message(&view, body, &mut story.context)?
@@ -144,24 +164,23 @@ impl<'a> Exchange<'a> {
     }
 
     /// A certificate that expired after the handshake speaks for nobody any more.
-    fn refuse_expired(self, story: &Story) -> Result<(), Refusal> {
-        let Some(tls) = &self.connection.tls else { return Ok(()) };
-        match &tls.facts {
-            Some(facts) if tls.deny_after_expiry && facts.not_after < story.context.now() => {
-                Err(Refusal::new(Reason::CredentialInvalid, "the client certificate has expired"))
-            }
-            _ => Ok(()),
+    fn refuse_expired(self, runtime: &Runtime, story: &Story) -> Result<(), Refusal> {
+        let until = self.connection.valid_until();
+        let denies = runtime.tls_of(&self.connection.listener).is_none_or(|(_, settings)| settings.deny_after_expiry);
+        if denies && until.is_some_and(|until| until < story.context.now()) {
+            return Err(Refusal::new(Reason::CredentialInvalid, "the client certificate has expired"));
         }
+        Ok(())
     }
 
-    /// Trust that a reload took away is gone for open connections too.
+    /// Trust that a reload took away is gone for open connections too. They are cut after every reload; this is for the
+    /// request that comes in between.
     fn refuse_distrusted(self, runtime: &Runtime, session: &mut ServerSession) -> Result<(), Refusal> {
         let name = &self.connection.listener;
         let listener = runtime.snapshot.listeners.iter().find(|listener| listener.name == *name);
-        let settings = listener.map(|listener| (listener.tls.as_ref(), runtime.listener_tls(name)));
-        let trusted = match (&self.connection.tls, settings) {
-            (None, Some((None, _))) => Ok(()),
-            (Some(_), Some((Some(settings), Some(tls)))) => self.connection.is_trusted(&tls, settings),
+        let trusted = match (&self.connection.tls, listener.map(|_| runtime.tls_of(name))) {
+            (None, Some(None)) => Ok(()),
+            (Some(_), Some(Some((tls, settings)))) => self.connection.is_trusted(tls, settings),
             // The client may ask again on another connection (RFC 9110 §15.5.20).
             _ => {
                 session.set_keepalive(None);
@@ -208,7 +227,10 @@ impl<'a> Exchange<'a> {
         let network = runtime
             .network(&route.name)
             .ok_or_else(|| Refusal::new(Reason::Undecided, format!("route `{}` has no network policy", route.name)))?;
-        Ok(Matched { runtime, route, chain, network })
+        let guard = runtime
+            .route_guard(&route.name, &self.connection.listener)
+            .ok_or_else(|| Refusal::new(Reason::Undecided, "the listener is not in the set any more"))?;
+        Ok(Matched { runtime, route, chain, network, guard })
     }
 
     pub(crate) fn view<'v>(self, head: &'v Head, session: &'v ServerSession) -> RequestView<'v>
@@ -226,6 +248,16 @@ impl<'a> Exchange<'a> {
             peer: self.connection.peer_facts(),
             listener: &self.connection.listener,
         }
+    }
+
+    /// What holds for requests of the route: how often, how large, under which load, and from here on how long.
+    fn within_limits(self, matched: Matched<'_>, session: &ServerSession, story: &mut Story) -> Result<(), Refusal> {
+        let (guard, settings) = (matched.guard, &matched.guard.settings);
+        story.patience = Patience::of(settings);
+        story.pace = Pace::new(settings.stream_idle);
+        guard::judge_rate(self.shared, self.connection, &guard.requests)?;
+        head::check_sizes(&session.req_header().headers, settings.max_headers, settings.max_header_size)?;
+        guard::judge_load(self.shared, self.connection, settings.shed)
     }
 
     /// Answers with the story's refusal, unless an answer has begun.

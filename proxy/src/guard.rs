@@ -2,21 +2,41 @@
 //!
 //! Nothing here reads a byte of HTTP, waits for anything, or keeps more than a bounded memory of an address.
 
+mod addresses;
+mod admission;
+mod bans;
+mod frames;
 mod ingress;
+mod limits;
+mod load;
+mod pace;
 mod redirect;
 mod telling;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use postern_config::ShedAt;
+use postern_filters::limit::{LimitSet, Outcome};
 use postern_filters::{Peer, Reason, Refusal, Source, SpiffeSubject};
 
+pub(crate) use addresses::Addresses;
+pub(crate) use admission::{Admitted, Seats, admit};
+pub(crate) use bans::Bans;
+pub(crate) use frames::Counted;
 pub(crate) use ingress::{Gate, Shut};
+pub(crate) use limits::{Guards, ListenerGuard, Patience, RouteGuard};
+pub(crate) use load::{Load, measure};
+pub(crate) use pace::Pace;
 pub(crate) use redirect::refuse_redirect;
 pub(crate) use telling::Telling;
+use tracing::warn;
 
 use crate::connection::Connection;
 use crate::shared::Shared;
+
+/// Seconds after which a request that was shed may come again.
+const RETRY_AFTER: &str = "5";
 
 /// The address that ranges and limits go by: the other end of the socket. A process on a Unix socket is on this machine,
 /// and counts as `127.0.0.1`.
@@ -25,12 +45,6 @@ pub(crate) fn client_address(peer: Peer) -> IpAddr {
         Source::Ip(address) => address.to_canonical(),
         Source::User(_) => Ipv4Addr::LOCALHOST.into(),
     }
-}
-
-/// Whether the gateway is for this address at all. Asked before a byte is read; who might still pass by name is let on
-/// to the handshake.
-pub(crate) fn judge_address(shared: &Shared, peer: Peer) -> Result<(), Shut> {
-    shared.runtime.load().gate.admits_address(client_address(peer))
 }
 
 /// Whether the gateway is for this peer. Asked before a byte of HTTP is read.
@@ -49,6 +63,93 @@ pub(crate) fn judge_route(gate: &Gate, connection: &Connection) -> Result<(), Re
 
 fn peer_id(connection: &Connection) -> Option<&str> {
     connection.peer_facts().and_then(|facts| facts.spiffe.as_ref()).map(|SpiffeSubject { id, .. }| id.as_str())
+}
+
+/// Whether the address, or all of them together, may ask once more. Counted before anything of the request is looked at.
+///
+/// # Errors
+/// 429 with `Retry-After`.
+pub(crate) fn judge_rate(shared: &Shared, connection: &Connection, limits: &LimitSet) -> Result<(), Refusal> {
+    if limits.is_empty() {
+        return Ok(());
+    }
+    let source = Source::Ip(client_address(connection.source));
+    match limits.check_address(source, "", shared.uptime()) {
+        Outcome::Unlimited | Outcome::Allowed(_) => Ok(()),
+        Outcome::Refused { standing, retry_after } => {
+            let name = limits.name_of(&standing);
+            let mut refusal = Refusal::new(Reason::OverLimit, format!("over {name}")).by(name);
+            refusal.headers.push(("retry-after", retry_after.to_string()));
+            Err(refusal)
+        }
+    }
+}
+
+/// Whether there is room for a request of the route under the present load.
+///
+/// # Errors
+/// 503 with `Retry-After`.
+pub(crate) fn judge_load(shared: &Shared, connection: &Connection, shed: Option<ShedAt>) -> Result<(), Refusal> {
+    let Some(shed) = shed else { return Ok(()) };
+    let load = shared.load.percent(shared);
+    let greedy = || connection.admitted.as_ref().is_some_and(|admitted| admitted.is_greedy());
+    let refused = if shed.all.is_some_and(|all| load >= all) {
+        "the route is shed"
+    } else if load >= shed.greedy && greedy() {
+        "its address has more than its share of the requests"
+    } else {
+        return Ok(());
+    };
+    shared.metrics.shed();
+    let mut refusal = Refusal::new(Reason::Overloaded, format!("the load is {load} %, and {refused}")).by("shed");
+    refusal.headers.push(("retry-after", RETRY_AFTER.to_owned()));
+    Err(refusal)
+}
+
+/// Whether a request that was refused for this is a finding against its address.
+pub(crate) fn is_finding(reason: Reason) -> bool {
+    match reason {
+        Reason::CredentialMissing
+        | Reason::CredentialInvalid
+        | Reason::NotPermitted
+        | Reason::OtherTenant
+        | Reason::CrossSite
+        | Reason::OverLimit
+        | Reason::Malformed
+        | Reason::HeadersTooLarge
+        | Reason::SlowRequest => true,
+        Reason::ContentRefused
+        | Reason::AnswerRefused
+        | Reason::LengthRequired
+        | Reason::TooLarge
+        | Reason::UnsupportedContent
+        | Reason::Misdirected
+        | Reason::Overloaded
+        | Reason::Undecided
+        | Reason::UpstreamFailed
+        | Reason::UpstreamUnavailable
+        | Reason::Internal => false,
+    }
+}
+
+/// Notes a finding against the address of `peer`. With the one that bans it, its open connections end.
+pub(crate) fn find(shared: &Shared, listener: &str, peer: Peer) {
+    let guard = shared.runtime.load().listener_guard(listener);
+    if guard.settings.bans.is_empty() {
+        return;
+    }
+    let address = client_address(peer);
+    if let Some((rule, time)) = shared.bans.find(&guard.settings.bans, address, shared.uptime()) {
+        warn!("error.type" = "ban", %address, rule = rule.name, seconds = time.as_secs(), "an address is banned");
+        shared.metrics.banned();
+        shared.addresses.wake(address);
+    }
+}
+
+/// Records that a connection was not let in.
+fn refuse_connection(shared: &Arc<Shared>, listener: &str, peer: Peer, cause: &'static str, detail: &str) {
+    let connection = Connection::new(shared.next_connection(), listener.to_owned(), peer, None);
+    tell(shared, &connection, cause, detail);
 }
 
 /// Records that a connection was refused before it carried a request, and counts it.

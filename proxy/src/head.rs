@@ -9,9 +9,6 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_http::RequestHeader;
 use postern_filters::{Reason, Refusal, path};
 
-/// Bytes of all header lines together (§10 of the manifest reference).
-pub(crate) const MAX_HEADER_BYTES: usize = 32 * 1024;
-const MAX_HEADER_COUNT: usize = 128;
 /// Bytes of an answer's head.
 const MAX_ANSWER_HEAD: usize = 64 * 1024;
 
@@ -52,12 +49,18 @@ pub(crate) struct Head {
 ///
 /// # Errors
 /// A refusal with status 400, 417 (as 400) or 431, for everything that is malformed or ambiguous.
-pub(crate) fn read(session: &ServerSession, outbound: bool) -> Result<Head, Refusal> {
+pub(crate) fn read(
+    session: &ServerSession,
+    max_lines: usize,
+    max_bytes: usize,
+    outbound: bool,
+) -> Result<Head, Refusal> {
     let request = session.req_header();
     check_version(request.version)?;
     if let Some(h1) = session.as_http1() {
         check_raw(&h1.get_headers_raw_bytes())?;
     }
+    check_sizes(&request.headers, max_lines, max_bytes)?;
     check_headers(&request.headers)?;
     if outbound && request.method == Method::CONNECT {
         return connect(request);
@@ -120,7 +123,10 @@ fn check_raw(raw: &[u8]) -> Result<(), Refusal> {
         if line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
             return Err(malformed("a header line is folded"));
         }
-        let name = line.split(|byte| *byte == b':').next().unwrap_or_default().trim_ascii();
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        if name.last().is_some_and(u8::is_ascii_whitespace) {
+            return Err(malformed("a space in front of a colon"));
+        }
         length += usize::from(name.eq_ignore_ascii_case(b"content-length"));
         encoding += usize::from(name.eq_ignore_ascii_case(b"transfer-encoding"));
     }
@@ -141,19 +147,36 @@ pub(crate) fn check_answer(raw: &[u8], headers: &HeaderMap) -> Result<(), String
     check_raw(raw).and_then(|()| check_framing(headers)).map_err(|refusal| format!("the answer: {}", refusal.detail))
 }
 
-fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut bytes = 0;
-    if headers.len() > MAX_HEADER_COUNT {
+/// [`check_answer`] for HTTP/2, where only the fields can be ambiguous.
+///
+/// # Errors
+/// In words for the record.
+pub(crate) fn check_h2_answer(headers: &HeaderMap) -> Result<(), String> {
+    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
+    if lengths > 1 || headers.contains_key(header::TRANSFER_ENCODING) || headers.contains_key(header::CONNECTION) {
+        return Err("the answer: fields that HTTP/2 does not have, or two lengths".to_owned());
+    }
+    check_framing(headers).map_err(|refusal| format!("the answer: {}", refusal.detail))
+}
+
+/// # Errors
+/// 431 where there are more lines or bytes than may be.
+pub(crate) fn check_sizes(headers: &HeaderMap, max_lines: usize, max_bytes: usize) -> Result<(), Refusal> {
+    if headers.len() > max_lines {
         return Err(Refusal::new(Reason::HeadersTooLarge, format!("{} header lines", headers.len())));
     }
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if bytes > max_bytes {
+        return Err(Refusal::new(Reason::HeadersTooLarge, format!("{bytes} bytes of headers")));
+    }
+    Ok(())
+}
+
+fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     for (name, value) in headers {
-        bytes += name.as_str().len() + value.len() + 4;
         if !value.as_bytes().iter().all(|byte| matches!(byte, b'\t' | 0x20..=0x7e)) {
             return Err(malformed(format!("header `{name}` holds a byte outside visible ASCII")));
         }
-    }
-    if bytes > MAX_HEADER_BYTES {
-        return Err(Refusal::new(Reason::HeadersTooLarge, format!("{bytes} bytes of headers")));
     }
     for name in &SINGLE {
         if headers.get_all(name).iter().count() > 1 {
@@ -336,6 +359,7 @@ mod tests {
             ("X: a\r\n b\r\n", false),
             ("X: a\n", false),
             ("X: a\n\r\n", false),
+            ("X : a\r\n", false),
             ("X: a\r\n\n", false),
             ("", true),
         ] {
@@ -395,7 +419,7 @@ mod tests {
         headers.append(header::AUTHORIZATION, http::HeaderValue::from_static("Bearer b"));
         assert_eq!(check_headers(&headers).unwrap_err().reason, Reason::Malformed);
         let mut headers = HeaderMap::new();
-        headers.append("x-a", http::HeaderValue::from_str(&"a".repeat(MAX_HEADER_BYTES)).unwrap());
-        assert_eq!(check_headers(&headers).unwrap_err().reason, Reason::HeadersTooLarge);
+        headers.append("x-a", http::HeaderValue::from_str(&"a".repeat(1000)).unwrap());
+        assert_eq!(check_sizes(&headers, 128, 1000).unwrap_err().reason, Reason::HeadersTooLarge);
     }
 }

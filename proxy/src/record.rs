@@ -18,7 +18,9 @@ use crate::story::Story;
 pub(crate) fn decision(story: &Story) -> Decision {
     match story.refusal.as_ref().map(|refusal| refusal.reason) {
         None => Decision::Allow,
-        Some(Reason::Undecided | Reason::Internal | Reason::UpstreamFailed) => Decision::Error,
+        Some(Reason::Undecided | Reason::Internal | Reason::UpstreamFailed | Reason::UpstreamUnavailable) => {
+            Decision::Error
+        }
         Some(_) => Decision::Deny,
     }
 }
@@ -43,6 +45,8 @@ pub(crate) fn of_request(story: Story, connection: &Connection) -> AuditRecord {
         principal: cx.known_principal().cloned(),
         route: story.route.as_deref().map(Arc::from),
         upstream: story.upstream.as_deref().map(Arc::from),
+        endpoint: story.told.address,
+        retries: story.told.retries,
         dialect: story.route.is_some().then_some(story.dialect),
         action: cx.action(),
         model: cx.model().map(str::to_owned),
@@ -79,6 +83,11 @@ pub(crate) fn of_connection(connection: &Connection, failed_handshake: bool, det
 /// A connection that was refused for whom it came from, or for how many there were.
 pub(crate) fn of_refused(connection: &Connection, detail: &str, now_ms: i64) -> AuditRecord {
     of_failure(connection, ConnectionFailure::Refused, detail, now_ms)
+}
+
+/// A connection that we ended while it was open.
+pub(crate) fn of_cut(connection: &Connection, detail: &str, now_ms: i64) -> AuditRecord {
+    of_failure(connection, ConnectionFailure::Cut, detail, now_ms)
 }
 
 fn of_failure(connection: &Connection, failure: ConnectionFailure, detail: &str, now_ms: i64) -> AuditRecord {

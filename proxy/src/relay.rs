@@ -5,19 +5,16 @@
 
 use bytes::Bytes;
 use pingora_core::protocols::http::ServerSession;
-use pingora_core::protocols::http::client::HttpSession;
+use pingora_core::protocols::http::v1::client::HttpSession;
 use postern_filters::{Reason, Refusal};
-use tokio::time::Duration;
 
 use crate::answer::{self, Framing};
-use crate::exchange::{Deadline, Exchange, Matched};
+use crate::exchange::{self, Deadline, Exchange, Matched};
 use crate::head::Head;
 use crate::story::Story;
 use crate::trouble;
+use crate::upstream::{Conversation, Told};
 use crate::upstream_head::{self, BodyLength};
-
-/// Time until the upstream answers the handshake.
-const FIRST_BYTE: Duration = Duration::from_secs(60);
 
 /// Runs the handshake and then the tunnel.
 ///
@@ -55,21 +52,36 @@ pub(crate) async fn run(
     )
     .and_then(|mut request| upstream_head::add_upgrade(&mut request, protocol).map(|()| request))
     .map_err(|error| failed("the upstream request could not be made", &error))?;
+    exchange.tell_certificate(matched.runtime, &mut request)?;
     request.set_version(http::Version::HTTP_11);
-    let target = upstream.target().await?;
-    matched.network.egress.permits(&upstream.settings.host, target.address)?;
-    let (mut client, _) = exchange
-        .shared
-        .connector
-        .get_http_session(&target.peer)
-        .await
-        .map_err(|error| failed("the upstream could not be reached", &error))?;
-    let switched = switch(exchange, matched, &mut client, request, session, story).await;
+    let timeouts = upstream.settings.timeouts;
+    let deadline = Deadline::of(story, &timeouts);
+    let first_byte = deadline.after(deadline.first_byte);
+    let key = exchange::key(exchange, upstream, session, story);
+    let mut told = Told::default();
+    let begun =
+        upstream.begin(key, &matched.network.egress, true, first_byte, &exchange.shared.metrics, &mut told).await;
+    story.called(told);
+    let mut answering = begun.map_err(|failure| exchange::refusal(failure, deadline))?;
+    let authority = answering.authority().clone();
+    request.insert_header(http::header::HOST, authority).map_err(|error| failed("the upstream request", &error))?;
+    let Conversation::H1(h1) = &mut answering.conversation else {
+        return Err(Refusal::new(Reason::Undecided, "an upgrade needs HTTP/1.1 on the other side"));
+    };
+    let client = &mut h1.session;
+    let switched =
+        match tokio::time::timeout_at(first_byte, switch(exchange, matched, client, request, session, story)).await {
+            Ok(switched) => switched,
+            Err(_) => Err(deadline.missed().refusal("the upstream's switch")),
+        };
     if switched.is_ok() {
-        tunnel(&mut client, session, story).await;
+        tunnel(client, session, story, deadline).await;
     }
     // A tunnel's connection carries nothing else afterwards, on neither side (attack 2).
     client.shutdown().await;
+    if switched.is_ok() {
+        answering.answered(&exchange.shared.metrics);
+    }
     session.set_keepalive(None);
     switched.map(|()| false)
 }
@@ -84,25 +96,19 @@ async fn switch(
 ) -> Result<(), Refusal> {
     let talk = async {
         client.write_request_header(request).await?;
-        client.finish_request_body().await?;
-        client.read_response_header().await
+        client.finish_body().await?;
+        client.read_response().await
     };
-    match tokio::time::timeout(FIRST_BYTE, talk).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => return Err(failed("the upstream broke off", &error)),
-        Err(_) => return Err(Refusal::new(Reason::UpstreamFailed, "the upstream did not answer in time")),
-    }
-    let Some(response) = client.response_header().cloned() else {
+    talk.await.map_err(|error| failed("the upstream broke off", &error))?;
+    let Some(response) = client.resp_header().cloned() else {
         return Err(Refusal::new(Reason::UpstreamFailed, "the upstream sent no head"));
     };
     if response.status != http::StatusCode::SWITCHING_PROTOCOLS {
         let detail = format!("the upstream answered {} to an upgrade", response.status.as_u16());
         return Err(Refusal::new(Reason::UpstreamFailed, detail));
     }
-    if let HttpSession::H1(h1) = client {
-        // The request's body has ended; without this, what the client sends from here on would be dropped.
-        h1.maybe_upgrade_body_writer();
-    }
+    // The request's body has ended; without this, what the client sends from here on would be dropped.
+    client.maybe_upgrade_body_writer();
     let mut out =
         answer::forwarded_head(&response, &matched.route.policy.access, story, exchange.hsts(), Framing::None)
             .map_err(|error| failed("the answer's head cannot be sent", &error))?;
@@ -123,20 +129,19 @@ enum Moved {
 
 /// Moves bytes until either side ends, both are silent for too long, one does not take what it is sent, or the time of
 /// the tunnel is up.
-async fn tunnel(client: &mut HttpSession, session: &mut ServerSession, story: &mut Story) {
-    let deadline = Deadline::of(story);
+async fn tunnel(client: &mut HttpSession, session: &mut ServerSession, story: &mut Story, deadline: Deadline) {
     loop {
         let moved = deadline.step(async {
             tokio::select! {
                 down = session.read_request_body() => down.ok().flatten().map(Moved::Down),
-                up = client.read_response_body() => up.ok().flatten().map(Moved::Up),
+                up = client.read_body_bytes() => up.ok().flatten().map(Moved::Up),
             }
         });
         let Ok(Some(moved)) = moved.await else { return };
         let taken = match moved {
             Moved::Down(bytes) => {
                 story.bytes_in += bytes.len() as u64;
-                deadline.step(client.write_request_body(bytes, false)).await
+                deadline.step(async { client.write_body(&bytes).await.map(drop) }).await
             }
             Moved::Up(bytes) => {
                 story.bytes_out += bytes.len() as u64;

@@ -15,9 +15,9 @@ use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
 use crate::listeners::Opening;
-use crate::record;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
+use crate::{connections, record};
 pub(crate) use stamps::Stamps;
 use watch::Watching;
 
@@ -142,6 +142,8 @@ async fn attempt(shared: &Arc<Shared>, config: &Path, last: &mut LastLoad, known
         Ok((new, opening)) => {
             last.refused = None;
             take(shared, new, opening, now).await;
+            // Before the reload is over: what it takes away is taken from open connections too.
+            connections::judge(shared).await;
             Reload::Taken
         }
         Err(why) => {

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_certs::ListenerTls;
 use postern_config::{Anchor, AuditKey, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot};
@@ -11,8 +10,8 @@ use postern_filters::limit::LimitStore;
 use postern_filters::{Chains, Reason, Refusal};
 
 use crate::egress::Egress;
-use crate::guard::Gate;
-use crate::upstream::Upstream;
+use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
+use crate::upstream::{States, Upstream};
 
 /// A compiled policy set, ready to serve.
 #[derive(Debug)]
@@ -23,6 +22,7 @@ pub(crate) struct Runtime {
     pub(crate) gate: Gate,
     /// By route: who may use it, and where its calls may go.
     networks: HashMap<String, Network>,
+    guards: Guards,
     listeners: HashMap<String, Arc<ListenerTls>>,
     upstreams: Vec<Arc<Upstream>>,
     /// Problems that do not stop a load.
@@ -55,9 +55,6 @@ impl LoadError {
     }
 }
 
-/// Distinguishes the pooled connections and cached tokens of one load from those of another.
-static GENERATION: AtomicU64 = AtomicU64::new(1);
-
 impl Runtime {
     /// Reads, merges and compiles everything that `config` names.
     ///
@@ -67,12 +64,12 @@ impl Runtime {
         let loaded = postern_config::load(config, now).map_err(|report| LoadError { report, material: Vec::new() })?;
         let mut warnings: Vec<String> = loaded.warnings.problems().iter().map(ToString::to_string).collect();
         let snapshot = loaded.snapshot;
-        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
         let chains = postern_filters::compile(&snapshot, limits);
         let mut problems = Vec::new();
         let listeners = load_listeners(&snapshot, now, &mut warnings, &mut problems);
-        let upstreams = load_upstreams(&snapshot, generation, &mut problems);
+        let upstreams = load_upstreams(&snapshot, now, &mut warnings, &mut problems);
         let (gate, networks) = load_networks(&snapshot, &mut problems);
+        let guards = Guards::compile(&snapshot, limits, &mut problems);
         let chains = match chains {
             Ok(chains) if problems.is_empty() => chains,
             Ok(_) => return Err(LoadError { report: Report::new(), material: problems }),
@@ -82,12 +79,21 @@ impl Runtime {
         files.extend(material_files(&snapshot));
         files.sort();
         files.dedup();
-        Ok(Self { snapshot, chains, gate, networks, listeners, upstreams, warnings, files })
+        Ok(Self { snapshot, chains, gate, networks, guards, listeners, upstreams, warnings, files })
     }
 
-    /// The TLS of a listener; `None` where it is plain.
-    pub(crate) fn listener_tls(&self, name: &str) -> Option<Arc<ListenerTls>> {
-        self.listeners.get(name).cloned()
+    /// The TLS of a listener, and the settings it was made from; `None` where it is plain, or not there.
+    pub(crate) fn tls_of(&self, name: &str) -> Option<(&Arc<ListenerTls>, &postern_config::ListenerTls)> {
+        let settings = self.snapshot.listeners.iter().find(|listener| listener.name == name)?.tls.as_ref();
+        self.listeners.get(name).zip(settings)
+    }
+
+    /// Seconds that are left of every certificate we present on a listener: its name, the identity's, and the time.
+    pub(crate) fn certificates_left(&self, now: i64) -> Vec<(String, String, i64)> {
+        let of = |(listener, tls): (&String, &Arc<ListenerTls>)| -> Vec<(String, String, i64)> {
+            tls.identities().map(|(name, end)| (listener.clone(), name.to_owned(), end.saturating_sub(now))).collect()
+        };
+        self.listeners.iter().flat_map(of).collect()
     }
 
     /// The upstream of a route.
@@ -99,9 +105,44 @@ impl Runtime {
         upstream.ok_or_else(|| Refusal::new(Reason::NotPermitted, "the route takes tunnels and nothing else"))
     }
 
+    /// Goes on with what `old` knows about upstreams that stay.
+    pub(crate) fn adopt(&mut self, old: &Self) {
+        for upstream in &mut self.upstreams {
+            let known = old.upstreams.iter().find(|known| known.settings.name == upstream.settings.name);
+            if let (Some(upstream), Some(known)) = (Arc::get_mut(upstream), known) {
+                upstream.adopt(known);
+            }
+        }
+    }
+
+    /// Begins what goes on beside requests. It ends when the set is dropped.
+    pub(crate) fn start(&self) {
+        self.upstreams.iter().for_each(Upstream::start);
+    }
+
+    /// Every upstream with the states of its endpoints.
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = (&str, States)> {
+        self.upstreams.iter().map(|upstream| (upstream.settings.name.as_str(), upstream.states()))
+    }
+
     /// Who may use a route and where its calls may go; every route has one.
     pub(crate) fn network(&self, route: &str) -> Option<&Network> {
         self.networks.get(route)
+    }
+
+    /// What holds for connections of a listener.
+    pub(crate) fn listener_guard(&self, name: &str) -> Arc<ListenerGuard> {
+        self.guards.listener(name).clone()
+    }
+
+    /// What holds for requests of a route on a listener; nothing where the listener is gone.
+    pub(crate) fn route_guard(&self, route: &str, listener: &str) -> Option<&RouteGuard> {
+        self.guards.route(route, listener)
+    }
+
+    /// Most connections of all listeners together.
+    pub(crate) fn most_connections(&self) -> usize {
+        usize::try_from(self.snapshot.max_connections).unwrap_or(usize::MAX)
     }
 
     /// What of a new set cannot be taken over while running; nothing where all of it can.
@@ -150,12 +191,19 @@ fn load_listeners(
     loaded
 }
 
-fn load_upstreams(snapshot: &Snapshot, generation: u64, problems: &mut Vec<String>) -> Vec<Arc<Upstream>> {
+fn load_upstreams(
+    snapshot: &Snapshot,
+    now: i64,
+    warnings: &mut Vec<String>,
+    problems: &mut Vec<String>,
+) -> Vec<Arc<Upstream>> {
     let mut loaded = Vec::new();
     for settings in &snapshot.upstreams {
-        problems.extend(undialled(settings));
-        match Upstream::prepare(settings.clone(), generation) {
-            Ok(upstream) => loaded.push(Arc::new(upstream)),
+        match Upstream::prepare(settings.clone(), now) {
+            Ok((upstream, endings)) => {
+                warnings.extend(endings.iter().map(|ending| format!("upstream `{}`: {ending}", settings.name)));
+                loaded.push(Arc::new(upstream));
+            }
             Err(errors) => problems.extend(errors.iter().map(|e| format!("error: upstream `{}`: {e}", settings.name))),
         }
     }
@@ -173,24 +221,6 @@ fn load_networks(snapshot: &Snapshot, problems: &mut Vec<String>) -> (Gate, Hash
         Some((route.name.clone(), Network { gate: compile(&network.ingress)?, egress }))
     });
     (gate, networks.collect())
-}
-
-/// What the connector does not do yet: a policy that nobody acts on does not load.
-fn undialled(settings: &postern_config::Upstream) -> Option<String> {
-    let tls = settings.tls.as_ref()?;
-    let trust = &tls.trust;
-    let default = tls.expected == postern_config::Expected::ServerName
-        && tls.identity.is_none()
-        && tls.min_version == postern_config::TlsVersion::V1_2
-        && tls.key_exchange == postern_config::KeyExchange::HybridPreferred
-        && (trust.anchors.is_empty() && trust.names.is_empty() && trust.crls.is_empty())
-        && trust.max_lifetime.is_none();
-    (!default).then(|| {
-        format!(
-            "error: upstream `{}`: its certificate and encryption policy is not enforced by this version",
-            settings.name
-        )
-    })
 }
 
 /// Every file that material comes from.

@@ -21,7 +21,7 @@ use crate::listeners::{Listeners, Opening};
 use crate::reload::Reload;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
-use crate::{record, reload};
+use crate::{connections, guard, record, reload};
 
 /// How long cut requests may take to leave their records.
 const CUT: Duration = Duration::from_secs(2);
@@ -53,6 +53,8 @@ pub struct Running {
     /// Ends the watching of files.
     stop: watch::Sender<bool>,
     watching: JoinHandle<()>,
+    /// Looks after open connections.
+    judging: JoinHandle<()>,
 }
 
 impl Server {
@@ -113,9 +115,11 @@ fn serve(shared: Arc<Shared>, config: &Path, opening: Opening) -> Running {
     let hangup = signal(SignalKind::hangup())
         .inspect_err(|error| warn!("error.type" = "signal", %error, "SIGHUP cannot be received"))
         .ok();
-    let watching = tokio::spawn(reload::run(shared.clone(), config.to_owned(), hangup, stopping));
+    tokio::spawn(guard::measure(shared.clone(), stopping.clone()));
+    let watching = tokio::spawn(reload::run(shared.clone(), config.to_owned(), hangup, stopping.clone()));
+    let judging = tokio::spawn(connections::run(shared.clone(), stopping));
     shared.listeners.open(&shared, opening);
-    Running { shared, config: config.to_owned(), stop, watching }
+    Running { shared, config: config.to_owned(), stop, watching, judging }
 }
 
 impl Running {
@@ -176,6 +180,7 @@ impl Running {
         }
         let _ = self.stop.send(true);
         let _ = self.watching.await;
+        let _ = self.judging.await;
         self.shared.listeners.close_health().await;
         self.shared.submit(record::of_stop(left, &self.shared.runtime.load().snapshot, self.shared.clock.unix_ms()));
         let shared = self.shared.clone();

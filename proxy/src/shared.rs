@@ -1,4 +1,4 @@
-//! What all connections of a process share: the running policy, the audit log, metrics, the connection pool.
+//! What all connections of a process share: the running policy, the audit log, metrics.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -6,25 +6,22 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use pingora_core::connectors::http::Connector;
 use postern_filters::limit::LimitStore;
 use tokio::sync::watch;
-use tracing::error;
+use tracing::{error, info};
 
 use crate::audit::{AuditFull, AuditWriter, Receipt};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::connection::Connection;
-use crate::guard::Telling;
+use crate::connections::{Cut, Registry};
+use crate::guard::{self, Addresses, Bans, Load, Seats, Telling};
 use crate::listeners::Listeners;
 use crate::record;
 use crate::reload::{LastLoad, Stamps};
 use crate::runtime::Runtime;
 use crate::story::Story;
 use crate::telemetry::{Active, Metrics};
-
-/// Most connections open at once; further ones are closed unanswered.
-const MAX_CONNECTIONS: usize = 20_000;
 
 /// The state of a process.
 pub(crate) struct Shared {
@@ -38,11 +35,17 @@ pub(crate) struct Shared {
     pub(crate) vkey: String,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) connector: Connector,
     pub(crate) limits: Arc<LimitStore>,
     pub(crate) connections: Arc<Connections>,
+    /// The open connections themselves.
+    pub(crate) registry: Arc<Registry>,
     /// How often refused connections are recorded.
     pub(crate) telling: Telling,
+    /// Open connections by listener and by address.
+    pub(crate) seats: Seats,
+    pub(crate) addresses: Arc<Addresses>,
+    pub(crate) bans: Bans,
+    pub(crate) load: Load,
     pub(crate) draining: AtomicBool,
     /// Memory for bodies.
     pub(crate) budget: Arc<Budget>,
@@ -69,6 +72,7 @@ impl Shared {
         limits: Arc<LimitStore>,
     ) -> Self {
         let metrics = Arc::new(Metrics::new());
+        runtime.start();
         metrics.loaded_at.set(clock.unix_ms() / 1000);
         Self {
             runtime: ArcSwap::from_pointee(runtime),
@@ -78,11 +82,15 @@ impl Shared {
             audit,
             vkey,
             clock,
-            connector: Connector::new(None),
             limits,
             connections: Arc::new(Connections::new(metrics.clone())),
+            registry: Arc::default(),
             metrics,
             telling: Telling::default(),
+            seats: Seats::default(),
+            addresses: Arc::default(),
+            bans: Bans::default(),
+            load: Load::default(),
             draining: AtomicBool::new(false),
             budget: Arc::new(Budget::of_machine()),
             cut: watch::Sender::new(false),
@@ -93,7 +101,9 @@ impl Shared {
     }
 
     /// Puts a set into service. Requests that have begun keep the one they began with.
-    pub(crate) fn swap(&self, new: Runtime) {
+    pub(crate) fn swap(&self, mut new: Runtime) {
+        new.adopt(&self.runtime.load());
+        new.start();
         let old = self.runtime.swap(Arc::new(new));
         let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
         older.retain(|set| set.strong_count() > 0);
@@ -143,6 +153,9 @@ impl Shared {
             reason.map_or("", postern_filters::Reason::as_str),
             seconds,
         );
+        if reason.is_some_and(guard::is_finding) {
+            guard::find(self, &connection.listener, connection.source);
+        }
         for finding in story.context.findings() {
             self.metrics.finding(&finding.guard, record::action_word(finding.action));
         }
@@ -158,6 +171,14 @@ impl Shared {
     pub(crate) fn record_connection(&self, connection: &Connection, failed_handshake: bool, detail: &str) {
         let now = self.clock.unix_ms();
         self.submit(record::of_connection(connection, failed_handshake, detail, now));
+    }
+
+    /// Writes the record of a connection that was ended while it was open. Its requests have records of their own.
+    pub(crate) fn record_cut(&self, connection: &Connection, cut: &Cut) {
+        let (reason, detail) = (cut.reason.as_str(), &cut.detail);
+        info!(connection = connection.number, listener = connection.listener, reason, detail, "connection cut");
+        self.metrics.cut(reason);
+        self.submit(record::of_cut(connection, detail, self.clock.unix_ms()));
     }
 
     /// Writes the record of a connection that was refused for whom it came from.
@@ -194,8 +215,13 @@ impl Shared {
     }
 
     pub(crate) fn refresh_metrics(&self) {
+        self.metrics.bans_active.set(i64::try_from(self.bans.active(self.uptime())).unwrap_or(i64::MAX));
+        self.metrics.load.set(self.load.percent(self).into());
         self.metrics.audit_entries.set(self.audit.status().size);
+        let now = self.clock.unix_ms() / 1000;
+        self.metrics.certificates(self.runtime.load().certificates_left(now));
         self.metrics.sets.set(i64::try_from(self.sets()).unwrap_or(i64::MAX));
+        self.metrics.upstreams(self.runtime.load().upstreams());
     }
 }
 
@@ -228,8 +254,9 @@ impl Connections {
         Self { open: AtomicUsize::new(0), metrics }
     }
 
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<Guest> {
-        if self.open.fetch_add(1, Ordering::AcqRel) >= MAX_CONNECTIONS {
+    /// Counts a connection; nothing where `max` are open.
+    pub(crate) fn enter(self: &Arc<Self>, max: usize) -> Option<Guest> {
+        if self.open.fetch_add(1, Ordering::AcqRel) >= max {
             self.open.fetch_sub(1, Ordering::AcqRel);
             return None;
         }

@@ -8,9 +8,11 @@ use uuid::Uuid;
 use crate::audit::Place;
 use crate::budget::Share;
 use crate::connection::Connection;
+use crate::guard::{Pace, Patience};
 use crate::head::Head;
 use crate::shared::Shared;
 use crate::tunnel::Tunnel;
+use crate::upstream::Told;
 
 /// The story of a request.
 #[derive(Debug)]
@@ -25,9 +27,15 @@ pub(crate) struct Story {
     /// The memory that bodies of this exchange take.
     pub(crate) share: Share,
     pub(crate) head: Option<Head>,
+    /// How long its parts may take.
+    pub(crate) patience: Patience,
+    /// The pace at which the client takes the answer.
+    pub(crate) pace: Pace,
     pub(crate) http_version: &'static str,
     pub(crate) route: Option<String>,
     pub(crate) upstream: Option<String>,
+    /// What is told about the call to it.
+    pub(crate) told: Told,
     pub(crate) dialect: postern_config::Dialect,
     pub(crate) refusal: Option<Refusal>,
     pub(crate) status: u16,
@@ -52,9 +60,12 @@ impl Story {
             place: None,
             share: shared.budget.share(),
             head: None,
+            patience: Patience::default(),
+            pace: Pace::new(Patience::default().stream_idle),
             http_version: "",
             route: None,
             upstream: None,
+            told: Told::default(),
             dialect: postern_config::Dialect::Http,
             refusal: None,
             status: 0,
@@ -65,6 +76,11 @@ impl Story {
             bytes_out: 0,
             snapshot: [0; 32],
         }
+    }
+
+    /// Notes where a request went, and how often.
+    pub(crate) fn called(&mut self, told: Told) {
+        self.told = told;
     }
 
     /// Notes what went wrong. The first one stands.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
+use postern_config::Timeouts;
 use postern_filters::hello::{self, Hello, MAX_HELLO};
 use postern_filters::{Permit, Reason, Refusal};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -27,6 +28,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 const HELLO: Duration = Duration::from_secs(5);
 /// Longest time in which nothing moves (§10: stream idle 5m).
 const IDLE: Duration = Duration::from_secs(300);
+/// No upstream of the bootstrap says how long, so the defaults of one hold.
+const TIMEOUTS: Timeouts =
+    Timeouts { connect: CONNECT, first_byte: HELLO, idle: IDLE, total: Duration::from_secs(3600) };
 /// Addresses of a host that are tried.
 const ATTEMPTS: usize = 4;
 /// Bytes on the way, in each direction.
@@ -89,7 +93,7 @@ async fn dial(_: Permit, addresses: &[SocketAddr]) -> Result<TcpStream, Refusal>
 /// Runs a tunnel to its end. What went through it is in `flow`, also where this is dropped in the middle.
 pub(crate) async fn run(mut client: Stream, tunnel: Tunnel, flow: &Flow, story: &mut Story) {
     let Tunnel { host, mut upstream } = tunnel;
-    let deadline = Deadline::of(story);
+    let deadline = Deadline::of(story, &TIMEOUTS);
     story.status = 200;
     let began = async {
         let head = format!("HTTP/1.1 200 Connected\r\npostern-decision: {}\r\n\r\n", story.id);

@@ -1,144 +1,185 @@
-//! Where an upstream is and what we add for it: resolution, peers of the connection pool, credentials.
+//! Upstreams: named endpoints, how one of them is chosen, called, watched and, where that is safe, called again.
+//!
+//! `call` is one request; `connect`, `dial` and `pool` are its connection, `conversation` what is said on it.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+mod balance;
+mod breaker;
+mod budget;
+mod call;
+mod connect;
+mod conversation;
+mod dial;
+mod endpoint;
+mod failure;
+mod h2_stream;
+mod health;
+mod pool;
+mod resolve;
+mod tend;
+mod upload;
+mod wire;
 
-use arc_swap::ArcSwapOption;
+use std::sync::{Arc, OnceLock};
+
 use http::HeaderName;
-use pingora_core::protocols::ALPN;
-use pingora_core::protocols::l4::socket::SocketAddr as PingoraAddr;
-use pingora_core::upstreams::peer::{HttpPeer, PeerOptions, Scheme};
+use postern_certs::{CertProblem, Ending, UpstreamTls, Workload};
 use postern_config::{MaterialError, Redacted, Upstream as Settings};
+use tokio::task::AbortHandle;
 
-use crate::egress::{Egress, EgressError};
+use balance::Turns;
+pub(crate) use balance::hash_of;
+use breaker::Breaker;
+use budget::RetryBudget;
+pub(crate) use call::{Answering, Ask, Told};
+pub(crate) use conversation::{Conversation, clean_trailers};
+use dial::{Dialler, PeerTls, alpn};
+use endpoint::Endpoint;
+pub(crate) use failure::{Failure, FailureKind};
+pub(crate) use h2_stream::Outlet;
+pub(crate) use upload::Upload;
+
+use crate::egress::Egress;
 use crate::upstream_head::Injection;
-
-const CONNECT: Duration = Duration::from_secs(5);
-/// TCP and TLS together.
-const TOTAL_CONNECT: Duration = Duration::from_secs(10);
-const IDLE: Duration = Duration::from_secs(60);
-/// How long an address is used before the name is looked up again.
-const RESOLVE_AGAIN: Duration = Duration::from_secs(30);
 
 /// An upstream, ready to be called.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) settings: Settings,
     pub(crate) injections: Vec<Injection>,
-    egress: Egress,
-    /// Isolates pooled connections of one load from those of another.
-    group: u64,
-    resolved: ArcSwapOption<Resolved>,
+    endpoints: Vec<Arc<Endpoint>>,
+    turns: Turns,
+    breaker: Breaker,
+    budget: RetryBudget,
+    dialler: Dialler,
+    tending: OnceLock<AbortHandle>,
 }
 
-#[derive(Debug)]
-struct Resolved {
-    address: SocketAddr,
-    at: Instant,
-}
-
-/// Where one request goes, and how long its connection may be kept.
-#[derive(Debug)]
-pub(crate) struct Target {
-    pub(crate) peer: HttpPeer,
-    /// Where it goes, as it was checked.
-    pub(crate) address: SocketAddr,
-    pub(crate) idle: Option<Duration>,
-}
-
-/// Why a credential could not be prepared. Names the place, never the secret.
+/// Why an upstream cannot be made. Names places, never a secret.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CredentialError {
+pub(crate) enum UpstreamError {
     #[error("credential `{name}`: {source}")]
     Material { name: String, source: MaterialError },
     #[error("credential `{0}` is empty or holds characters a header cannot carry")]
     NotAHeader(String),
     #[error("credential `{0}` names a header that is not one")]
     BadName(String),
+    #[error("endpoint `{0}` is not an address")]
+    BadEndpoint(String),
+    #[error("{0}")]
+    Tls(CertProblem),
+    #[error("it is called over TLS, and nothing says whom to expect")]
+    NoTls,
+}
+
+/// Endpoints of an upstream by their state.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct States {
+    pub(crate) usable: i64,
+    pub(crate) down: i64,
+    pub(crate) ejected: i64,
+    /// The circuit breaker refuses at the moment.
+    pub(crate) open: bool,
 }
 
 impl Upstream {
-    /// Reads the credentials of `settings`.
+    /// Reads the credentials of `settings`, and what its TLS needs. Comes with what of that ends soon.
     ///
     /// # Errors
-    /// Every credential that cannot be had.
-    pub(crate) fn prepare(settings: Settings, group: u64) -> Result<Self, Vec<CredentialError>> {
+    /// Everything that cannot be had.
+    pub(crate) fn prepare(settings: Settings, now: i64) -> Result<(Self, Vec<Ending>), Vec<UpstreamError>> {
         let mut errors = Vec::new();
         let mut injections = Vec::new();
         for credential in &settings.credentials {
-            match injection(credential) {
-                Ok(injection) => injections.push(injection),
-                Err(error) => errors.push(error),
+            injection(credential).map_or_else(|error| errors.push(error), |injection| injections.push(injection));
+        }
+        let mut endpoints = Vec::new();
+        for endpoint in &settings.endpoints {
+            match Endpoint::new(endpoint, Egress::of_upstream(settings.egress.clone())) {
+                Some(endpoint) => endpoints.push(Arc::new(endpoint)),
+                None => errors.push(UpstreamError::BadEndpoint(endpoint.authority.clone())),
             }
+        }
+        let tls = settings.tls.as_ref().map(|tls| UpstreamTls::load(tls, &Workload::default(), now)).transpose();
+        let tls = tls.unwrap_or_else(|problems| {
+            errors.extend(problems.into_iter().map(UpstreamError::Tls));
+            None
+        });
+        // INVARIANT: an https upstream has TLS of its own here; nothing else would verify it.
+        if settings.https != tls.is_some() && errors.is_empty() {
+            errors.push(UpstreamError::NoTls);
         }
         if !errors.is_empty() {
             return Err(errors);
         }
-        let egress = Egress::of_upstream(settings.egress.clone());
-        Ok(Self { settings, injections, egress, group, resolved: ArcSwapOption::empty() })
+        let endings = tls.as_ref().map(|tls| tls.warnings(now)).unwrap_or_default();
+        let tls =
+            tls.map(|tls| PeerTls { config: tls.client_config(&[alpn(settings.protocol)]), name: tls.server_name() });
+        let upstream = Self {
+            endpoints,
+            turns: Turns::default(),
+            breaker: Breaker::new(settings.circuit_breaker),
+            budget: RetryBudget::new(settings.retries.budget),
+            dialler: Dialler { protocol: settings.protocol, tls },
+            tending: OnceLock::new(),
+            settings,
+            injections,
+        };
+        Ok((upstream, endings))
     }
 
-    /// The peer to connect to. The name is looked up at most every 30 s, on the request that finds it old.
-    ///
-    /// # Errors
-    /// [`EgressError`] where the name leads nowhere and no earlier address is known, or only where nothing may go.
-    pub(crate) async fn target(&self) -> Result<Target, EgressError> {
-        let address = self.address().await?;
-        Ok(Target { peer: self.peer(address), address, idle: Some(IDLE) })
-    }
-
-    async fn address(&self) -> Result<SocketAddr, EgressError> {
-        let Settings { host, port, .. } = &self.settings;
-        let known = self.resolved.load_full();
-        if let Some(known) = known.as_ref().filter(|known| known.at.elapsed() < RESOLVE_AGAIN) {
-            return Ok(known.address);
-        }
-        let found = self.egress.resolve(host, *port).await;
-        match (found.map(|found| found.first().copied()), known) {
-            (Ok(Some(address)), _) => {
-                self.resolved.store(Some(Arc::new(Resolved { address, at: Instant::now() })));
-                Ok(address)
+    /// Takes over what `old` knows: which endpoints are in order, and how much is in use. Connections stay behind.
+    pub(crate) fn adopt(&mut self, old: &Self) {
+        self.breaker.adopt(&old.breaker);
+        for endpoint in &mut self.endpoints {
+            let known = old.endpoints.iter().find(|known| known.label == endpoint.label);
+            if let (Some(known), Some(endpoint)) = (known, Arc::get_mut(endpoint)) {
+                endpoint.health = known.health.clone();
+                if self.settings.health.is_none() {
+                    endpoint.health.forget_answers();
+                }
             }
-            (Err(error), _) if error.is_refusal() => Err(error),
-            // A resolver that is away for a moment does not take a working upstream with it.
-            (_, Some(known)) => Ok(known.address),
-            (Ok(None), None) => Err(EgressError::NoAddress(host.clone())),
-            (Err(error), None) => Err(error),
         }
     }
 
-    fn peer(&self, address: SocketAddr) -> HttpPeer {
-        let mut options = PeerOptions::new();
-        options.connection_timeout = Some(CONNECT);
-        options.total_connection_timeout = Some(TOTAL_CONNECT);
-        options.idle_timeout = Some(IDLE);
-        options.alpn = ALPN::H1;
-        // INVARIANT: an https upstream has a server name (load refuses others); with an empty one Pingora's rustls
-        // connector would verify nothing.
-        options.verify_cert = true;
-        options.verify_hostname = true;
-        HttpPeer {
-            _address: PingoraAddr::Inet(address),
-            scheme: if self.settings.https { Scheme::HTTPS } else { Scheme::HTTP },
-            sni: self.settings.tls.as_ref().map(|tls| tls.server_name.clone()).unwrap_or_default(),
-            proxy: None,
-            client_cert_key: None,
-            group_key: self.group,
-            options,
+    /// Begins to tend it. Ends when it is dropped.
+    pub(crate) fn start(self: &Arc<Self>) {
+        let task = tokio::spawn(tend::run(Arc::downgrade(self), self.settings.health.clone()));
+        if let Err(second) = self.tending.set(task.abort_handle()) {
+            second.abort();
+        }
+    }
+
+    pub(crate) fn states(&self) -> States {
+        let mut states = States { open: self.breaker.is_open(), ..States::default() };
+        for endpoint in &self.endpoints {
+            let state = match (endpoint.health.is_down(), endpoint.health.is_ejected()) {
+                (true, _) => &mut states.down,
+                (false, true) => &mut states.ejected,
+                (false, false) => &mut states.usable,
+            };
+            *state = state.saturating_add(1);
+        }
+        states
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        if let Some(task) = self.tending.get() {
+            task.abort();
         }
     }
 }
 
-fn injection(credential: &postern_config::Credential) -> Result<Injection, CredentialError> {
+fn injection(credential: &postern_config::Credential) -> Result<Injection, UpstreamError> {
     let name = credential.name.clone();
     let header =
-        HeaderName::from_bytes(credential.header.as_bytes()).map_err(|_| CredentialError::BadName(name.clone()))?;
+        HeaderName::from_bytes(credential.header.as_bytes()).map_err(|_| UpstreamError::BadName(name.clone()))?;
     let secret =
-        credential.value.read_secret().map_err(|source| CredentialError::Material { name: name.clone(), source })?;
+        credential.value.read_secret().map_err(|source| UpstreamError::Material { name: name.clone(), source })?;
     let usable = !secret.expose().is_empty() && secret.expose().iter().all(|byte| (0x20..=0x7e).contains(byte));
     if !usable {
-        return Err(CredentialError::NotAHeader(name));
+        return Err(UpstreamError::NotAHeader(name));
     }
     let (before, after) = &credential.format;
     let value = [before.as_bytes(), secret.expose(), after.as_bytes()].concat();

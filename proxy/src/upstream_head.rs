@@ -4,7 +4,7 @@
 
 use http::header::{self, HeaderName, HeaderValue};
 use pingora_http::RequestHeader;
-use postern_config::{Redacted, Route, Upstream};
+use postern_config::{Redacted, Route, Upstream, UpstreamProtocol};
 use postern_filters::Permit;
 
 use crate::head::Head;
@@ -119,9 +119,12 @@ pub(crate) struct Injection {
 pub(crate) enum BodyLength {
     None,
     Known(usize),
+    /// Sent as it comes; `Some` where the client said how much that will be.
+    Streamed(Option<u64>),
 }
 
-/// Builds the head of the one request that `permit` allows, and spends it.
+/// Builds the head of the one request that `permit` allows, and spends it. Whoever sends it adds the `Host` of the
+/// endpoint that it goes to.
 ///
 /// # Errors
 /// Where a value cannot be a header; nothing is sent then.
@@ -142,7 +145,14 @@ pub(crate) fn build(
             out.append_header(name.clone(), value.clone())?;
         }
     }
-    out.insert_header(header::HOST, authority(upstream))?;
+    let trailers = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"trailers");
+    if matches!(length, BodyLength::Streamed(_))
+        && upstream.protocol == UpstreamProtocol::Http2
+        && request.headers.get(header::TE).is_some_and(trailers)
+    {
+        // What we say of ourselves: trailers of the answer will be taken.
+        out.insert_header(header::TE, "trailers")?;
+    }
     if permit.inspects_answer() {
         // An answer in an encoding we do not read cannot be judged.
         out.insert_header(header::ACCEPT_ENCODING, "identity")?;
@@ -153,6 +163,9 @@ pub(crate) fn build(
             out.insert_header(header::CONTENT_LENGTH, 0)?;
         }
         BodyLength::None => {}
+        BodyLength::Streamed(Some(bytes)) => out.insert_header(header::CONTENT_LENGTH, bytes)?,
+        // HTTP/2 has no such field, and its sending side leaves it out.
+        BodyLength::Streamed(None) => out.insert_header(header::TRANSFER_ENCODING, "chunked")?,
     }
     for injection in injections {
         let mut value = HeaderValue::from_bytes(injection.value.expose())
@@ -196,12 +209,6 @@ fn nominated(request: &RequestHeader) -> Vec<String> {
         // The body's type was part of the decision: a client cannot take it back.
         .filter(|name| !name.starts_with("content-"))
         .collect()
-}
-
-fn authority(upstream: &Upstream) -> String {
-    let default = if upstream.https { 443 } else { 80 };
-    let host = if upstream.host.contains(':') { format!("[{}]", upstream.host) } else { upstream.host.clone() };
-    if upstream.port == default { host } else { format!("{host}:{}", upstream.port) }
 }
 
 /// The path that policy saw, under the upstream's base path, with the route's prefix replaced where it says so.

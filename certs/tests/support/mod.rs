@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use postern_certs::{Authority, CertProblem, Issued, ListenerTls, PeerRefusal};
 use postern_config::{
-    Anchor, ClientAuth, Curve, IdentitySource, KeyExchange, ListenerTls as Settings, Material, OwnIdentity, PeerTrust,
-    TlsVersion,
+    Anchor, ClientAuth, Curve, ForwardCertificate, IdentitySource, KeyExchange, ListenerTls as Settings, Material,
+    OwnIdentity, PeerTrust, TlsVersion,
 };
 use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, ClientConnection, ServerConfig, ServerConnection};
@@ -123,6 +123,7 @@ fn settings(anchors: Vec<Anchor>) -> Settings {
         hsts: None,
         warn_before: Duration::from_secs(30 * 86_400),
         deny_after_expiry: true,
+        forward: ForwardCertificate::None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::upstream::*;
 use super::{ListenerDirection, LoopbackWord, PeersSpec};
 use crate::Dialect;
 use crate::decode::{At, Fields, Setting, spec, words};
@@ -59,19 +60,29 @@ spec! {
     pub struct UpstreamSpec {
         /// Named by routes and targets.
         [E] name: At<Name>,
-        /// Its address.
-        [E] url: At<UpstreamUrl>,
+        /// Its address. Either this or `endpoints`.
+        [E] url: Option<At<UpstreamUrl>>,
+        /// Its addresses, where it has several: at most 64, all with the same scheme and base path. Each is asked for with its own
+        /// `Host`, or with `tls.serverName` where it is an IP address.
+        [E] endpoints: Option<At<Vec<At<UpstreamUrl>>>>,
+        /// How an endpoint is chosen among those that are in order.
+        [E] balance: Setting<BalanceSpec> = "RoundRobin",
+        /// What is spoken with it. Over TLS it must agree to exactly this by ALPN; without TLS it is taken for granted.
+        [E] protocol: Setting<UpstreamProtocol> = "Http1",
         /// How its certificate is checked.
         [E] tls: Setting<UpstreamTls> = "{}",
+        /// How long it may take.
+        [E] timeouts: Setting<UpstreamTimeouts> = "{}",
+        /// Which requests are sent a second time.
+        [E] retries: Setting<RetriesSpec> = "{}",
+        /// Which of its endpoints are in order.
+        [E] health: Setting<HealthSpec> = "{}",
+        /// How much of it may be used at once.
+        [E] circuit_breaker: Setting<CircuitBreakerSpec> = "{}",
         /// For `targetSelector`.
         [E] labels: Option<At<BTreeMap<LabelName, At<String>>>>,
     }
-    later {
-        /// Several addresses instead of one.
-        [E] "endpoints",
-        /// How an endpoint is chosen.
-        [E] "balance",
-    }
+    check check_endpoints
 }
 
 spec! {
@@ -104,16 +115,23 @@ spec! {
         [E] dialect: At<Dialect>,
         /// Protocols a client may upgrade to; dialect `http` only. An upgraded connection is relayed, and nothing reads its content.
         [E] upgrades: Vec<At<UpgradeProtocol>>,
+        /// Whether bodies are read whole before they are decided on and forwarded; dialect `http` only.
+        [E] bodies: Setting<Bodies> = "Whole",
         /// For `targetSelector`, and for the tenant of what is behind the route.
         [E] labels: Option<At<BTreeMap<LabelName, At<String>>>>,
     }
-    check check_upgrades
+    check check_relayed
 }
 
-fn check_upgrades(route: &RouteSpec, fields: &mut Fields<'_, '_, '_>) {
+fn check_relayed(route: &RouteSpec, fields: &mut Fields<'_, '_, '_>) {
     super::outbound::check_tunnel(route, fields);
     if route.dialect.value == Dialect::Http {
         return;
+    }
+    if *route.bodies == Bodies::Streamed {
+        let help = "remove `bodies`, or use dialect `http` on a route of its own";
+        let message = "bodies that are forwarded unread cannot keep the promise of the dialect";
+        route.bodies.at.error(fields.cx.report, crate::Code(2), message, help);
     }
     for upgrade in &route.upgrades {
         let help = "remove `upgrades`, or use dialect `http` on a route of its own";
@@ -159,6 +177,17 @@ words! {
         (Dialect::OpenAi) = "openai",
     }
     later { "anthropic", "gemini", "mcp", "a2a" }
+}
+
+words! {
+    /// How bodies are forwarded.
+    pub enum Bodies {
+        /// Read whole, within the limits, before anything is sent.
+        Whole = "Whole",
+        /// Forwarded as they come, both ways at once, with the trailers of answers between HTTP/2 sides, as gRPC needs it. Nothing
+        /// reads them: no policy of content may be attached. A body that grows past `maxBodySize` ends the request unfinished.
+        Streamed = "Streamed",
+    }
 }
 
 words! {

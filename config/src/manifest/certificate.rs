@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::decode::{At, Setting, spec, tagged, words};
 use crate::values::{Host, Name, PeerName, RsaBits};
-use crate::{ClientAuth, Curve, Material};
+use crate::{ClientAuth, Curve, ForwardCertificate, Material};
 
 spec! {
     /// Certificates: what the proxy presents and what it accepts.
@@ -154,20 +154,24 @@ words! {
 }
 
 spec! {
-    /// Whether the client certificate is told to the upstream. It is never believed from clients.
+    /// Whether the certificate of a listener's clients is told to upstreams. It is never believed from clients.
     pub struct CertificateForward {
         /// The header.
-        [E] header: Setting<ForwardHeader> = "None",
+        [E] header: Setting<ForwardCertificate> = "None",
     }
 }
 
 words! {
-    /// A header that tells the client certificate.
-    pub enum ForwardHeader {
+    /// A header that tells the client certificate, where the client presented one.
+    impl ForwardCertificate {
         /// It is not told.
-        None = "None",
+        (ForwardCertificate::None) = "None",
+        /// `Client-Cert` and `Client-Cert-Chain` (RFC 9440).
+        (ForwardCertificate::ClientCert) = "ClientCert",
+        /// `X-Forwarded-Client-Cert` as Envoy writes it, with `Hash`, `Cert`, `URI`, `DNS`, and `By` where we present an SVID;
+        /// never with `Subject`, which is free text.
+        (ForwardCertificate::Xfcc) = "Xfcc",
     }
-    later { "ClientCert", "Xfcc" }
 }
 
 spec! {

@@ -12,6 +12,7 @@ pub enum Kind {
     AuditPolicy,
     CertificatePolicy,
     DataProtectionPolicy,
+    DdosProtectionPolicy,
     EncryptionPolicy,
     IamPolicy,
     KeyManagementPolicy,
@@ -30,10 +31,9 @@ pub enum TargetKind {
 }
 
 /// Kinds that the group has and this version refuses (PV-007).
-pub const LATER_KINDS: [&str; 9] = [
+pub const LATER_KINDS: [&str; 8] = [
     "ComplianceAssessment",
     "ComplianceStandard",
-    "DDoSProtectionPolicy",
     "IncidentResponsePlan",
     "Policy",
     "SecurityMonitoringRule",
@@ -43,12 +43,13 @@ pub const LATER_KINDS: [&str; 9] = [
 ];
 
 impl Kind {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::AccessControlPolicy,
         Self::ApiAccessPolicy,
         Self::AuditPolicy,
         Self::CertificatePolicy,
         Self::DataProtectionPolicy,
+        Self::DdosProtectionPolicy,
         Self::EncryptionPolicy,
         Self::IamPolicy,
         Self::KeyManagementPolicy,
@@ -67,6 +68,7 @@ impl Kind {
             Self::AuditPolicy => "AuditPolicy",
             Self::CertificatePolicy => "CertificatePolicy",
             Self::DataProtectionPolicy => "DataProtectionPolicy",
+            Self::DdosProtectionPolicy => "DDoSProtectionPolicy",
             Self::EncryptionPolicy => "EncryptionPolicy",
             Self::IamPolicy => "IAMPolicy",
             Self::KeyManagementPolicy => "KeyManagementPolicy",
@@ -86,6 +88,7 @@ impl Kind {
             | Self::ApiAccessPolicy
             | Self::AuditPolicy
             | Self::DataProtectionPolicy
+            | Self::DdosProtectionPolicy
             | Self::IamPolicy
             | Self::RbacPolicy
             | Self::RuntimeSecurityPolicy => &[Gateway, Route],
@@ -99,7 +102,7 @@ impl Kind {
     /// Whether `sectionName`, a listener, may narrow a Gateway target.
     #[must_use]
     pub fn attaches_to_listeners(self) -> bool {
-        matches!(self, Self::CertificatePolicy | Self::EncryptionPolicy)
+        matches!(self, Self::CertificatePolicy | Self::DdosProtectionPolicy | Self::EncryptionPolicy)
     }
 
     /// Whether the kind has `mode`.
@@ -110,6 +113,7 @@ impl Kind {
             Self::AccessControlPolicy
                 | Self::ApiAccessPolicy
                 | Self::DataProtectionPolicy
+                | Self::DdosProtectionPolicy
                 | Self::NetworkPolicy
                 | Self::RbacPolicy
                 | Self::RuntimeSecurityPolicy
@@ -126,6 +130,7 @@ impl Kind {
             Self::AuditPolicy => super::AuditPolicy::shape(),
             Self::CertificatePolicy => super::CertificatePolicy::shape(),
             Self::DataProtectionPolicy => super::DataProtectionPolicy::shape(),
+            Self::DdosProtectionPolicy => super::DdosProtectionPolicy::shape(),
             Self::EncryptionPolicy => super::EncryptionPolicy::shape(),
             Self::IamPolicy => super::IamPolicy::shape(),
             Self::KeyManagementPolicy => super::KeyManagementPolicy::shape(),

@@ -193,6 +193,7 @@ impl Spec {
             Kind::AuditPolicy => Self::AuditPolicy(Record::take(fields)?),
             Kind::CertificatePolicy => Self::CertificatePolicy(Record::take(fields)?),
             Kind::DataProtectionPolicy => Self::DataProtectionPolicy(Record::take(fields)?),
+            Kind::DdosProtectionPolicy => Self::DdosProtectionPolicy(Record::take(fields)?),
             Kind::EncryptionPolicy => Self::EncryptionPolicy(Record::take(fields)?),
             Kind::IamPolicy => Self::IamPolicy(Record::take(fields)?),
             Kind::KeyManagementPolicy => Self::KeyManagementPolicy(Record::take(fields)?),

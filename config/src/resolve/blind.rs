@@ -57,7 +57,7 @@ fn check_places(bootstrap: &Bootstrap, manifest: &Manifest, places: &[Place], re
             (0..bootstrap.spec.listeners.len()).all(plain)
         }
         (Spec::CertificatePolicy(_) | Spec::EncryptionPolicy(_), Place::Upstream(index)) => {
-            bootstrap.spec.upstreams.get(*index).is_some_and(|upstream| !upstream.url.https)
+            bootstrap.spec.upstreams.get(*index).is_some_and(|upstream| !upstream.is_https())
         }
         (Spec::SecretManagement(_), Place::Upstream(index)) => unused(*index),
         _ => false,

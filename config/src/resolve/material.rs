@@ -60,7 +60,7 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
     }
 }
 
-/// Two upstreams on one host and port are one host.
+/// Two upstreams on one host and port are one host; the endpoints of one upstream are one too.
 fn sent_to(bootstrap: &Bootstrap, place: Place) -> Use {
     let upstream = match place {
         Place::Upstream(index) => bootstrap.spec.upstreams.get(index),
@@ -68,7 +68,9 @@ fn sent_to(bootstrap: &Bootstrap, place: Place) -> Use {
     };
     match upstream {
         Some(upstream) => Use {
-            purpose: format!("credential {}:{}", upstream.url.host, upstream.url.port),
+            purpose: upstream
+                .addresses()
+                .fold("credential".to_owned(), |purpose, url| format!("{purpose} {}:{}", url.host, url.port)),
             shown: format!("a credential for upstream `{}`", upstream.name.as_str()),
         },
         None => Use { purpose: "credential".to_owned(), shown: "a credential".to_owned() },

@@ -66,6 +66,7 @@ fn lists(manifest: &Manifest) -> Vec<(&'static str, Vec<&At<Name>>)> {
                 ("zones", policy.zones.iter().map(|zone| &zone.name).collect()),
             ]
         }
+        Spec::DdosProtectionPolicy(policy) => vec![("bans", policy.ban.iter().map(|item| &item.name).collect())],
         Spec::EncryptionPolicy(_) => Vec::new(),
     }
 }

@@ -3,8 +3,8 @@
 use super::attach::{Attachments, Place, of, tighten};
 use crate::manifest::{Kind, Manifest, NetworkPolicy};
 use crate::{
-    Bootstrap, ClientAuth, Code, Egress, EgressList, EgressRule, Ingress, IngressDeny, IngressList, IngressRule,
-    Listener, Network, PrivateRanges, Redirects, Report, Upstream, host_matches,
+    Bootstrap, ClientAuth, Code, Egress, EgressList, EgressRule, Endpoint, Ingress, IngressDeny, IngressList,
+    IngressRule, Listener, Network, PrivateRanges, Redirects, Report, Upstream, host_matches,
 };
 
 const PV_BLIND: Code = Code(25);
@@ -122,10 +122,11 @@ pub(super) fn check(
         return;
     }
     for (spec, upstream) in bootstrap.spec.upstreams.iter().zip(upstreams) {
-        if let Some(list) = upstream.egress.as_ref().and_then(|egress| never(egress, upstream)) {
+        for (url, endpoint) in spec.addresses().zip(&upstream.endpoints) {
+            let Some(list) = upstream.egress.as_ref().and_then(|egress| never(egress, endpoint)) else { continue };
             let message = format!("no rule of {list} allows the upstream's host and port, so it could never be called");
-            let help = format!("add a rule for `{}` and port {} to its `egress.allow`", upstream.host, upstream.port);
-            spec.url.error(report, PV_BLIND, message, help);
+            let help = format!("add a rule for `{}` and port {} to its `egress.allow`", endpoint.host, endpoint.port);
+            url.error(report, PV_BLIND, message, help);
         }
     }
 }
@@ -135,14 +136,14 @@ fn asks_for_certificates(listener: &Listener) -> bool {
         || listener.outbound.as_ref().is_some_and(|outbound| outbound.principal.is_some())
 }
 
-/// The first list of which no rule can match the upstream, by its host and port alone.
-fn never<'e>(egress: &'e Egress, upstream: &Upstream) -> Option<&'e str> {
-    let address: Option<std::net::IpAddr> = upstream.host.parse().ok();
+/// The first list of which no rule can match the endpoint, by its host and port alone.
+fn never<'e>(egress: &'e Egress, endpoint: &Endpoint) -> Option<&'e str> {
+    let address: Option<std::net::IpAddr> = endpoint.host.parse().ok();
     let known = |rule: &EgressRule| {
         let host = rule.hosts.is_empty()
-            || rule.hosts.iter().any(|pattern| pattern == "*" || host_matches(pattern, &upstream.host));
+            || rule.hosts.iter().any(|pattern| pattern == "*" || host_matches(pattern, &endpoint.host));
         let range = address.is_none_or(|ip| rule.cidrs.is_empty() || rule.cidrs.iter().any(|range| range.contains(ip)));
-        host && range && rule.ports.contains(&upstream.port)
+        host && range && rule.ports.contains(&endpoint.port)
     };
     egress.allow.iter().find(|list| !list.rules.iter().any(known)).map(|list| list.manifest.as_str())
 }

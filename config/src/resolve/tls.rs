@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use super::attach::{Attachments, Place, of, tighten};
 use crate::bootstrap::{ListenerSpec, UpstreamSpec};
-use crate::manifest::{EncryptionPolicy, Kind, Manifest};
-use crate::{ClientAuth, Code, Expected, Hsts, KeyExchange, ListenerTls, PeerTrust, Report, TlsVersion, UpstreamTls};
+use crate::manifest::{CertificatePolicy, EncryptionPolicy, Kind, Manifest};
+use crate::{
+    ClientAuth, Code, Expected, ForwardCertificate, Hsts, KeyExchange, ListenerTls, PeerTrust, Report, TlsVersion,
+    UpstreamTls,
+};
 use identities::Policies;
 use trust::Merged;
 
@@ -52,7 +55,26 @@ pub(super) fn listener(
         hsts: strength.hsts,
         warn_before: warn_before(&policies),
         deny_after_expiry: deny_after_expiry.unwrap_or(true),
+        forward: forward(&policies, report),
     })
+}
+
+/// An exclusive choice: the listener's own before the gateway's, and one of each.
+fn forward(policies: &Policies<'_>, report: &mut Report) -> ForwardCertificate {
+    let mut chosen: Option<(Place, ForwardCertificate)> = None;
+    let written = |policy: &CertificatePolicy| Some(policy.forward.as_ref()?.header.written()?.clone());
+    for (place, _, policy) in policies {
+        let Some(header) = written(policy) else { continue };
+        match chosen {
+            Some((level, other)) if level == *place && other != header.value => {
+                let message = "another manifest of the same level tells the client certificate differently";
+                header.error(report, PV_CONFLICT, message, "keep one, or attach one to the listener");
+            }
+            Some((level, _)) if level >= *place => {}
+            _ => chosen = Some((*place, header.value)),
+        }
+    }
+    chosen.map_or(ForwardCertificate::None, |(_, header)| header)
 }
 
 fn warn_before(policies: &Policies<'_>) -> Duration {
@@ -128,10 +150,11 @@ fn impossible(trust: &PeerTrust, what: &str) -> Vec<(String, &'static str)> {
 pub(super) fn upstream(
     index: usize,
     spec: &UpstreamSpec,
+    server_name: String,
     attached: &Attachments<'_>,
     report: &mut Report,
 ) -> Option<UpstreamTls> {
-    if !spec.url.https {
+    if !spec.is_https() {
         return None;
     }
     let policies: Policies<'_> = of!(attached.on_upstream(index), CertificatePolicy).collect();
@@ -142,7 +165,6 @@ pub(super) fn upstream(
     let identity = identities::presented(&policies, report).into_iter().find(|identity| identity.hosts.is_empty());
     let merged = trust::merge(&policies);
     let expected = expected(spec, &merged, report);
-    let server_name = spec.tls.server_name.as_ref().map_or(spec.url.host.clone(), |name| name.as_str().to_owned());
     let mut problems = impossible(&merged.trust, "certificate of the upstream");
     if merged.trust.anchors.is_empty() && merged.lists_anchors {
         problems.push((
@@ -208,6 +230,10 @@ fn listeners_only(manifest: &Manifest, attached: &Attachments<'_>, report: &mut 
             _ => (PV_BLIND, "`clientAuth` is about the clients of a listener"),
         };
         auth.error(report, code, message, "remove `clientAuth`, or attach the manifest to a listener");
+    }
+    if let Some(forward) = &policy.forward {
+        let help = "remove `forward`, or attach the manifest to the listener whose clients it is about";
+        forward.error(report, PV_BLIND, "`forward` is about the clients of a listener", help);
     }
     if let Some(deny) = policy.rotation.deny_after_expiry.written() {
         let help = "remove it, or attach the manifest to a listener";

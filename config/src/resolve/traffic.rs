@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::attach::{Attachments, listed};
 use super::names::unique;
 use super::{outbound, tls};
-use crate::bootstrap::{ListenerProtocol, ListenerSpec, RouteSpec, SocketMode, UpstreamSpec};
+use crate::bootstrap::{Bodies, ListenerProtocol, ListenerSpec, RouteSpec, SocketMode, UpstreamProtocol};
 use crate::decode::At;
 use crate::values::ListenAddress;
-use crate::{Bind, Bootstrap, Code, EffectivePolicy, Listener, Report, Route, RouteMatch, Upstream, host_matches};
+use crate::{Bind, Bootstrap, Code, EffectivePolicy, Listener, Report, Route, RouteMatch, host_matches};
 
 const PV_SHAPE: Code = Code(2);
 const PV_TARGET: Code = Code(4);
@@ -16,53 +16,9 @@ const PV_CONFLICT: Code = Code(5);
 const PV_BLIND: Code = Code(25);
 const PV_PLAIN: Code = Code(30);
 
-pub(super) fn upstreams(bootstrap: &Bootstrap, attached: &Attachments<'_>, report: &mut Report) -> Vec<Upstream> {
-    let specs = &bootstrap.spec.upstreams.value;
-    unique(&specs.iter().map(|upstream| &upstream.name).collect::<Vec<_>>(), "upstreams", report);
-    specs
-        .iter()
-        .enumerate()
-        .map(|(index, spec)| {
-            let url = &spec.url.value;
-            if !url.https && !url.is_loopback() {
-                let message = format!("upstream `{}` would be called without TLS", spec.name.as_str());
-                spec.url.error(report, PV_PLAIN, message, "use `https:`; `http:` is for this machine only");
-            }
-            server_name(spec, report);
-            Upstream {
-                name: spec.name.as_str().to_owned(),
-                https: url.https,
-                host: url.host.clone(),
-                port: url.port,
-                tls: tls::upstream(index, spec, attached, report),
-                base_path: url.base_path.clone(),
-                labels: labels(spec.labels.as_ref()),
-                credentials: Vec::new(),
-                strip_headers: Vec::new(),
-                egress: None,
-            }
-        })
-        .collect()
-}
-
-/// A name to check a certificate against is one name, and there must be a certificate.
-fn server_name(spec: &UpstreamSpec, report: &mut Report) {
-    let plain =
-        |field: &str| format!("upstream `{}` is called without TLS, so nothing checks `{field}`", spec.name.as_str());
-    if let Some(name) = &spec.tls.server_name {
-        if name.starts_with("*.") {
-            let message = format!("`serverName` is `{}`, a pattern", name.as_str());
-            name.error(report, PV_SHAPE, message, "write the one name the upstream's certificate must cover");
-        } else if !spec.url.https {
-            name.error(report, PV_BLIND, plain("serverName"), "remove `tls`, or use `https:`");
-        }
-    }
-    if let Some(id) = spec.tls.spiffe_id.as_ref().filter(|_| !spec.url.https) {
-        id.error(report, PV_BLIND, plain("spiffeId"), "remove `tls`, or use `https:`");
-    }
-}
-
-fn labels(written: Option<&At<BTreeMap<crate::manifest::LabelName, At<String>>>>) -> BTreeMap<String, String> {
+pub(super) fn labels(
+    written: Option<&At<BTreeMap<crate::manifest::LabelName, At<String>>>>,
+) -> BTreeMap<String, String> {
     written
         .into_iter()
         .flat_map(|labels| labels.iter())
@@ -112,7 +68,8 @@ fn listener(index: usize, spec: &ListenerSpec, attached: &Attachments<'_>, repor
     let bind = bind(spec, report);
     let tls = if plain { None } else { Some(tls::listener(index, spec, attached, report)?) };
     let outbound = outbound::listener(spec, report);
-    Some(Listener { name: spec.name.as_str().to_owned(), bind, internal: *spec.internal, outbound, tls })
+    let guard = super::ddos::of_listener(attached, index);
+    Some(Listener { name: spec.name.as_str().to_owned(), bind, internal: *spec.internal, outbound, tls, guard })
 }
 
 fn bind(spec: &ListenerSpec, report: &mut Report) -> Bind {
@@ -146,6 +103,16 @@ pub(super) fn check_routes(bootstrap: &Bootstrap, report: &mut Report) {
         if !names.contains(&route.as_str()) {
             let message = format!("there is no upstream `{}`", route.as_str());
             route.error(report, PV_TARGET, message, format!("the upstreams are {}", listed(&names)));
+        }
+    }
+    let http2 = |name: &str| {
+        let upstreams = &bootstrap.spec.upstreams;
+        upstreams.iter().any(|upstream| upstream.name.as_str() == name && *upstream.protocol == UpstreamProtocol::Http2)
+    };
+    for (route, upstream) in specs.iter().filter_map(|route| Some((route, route.upstream.as_ref()?))) {
+        for upgrade in route.upgrades.iter().filter(|_| http2(upstream.as_str())) {
+            let message = format!("upstream `{}` speaks HTTP/2, which has no upgrades", upstream.as_str());
+            upgrade.error(report, PV_BLIND, message, "send upgrades to an upstream with `protocol: Http1`");
         }
     }
     for (index, first) in specs.iter().enumerate() {
@@ -210,21 +177,31 @@ pub(super) fn route(
         upstream,
         dialect: spec.dialect.value,
         upgrades: spec.upgrades.iter().map(|_| "websocket".to_owned()).collect(),
+        streams_bodies: *spec.bodies == Bodies::Streamed,
         labels: labels(spec.labels.as_ref()),
         tenant,
         policy,
     })
 }
 
-/// An upgraded connection is relayed unread, so no guard of content may rely on reading it.
-pub(super) fn check_upgrades(spec: &RouteSpec, policy: &EffectivePolicy, report: &mut Report) {
+/// What is relayed is not read, so no guard of content may rely on reading it.
+pub(super) fn check_relayed(spec: &RouteSpec, policy: &EffectivePolicy, report: &mut Report) {
     let guards = policy.data.rules.iter().map(|rule| &rule.owner);
     let Some(owner) = guards.chain(policy.runtime.detectors.iter().map(|detector| &detector.owner)).next() else {
         return;
     };
+    let route = spec.name.as_str();
     for upgrade in &spec.upgrades {
-        let message =
-            format!("{owner} looks into route `{}`, and nothing can read an upgraded connection", spec.name.as_str());
+        let message = format!("{owner} looks into route `{route}`, and nothing can read an upgraded connection");
         upgrade.error(report, PV_BLIND, message, "move upgrades to a route of their own");
+    }
+    if *spec.bodies == Bodies::Streamed {
+        let message = format!("{owner} looks into route `{route}`, and nothing reads bodies that are streamed");
+        spec.bodies.at.error(
+            report,
+            PV_BLIND,
+            message,
+            "write `bodies: Whole`, or move what is streamed to a route of its own",
+        );
     }
 }

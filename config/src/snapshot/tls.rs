@@ -19,6 +19,8 @@ pub struct ListenerTls {
     pub warn_before: Duration,
     /// An open connection whose client certificate has expired is refused.
     pub deny_after_expiry: bool,
+    /// How a client's certificate is told to upstreams.
+    pub forward: ForwardCertificate,
 }
 
 /// TLS of an upstream.
@@ -87,6 +89,15 @@ pub enum ClientAuth {
     Off,
     Optional,
     Required,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardCertificate {
+    None,
+    /// RFC 9440.
+    ClientCert,
+    /// `X-Forwarded-Client-Cert`.
+    Xfcc,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{EffectivePolicy, Egress, ListenerTls, Snapshot, UpstreamTls};
+use super::{
+    Balance, CircuitBreaker, ConnectionGuard, EffectivePolicy, Egress, Endpoint, HealthCheck, ListenerTls,
+    PassiveHealth, Retries, Snapshot, Timeouts, UpstreamTls,
+};
 use crate::Material;
+use crate::bootstrap::UpstreamProtocol;
 
 /// One socket we accept on.
 #[derive(Debug, Clone)]
@@ -18,6 +22,8 @@ pub struct Listener {
     pub outbound: Option<Outbound>,
     /// `None` is plain HTTP, which loads on loopback addresses and Unix sockets only.
     pub tls: Option<ListenerTls>,
+    /// What holds for its connections.
+    pub guard: ConnectionGuard,
 }
 
 /// A listener that the workload beside the proxy calls out through.
@@ -55,9 +61,15 @@ impl std::fmt::Display for Bind {
 pub struct Upstream {
     pub name: String,
     pub https: bool,
-    /// Host name or address, without brackets.
-    pub host: String,
-    pub port: u16,
+    /// At least one.
+    pub endpoints: Vec<Endpoint>,
+    pub balance: Balance,
+    pub protocol: UpstreamProtocol,
+    pub timeouts: Timeouts,
+    pub retries: Retries,
+    pub health: Option<HealthCheck>,
+    pub passive: PassiveHealth,
+    pub circuit_breaker: CircuitBreaker,
     /// `None` exactly where it is called without TLS, which loads on loopback addresses only.
     pub tls: Option<UpstreamTls>,
     /// Prefix of every path sent, without a trailing slash; empty for none.
@@ -93,6 +105,8 @@ pub struct Route {
     pub dialect: Dialect,
     /// Protocols a client may upgrade to on this route, lower case; `websocket` or nothing. Dialect `http` only.
     pub upgrades: Vec<String>,
+    /// Bodies are forwarded as they come, unread. Dialect `http` without policies of content only.
+    pub streams_bodies: bool,
     pub labels: BTreeMap<String, String>,
     /// Tenant of everything behind this route.
     pub tenant: Option<String>,

@@ -19,6 +19,8 @@ text_types! {
     MediaType;
     /// Begins with `/`, ends without unless it is `/`.
     PathPrefix;
+    /// The path of one request of ours.
+    TargetPath;
 }
 
 /// RFC 9110 §5.6.2.
@@ -149,6 +151,20 @@ impl Scalar for PathPrefix {
         let help =
             "begin it with `/`, end it without, and leave out query, escapes, `.`, `..`, `*` and empty segments: `/v1`";
         Err(malformed(text, cx, "a path prefix", help))
+    }
+}
+
+impl Scalar for TargetPath {
+    const NAME: &'static str = "Path";
+    const DOC: &'static str = "A path that begins with `/`, without query and escapes: `/healthz`.";
+
+    fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
+        if text == "/" || is_canonical_path(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let help =
+            "begin it with `/`, end it without, and leave out query, escapes, `.`, `..` and empty segments: `/healthz`";
+        Err(malformed(text, cx, "a path", help))
     }
 }
 

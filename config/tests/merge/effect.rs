@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use postern_config::{Egress, Ingress, ListenerTls, Route, Snapshot};
+use postern_config::{
+    BanRule, ConnectionGuard, Egress, Ingress, ListenerTls, NamedRate, RequestGuard, Route, Snapshot,
+};
 
 /// Statements, sorted, each once.
 pub(crate) type Effect = BTreeSet<String>;
@@ -13,10 +15,11 @@ pub(crate) fn effect(snapshot: &Snapshot) -> Effect {
         effect.extend(of_route(route).into_iter().map(|line| format!("{}: {line}", route.name)));
     }
     for listener in &snapshot.listeners {
-        let lines = listener.tls.iter().flat_map(of_listener);
+        let lines = listener.tls.iter().flat_map(of_listener).chain(of_guard(&listener.guard));
         effect.extend(lines.map(|line| format!("{}: {line}", listener.name)));
     }
     effect.extend(of_ingress(&snapshot.ingress));
+    effect.insert(format!("connections {}", snapshot.max_connections));
     for upstream in &snapshot.upstreams {
         let mut upstream = upstream.clone();
         let egress = upstream.egress.take();
@@ -80,6 +83,7 @@ fn of_route(route: &Route) -> Vec<String> {
             .map(|d| format!("runtime {:?} {:?} {} {:?}", d.kind, d.parts, d.threshold, d.action)),
     );
     lines.extend(of_ingress(&policy.network.ingress));
+    lines.extend(policy.guards.iter().enumerate().flat_map(|(listener, guard)| of_requests(listener, guard)));
     lines.extend(of_egress(policy.network.egress.as_ref()));
     lines.extend(policy.coverage.guards.iter().map(|guard| {
         format!("guard {:?} {:?} {:?} {} {}", guard.stage, guard.direction, guard.parts, guard.buffered, guard.streamed)
@@ -98,6 +102,36 @@ fn of_egress(egress: Option<&Egress>) -> Vec<String> {
     allow.chain([format!("egress {:?} {:?}", egress.private_ranges, egress.redirects)]).collect()
 }
 
+/// Rates and bans are named for their manifests.
+fn of_rates(what: &str, rates: &[NamedRate]) -> Vec<String> {
+    rates.iter().map(|rate| format!("{what} {} {:?} {}", rate.limit, rate.window, rate.burst)).collect()
+}
+
+fn of_guard(guard: &ConnectionGuard) -> Vec<String> {
+    let bare = ConnectionGuard {
+        handshakes_per_ip: Vec::new(),
+        per_ip: Vec::new(),
+        global: Vec::new(),
+        bans: Vec::new(),
+        ..guard.clone()
+    };
+    let ban = |ban: &BanRule| format!("ban {} {:?} {:?} {:?}", ban.findings, ban.window, ban.first, ban.longest);
+    let mut lines = vec![format!("{bare:?}")];
+    lines.extend(of_rates("handshakes", &guard.handshakes_per_ip));
+    lines.extend(of_rates("requests of one", &guard.per_ip));
+    lines.extend(of_rates("requests of all", &guard.global));
+    lines.extend(guard.bans.iter().map(ban));
+    lines
+}
+
+fn of_requests(listener: usize, guard: &RequestGuard) -> Vec<String> {
+    let bare = RequestGuard { per_ip: Vec::new(), global: Vec::new(), ..guard.clone() };
+    let mut lines = vec![format!("{listener} {bare:?}")];
+    lines.extend(of_rates(&format!("{listener} requests of one"), &guard.per_ip));
+    lines.extend(of_rates(&format!("{listener} requests of all"), &guard.global));
+    lines
+}
+
 fn of_listener(tls: &ListenerTls) -> Vec<String> {
     let trust = &tls.trust;
     let mut lines = vec![
@@ -109,6 +143,7 @@ fn of_listener(tls: &ListenerTls) -> Vec<String> {
             tls.min_version, tls.key_exchange, tls.hsts, tls.warn_before, tls.deny_after_expiry
         ),
     ];
+    lines.push(format!("crls {:?} forward {:?}", sorted(&trust.crls), tls.forward));
     lines.extend(trust.names.iter().map(|list| format!("names {:?}", sorted(list))));
     lines
 }

@@ -159,8 +159,9 @@ fn certificate(written: Written) -> impl Strategy<Value = Content> {
         maybe(written, word(&["2048", "3072", "4096"])),
         maybe(written, some(&["P-384", "P-256", "Ed25519"]).prop_map(|curves| list(&curves))),
         maybe(written, word(&["1d", "90d", "900d"])),
+        maybe(Written::Some, word(&["{crlFrom: \"file:a.crl\"}", "{crlFrom: \"file:b.crl\", onUnavailable: Deny}"])),
     );
-    let trust = trust.prop_map(|(names, anchors, auth, bits, curves, lifetime)| {
+    let trust = trust.prop_map(|(names, anchors, auth, bits, curves, lifetime, revocation)| {
         let parts = [
             Some(format!("names: {}", list(&names))),
             anchors.map(|anchors| format!("anchors: {anchors}")),
@@ -168,6 +169,7 @@ fn certificate(written: Written) -> impl Strategy<Value = Content> {
             bits.map(|bits| format!("minRsaBits: {bits}")),
             curves.map(|curves| format!("curves: {curves}")),
             lifetime.map(|lifetime| format!("maxLifetime: {lifetime}")),
+            revocation.map(|revocation| format!("revocation: {revocation}")),
         ];
         format!("trust: {{{}}}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     });
@@ -281,6 +283,77 @@ fn network(written: Written) -> impl Strategy<Value = Content> {
     content("NetworkPolicy", &[GATEWAY, APP, CHAT], fields)
 }
 
+/// Of connections on the gateway and the listener, of requests also on routes. What writes all fields is for all routes.
+fn guard(written: Written, connections: bool) -> impl Strategy<Value = Content> {
+    let complete = (
+        "{max: 500, maxPerIp: 8}",
+        "tls: 5s, headers: 20s",
+        "{maxConcurrentStreams: 100, maxResetsPerMinute: 100, maxContinuation: 16}",
+        "{findings: 20, window: 1m}, for: 1h",
+    );
+    let of_connections = (
+        select(vec![
+            "{max: 10}",
+            "{max: 5000, maxPerIp: 5}",
+            "{maxPerIp: 500, handshakesPerIp: {limit: 5, window: 1s}}",
+        ]),
+        select(vec!["tls: 1s, headers: 60s", "headers: 5s", "tls: 20s"]),
+        select(vec!["{maxConcurrentStreams: 10, maxContinuation: 32}", "{maxResetsPerMinute: 50}"]),
+        select(vec!["{findings: 5, window: 1m}, for: 1h", "{findings: 50, window: 1h}, for: 1m, maxFor: 2m"]),
+    );
+    let of_requests = (
+        maybe(
+            written,
+            word(&[
+                "bodyIdle: 5s, firstByte: 10s, streamIdle: 1m, streamTotal: 1h",
+                "bodyIdle: 9m, firstByte: 50m, streamIdle: 50m, streamTotal: 20h",
+            ]),
+        ),
+        maybe(
+            written,
+            word(&[
+                "{maxHeaders: 20, maxHeaderSize: 128Ki, maxBody: 90Mi}",
+                "{maxHeaders: 256, maxHeaderSize: 1Ki, maxBody: 3Ki}",
+            ]),
+        ),
+        option::of(select(vec![
+            "{perIp: {limit: 5, window: 1m}}",
+            "{perIp: {limit: 50, window: 1m, burst: 5}, global: {limit: 9, window: 1s}}",
+        ])),
+        option::of(select(vec![
+            "{atLoad: 50, order: [{matchLabels: {app: assistant}}]}",
+            "{atLoad: 99, order: [{matchLabels: {tenant: acme}}, {matchLabels: {app: app}}]}",
+            "{}",
+        ])),
+    );
+    let fields = (of_connections, of_requests).prop_map(move |(some, (late, sizes, rates, shed))| {
+        let (max, early, http2, ban) = if written == Written::All { complete } else { some };
+        let timeouts = match (connections, late) {
+            (true, Some(late)) => format!("timeouts: {{{early}, {late}}}"),
+            (true, None) => format!("timeouts: {{{early}}}"),
+            (false, late) => format!("timeouts: {{{}}}", late.unwrap_or_default()),
+        };
+        let mut fields = vec![
+            Some(timeouts),
+            sizes.map(|sizes| format!("sizes: {sizes}")),
+            rates.map(|rates| format!("requests: {rates}")),
+            shed.map(|shed| format!("shed: {shed}")),
+        ];
+        if connections {
+            fields.push(Some(format!("connections: {max}")));
+            fields.push(Some(format!("http2: {http2}")));
+            fields.push(Some(format!("ban: [{{name: b, after: {ban}}}]")));
+        }
+        fields
+    });
+    let targets: &'static [&'static str] = match (written, connections) {
+        (Written::All, _) => &[GATEWAY],
+        (Written::Some, true) => &[GATEWAY, LISTENER],
+        (Written::Some, false) => &[GATEWAY, APP, CHAT],
+    };
+    content("DDoSProtectionPolicy", targets, fields)
+}
+
 fn others() -> impl Strategy<Value = Content> {
     let audit = (option::of(select(vec!["1s", "1h"])), some(&["X-Api-Key", "/a/b"])).prop_map(|(interval, redact)| {
         let integrity = interval.map(|interval| {
@@ -315,6 +388,8 @@ pub(crate) fn any_content() -> impl Strategy<Value = Content> {
         2 => runtime(),
         2 => forbid(),
         2 => network(Written::Some),
+        1 => guard(Written::Some, true),
+        1 => guard(Written::Some, false),
         2 => others(),
     ]
 }
@@ -331,6 +406,8 @@ pub(crate) fn pair() -> impl Strategy<Value = (Content, Content)> {
         2 => (encryption(), encryption()),
         2 => (data(Written::All), data(Written::Some)),
         1 => (runtime(), runtime()),
+        2 => (guard(Written::All, true), guard(Written::Some, true)),
+        2 => (guard(Written::All, false), guard(Written::Some, false)),
         3 => (network(Written::All), network(Written::Some)),
         1 => (forbid(), forbid()),
         1 => (others(), others()),

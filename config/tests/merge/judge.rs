@@ -1,11 +1,13 @@
 //! The data path as far as a snapshot decides it: would one set of facts pass?
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use postern_config::{
-    Action, AddressClass, Anchor, Cidr, ClientAuth, ContentAction, CrossSite, Curve, Demand, Dialect, Direction,
-    Effect, Egress, EgressRule, Ingress, IngressRule, KeyExchange, ListenerTls, Material, Part, PrincipalType,
-    PrivateRanges, Redirects, Require, Route, RuntimeAction, Snapshot, TlsVersion, address, host_matches,
+    Action, AddressClass, Anchor, Cidr, ClientAuth, ConnectionGuard, ContentAction, CrossSite, Curve, Demand, Dialect,
+    Direction, Effect, Egress, EgressRule, Ingress, IngressRule, KeyExchange, ListenerTls, Material, NamedRate, Part,
+    PrincipalType, PrivateRanges, Redirects, RequestGuard, Require, Route, RuntimeAction, Snapshot, TlsVersion,
+    address, host_matches,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -37,6 +39,22 @@ pub(crate) struct Facts {
     dialled: (&'static str, &'static str, u16),
     /// Whether the answer sends the caller to another host, or elsewhere on its own.
     redirect: Option<bool>,
+    busy: Busy,
+}
+
+/// How much is going on.
+#[derive(Debug, Clone)]
+pub(crate) struct Busy {
+    connections: u32,
+    of_address: u32,
+    header_bytes: usize,
+    header_lines: usize,
+    /// Seconds that every step takes.
+    slow: u64,
+    streams: u32,
+    findings: u32,
+    load: u8,
+    greedy: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -123,12 +141,30 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         ]),
         mostly(&[None, Some(true), Some(false)]),
     );
-    (connection, request, content, network).prop_map(
+    let sizes = (mostly(&[10_usize, 2 << 10, 40 << 10, 100 << 10]), mostly(&[5_usize, 50, 150, 250]));
+    let load = (mostly(&[0_u8, 60, 92, 100]), mostly(&[false, true]));
+    let counts =
+        (mostly(&[1_u32, 50, 900, 4000]), mostly(&[1_u32, 8, 90]), mostly(&[1_u32, 20, 150]), mostly(&[0_u32, 8, 30]));
+    let busy = (sizes, load, counts, mostly(&[0_u64, 2, 12, 45])).prop_map(
+        |((header_bytes, header_lines), (load, greedy), (connections, of_address, streams, findings), slow)| Busy {
+            connections,
+            of_address,
+            header_bytes,
+            header_lines,
+            slow,
+            streams,
+            findings,
+            load,
+            greedy,
+        },
+    );
+    (connection, request, content, network, busy).prop_map(
         |(
             (version, exchange, certificate, presented, principal),
             ((route, method, path, content_type), body, origin),
             (part, direction, data, score, spent),
             (source, dialled, redirect),
+            busy,
         )| Facts {
             route,
             version,
@@ -149,6 +185,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             source,
             dialled,
             redirect,
+            busy,
         },
     )
 }
@@ -159,12 +196,47 @@ pub(crate) fn judge(snapshot: &Snapshot, facts: &Facts) -> Option<u8> {
     let route = snapshot.routes.iter().find(|route| route.name == facts.route).unwrap();
     let near = comes_in(&snapshot.ingress, facts) && comes_in(&route.policy.network.ingress, facts);
     let passes = near
+        && facts.busy.connections <= snapshot.max_connections
+        && is_let_in(&snapshot.listeners[0].guard, facts)
+        && is_in_bounds(&route.policy.guards[0], facts)
         && connects(tls, facts)
         && is_accepted(route, facts)
         && is_allowed(route, facts)
         && is_permitted(route, facts)
         && route.policy.network.egress.as_ref().is_none_or(|egress| goes_out(egress, facts));
     passes.then(|| change(route, facts)).flatten()
+}
+
+fn is_let_in(guard: &ConnectionGuard, facts: &Facts) -> bool {
+    let (busy, slow) = (&facts.busy, Duration::from_secs(facts.busy.slow));
+    busy.connections <= guard.max
+        && guard.max_per_ip.is_none_or(|max| busy.of_address <= max)
+        && within(&guard.handshakes_per_ip, facts)
+        && within(&guard.per_ip, facts)
+        && within(&guard.global, facts)
+        && slow <= guard.tls.min(guard.headers)
+        && busy.header_bytes <= guard.max_header_size
+        && busy.header_lines <= guard.max_headers
+        && busy.streams <= guard.http2.max_concurrent_streams.min(guard.http2.max_resets_per_minute)
+        && guard.bans.iter().all(|ban| busy.findings < ban.findings)
+}
+
+fn is_in_bounds(guard: &RequestGuard, facts: &Facts) -> bool {
+    let (busy, slow) = (&facts.busy, Duration::from_secs(facts.busy.slow));
+    let shed = guard
+        .shed
+        .is_some_and(|shed| shed.all.is_some_and(|all| busy.load >= all) || (busy.greedy && busy.load >= shed.greedy));
+    slow <= guard.body_idle.min(guard.first_byte).min(guard.stream_idle).min(guard.stream_total)
+        && busy.header_bytes <= guard.max_header_size
+        && busy.header_lines <= guard.max_headers
+        && facts.body <= guard.max_body
+        && within(&guard.per_ip, facts)
+        && within(&guard.global, facts)
+        && !shed
+}
+
+fn within(rates: &[NamedRate], facts: &Facts) -> bool {
+    rates.iter().all(|rate| facts.spent < rate.burst.max(rate.limit))
 }
 
 fn comes_in(ingress: &Ingress, facts: &Facts) -> bool {

@@ -147,7 +147,13 @@ fn write_request(json: &mut Json<'_>, record: &AuditRecord, request: &RequestEve
     write_http(json, record, request);
     write_source(json, record.connection.as_ref());
     if let Some(upstream) = &request.upstream {
-        json.object("dst_endpoint", |json| json.text("name", upstream, NAME));
+        json.object("dst_endpoint", |json| {
+            json.text("name", upstream, NAME);
+            if let Some(endpoint) = request.endpoint {
+                json.text("ip", &endpoint.ip().to_string(), NAME);
+                json.number("port", u64::from(endpoint.port()));
+            }
+        });
     }
     json.object("unmapped", |json| {
         json.object("postern", |json| {
@@ -287,7 +293,8 @@ fn write_connection(json: &mut Json<'_>, record: &AuditRecord, event: &Connectio
         (ConnectionFailure::Handshake, Some(_)) => Class(3002, 3, 1),
         (ConnectionFailure::Handshake, None) => Class(4001, 4, 4),
         (ConnectionFailure::Refused, _) => Class(4001, 4, 5),
-        (ConnectionFailure::Framing, _) => Class(4001, 4, 3),
+        // Both are resets; the failure's own word says which.
+        (ConnectionFailure::Framing | ConnectionFailure::Cut, _) => Class(4001, 4, 3),
     };
     write_base(json, record, &class, 3, &["security_control"]);
     json.number("status_id", 2);

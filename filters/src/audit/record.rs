@@ -2,6 +2,7 @@
 //!
 //! A record has no place for secrets, tokens, header values, bodies or what a guard found; only where and by which guard.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use postern_config::{Action, Dialect, Digest, ManifestRef};
@@ -80,6 +81,10 @@ pub struct RequestEvent {
     pub principal: Option<Arc<Principal>>,
     pub route: Option<Name>,
     pub upstream: Option<Name>,
+    /// Address of the endpoint the request went to; nothing where no connection was made.
+    pub endpoint: Option<SocketAddr>,
+    /// Attempts after the first.
+    pub retries: u32,
     pub dialect: Option<Dialect>,
     pub action: Option<Action>,
     /// Model the request asked for.
@@ -107,7 +112,7 @@ pub struct RequestEvent {
     pub streamed: bool,
 }
 
-/// A connection that never carried a request, or ended because of how it was framed.
+/// A connection that never carried a request, ended because of how it was framed, or was cut.
 #[derive(Debug, Clone)]
 pub struct ConnectionEvent {
     pub failure: ConnectionFailure,
@@ -127,6 +132,8 @@ pub enum ConnectionFailure {
     Refused,
     /// What arrived was not HTTP as we accept it.
     Framing,
+    /// We ended it while it was open: its peer is not believed any more, or is to be stopped.
+    Cut,
 }
 
 /// A change of the process.
@@ -209,6 +216,7 @@ impl ConnectionFailure {
             Self::Handshake => "handshake",
             Self::Refused => "refused",
             Self::Framing => "framing",
+            Self::Cut => "cut",
         }
     }
 }

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use bytes::BytesMut;
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
+use postern_config::ConnectionGuard;
 use postern_filters::path;
 use proptest::prelude::*;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 
-use super::inbound::{self, Arrival};
+use super::inbound::{self, Arrival, Limits};
 use crate::head::{self, Head};
 
 /// What a reader makes of a head.
@@ -61,14 +62,17 @@ async fn taken(raw: &[u8]) -> Option<(Head, Reading)> {
     let mut stream: Stream = Box::new(server);
     let (_stop, mut stopped) = watch::channel(false);
     let mut ahead = BytesMut::new();
-    let Arrival::Head = inbound::next(&mut stream, &mut ahead, true, &mut stopped).await else { return None };
+    let guard = ConnectionGuard::default();
+    let Arrival::Head = inbound::next(&mut stream, &mut ahead, true, &mut stopped, Limits::of(&guard)).await else {
+        return None;
+    };
     let mut session = ServerSession::new_http1(stream);
     session.set_pipelining_enabled(true);
     session.set_pipelined_prefix(ahead);
     if !matches!(session.read_request().await, Ok(true)) {
         return None;
     }
-    let head = head::read(&session).ok()?;
+    let head = head::read(&session, guard.max_headers, guard.max_header_size, false).ok()?;
     let request = session.req_header();
     let headers = request.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
     let target = std::str::from_utf8(request.raw_path()).unwrap();

@@ -13,8 +13,9 @@ use crate::trouble;
 impl ConnectionApp {
     pub(super) async fn serve_h1(&self, mut stream: Stream, mut shutdown: watch::Receiver<bool>) {
         let (mut ahead, mut first) = (BytesMut::new(), true);
+        let limits = inbound::Limits::of(&self.connection.guard());
         loop {
-            let arrival = inbound::next(&mut stream, &mut ahead, first, &mut shutdown).await;
+            let arrival = inbound::next(&mut stream, &mut ahead, first, &mut shutdown, limits).await;
             first = false;
             let mut session = ServerSession::new_http1(stream);
             // What a client sends behind a request waits its turn instead of being taken for its leaving.
@@ -33,7 +34,7 @@ impl ConnectionApp {
                         // Attack 38: nobody may take it for a request, or for a tunnel that was not permitted yet.
                         Err(Refusal::new(Reason::Malformed, "bytes behind `CONNECT` before it was answered"))
                     } else {
-                        parse(&mut session).await
+                        parse(&mut session, limits).await
                     }
                 }
             };
@@ -45,8 +46,8 @@ impl ConnectionApp {
 }
 
 /// Has Pingora parse the head that was read.
-async fn parse(session: &mut ServerSession) -> Result<(), Refusal> {
-    match tokio::time::timeout(inbound::HEAD, session.read_request()).await {
+async fn parse(session: &mut ServerSession, limits: inbound::Limits) -> Result<(), Refusal> {
+    match tokio::time::timeout(limits.within, session.read_request()).await {
         Ok(Ok(true)) => Ok(()),
         Ok(Ok(false)) => Err(Refusal::new(Reason::Malformed, "the request has no head")),
         Ok(Err(error)) => Err(Refusal::new(Reason::Malformed, trouble::of(&error))),

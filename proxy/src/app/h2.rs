@@ -5,26 +5,45 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pingora_core::protocols::http::ServerSession;
-use pingora_core::protocols::http::v2::server::{H2Accept, HttpSession, handshake};
+use pingora_core::protocols::http::v2::server::{H2Accept, H2Options, HttpSession, default_h2_options, handshake};
 use pingora_core::protocols::{Digest, Stream};
+use postern_config::ConnectionGuard;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{debug, error};
 
 use super::ConnectionApp;
-use super::inbound::{HEAD, IDLE, stopped};
+use super::inbound::{IDLE, stopped};
+use crate::guard::{self, Counted};
 use crate::trouble;
 
 /// Time for a client to go once it was told to and has no stream left.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Streams of one connection that may be malformed; with the last of them the connection ends (attack 5).
 const MAX_MALFORMED: u32 = 32;
+/// Room for pseudo-headers in a header list.
+const MAX_TARGET: usize = 16 * 1024;
+/// Pingora's own bound on a header list.
+const LEAST_LIST: usize = 64 * 1024;
+
+/// From Pingora's own: options made from nothing lose its bounds on header lists and streams (attack 6).
+fn options(guard: &ConnectionGuard) -> H2Options {
+    // As the protocol counts them, with a few bytes for each line; what exceeds the bound itself gets an answer.
+    let lines = guard.max_headers.saturating_mul(32);
+    let list = guard.max_header_size.saturating_add(lines).saturating_add(MAX_TARGET).max(LEAST_LIST);
+    let mut options = default_h2_options();
+    options.max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX));
+    options.max_concurrent_streams(guard.http2.max_concurrent_streams);
+    options
+}
 
 impl ConnectionApp {
     pub(super) async fn serve_h2(self: &Arc<Self>, stream: Stream, mut shutdown: watch::Receiver<bool>) {
-        // No options of ours: those would lose Pingora's bounds on header lists and streams (attack 6).
-        let mut connection = match tokio::time::timeout(HEAD, handshake(stream, None)).await {
+        let guard = self.connection.guard();
+        let (stream, verdict) = Counted::new(stream, guard.http2, guard.headers);
+        let handshake = handshake(Box::new(stream), Some(options(&guard)));
+        let mut connection = match tokio::time::timeout(guard.headers, handshake).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return debug!(error = trouble::of(&error), "no HTTP/2"),
             Err(_) => return debug!("no HTTP/2 preface in time"),
@@ -65,6 +84,7 @@ impl ConnectionApp {
                         false,
                         "an HTTP/2 request was malformed or ambiguous",
                     );
+                    guard::find(&self.shared, &self.connection.listener, self.connection.source);
                     malformed += 1;
                     if malformed >= MAX_MALFORMED {
                         break;
@@ -72,6 +92,11 @@ impl ConnectionApp {
                 }
                 Ok(None) | Err(_) => break,
             }
+        }
+        if let Some(why) = verdict.get() {
+            self.shared.metrics.connection_refused(&self.connection.listener, "frames");
+            self.shared.record_connection(&self.connection, false, why);
+            guard::find(&self.shared, &self.connection.listener, self.connection.source);
         }
         // Shows what is still being served that nobody listens any more.
         drop(connection);

@@ -8,19 +8,33 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use pingora_core::protocols::Stream;
+use postern_config::ConnectionGuard;
 use postern_filters::{Reason, Refusal};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 
-/// Time for a head, from its first byte; on a new connection from the handshake (§10: headers 10s).
-pub(crate) const HEAD: Duration = Duration::from_secs(10);
 /// Time a connection may wait for its next request.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
-/// Room for a head at the limit of [`crate::head::MAX_HEADER_BYTES`], its request line, and what makes a line.
-const MAX_HEAD: usize = crate::head::MAX_HEADER_BYTES + 16 * 1024;
+/// Room beside the headers for the request line, and for what makes a line.
+const BESIDE: usize = 16 * 1024;
 const READ: usize = 4096;
 /// Time for a first request that was on its way when a stop was asked for.
 const FIRST_CHANCE: Duration = Duration::from_millis(500);
+
+/// What a head may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Time for it, from its first byte; on a new connection from the handshake.
+    pub(crate) within: Duration,
+    /// Bytes of it.
+    max: usize,
+}
+
+impl Limits {
+    pub(crate) fn of(guard: &ConnectionGuard) -> Self {
+        Self { within: guard.headers, max: guard.max_header_size.saturating_add(BESIDE) }
+    }
+}
 
 /// What came.
 #[derive(Debug)]
@@ -40,9 +54,10 @@ pub(crate) async fn next(
     bytes: &mut BytesMut,
     first: bool,
     stop: &mut watch::Receiver<bool>,
+    limits: Limits,
 ) -> Arrival {
     if bytes.is_empty() {
-        let patience = if first { HEAD } else { IDLE };
+        let patience = if first { limits.within } else { IDLE };
         let ending = async {
             stopped(stop).await;
             if first {
@@ -61,7 +76,7 @@ pub(crate) async fn next(
             Ok(false) | Err(_) => return Arrival::Nothing,
         }
     }
-    tokio::time::timeout(HEAD, rest(stream, bytes)).await.unwrap_or_else(|_| slow())
+    tokio::time::timeout(limits.within, rest(stream, bytes, limits.max)).await.unwrap_or_else(|_| slow())
 }
 
 /// Whether the whole head in `bytes` asks for a tunnel, and something was sent behind it without waiting for the answer.
@@ -74,7 +89,7 @@ pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn rest(stream: &mut (impl AsyncRead + Unpin), bytes: &mut BytesMut) -> Arrival {
+async fn rest(stream: &mut (impl AsyncRead + Unpin), bytes: &mut BytesMut, max: usize) -> Arrival {
     let mut seen = 0;
     loop {
         // RFC 9112 §2.2: an empty line in front of a request is passed over.
@@ -88,10 +103,10 @@ async fn rest(stream: &mut (impl AsyncRead + Unpin), bytes: &mut BytesMut) -> Ar
                 Err(detail) => Arrival::Refused(Refusal::new(Reason::Malformed, detail)),
             };
         }
-        if bytes.len() > MAX_HEAD {
+        if bytes.len() > max {
             return Arrival::Refused(Refusal::new(
                 Reason::HeadersTooLarge,
-                format!("no end of the head in {MAX_HEAD} bytes"),
+                format!("no end of the head in {max} bytes"),
             ));
         }
         seen = bytes.len().saturating_sub(2);
@@ -145,6 +160,8 @@ fn slow() -> Arrival {
 mod tests {
     use super::*;
 
+    const MAX_HEAD: usize = 48 * 1024;
+
     async fn read(pieces: &[&[u8]]) -> (Arrival, BytesMut) {
         let (mut client, mut server) = tokio::io::duplex(1 << 20);
         for piece in pieces {
@@ -152,7 +169,7 @@ mod tests {
         }
         drop(client);
         let mut bytes = BytesMut::new();
-        (rest(&mut server, &mut bytes).await, bytes)
+        (rest(&mut server, &mut bytes, MAX_HEAD).await, bytes)
     }
 
     #[tokio::test]
@@ -161,7 +178,7 @@ mod tests {
         for cut in 0..head.len() {
             let (first, second) = head.split_at(cut);
             let mut bytes = BytesMut::from(first);
-            let arrival = rest(&mut &*second, &mut bytes).await;
+            let arrival = rest(&mut &*second, &mut bytes, MAX_HEAD).await;
             assert!(matches!(arrival, Arrival::Head), "{cut}: {arrival:?}");
             assert!(bytes.starts_with(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), "{cut}");
         }

@@ -194,8 +194,8 @@ mod tests {
     use hyper_util::server::conn::auto;
     use postern_certs::ListenerTls;
     use postern_config::{
-        Anchor, ClientAuth, Curve, IdentitySource, KeyExchange, ListenerTls as Settings, Material, OwnIdentity,
-        PeerTrust, TlsVersion,
+        Anchor, ClientAuth, Curve, ForwardCertificate, IdentitySource, KeyExchange, ListenerTls as Settings, Material,
+        OwnIdentity, PeerTrust, TlsVersion,
     };
     use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
@@ -227,6 +227,7 @@ mod tests {
             hsts: None,
             warn_before: Duration::ZERO,
             deny_after_expiry: true,
+            forward: ForwardCertificate::None,
         };
         ListenerTls::load(&settings, site.now()).unwrap()
     }

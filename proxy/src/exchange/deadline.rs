@@ -1,22 +1,23 @@
-//! How long an answer may go on: as long as the credential it was asked for with, and never longer than an hour.
+//! How long an exchange may go on: as long as the credential it was asked for with, as its upstream may take, and as policy
+//! says, whichever ends first.
 
 use std::future::Future;
 use std::time::Duration;
 
+use postern_config::Timeouts;
 use postern_filters::{Reason, Refusal};
 use tokio::time::Instant;
 
 use crate::story::Story;
 
-/// Longest answer (§10: stream total 1h).
-const TOTAL: Duration = Duration::from_secs(3600);
-/// Longest pause on either side of an answer (§10: stream idle 5m).
-const IDLE: Duration = Duration::from_secs(300);
-
 /// The end of one exchange.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline {
     pub(crate) at: Instant,
+    /// Longest pause on either side.
+    idle: Duration,
+    /// Longest wait for the head of the answer.
+    pub(crate) first_byte: Duration,
     /// Whether it is the credential that ends then.
     by_credential: bool,
 }
@@ -32,28 +33,46 @@ pub(crate) enum Late {
 
 impl Deadline {
     /// Counted from the beginning of the request, which is the time its credential was judged at.
-    pub(crate) fn of(story: &Story) -> Self {
+    pub(crate) fn of(story: &Story, timeouts: &Timeouts) -> Self {
         let credential = story.context.known_principal().map(|principal| {
             let seconds = principal.authn.expires_at.saturating_sub(story.context.now()).max(0);
             Duration::from_secs(seconds.unsigned_abs())
         });
-        let left = credential.map_or(TOTAL, |left| left.min(TOTAL));
-        Self { at: Instant::from_std(story.began) + left, by_credential: credential.is_some_and(|left| left < TOTAL) }
+        let total = timeouts.total.min(story.patience.stream_total);
+        let idle = timeouts.idle.min(story.patience.stream_idle);
+        let first_byte = timeouts.first_byte.min(story.patience.first_byte);
+        let left = credential.map_or(total, |left| left.min(total));
+        let by_credential = credential.is_some_and(|left| left < total);
+        Self { at: Instant::from_std(story.began) + left, idle, first_byte, by_credential }
     }
 
     /// Runs one step of the exchange, within the longest pause and the deadline.
     pub(crate) async fn step<T>(self, step: impl Future<Output = T>) -> Result<T, Late> {
-        self.within(IDLE, step).await
+        self.within(self.idle, step).await
+    }
+
+    /// The end of a pause that begins now.
+    pub(crate) fn pause(self) -> Instant {
+        self.after(self.idle)
+    }
+
+    /// The end of something that may take as long as `pause`.
+    pub(crate) fn after(self, pause: Duration) -> Instant {
+        self.at.min(Instant::now() + pause)
     }
 
     /// As [`Deadline::step`], with a pause of the caller's.
     pub(crate) async fn within<T>(self, pause: Duration, step: impl Future<Output = T>) -> Result<T, Late> {
-        let limit = self.at.min(Instant::now() + pause);
-        tokio::time::timeout_at(limit, step).await.map_err(|_| match self {
+        tokio::time::timeout_at(self.after(pause), step).await.map_err(|_| self.missed())
+    }
+
+    /// What is late by now.
+    pub(crate) fn missed(self) -> Late {
+        match self {
             _ if Instant::now() < self.at => Late::Step,
             Self { by_credential: true, .. } => Late::Credential,
             Self { by_credential: false, .. } => Late::Total,
-        })
+        }
     }
 }
 
@@ -65,7 +84,7 @@ impl Late {
             Self::Credential => {
                 Refusal::new(Reason::CredentialInvalid, format!("the credential expired while {step} was waited for"))
             }
-            Self::Total => Refusal::new(Reason::UpstreamFailed, "the answer took longer than an hour"),
+            Self::Total => Refusal::new(Reason::UpstreamFailed, "the exchange took longer than it may"),
         }
     }
 }
@@ -77,10 +96,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_late_is_told_apart() {
         let never = || std::future::pending::<()>();
-        let long = Deadline { at: Instant::now() + TOTAL, by_credential: false };
+        let total = Duration::from_secs(3600);
+        let idle = Duration::from_secs(300);
+        let long = Deadline { at: Instant::now() + total, idle, first_byte: idle, by_credential: false };
         assert_eq!(long.step(never()).await, Err(Late::Step));
-        assert_eq!(long.within(TOTAL * 2, never()).await, Err(Late::Total));
-        let short = Deadline { at: Instant::now() + Duration::from_secs(5), by_credential: true };
+        assert_eq!(long.within(total * 2, never()).await, Err(Late::Total));
+        let short =
+            Deadline { at: Instant::now() + Duration::from_secs(5), idle, first_byte: idle, by_credential: true };
         assert_eq!(short.step(std::future::ready(7)).await, Ok(7));
         assert_eq!(short.step(never()).await, Err(Late::Credential));
     }

@@ -1,37 +1,23 @@
 //! Spends the permit: opens the upstream, sends the judged request, and waits for the head of the answer.
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use pingora_core::ErrorType;
 use pingora_core::protocols::http::ServerSession;
-use pingora_core::protocols::http::client::HttpSession;
-use pingora_http::RequestHeader;
+use postern_config::{Balance, HashBy};
 use postern_filters::{Permit, Reason, Refusal};
 
 use super::{Deadline, Exchange, Matched};
 use crate::head::Head;
 use crate::story::Story;
 use crate::trouble;
-use crate::upstream::{Target, Upstream};
+use crate::upstream::{Answering, Ask, Failure, FailureKind, Told, Upstream, hash_of};
 use crate::upstream_head::{self, BodyLength};
-
-/// Time until the head of the answer (§10: first byte 60s).
-const FIRST_BYTE: Duration = Duration::from_secs(60);
-/// Heads with a status below 200 that may come before the answer.
-const MAX_INFORMATIONAL: usize = 16;
-
-/// An upstream that has begun to answer.
-pub(crate) struct Answering {
-    pub(crate) session: HttpSession,
-    pub(crate) target: Target,
-}
 
 /// Sends the request and reads the head of the answer. Nothing where the client left meanwhile, which ends the upstream
 /// request.
 ///
 /// # Errors
-/// 502 where the upstream cannot be reached, breaks off or does not answer in time.
+/// 502 where the upstream cannot be reached, breaks off or does not answer in time; 503 where no endpoint is in order or
+/// as much of it is in use as may be.
 pub(super) async fn send(
     exchange: Exchange<'_>,
     matched: Matched<'_>,
@@ -45,7 +31,7 @@ pub(super) async fn send(
     story.upstream = Some(upstream.settings.name.clone());
     story.streamed = permit.streams();
     let length = if body.is_empty() { BodyLength::None } else { BodyLength::Known(body.len()) };
-    let request = upstream_head::build(
+    let mut request = upstream_head::build(
         permit,
         session.req_header(),
         head,
@@ -54,57 +40,59 @@ pub(super) async fn send(
         &upstream.injections,
         length,
     )
-    .map_err(|error| failed("the upstream request could not be made", &error))?;
-    let deadline = Deadline::of(story);
+    .map_err(|error| unmade(&error))?;
+    exchange.tell_certificate(matched.runtime, &mut request)?;
+    let deadline = Deadline::of(story, &upstream.settings.timeouts);
+    let ask = Ask {
+        head: request,
+        body,
+        key: key(exchange, upstream, session, story),
+        deadline: deadline.after(deadline.first_byte),
+    };
+    let mut told = Told::default();
     // Dropping a call closes its connection: nothing of it goes back to the pool.
-    let call = deadline.within(FIRST_BYTE, call(exchange, matched, upstream, request, body));
-    tokio::select! {
-        answered = call => match answered {
-            Ok(answered) => answered.map(Some),
-            Err(late) => Err(late.refusal("the head of the answer")),
-        },
-        () = client_left(session) => {
+    let answered = tokio::select! {
+        answered = upstream.call(ask, &matched.network.egress, &exchange.shared.metrics, &mut told) => Some(answered),
+        () = client_left(session) => None,
+    };
+    story.called(told);
+    match answered {
+        Some(Ok(answering)) => Ok(Some(answering)),
+        Some(Err(failure)) => Err(refusal(failure, deadline)),
+        None => {
             story.note_trouble("the client left before the answer");
             Ok(None)
         }
     }
 }
 
-async fn call(
-    exchange: Exchange<'_>,
-    matched: Matched<'_>,
-    upstream: &Upstream,
-    request: Box<RequestHeader>,
-    body: Bytes,
-) -> Result<Answering, Refusal> {
-    let target = upstream.target().await?;
-    // The route may allow less than the upstream's other callers have.
-    matched.network.egress.permits(&upstream.settings.host, target.address)?;
-    let (mut session, reused) = exchange
-        .shared
-        .connector
-        .get_http_session(&target.peer)
-        .await
-        .map_err(|error| failed("the upstream could not be reached", &error))?;
-    let what = if reused { "the upstream broke off (on a pooled connection)" } else { "the upstream broke off" };
-    talk(&mut session, request, body).await.map_err(|error| failed(what, &error))?;
-    Ok(Answering { session, target })
-}
-
-async fn talk(client: &mut HttpSession, request: Box<RequestHeader>, body: Bytes) -> pingora_core::Result<()> {
-    client.write_request_header(request).await?;
-    if !body.is_empty() {
-        client.write_request_body(body, true).await?;
-    }
-    client.finish_request_body().await?;
-    for _ in 0..MAX_INFORMATIONAL {
-        client.read_response_header().await?;
-        match client.response_header() {
-            Some(head) if head.status.is_informational() && head.status != 101 => {}
-            _ => return Ok(()),
+/// What consistent hashing goes by; nothing where the request does not have it.
+pub(crate) fn key(exchange: Exchange<'_>, upstream: &Upstream, session: &ServerSession, story: &Story) -> Option<u64> {
+    let Balance::ConsistentHash(by) = &upstream.settings.balance else { return None };
+    match by {
+        HashBy::Principal => {
+            let principal = story.context.known_principal()?;
+            Some(hash_of(&(&principal.authn.method, &principal.issuer, &principal.subject)))
+        }
+        HashBy::SourceIp => Some(hash_of(&exchange.connection.source.source())),
+        HashBy::Header(name) => {
+            let mut values = session.req_header().headers.get_all(name).iter();
+            let value = values.next()?;
+            values.next().is_none().then(|| hash_of(value.as_bytes()))
         }
     }
-    pingora_core::Error::e_explain(ErrorType::InvalidHTTPHeader, "too many informational answers")
+}
+
+/// Why a call is refused. Where it was late, the credential may be what ended.
+pub(crate) fn refusal(failure: Failure, deadline: Deadline) -> Refusal {
+    match failure.kind {
+        FailureKind::Late => deadline.missed().refusal("the head of the answer"),
+        _ => failure.refusal(),
+    }
+}
+
+pub(crate) fn unmade(error: &pingora_core::Error) -> Refusal {
+    Refusal::new(Reason::UpstreamFailed, format!("the upstream request could not be made: {}", trouble::of(error)))
 }
 
 /// Resolves when the client has gone. One that ends its sending side is taken to have gone: a TLS client that does so
@@ -116,8 +104,4 @@ pub(super) async fn client_left(session: &mut ServerSession) {
             Ok(None) | Err(_) => return,
         }
     }
-}
-
-fn failed(what: &str, error: &pingora_core::Error) -> Refusal {
-    Refusal::new(Reason::UpstreamFailed, format!("{what}: {}", trouble::of(error)))
 }

@@ -1,21 +1,16 @@
 //! Reads the whole request body, within its limits, before anything is decided about it.
 
-use std::time::Duration;
-
 use bytes::{Bytes, BytesMut};
 use http::header;
 use pingora_core::protocols::http::ServerSession;
-use postern_filters::{Chain, Reason, Refusal};
+use postern_filters::{Reason, Refusal};
+use tokio::time::Instant;
 
 use crate::budget::Share;
+use crate::guard::Pace;
 use crate::head::Head;
 use crate::story::Story;
 use crate::trouble;
-
-/// Longest pause between two pieces of a body (§10: body idle 30s).
-const IDLE: Duration = Duration::from_secs(30);
-/// Time for the whole body: a client that sends a byte every 29 s is not served for long.
-const WHOLE: Duration = Duration::from_secs(300);
 
 /// The body, or nothing where the request has none.
 ///
@@ -23,12 +18,11 @@ const WHOLE: Duration = Duration::from_secs(300);
 /// 413 as soon as the declared or real length exceeds the route's limit, 408 for a body that does not come, 400 for
 /// broken framing, 503 where the bodies of other requests hold the memory set aside for bodies.
 pub(super) async fn read_body(
-    chain: &Chain,
+    max: u64,
     head: &Head,
     session: &mut ServerSession,
     story: &mut Story,
 ) -> Result<Bytes, Refusal> {
-    let max = chain.max_body();
     let declared = declared_length(session);
     if declared.is_some_and(|length| length > max) {
         return Err(too_large(max));
@@ -45,7 +39,10 @@ pub(super) async fn read_body(
         // Pingora takes this for an answer ahead of the body, and would close the connection.
         session.set_keepalive(keepalive);
     }
-    let read = tokio::time::timeout(WHOLE, collect(session, max, declared, &mut story.share)).await;
+    let patience = story.patience;
+    let pace = Pace::new(patience.body_idle);
+    let read =
+        tokio::time::timeout(patience.stream_total, collect(session, max, declared, pace, &mut story.share)).await;
     let body = read.unwrap_or_else(|_| Err(slow("the body took too long")));
     let body = body.inspect_err(|refusal| {
         // After broken framing nobody knows where the next request begins, although Pingora takes such a body for done.
@@ -62,17 +59,20 @@ async fn collect(
     session: &mut ServerSession,
     max: u64,
     declared: Option<u64>,
+    mut pace: Pace,
     share: &mut Share,
 ) -> Result<Bytes, Refusal> {
     // Grows with what came: what a client only declares costs nothing.
     let mut whole = BytesMut::new();
     loop {
-        let piece = match tokio::time::timeout(IDLE, session.read_request_body()).await {
+        let asked = Instant::now();
+        let piece = match tokio::time::timeout(pace.left(), session.read_request_body()).await {
             Ok(Ok(piece)) => piece,
             Ok(Err(error)) => return Err(broken(&error)),
-            Err(_) => return Err(slow("the body stopped coming")),
+            Err(_) => return Err(slow("the body comes too slowly")),
         };
         let Some(piece) = piece else { break };
+        pace.took(asked.elapsed(), piece.len());
         let total = u64::try_from(whole.len() + piece.len()).unwrap_or(u64::MAX);
         if total > max {
             return Err(too_large(max));
@@ -80,7 +80,7 @@ async fn collect(
         share.take(piece.len()).map_err(|error| Refusal::new(Reason::Undecided, error.to_string()))?;
         if declared == Some(total) && whole.is_empty() {
             // The common case: one piece is the whole body, and is not copied again.
-            return finish(session, piece).await;
+            return finish(session, piece, pace).await;
         }
         whole.extend_from_slice(&piece);
     }
@@ -92,8 +92,8 @@ async fn collect(
 }
 
 /// Reads the end of a body that has come whole, so that the session knows it is done.
-async fn finish(session: &mut ServerSession, body: Bytes) -> Result<Bytes, Refusal> {
-    match tokio::time::timeout(IDLE, session.read_request_body()).await {
+async fn finish(session: &mut ServerSession, body: Bytes, pace: Pace) -> Result<Bytes, Refusal> {
+    match tokio::time::timeout(pace.left(), session.read_request_body()).await {
         Ok(Ok(None)) => Ok(body),
         Ok(Ok(Some(more))) if more.is_empty() => Ok(body),
         Ok(Ok(Some(_))) => Err(Refusal::new(Reason::Malformed, "the body is longer than declared")),
@@ -102,11 +102,11 @@ async fn finish(session: &mut ServerSession, body: Bytes) -> Result<Bytes, Refus
     }
 }
 
-fn declared_length(session: &ServerSession) -> Option<u64> {
+pub(super) fn declared_length(session: &ServerSession) -> Option<u64> {
     session.get_header(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn too_large(max: u64) -> Refusal {
+pub(super) fn too_large(max: u64) -> Refusal {
     Refusal::new(Reason::TooLarge, format!("the body exceeds {max} bytes"))
 }
 
@@ -114,6 +114,6 @@ fn slow(detail: &str) -> Refusal {
     Refusal::new(Reason::SlowRequest, detail)
 }
 
-fn broken(error: &pingora_core::Error) -> Refusal {
+pub(super) fn broken(error: &pingora_core::Error) -> Refusal {
     Refusal::new(Reason::Malformed, format!("the body could not be read: {}", trouble::of(error)))
 }

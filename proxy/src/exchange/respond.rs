@@ -4,17 +4,17 @@
 use bytes::{Bytes, BytesMut};
 use http::header;
 use pingora_core::protocols::http::ServerSession;
-use pingora_core::protocols::http::client::HttpSession;
 use pingora_http::ResponseHeader;
 use postern_filters::{AnswerHead, AnswerStream, AnswerWay, Reason, Refusal};
 use tokio::time::Instant;
 
-use super::forward::{Answering, client_left};
+use super::forward::client_left;
 use super::{Deadline, Exchange, Matched};
 use crate::answer::{self, Framing};
+use crate::guard;
 use crate::head::Head;
 use crate::story::Story;
-use crate::{guard, head, trouble};
+use crate::upstream::{Answering, Conversation};
 
 /// Largest answer that is read whole.
 const MAX_WHOLE: usize = 10 * 1024 * 1024;
@@ -31,45 +31,40 @@ pub(super) async fn answer(
     session: &mut ServerSession,
     story: &mut Story,
 ) -> Result<bool, Refusal> {
-    let Some(response) = upstream.session.response_header().cloned() else {
+    let Some(response) = upstream.conversation.head().cloned() else {
         return Err(Refusal::new(Reason::UpstreamFailed, "the upstream sent no head"));
     };
     if response.status == http::StatusCode::SWITCHING_PROTOCOLS {
         return Err(Refusal::new(Reason::UpstreamFailed, "the upstream switched protocols unasked"));
     }
-    if let Some(h1) = upstream.session.as_http1() {
-        head::check_answer(&h1.get_headers_raw_bytes(), &response.headers)
-            .map_err(|detail| Refusal::new(Reason::UpstreamFailed, detail))?;
-    }
     if let Some(egress) = &matched.route.policy.network.egress {
         guard::refuse_redirect(egress.redirects, &response, &head.host, exchange.connection.tls.is_some())?;
     }
     let way = matched.chain.open_answer(&answer_head(&response, story), &story.id.to_string());
-    let deadline = Deadline::of(story);
+    let deadline = Deadline::of(story, &matched.runtime.upstream(matched.route)?.settings.timeouts);
     let done = match way {
         Err(refusal) => Err(refusal),
         Ok(AnswerWay::Pass) => {
-            pass(exchange, matched, &mut upstream.session, &response, head, session, story, deadline).await
+            pass(exchange, matched, &mut upstream.conversation, &response, head, session, story, deadline).await
         }
         Ok(AnswerWay::Whole) => {
-            whole(exchange, matched, &mut upstream.session, &response, session, story, deadline).await
+            whole(exchange, matched, &mut upstream.conversation, &response, session, story, deadline).await
         }
         Ok(AnswerWay::Stream(stream)) => {
-            streamed(exchange, matched, &mut upstream.session, &response, *stream, session, story, deadline).await
+            streamed(exchange, matched, &mut upstream.conversation, &response, *stream, session, story, deadline).await
         }
     };
     match done {
         Ok(true) if story.trouble.is_none() => {
-            let Answering { session, target } = upstream;
-            exchange.shared.connector.release_http_session(session, &target.peer, target.idle).await;
+            upstream.finish().await;
             Ok(true)
         }
         Ok(_) => {
-            upstream.session.shutdown().await;
+            upstream.conversation.abort().await;
             Ok(false)
         }
         Err(refusal) => {
-            upstream.session.shutdown().await;
+            upstream.conversation.abort().await;
             Err(refusal)
         }
     }
@@ -88,24 +83,25 @@ fn answer_head(response: &ResponseHeader, story: &Story) -> AnswerHead {
     }
 }
 
-async fn read(upstream: &mut HttpSession, deadline: Deadline) -> Result<Option<Bytes>, Refusal> {
-    match deadline.step(upstream.read_response_body()).await {
+async fn read(upstream: &mut Conversation, deadline: Deadline) -> Result<Option<Bytes>, Refusal> {
+    match deadline.step(upstream.read_body()).await {
         Ok(Ok(piece)) => Ok(piece),
-        Ok(Err(error)) => {
-            let detail = format!("the upstream broke off: {}", trouble::of(&error));
-            Err(Refusal::new(Reason::UpstreamFailed, detail))
+        Ok(Err(failure)) => Err(failure.refusal()),
+        Err(late) => {
+            upstream.distrust();
+            Err(late.refusal("the answer"))
         }
-        Err(late) => Err(late.refusal("the answer")),
     }
 }
 
 /// Writes a piece of the answer. False where the client has left, or does not read: nothing waits for it for ever
 /// (attacks 41, 42).
 async fn write(session: &mut ServerSession, bytes: Bytes, end: bool, deadline: Deadline, story: &mut Story) -> bool {
-    let length = bytes.len() as u64;
-    match deadline.step(session.write_response_body(bytes, end)).await {
+    let (length, asked) = (bytes.len(), Instant::now());
+    match deadline.within(story.pace.left(), session.write_response_body(bytes, end)).await {
         Ok(Ok(())) => {
-            story.bytes_out += length;
+            story.pace.took(asked.elapsed(), length);
+            story.bytes_out += length as u64;
             true
         }
         Ok(Err(_)) => left(story),
@@ -121,7 +117,7 @@ async fn write(session: &mut ServerSession, bytes: Bytes, end: bool, deadline: D
 async fn pass(
     exchange: Exchange<'_>,
     matched: Matched<'_>,
-    upstream: &mut HttpSession,
+    upstream: &mut Conversation,
     response: &ResponseHeader,
     head: &Head,
     session: &mut ServerSession,
@@ -156,7 +152,7 @@ async fn pass(
 async fn whole(
     exchange: Exchange<'_>,
     matched: Matched<'_>,
-    upstream: &mut HttpSession,
+    upstream: &mut Conversation,
     response: &ResponseHeader,
     session: &mut ServerSession,
     story: &mut Story,
@@ -189,7 +185,7 @@ async fn whole(
 async fn streamed(
     exchange: Exchange<'_>,
     matched: Matched<'_>,
-    upstream: &mut HttpSession,
+    upstream: &mut Conversation,
     response: &ResponseHeader,
     mut stream: AnswerStream,
     session: &mut ServerSession,

@@ -110,9 +110,17 @@ impl Visit {
         Asking { addresses: self.addresses.clone(), address: self.address.clone() }
     }
 
-    /// Returns when somebody has been banned who may be this address.
-    pub(crate) async fn woken(&self) {
-        self.address.look.notified().await;
+    /// Returns once `done` is true, looked at now and whenever the address is woken.
+    pub(crate) async fn until(&self, done: impl Fn() -> bool) {
+        loop {
+            // Listening begins before looking, so that nothing is missed in between.
+            let mut woken = std::pin::pin!(self.address.look.notified());
+            woken.as_mut().enable();
+            if done() {
+                return;
+            }
+            woken.await;
+        }
     }
 
     /// Whether the address has more requests open than all addresses have on average.
@@ -153,7 +161,8 @@ mod tests {
     #[test]
     fn attack_42_an_address_has_so_many_connections_and_is_forgotten_with_the_last() {
         let all = Arc::new(Addresses::default());
-        let (one, two) = (all.enter(ip("192.0.2.1"), Some(2)).unwrap(), all.enter(ip("::ffff:192.0.2.1"), Some(2)).unwrap());
+        let (one, two) =
+            (all.enter(ip("192.0.2.1"), Some(2)).unwrap(), all.enter(ip("::ffff:192.0.2.1"), Some(2)).unwrap());
         assert!(all.enter(ip("192.0.2.1"), Some(2)).is_none());
         assert!(all.enter(ip("192.0.2.2"), Some(2)).is_some(), "others are not concerned");
         drop(one);

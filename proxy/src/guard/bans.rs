@@ -161,7 +161,8 @@ impl Conduct {
         if found < u128::from(rule.findings) {
             return None;
         }
-        let doubled = rule.first.saturating_mul(1_u32.checked_shl(self.times).filter(|_| self.times < 31).unwrap_or(u32::MAX));
+        let doubled =
+            rule.first.saturating_mul(1_u32.checked_shl(self.times).filter(|_| self.times < 31).unwrap_or(u32::MAX));
         let time = doubled.min(rule.longest);
         (self.now, self.before, self.since) = (0, 0, now);
         self.times = self.times.saturating_add(1);
@@ -178,7 +179,13 @@ mod tests {
 
     fn rule(findings: u32) -> BanRule {
         let seconds = Duration::from_secs;
-        BanRule { name: "edge#scanners".to_owned(), findings, window: seconds(60), first: seconds(100), longest: seconds(350) }
+        BanRule {
+            name: "edge#scanners".to_owned(),
+            findings,
+            window: seconds(60),
+            first: seconds(100),
+            longest: seconds(350),
+        }
     }
 
     fn ip(text: &str) -> IpAddr {

@@ -12,9 +12,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_core::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, ProxyDigest, Shutdown, SocketDigest, Ssl, Stream,
-    TimingDigest, UniqueID, UniqueIDType,
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
+    UniqueID, UniqueIDType,
 };
 use postern_config::Http2Limits;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -143,7 +144,9 @@ impl Meter {
                 (count > self.limits.max_continuation).then_some("too many CONTINUATION frames")
             }
             wire::RST_STREAM => over(&mut self.resets, self.limits.max_resets_per_minute, "too many stream resets"),
-            wire::SETTINGS if frame.flags & ACK == 0 => over(&mut self.settings, MAX_SETTINGS, "too many SETTINGS frames"),
+            wire::SETTINGS if frame.flags & ACK == 0 => {
+                over(&mut self.settings, MAX_SETTINGS, "too many SETTINGS frames")
+            }
             wire::WINDOW_UPDATE => {
                 self.updates = self.updates.saturating_add(1);
                 let most = MAX_UPDATES.saturating_add(self.sent / BYTES_AN_UPDATE);
@@ -158,7 +161,11 @@ impl Meter {
             wire::DATA => self.sent = self.sent.saturating_add(u64::from(frame.length)),
             // A reset with an error is one that the client made us send.
             wire::RST_STREAM if !matches!(frame.code, wire::NO_ERROR | wire::CANCEL | wire::REFUSED_STREAM) => {
-                return over(&mut self.resets, self.limits.max_resets_per_minute, "too many streams that broke the protocol");
+                return over(
+                    &mut self.resets,
+                    self.limits.max_resets_per_minute,
+                    "too many streams that broke the protocol",
+                );
             }
             _ => {}
         }

@@ -42,11 +42,13 @@ mod tests {
     /// Seconds until a client is cut that moves `bytes` each second.
     fn served(bytes: usize) -> u32 {
         let mut pace = Pace::new(30 * SECOND);
-        (0..4000).find(|_| {
-            let cut = pace.left() < SECOND;
-            pace.took(SECOND, bytes);
-            cut
-        }).unwrap_or(4000)
+        (0..4000)
+            .find(|_| {
+                let cut = pace.left() < SECOND;
+                pace.took(SECOND, bytes);
+                cut
+            })
+            .unwrap_or(4000)
     }
 
     #[test]

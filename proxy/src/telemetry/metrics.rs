@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::names;
+use crate::upstream::States;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByRoute {
@@ -42,6 +43,35 @@ struct ByOutcome {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByUpstream {
+    postern_upstream: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByFailure {
+    postern_upstream: String,
+    error_type: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByState {
+    postern_upstream: String,
+    postern_state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByReason {
+    postern_reason: &'static str,
+}
+
+/// Names of policy, so that there are as many as policy has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByIdentity {
+    postern_place: String,
+    postern_identity: String,
+}
+
 /// All metrics of a process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -50,8 +80,20 @@ pub struct Metrics {
     decisions: Family<ByDecision, Counter>,
     findings: Family<ByGuard, Counter>,
     refused: Family<ByListener, Counter>,
+    cuts: Family<ByReason, Counter>,
+    certificates: Family<ByIdentity, Gauge>,
     reloads: Family<ByOutcome, Counter>,
+    upstream_requests: Family<ByUpstream, Counter>,
+    upstream_answers: Family<ByUpstream, Counter>,
+    upstream_failures: Family<ByFailure, Counter>,
+    upstream_retries: Family<ByUpstream, Counter>,
+    upstream_endpoints: Family<ByState, Gauge>,
+    upstream_open: Family<ByUpstream, Gauge>,
     panics: Counter,
+    bans: Counter,
+    shed: Counter,
+    pub(crate) bans_active: Gauge,
+    pub(crate) load: Gauge,
     audit_lost: Counter,
     active: Gauge,
     pub(crate) connections: Gauge,
@@ -85,8 +127,20 @@ impl Metrics {
             decisions: Family::default(),
             findings: Family::default(),
             refused: Family::default(),
+            cuts: Family::default(),
+            certificates: Family::default(),
             reloads: Family::default(),
+            upstream_requests: Family::default(),
+            upstream_answers: Family::default(),
+            upstream_failures: Family::default(),
+            upstream_retries: Family::default(),
+            upstream_endpoints: Family::default(),
+            upstream_open: Family::default(),
             panics: Counter::default(),
+            bans: Counter::default(),
+            shed: Counter::default(),
+            bans_active: Gauge::default(),
+            load: Gauge::default(),
             audit_lost: Counter::default(),
             active: Gauge::default(),
             connections: Gauge::default(),
@@ -111,7 +165,41 @@ impl Metrics {
             "Connections that ended before a request",
             metrics.refused.clone(),
         );
+        registry.register(name(names::CONNECTIONS_CUT), "Connections that were cut, by reason", metrics.cuts.clone());
+        registry.register_with_unit(
+            name(names::CERTIFICATE_EXPIRY),
+            "Time until a certificate that is presented ends",
+            Unit::Seconds,
+            metrics.certificates.clone(),
+        );
         registry.register(name(names::RELOADS), "Loads of the policy set by outcome", metrics.reloads.clone());
+        let upstreams = [
+            (names::UPSTREAM_REQUESTS, "Requests to an upstream", &metrics.upstream_requests),
+            (names::UPSTREAM_ANSWERS, "Requests whose answer began", &metrics.upstream_answers),
+            (names::UPSTREAM_RETRIES, "Attempts after the first", &metrics.upstream_retries),
+        ];
+        for (otel, help, family) in upstreams {
+            registry.register(name(otel), help, family.clone());
+        }
+        registry.register(
+            name(names::UPSTREAM_FAILURES),
+            "Attempts that failed, by upstream and cause",
+            metrics.upstream_failures.clone(),
+        );
+        registry.register(
+            name(names::UPSTREAM_ENDPOINTS),
+            "Endpoints, by upstream and state",
+            metrics.upstream_endpoints.clone(),
+        );
+        registry.register(
+            name(names::UPSTREAM_OPEN),
+            "1 for an upstream whose circuit breaker refuses requests",
+            metrics.upstream_open.clone(),
+        );
+        registry.register(name(names::BANS), "Bans of addresses", metrics.bans.clone());
+        registry.register(name(names::BANS_ACTIVE), "Bans in force", metrics.bans_active.clone());
+        registry.register(name(names::SHED), "Requests refused for the load", metrics.shed.clone());
+        registry.register(name(names::LOAD), "Load in percent", metrics.load.clone());
         registry.register(name(names::PANICS), "Requests that panicked", metrics.panics.clone());
         registry.register(name(names::AUDIT_LOST), "Records the audit log did not take", metrics.audit_lost.clone());
         registry.register(name(names::AUDIT_ENTRIES), "Entries in the audit log", metrics.audit_entries.clone());
@@ -160,8 +248,59 @@ impl Metrics {
         self.refused.get_or_create(&ByListener { postern_listener: listener.to_owned(), error_type }).inc();
     }
 
+    pub(crate) fn cut(&self, reason: &'static str) {
+        self.cuts.get_or_create(&ByReason { postern_reason: reason }).inc();
+    }
+
+    /// Seconds left of what is presented, each with its place and the name of its identity. What is not named is gone.
+    pub(crate) fn certificates(&self, left: Vec<(String, String, i64)>) {
+        self.certificates.clear();
+        for (place, identity, seconds) in left {
+            let labels = ByIdentity { postern_place: place, postern_identity: identity };
+            self.certificates.get_or_create(&labels).set(seconds);
+        }
+    }
+
     pub(crate) fn reloaded(&self, outcome: &'static str) {
         self.reloads.get_or_create(&ByOutcome { outcome }).inc();
+    }
+
+    pub(crate) fn upstream_asked(&self, upstream: &str) {
+        self.upstream_requests.get_or_create(&by_upstream(upstream)).inc();
+    }
+
+    pub(crate) fn upstream_answered(&self, upstream: &str) {
+        self.upstream_answers.get_or_create(&by_upstream(upstream)).inc();
+    }
+
+    pub(crate) fn upstream_retried(&self, upstream: &str) {
+        self.upstream_retries.get_or_create(&by_upstream(upstream)).inc();
+    }
+
+    pub(crate) fn upstream_failed(&self, upstream: &str, error_type: &'static str) {
+        let labels = ByFailure { postern_upstream: upstream.to_owned(), error_type };
+        self.upstream_failures.get_or_create(&labels).inc();
+    }
+
+    /// The upstreams of the running set, and no others.
+    pub(crate) fn upstreams<'u>(&self, upstreams: impl Iterator<Item = (&'u str, States)>) {
+        self.upstream_endpoints.clear();
+        self.upstream_open.clear();
+        for (upstream, states) in upstreams {
+            for (state, number) in [("usable", states.usable), ("down", states.down), ("ejected", states.ejected)] {
+                let labels = ByState { postern_upstream: upstream.to_owned(), postern_state: state };
+                self.upstream_endpoints.get_or_create(&labels).set(number);
+            }
+            self.upstream_open.get_or_create(&by_upstream(upstream)).set(i64::from(states.open));
+        }
+    }
+
+    pub(crate) fn banned(&self) {
+        self.bans.inc();
+    }
+
+    pub(crate) fn shed(&self) {
+        self.shed.inc();
     }
 
     pub(crate) fn panicked(&self) {
@@ -171,4 +310,8 @@ impl Metrics {
     pub(crate) fn audit_lost(&self) {
         self.audit_lost.inc();
     }
+}
+
+fn by_upstream(upstream: &str) -> ByUpstream {
+    ByUpstream { postern_upstream: upstream.to_owned() }
 }

@@ -14,6 +14,18 @@ pub const FINDINGS: &str = "postern.findings";
 pub const CONNECTIONS: &str = "postern.connections";
 /// Connections that ended before a request, by listener and cause.
 pub const CONNECTIONS_REFUSED: &str = "postern.connections.refused";
+/// Bans of addresses.
+pub const BANS: &str = "postern.bans";
+/// Bans in force.
+pub const BANS_ACTIVE: &str = "postern.bans.active";
+/// Requests that were refused for the load.
+pub const SHED: &str = "postern.shed";
+/// Load in percent, as shedding goes by it.
+pub const LOAD: &str = "postern.load";
+/// Connections that we ended while they were open, by reason.
+pub const CONNECTIONS_CUT: &str = "postern.connections.cut";
+/// Seconds until a certificate that we present ends, by place and identity; negative once it has.
+pub const CERTIFICATE_EXPIRY: &str = "postern.certificate.expiry";
 /// Loads of the policy set, by outcome.
 pub const RELOADS: &str = "postern.reloads";
 /// Requests that panicked: each is a bug.
@@ -24,5 +36,17 @@ pub const AUDIT_LOST: &str = "postern.audit.lost";
 pub const AUDIT_ENTRIES: &str = "postern.audit.entries";
 /// Policy sets in memory: the running one, and older ones that requests began with.
 pub const SETS: &str = "postern.policy.sets";
+/// Requests to an upstream.
+pub const UPSTREAM_REQUESTS: &str = "postern.upstream.requests";
+/// Those of them whose answer began.
+pub const UPSTREAM_ANSWERS: &str = "postern.upstream.answers";
+/// Attempts that failed, by upstream and cause.
+pub const UPSTREAM_FAILURES: &str = "postern.upstream.failures";
+/// Attempts after the first.
+pub const UPSTREAM_RETRIES: &str = "postern.upstream.retries";
+/// Endpoints, by upstream and state: `usable`, `down`, `ejected`.
+pub const UPSTREAM_ENDPOINTS: &str = "postern.upstream.endpoints";
+/// 1 for an upstream whose circuit breaker refuses requests.
+pub const UPSTREAM_OPEN: &str = "postern.upstream.circuit.open";
 /// Unix seconds of the running policy set's load.
 pub const LOADED_AT: &str = "postern.policy.loaded";

@@ -10,6 +10,7 @@
 #[path = "../wire/house/mod.rs"]
 mod house;
 
+mod answers;
 mod bodies;
 mod callers;
 mod downgrade;

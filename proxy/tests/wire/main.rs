@@ -5,7 +5,10 @@
 #![allow(unreachable_pub, missing_debug_implementations, reason = "one binary, nothing leaves it")]
 
 mod access;
+mod certificates;
 mod content;
+mod cuts;
+mod guard;
 mod health;
 #[allow(dead_code, reason = "shared with the tests of attacks")]
 mod house;
@@ -17,4 +20,6 @@ mod outbound;
 mod relay;
 mod sockets;
 mod story;
+mod tls;
 mod unix;
+mod upstream;

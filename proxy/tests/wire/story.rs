@@ -278,7 +278,7 @@ async fn a_credential_that_expires_while_the_connection_is_open_ends_what_it_may
     let house = House::start().await;
     let lines = house.lines(&house.who.mia);
     let mut wire = house.wire(&house.who.mia).await;
-    for (forward, want, why) in [(0, 200, ""), (3100, 401, "expired"), (90_000, 401, "certificate has expired")] {
+    for (forward, want, why) in [(0, 200, ""), (3100, 401, "expired")] {
         house.clock.forward(forward);
         wire.send(format!("GET /orders HTTP/1.1\r\n{lines}\r\n")).await;
         assert_eq!(wire.answer().await.status, want, "{why}");
@@ -287,5 +287,5 @@ async fn a_credential_that_expires_while_the_connection_is_open_ends_what_it_may
     assert_eq!(house.plain.count(), 1);
     let records = house.stop().await;
     let details: Vec<_> = records.requests().iter().map(|record| record.detail().to_owned()).collect();
-    assert!(details[1].contains("expired") && details[2].contains("certificate has expired"), "{details:?}");
+    assert!(details[1].contains("expired"), "{details:?}");
 }

@@ -60,6 +60,8 @@ fn request(text: &str) -> AuditRecord {
             principal: Some(Arc::new(Principal { on_behalf_of: Some(Arc::new(user)), ..principal(text) })),
             route: Some(name.clone()),
             upstream: Some(name.clone()),
+            endpoint: None,
+            retries: 0,
             dialect: Some(Dialect::OpenAi),
             action: Some(Action::Chat),
             model: Some(text.to_owned()),
@@ -108,13 +110,14 @@ fn event(record: &AuditRecord) -> Value {
 
 #[test]
 fn every_event_has_the_class_of_its_kind_and_what_ocsf_requires_of_it() {
-    use ConnectionFailure::{Framing, Handshake, Refused};
+    use ConnectionFailure::{Cut, Framing, Handshake, Refused};
     for (case, record, type_uid, required) in [
         ("chat", request("a"), 600_399, "actor api src_endpoint http_request http_response activity_name"),
         ("handshake", connection(Handshake, None), 400_104, "src_endpoint dst_endpoint"),
         ("bad certificate", connection(Handshake, Some("spiffe://x/y")), 300_201, "user src_endpoint dst_endpoint"),
         ("refused", connection(Refused, None), 400_105, "src_endpoint dst_endpoint"),
         ("framing", connection(Framing, None), 400_103, "src_endpoint dst_endpoint"),
+        ("cut", connection(Cut, None), 400_103, "src_endpoint dst_endpoint"),
         ("start", lifecycle(LifecycleEvent::Started { manifests: vec![] }), 600_203, "app"),
         ("reload", lifecycle(LifecycleEvent::ReloadAccepted { manifests: vec![] }), 600_208, "app"),
         ("bad reload", lifecycle(LifecycleEvent::ReloadRefused), 600_208, "app"),

@@ -58,6 +58,8 @@ fn request(sequence: u64) -> AuditRecord {
         principal: None,
         route: Some("chat".into()),
         upstream: Some("model".into()),
+        endpoint: None,
+        retries: 0,
         dialect: None,
         action: None,
         model: None,

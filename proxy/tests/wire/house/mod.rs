@@ -24,6 +24,7 @@ use postern_proxy::server::{Running, Server};
 use rustls_pki_types::UnixTime;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 pub use caller::{Caller, Callers};
 pub use client::Ask;
@@ -98,6 +99,16 @@ impl House {
         self.ca.issue(template).unwrap()
     }
 
+    /// A revocation list of the house's authority.
+    pub fn crl(&self, revoked: &[&Issued]) -> String {
+        self.ca.crl(revoked, 86_400).unwrap()
+    }
+
+    /// Writes a file of the running set; whoever watches may load it at once.
+    pub fn write(&self, file: &str, text: &str) {
+        write(self.dir.path(), file, text.as_bytes());
+    }
+
     /// Changes a file of the running set and loads it.
     pub async fn change(&self, file: &str, from: &str, to: &str) -> Reload {
         let path = self.dir.path().join(file);
@@ -105,6 +116,28 @@ impl House {
         assert!(text.contains(from), "`{file}` holds no `{from}`");
         std::fs::write(&path, text.replace(from, to)).unwrap();
         self.proxy.reload().await
+    }
+
+    /// The page of `/metrics`.
+    pub async fn metrics(&self) -> String {
+        let mut stream = tokio::net::TcpStream::connect(self.proxy.health().unwrap()).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut page = String::new();
+        within("the metrics", stream.read_to_string(&mut page)).await.unwrap();
+        page
+    }
+
+    /// Waits until `count` endpoints of `upstream` are in `state`.
+    pub async fn until_endpoints(&self, upstream: &str, state: &str, count: usize) {
+        let line = format!(
+            "postern_upstream_endpoints{{postern_upstream=\"{upstream}\",postern_state=\"{state}\"}} {count}\n"
+        );
+        let reached = async {
+            while !self.metrics().await.contains(&line) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        within(&format!("{count} endpoints {state}"), reached).await;
     }
 
     /// Guards that the coverage matrix promises on `route`.
@@ -156,6 +189,7 @@ impl Plan {
         }
         let server = ca.server(&["localhost", "127.0.0.1", "ai.house.test"]).unwrap();
         write(dir.path(), "tls/ca.pem", ca.ca_pem().as_bytes());
+        write(dir.path(), "tls/ca.crl", ca.crl(&[], 86_400).unwrap().as_bytes());
         write(dir.path(), "tls/server.pem", server.cert_pem.as_bytes());
         write(dir.path(), "tls/server.key", server.key_pem.expose().as_bytes());
         write(dir.path(), "keys/jwks.json", issuer.jwks().as_bytes());

@@ -47,6 +47,10 @@ impl House {
 }
 
 impl Wire {
+    pub fn of(stream: TlsStream<TcpStream>) -> Self {
+        Self { stream, came: Vec::new() }
+    }
+
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.try_send(bytes).await.unwrap();
     }
@@ -89,6 +93,12 @@ impl Wire {
             }
         }
         Some(answer)
+    }
+
+    /// The next head alone, where no body follows it.
+    pub async fn head(&mut self) -> String {
+        let end = self.find(b"\r\n\r\n").await.unwrap_or_else(|| panic!("closed: {:?}", self.text())) + 4;
+        String::from_utf8(self.came.drain(..end).collect()).unwrap()
     }
 
     /// Whether the other side ends the connection, and sends nothing before.

@@ -104,6 +104,12 @@ impl Record {
         self.ours("on_behalf_of")["uid"].as_str().unwrap_or_default()
     }
 
+    /// Address and port of the endpoint a request went to.
+    pub fn endpoint(&self) -> Option<(String, u64)> {
+        let endpoint = &self.0["dst_endpoint"];
+        Some((endpoint["ip"].as_str()?.to_owned(), endpoint["port"].as_u64()?))
+    }
+
     pub fn rule(&self) -> &str {
         self.0["policy"]["name"].as_str().unwrap_or_default()
     }
