@@ -33,9 +33,9 @@ check: ## Everything CI runs, with times and counts
 	@scripts/check
 
 .PHONY: test-full
-test-full: need ## The long suites: more property cases, the dependency rules broken on purpose, grid, storm and soak
+test-full: need ## The long suites: more property cases, the dependency rules broken on purpose, TLS, grid, storm and soak
 	@POSTERN_TEST_FULL=1 PROPTEST_CASES=$${PROPTEST_CASES:-2000} PROPTEST_MAX_GLOBAL_REJECTS=100000 scripts/test-rust
-	@$(MAKE) sdk deny-self-test grid storm soak
+	@$(MAKE) sdk deny-self-test tls grid storm soak
 
 # Parts of the above
 
@@ -82,6 +82,18 @@ soak: build $(VENV)/ready ## Ten minutes of mixed load while policy, certificate
 
 soak-short: SOAK := --seconds 30
 soak-short: soak
+
+.PHONY: tls
+tls: build $(VENV)-tls/ready ## What sslyze sees of listeners: versions, suites, resumption, known holes
+	@scripts/need tls
+	@$(VENV)-tls/bin/python load-tests/tls/run.py --postern $(POSTERN)
+
+# sslyze brings much with it, and nothing else needs it.
+$(VENV)-tls/ready: load-tests/tls/requirements.txt
+	@scripts/need python
+	@python3 -m venv --clear $(VENV)-tls
+	@$(VENV)-tls/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
 
 $(VENV)/ready: load-tests/sdk/requirements.txt load-tests/requirements.txt
 	@scripts/need python

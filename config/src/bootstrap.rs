@@ -1,6 +1,7 @@
 //! The bootstrap file: traffic objects and where the rest is found. It says where bytes go, and grants nothing.
 
 mod outbound;
+mod proxies;
 mod traffic;
 mod upstream;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use outbound::*;
+pub use proxies::*;
 pub use traffic::*;
 pub use upstream::*;
 
@@ -65,10 +67,9 @@ spec! {
         [E] name: At<Name>,
         /// How long open requests may take to end after a stop was asked for, or after their listener went. Then they are cut.
         [E, max "1h"] drain: Setting<Duration> = "30s",
-    }
-    later {
-        /// Proxies in front of this one whose headers are believed.
-        [E] "trustedProxies",
+        /// Proxies in front of this one whose word about where a request comes from is believed. From everybody else
+        /// `X-Forwarded-*` and `Forwarded` are dropped.
+        [E] trusted_proxies: Vec<At<TrustedProxySpec>>,
     }
 }
 

@@ -22,7 +22,7 @@ pub mod values;
 pub mod yaml;
 
 pub use address::AddressClass;
-pub use bootstrap::{Bootstrap, RetryAfter, UpstreamProtocol, load_bootstrap, parse_bootstrap};
+pub use bootstrap::{Bootstrap, ForwardedBy, RetryAfter, UpstreamProtocol, load_bootstrap, parse_bootstrap};
 pub use coverage::{Coverage, Guard, Stage};
 pub use init::init_files;
 pub use manifest::{Manifest, ManifestId, ManifestRules, Parsed, SourceFile, load_manifests, parse_manifests};

@@ -90,6 +90,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         manifests,
         gateway: bootstrap.spec.gateway.name.as_str().to_owned(),
         drain: *bootstrap.spec.gateway.drain,
+        trusted_proxies: traffic::trusted_proxies(bootstrap),
         state_dir: bootstrap.spec.state.dir.0.clone(),
         health: bootstrap.spec.admin.health.as_ref().map(|health| health.value.0),
         listeners: listeners?,

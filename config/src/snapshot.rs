@@ -8,6 +8,7 @@ mod content;
 mod ddos;
 mod identity;
 mod network;
+mod proxies;
 mod tls;
 mod traffic;
 mod upstream;
@@ -19,6 +20,7 @@ pub use content::*;
 pub use ddos::*;
 pub use identity::*;
 pub use network::*;
+pub use proxies::*;
 pub use tls::*;
 pub use traffic::*;
 pub use upstream::*;
@@ -35,6 +37,8 @@ pub struct Snapshot {
     pub gateway: String,
     /// How long open requests may take to end after a stop, or after their listener went.
     pub drain: Duration,
+    /// Proxies in front of this one.
+    pub trusted_proxies: Vec<TrustedProxy>,
     pub state_dir: PathBuf,
     /// `/livez`, `/readyz` and `/metrics`, nothing else.
     pub health: Option<std::net::SocketAddr>,

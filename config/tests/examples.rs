@@ -33,8 +33,10 @@ fn the_examples_of_the_contract_load_together() {
             "APIAccessPolicy",
             "AccessControlPolicy",
             "AuditPolicy",
+            "DDoSProtectionPolicy",
             "DataProtectionPolicy",
             "IAMPolicy",
+            "NetworkPolicy",
             "RBACPolicy",
             "RuntimeSecurityPolicy"
         ]

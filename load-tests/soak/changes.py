@@ -79,9 +79,36 @@ class Upstream:
         self.start()
         self.away.append((began, time.monotonic()))
 
+    def died_within(self, began, ended):
+        """Whether it was killed at some moment between."""
+        return any(began < gone < ended for gone, _ in self.away)
+
     def was_away(self, began, ended):
         """Whether it was away at some moment between."""
         return any(gone < ended and began < back for gone, back in self.away)
+
+
+class Pair:
+    """Two endpoints of one upstream, of which one after the other is killed."""
+
+    def __init__(self, ports):
+        self.endpoints = [Upstream(port, f"pair-{number}") for number, port in enumerate(ports)]
+        self.killed = 0
+
+    def start(self):
+        for endpoint in self.endpoints:
+            endpoint.start()
+
+    def kill(self):
+        for endpoint in self.endpoints:
+            endpoint.kill()
+
+    def fail_one(self):
+        self.endpoints[self.killed % 2].fail_for(DOWN_S)
+        self.killed += 1
+
+    def died_within(self, began, ended):
+        return any(endpoint.died_within(began, ended) for endpoint in self.endpoints)
 
 
 class Clock:

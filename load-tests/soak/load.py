@@ -27,7 +27,7 @@ class Account:
         """`want` is the status that policy and upstream make, or `EITHER` where the policy of the moment decides."""
         self.asked[kind] += 1
         good = status in (200, 403) if want == EITHER else status == want
-        if want not in (200, EITHER) and (status < 400 or b"steady" in body or b"flaky" in body):
+        if want not in (200, EITHER) and (status < 400 or any(name in body for name in (b"steady", b"flaky", b"pair"))):
             self.forbidden.append((kind, status, body[:80]))
         elif not good:
             self.failures.append((kind, began, time.monotonic(), f"answer {status}"))
@@ -138,6 +138,15 @@ def flaky(site, account, is_over, pause):
     http1.close()
 
 
+def pair(site, account, is_over, pause):
+    """Requests to two endpoints of which one after the other is killed: there is always one that could answer."""
+    http1 = Http1(site, account)
+    while not is_over():
+        http1.ask("pair", "/pair/orders", 200)
+        pause()
+    http1.close()
+
+
 def http2(site, account, is_over, pause):
     """Six streams at once on a connection that is kept for twenty rounds."""
     tls = client.tls(site.directory, "h2")
@@ -185,4 +194,4 @@ def round_trip(connection, reader, account, streams, began):
                 account.note("http2", began, streams.pop(frame.stream), statuses.get(frame.stream, 0))
 
 
-CLIENTS = {"plain": plain, "strangers": strangers, "large": large, "flaky": flaky, "http2": http2}
+CLIENTS = {"plain": plain, "strangers": strangers, "large": large, "flaky": flaky, "pair": pair, "http2": http2}

@@ -43,9 +43,10 @@ def prepare(directory):
     credentials.make(directory)
     ca = directory / "ca.pem", directory / "ca.key"
     credentials.certificate(directory, ca, "globex", "URI:spiffe://bench.test/ns/globex/sa/web", "clientAuth,serverAuth")
-    port, steady, flaky = running.free_ports(3)
-    config = running.write_set(HERE / "set", directory, {"DIR": directory, "PORT": port, "STEADY": steady, "FLAKY": flaky})
-    return types.SimpleNamespace(directory=directory, config=config, port=port, steady=steady, flaky=flaky)
+    port, steady, flaky, *pair = running.free_ports(5)
+    values = {"DIR": directory, "PORT": port, "STEADY": steady, "FLAKY": flaky, "ONE": pair[0], "OTHER": pair[1]}
+    config = running.write_set(HERE / "set", directory, values)
+    return types.SimpleNamespace(directory=directory, config=config, port=port, steady=steady, flaky=flaky, pair=pair)
 
 
 def main():
@@ -56,28 +57,34 @@ def main():
     with running.folder("soak") as directory:
         site = prepare(directory)
         files = changes.Files(directory)
-        steady, flaky = changes.Upstream(site.steady, "steady"), changes.Upstream(site.flaky, "flaky")
+        upstreams = changes.Upstream(site.steady, "steady"), changes.Upstream(site.flaky, "flaky"), changes.Pair(site.pair)
+        started = []
         try:
-            steady.start()
-            flaky.start()
+            for upstream in upstreams:
+                started.append(upstream)
+                upstream.start()
             with running.Postern(options.postern, site.config) as postern:
-                wrong = soak(options, site, files, flaky, postern)
+                wrong = soak(options, site, files, *upstreams[1:], postern)
         finally:
-            steady.kill()
-            flaky.kill()
+            for upstream in started:
+                upstream.kill()
     for line in wrong:
         print(f"FAILED: {line}")
     print(f"{8 - min(len(wrong), 8)} passed, {len(wrong)} failed")
     sys.exit(1 if wrong else 0)
 
 
-def soak(options, site, files, flaky, postern):
+def soak(options, site, files, flaky, pair, postern):
     over, tell = process.Event(), process.Queue()
     workers = [process.Process(target=client_process, args=(name, site, over, tell)) for name in load.CLIENTS]
     for worker in workers:
         worker.start()
     with running.Sampler(postern.pid, 0.5) as sampler:
-        with changes.Clock(changes.CHANGE_EVERY_S, files.change), changes.Clock(changes.KILL_EVERY_S, lambda: flaky.fail_for(changes.DOWN_S)):
+        with (
+            changes.Clock(changes.CHANGE_EVERY_S, files.change),
+            changes.Clock(changes.KILL_EVERY_S, lambda: flaky.fail_for(changes.DOWN_S)),
+            changes.Clock(changes.KILL_EVERY_S, pair.fail_one),
+        ):
             deadline = time.monotonic() + options.seconds
             while time.monotonic() < deadline and postern.is_running():
                 time.sleep(0.2)
@@ -87,28 +94,29 @@ def soak(options, site, files, flaky, postern):
             worker.join()
     status = postern.stop()
     return [
-        *answers(accounts, flaky),
+        *answers(accounts, flaky, pair),
         *changes_seen(accounts, files, postern, options.seconds),
         *growth(sampler, options.seconds),
         *records(accounts, postern, status),
     ]
 
 
-def answers(accounts, flaky):
+def answers(accounts, flaky, pair):
     asked = sum((account.asked for account in accounts), collections.Counter())
     print("asked:", ", ".join(f"{kind} {count}" for kind, count in sorted(asked.items())), f"- in all {asked.total()}")
     forbidden = [each for account in accounts for each in account.forbidden]
     failures = [each for account in accounts for each in account.failures]
     excused = [each for each in failures if each[0] == "flaky" and flaky.was_away(each[1], each[2])]
-    failed = [each for each in failures if each not in excused]
+    in_flight = [each for each in failures if each[0] == "pair" and pair.died_within(each[1], each[2])]
+    failed = [each for each in failures if each not in excused and each not in in_flight]
     print(f"forbidden answers: {len(forbidden)}; failed requests: {len(failed)}; while their only upstream was away: {len(excused)} "
-          f"in {len(flaky.away)} absences")
+          f"in {len(flaky.away)} absences; with the endpoint that was killed: {len(in_flight)} in {pair.killed}")
     if forbidden:
         yield f"{len(forbidden)} answers that policy forbids: {forbidden[:3]}"
     if failed:
         kinds = collections.Counter((kind, what) for kind, _, _, what in failed)
         yield f"{len(failed)} requests failed that had a healthy upstream: {kinds.most_common(5)}"
-    if not all(asked.values()) or len(asked) < 11:
+    if not all(asked.values()) or len(asked) < 12:
         yield f"some kinds of requests were never asked: {dict(asked)}"
 
 

@@ -24,7 +24,7 @@ use crate::guard::Admitted;
 use crate::listen::Socket;
 use crate::shared::Shared;
 use crate::workload::Workload;
-use crate::{connections, guard, record};
+use crate::{connections, guard, proxied, record};
 
 /// Pause after the system refused a socket, so that running out of descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -130,7 +130,7 @@ fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, door: &Door) {
 
 async fn serve(
     shared: Arc<Shared>,
-    stream: L4Stream,
+    mut stream: L4Stream,
     source: Peer,
     name: String,
     plain: bool,
@@ -145,18 +145,33 @@ async fn serve(
             return guard::tell(&shared, &connection, "workload", &detail);
         }
     };
+    let (source, through) = match whose(&shared, &name, &mut stream, source).await {
+        Ok(client) if client == source => (source, None),
+        Ok(client) => (client, Some(source)),
+        Err(detail) => {
+            let connection = Connection::new(number, name, source, None);
+            return guard::tell(&shared, &connection, "proxy_protocol", &detail);
+        }
+    };
+    if through.is_some()
+        && let Err((cause, detail)) = guard::judge_announced(&shared, &name, source)
+    {
+        let connection = Connection::new(number, name, source, None).through(through);
+        return guard::tell(&shared, &connection, cause, &detail);
+    }
     let (stream, facts) = match secure(&shared, &name, plain, stream, admitted.guard.settings.tls).await {
         Ok(secured) => secured,
         Err(detail) => {
             debug!(%source, listener = name, detail, "handshake failed");
             shared.metrics.handshake_failed(&name);
-            let connection = Connection::new(number, name, source, None);
+            let connection = Connection::new(number, name, source, None).through(through);
             shared.record_connection(&connection, true, &detail);
             guard::find(&shared, &connection.listener, source);
             return;
         }
     };
-    let connection = Connection::new(number, name, source, facts).placed(admitted).of_workload(workload);
+    let connection =
+        Connection::new(number, name, source, facts).through(through).placed(admitted).of_workload(workload);
     let connection = Arc::new(connection);
     if let Err(shut) = guard::judge_peer(&shared, &connection) {
         return guard::tell(&shared, &connection, "ingress", &shut.detail);
@@ -182,6 +197,18 @@ async fn serve(
         shared.record_connection(&connection, false, "the connection panicked outside of its requests");
     } else if connection.requests() == 0 {
         shared.record_connection(&connection, false, "the connection ended without a request");
+    }
+}
+
+/// Who a connection is from: the other end, or who that one announces where the listener demands it.
+async fn whose(shared: &Shared, name: &str, stream: &mut L4Stream, peer: Peer) -> Result<Peer, String> {
+    let runtime = shared.runtime.load_full();
+    let listener = runtime.snapshot.listeners.iter().find(|listener| listener.name == name);
+    match listener {
+        Some(listener) if listener.proxy_protocol => {
+            proxied::announced(stream, peer, &runtime.snapshot.trusted_proxies).await
+        }
+        _ => Ok(peer),
     }
 }
 

@@ -23,7 +23,10 @@ pub(crate) struct Connection {
     /// Counts from 1 over the life of the process.
     pub(crate) number: u64,
     pub(crate) listener: String,
+    /// Who it is from; where a trusted proxy relays it, by that one's word.
     pub(crate) source: Peer,
+    /// The other end, where that is not who it is from.
+    pub(crate) through: Option<Peer>,
     pub(crate) tls: Option<TlsFacts>,
     /// Where it is the workload that calls.
     pub(crate) workload: Option<Workload>,
@@ -61,6 +64,7 @@ impl Connection {
             number,
             listener,
             source,
+            through: None,
             tls,
             workload: None,
             admitted: None,
@@ -75,6 +79,11 @@ impl Connection {
         Self { workload, ..self }
     }
 
+    /// As it is, but relayed by `through`.
+    pub(crate) fn through(self, through: Option<Peer>) -> Self {
+        Self { through, ..self }
+    }
+
     /// With its place among the others.
     pub(crate) fn placed(self, admitted: Arc<Admitted>) -> Self {
         Self { admitted: Some(admitted), ..self }
@@ -83,6 +92,17 @@ impl Connection {
     /// What held for its listener when it came.
     pub(crate) fn guard(&self) -> ConnectionGuard {
         self.admitted.as_ref().map_or_else(ConnectionGuard::default, |admitted| admitted.guard.settings.clone())
+    }
+
+    /// Most lines and bytes of a request's headers.
+    pub(crate) fn head_limits(&self) -> (usize, usize) {
+        let default = || {
+            let guard = ConnectionGuard::default();
+            (guard.max_headers, guard.max_header_size)
+        };
+        let of =
+            |admitted: &Arc<Admitted>| (admitted.guard.settings.max_headers, admitted.guard.settings.max_header_size);
+        self.admitted.as_ref().map_or_else(default, of)
     }
 
     /// Returns once its address is banned.

@@ -12,12 +12,13 @@ mod stream;
 pub(crate) use deadline::Deadline;
 pub(crate) use forward::{key, refusal};
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pingora_core::protocols::http::ServerSession;
 use postern_config::Route;
-use postern_filters::{Chain, Reason, Refusal, RequestView};
+use postern_filters::{Chain, Reason, Refusal, RequestView, Source, forwarded};
 
 use crate::accept::Notice;
 use crate::connection::Connection;
@@ -74,6 +75,7 @@ impl<'a> Exchange<'a> {
         let counted = guard::judge_rate(
             self.shared,
             self.connection,
+            None,
             &runtime.listener_guard(&self.connection.listener).requests,
         );
         let decided = match counted.and(begun) {
@@ -103,18 +105,23 @@ impl<'a> Exchange<'a> {
         story: &mut Story,
     ) -> Result<Reusable, Refusal> {
         self.refuse_without_record()?;
-        let limits = self.connection.guard();
-        let head = head::read(session, limits.max_headers, limits.max_header_size, self.connection.workload.is_some())?;
+        let (lines, bytes) = self.connection.head_limits();
+        let mut head = head::read(session, lines, bytes, self.connection.workload.is_some())?;
         story.head = Some(head.clone());
         self.refuse_misdirected(&head)?;
         self.refuse_expired(runtime, story)?;
         self.refuse_distrusted(runtime, session)?;
         self.refuse_displaced(runtime, session)?;
+        if let Some(client) = self.behind(runtime, session)? {
+            head.client = Some(client);
+            story.head = Some(head.clone());
+            guard::judge_client(self.shared, self.connection, client)?;
+        }
         let matched = self.matched(runtime, &head, session)?;
         story.route = Some(matched.route.name.clone());
         story.dialect = matched.route.dialect;
-        guard::judge_route(&matched.network.gate, self.connection)?;
-        self.within_limits(matched, session, story)?;
+        guard::judge_route(&matched.network.gate, self.connection, head.client)?;
+        self.within_limits(matched, &head, session, story)?;
         {
             let view = self.view(&head, session);
             matched.chain.check_head(&view, &mut story.context)?;
@@ -154,6 +161,17 @@ impl<'a> Exchange<'a> {
         let place = self.shared.audit.reserve();
         story.place = Some(place.map_err(|error| Refusal::new(Reason::Undecided, error.to_string()))?);
         Ok(())
+    }
+
+    /// The client that a trusted proxy at the other end names.
+    fn behind(self, runtime: &Runtime, session: &ServerSession) -> Result<Option<IpAddr>, Refusal> {
+        let trusted = &runtime.snapshot.trusted_proxies;
+        if trusted.is_empty() {
+            return Ok(None);
+        }
+        let (peer, headers) = (self.connection.source.source(), &session.req_header().headers);
+        let named = forwarded::client(trusted, peer, guard::peer_id(self.connection), headers);
+        named.map_err(|error| Refusal::new(Reason::Malformed, error.to_string()))
     }
 
     fn refuse_misdirected(self, head: &Head) -> Result<(), Refusal> {
@@ -243,7 +261,7 @@ impl<'a> Exchange<'a> {
             path: &head.path,
             query: head.query.as_deref(),
             headers: &session.req_header().headers,
-            source: self.connection.source.source(),
+            source: head.client.map_or(self.connection.source.source(), Source::Ip),
             tls: self.connection.tls.is_some(),
             peer: self.connection.peer_facts(),
             listener: &self.connection.listener,
@@ -251,11 +269,17 @@ impl<'a> Exchange<'a> {
     }
 
     /// What holds for requests of the route: how often, how large, under which load, and from here on how long.
-    fn within_limits(self, matched: Matched<'_>, session: &ServerSession, story: &mut Story) -> Result<(), Refusal> {
+    fn within_limits(
+        self,
+        matched: Matched<'_>,
+        head: &Head,
+        session: &ServerSession,
+        story: &mut Story,
+    ) -> Result<(), Refusal> {
         let (guard, settings) = (matched.guard, &matched.guard.settings);
         story.patience = Patience::of(settings);
         story.pace = Pace::new(settings.stream_idle);
-        guard::judge_rate(self.shared, self.connection, &guard.requests)?;
+        guard::judge_rate(self.shared, self.connection, head.client, &guard.requests)?;
         head::check_sizes(&session.req_header().headers, settings.max_headers, settings.max_header_size)?;
         guard::judge_load(self.shared, self.connection, settings.shed)
     }

@@ -52,28 +52,62 @@ pub(crate) fn judge_peer(shared: &Shared, connection: &Connection) -> Result<(),
     shared.runtime.load().gate.admits(client_address(connection.source), peer_id(connection))
 }
 
-/// Whether the route is for this peer.
+/// Whether the route is for this peer, or for the client that it is a trusted proxy of.
 ///
 /// # Errors
 /// 403, with the rule for our records.
-pub(crate) fn judge_route(gate: &Gate, connection: &Connection) -> Result<(), Refusal> {
-    let admitted = gate.admits(client_address(connection.source), peer_id(connection));
+pub(crate) fn judge_route(gate: &Gate, connection: &Connection, client: Option<IpAddr>) -> Result<(), Refusal> {
+    let address = client.unwrap_or_else(|| client_address(connection.source));
+    let admitted = gate.admits(address, peer_id(connection));
     admitted.map_err(|shut| Refusal::new(Reason::NotPermitted, shut.detail).by(shut.rule))
 }
 
-fn peer_id(connection: &Connection) -> Option<&str> {
+pub(crate) fn peer_id(connection: &Connection) -> Option<&str> {
     connection.peer_facts().and_then(|facts| facts.spiffe.as_ref()).map(|SpiffeSubject { id, .. }| id.as_str())
+}
+
+/// Whether a client that a trusted proxy announced may stay: the place that was taken is the proxy's.
+///
+/// # Errors
+/// The word for metrics, and why.
+pub(crate) fn judge_announced(shared: &Shared, listener: &str, client: Peer) -> Result<(), (&'static str, String)> {
+    let (runtime, address) = (shared.runtime.load(), client_address(client));
+    let guard = runtime.listener_guard(listener);
+    if let Some((rule, _)) = shared.bans.is_banned(&guard.settings.bans, address, shared.uptime()) {
+        return Err(("banned", format!("{} bans {address}", rule.name)));
+    }
+    runtime.gate.admits_address(address).map_err(|shut| ("ingress", shut.detail))
+}
+
+/// Whether a client that a trusted proxy names is not banned.
+///
+/// # Errors
+/// 403.
+pub(crate) fn judge_client(shared: &Shared, connection: &Connection, client: IpAddr) -> Result<(), Refusal> {
+    let runtime = shared.runtime.load();
+    let guard = runtime.listener_guard(&connection.listener);
+    match shared.bans.is_banned(&guard.settings.bans, client, shared.uptime()) {
+        Some((rule, _)) => {
+            Err(Refusal::new(Reason::NotPermitted, format!("{} bans {client}", rule.name)).by(&*rule.name))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Whether the address, or all of them together, may ask once more. Counted before anything of the request is looked at.
 ///
 /// # Errors
 /// 429 with `Retry-After`.
-pub(crate) fn judge_rate(shared: &Shared, connection: &Connection, limits: &LimitSet) -> Result<(), Refusal> {
+pub(crate) fn judge_rate(
+    shared: &Shared,
+    connection: &Connection,
+    client: Option<IpAddr>,
+    limits: &LimitSet,
+) -> Result<(), Refusal> {
     if limits.is_empty() {
         return Ok(());
     }
-    let source = Source::Ip(client_address(connection.source));
+    let source = Source::Ip(client.unwrap_or_else(|| client_address(connection.source)));
     match limits.check_address(source, "", shared.uptime()) {
         Outcome::Unlimited | Outcome::Allowed(_) => Ok(()),
         Outcome::Refused { standing, retry_after } => {
@@ -134,7 +168,8 @@ pub(crate) fn is_finding(reason: Reason) -> bool {
 
 /// Notes a finding against the address of `peer`. With the one that bans it, its open connections end.
 pub(crate) fn find(shared: &Shared, listener: &str, peer: Peer) {
-    let guard = shared.runtime.load().listener_guard(listener);
+    let runtime = shared.runtime.load();
+    let guard = runtime.listener_guard(listener);
     if guard.settings.bans.is_empty() {
         return;
     }

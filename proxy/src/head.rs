@@ -3,6 +3,8 @@
 //! What two servers could read differently is refused here, before a route is chosen: conflicting framing, repeated
 //! single-value headers, bytes outside visible ASCII, ambiguous targets and hosts (attacks 3, 15–19, 26–29, 36).
 
+use std::net::IpAddr;
+
 use http::header::{self, HeaderName};
 use http::{HeaderMap, Method, Version};
 use pingora_core::protocols::http::ServerSession;
@@ -42,6 +44,8 @@ pub(crate) struct Head {
     pub(crate) upgrade: Option<String>,
     /// The client waits for `100 Continue` before it sends the body.
     pub(crate) expects_continue: bool,
+    /// Who the request is from, by the word of a trusted proxy at the other end.
+    pub(crate) client: Option<IpAddr>,
 }
 
 /// Reads the head of the request the session holds. `outbound`: the workload may ask for tunnels, and by absolute-form
@@ -75,6 +79,7 @@ pub(crate) fn read(
         connect: None,
         upgrade: upgrade(request)?,
         expects_continue: expectation(&request.headers)?,
+        client: None,
     })
 }
 

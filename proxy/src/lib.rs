@@ -22,6 +22,8 @@ mod health;
 mod listen;
 mod listeners;
 mod outbound;
+mod private;
+mod proxied;
 mod record;
 mod relay;
 pub mod reload;

@@ -224,13 +224,15 @@ impl Listener {
         Self { site, socket, accepting, drain, cut, task }
     }
 
-    /// Lets open connections end, and ends those that do not.
-    async fn leave(self, grace: Duration) {
+    /// Closes the socket, now; lets open connections end, and ends those that do not.
+    fn leave(self, grace: Duration) -> impl Future<Output = ()> + use<> {
         let Self { drain, cut, socket, .. } = self;
         drop(socket);
         drain.send_replace(true);
-        let _ = tokio::time::timeout(grace, cut.closed()).await;
-        cut.send_replace(true);
+        async move {
+            let _ = tokio::time::timeout(grace, cut.closed()).await;
+            cut.send_replace(true);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! From what happened to what is written down. Each story becomes one record, once, here.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ pub(crate) fn of_request(story: Story, connection: &Connection) -> AuditRecord {
     AuditRecord {
         id: story.id,
         time_ms: unsigned(story.context.now_ms()),
-        connection: Some(reference(connection, story.sequence)),
+        connection: Some(reference(connection, story.sequence, story.head.as_ref().and_then(|head| head.client))),
         snapshot: Some(story.snapshot),
         detail,
         event: Event::Request(Box::new(event)),
@@ -102,7 +103,7 @@ fn of_failure(connection: &Connection, failure: ConnectionFailure, detail: &str,
     AuditRecord {
         id: Uuid::now_v7(),
         time_ms: unsigned(now_ms),
-        connection: Some(reference(connection, connection.next_sequence())),
+        connection: Some(reference(connection, connection.next_sequence(), None)),
         snapshot: None,
         detail: Some(detail.to_owned()),
         event: Event::Connection(event),
@@ -137,10 +138,11 @@ fn lifecycle(event: LifecycleEvent, snapshot: Option<&Snapshot>, detail: Option<
     }
 }
 
-fn reference(connection: &Connection, sequence: u32) -> ConnectionRef {
+fn reference(connection: &Connection, sequence: u32, client: Option<IpAddr>) -> ConnectionRef {
     ConnectionRef {
         listener: Arc::from(connection.listener.as_str()),
-        peer: Some(connection.source),
+        peer: Some(connection.through.unwrap_or(connection.source)),
+        client: client.or_else(|| connection.through.and(connection.source.source().ip())),
         tls: connection.tls.as_ref().map(|tls| tls.recorded.clone()),
         number: connection.number,
         sequence: u64::from(sequence),

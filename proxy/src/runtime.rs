@@ -131,8 +131,8 @@ impl Runtime {
     }
 
     /// What holds for connections of a listener.
-    pub(crate) fn listener_guard(&self, name: &str) -> Arc<ListenerGuard> {
-        self.guards.listener(name).clone()
+    pub(crate) fn listener_guard(&self, name: &str) -> &Arc<ListenerGuard> {
+        self.guards.listener(name)
     }
 
     /// What holds for requests of a route on a listener; nothing where the listener is gone.

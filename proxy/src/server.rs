@@ -18,10 +18,11 @@ use crate::clock::{Clock, SystemClock};
 pub use crate::listen::{BindError, SocketError};
 pub use crate::listeners::ListenError;
 use crate::listeners::{Listeners, Opening};
+pub use crate::private::PrivateError;
 use crate::reload::Reload;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
-use crate::{connections, guard, record, reload};
+use crate::{connections, guard, private, record, reload};
 
 /// How long cut requests may take to leave their records.
 const CUT: Duration = Duration::from_secs(2);
@@ -38,7 +39,7 @@ pub enum StartError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error("`state.dir` `{}` cannot be used: {source}", dir.display())]
-    State { dir: PathBuf, source: std::io::Error },
+    State { dir: PathBuf, source: PrivateError },
 }
 
 /// The proxy.
@@ -101,12 +102,7 @@ fn open_log(runtime: &Runtime, clock: Arc<dyn Clock>) -> Result<(AuditWriter, St
 }
 
 fn make_state_dir(dir: &Path) -> Result<(), StartError> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|source| StartError::State { dir: dir.to_owned(), source })
+    private::directory(dir).map_err(|source| StartError::State { dir: dir.to_owned(), source })
 }
 
 fn serve(shared: Arc<Shared>, config: &Path, opening: Opening) -> Running {

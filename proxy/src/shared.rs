@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use postern_filters::Peer;
 use postern_filters::limit::LimitStore;
 use tokio::sync::watch;
 use tracing::{error, info};
@@ -154,7 +155,10 @@ impl Shared {
             seconds,
         );
         if reason.is_some_and(guard::is_finding) {
-            guard::find(self, &connection.listener, connection.source);
+            // What a client did is not held against the proxy that relays it.
+            let client = story.head.as_ref().and_then(|head| head.client);
+            let source = client.map_or(connection.source, |ip| Peer::Tcp((ip, 0).into()));
+            guard::find(self, &connection.listener, source);
         }
         for finding in story.context.findings() {
             self.metrics.finding(&finding.guard, record::action_word(finding.action));

@@ -20,6 +20,9 @@ spec! {
         [E] mode: Option<At<SocketMode>>,
         /// With TLS or without; without only on loopback addresses and Unix sockets (PV-030).
         [E] protocol: At<ListenerProtocol>,
+        /// Whether each connection begins with a PROXY protocol header, version 2. Connections from elsewhere than the ranges of
+        /// `gateway.trustedProxies` without a principal are refused then, and so are those without a header.
+        [E] proxy_protocol: Setting<ProxyProtocol> = r#""Off""#,
         /// For workloads only: client certificates are required unless a CertificatePolicy says otherwise.
         [E] internal: Setting<bool> = "false",
         /// Who calls: others, or the workload beside the proxy.
@@ -33,6 +36,16 @@ spec! {
         [E] loopback: Option<At<LoopbackWord>>,
     }
     check super::outbound::check_listener
+}
+
+words! {
+    /// Whether a connection begins with a PROXY protocol header.
+    pub enum ProxyProtocol {
+        /// It does not.
+        Off = "Off",
+        /// It does, or is refused.
+        Required = "Required",
+    }
 }
 
 words! {

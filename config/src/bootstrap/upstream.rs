@@ -157,7 +157,7 @@ spec! {
     pub struct RetriesSpec {
         /// Attempts after the first; 0 for none.
         [E, max "5"] max: Setting<u32> = "2",
-        /// Retries among the requests of the last 10 s. Three in 10 s are always allowed, so that a quiet upstream has some.
+        /// Retries among the requests of the last 10 s. Ten in 10 s are always allowed, so that a quiet upstream has some.
         [E] budget: Setting<Percent> = "20",
         /// After which failures.
         [E] after: Setting<Vec<At<RetryAfter>>> = "[ConnectFailure, RefusedStream, ClosedUnanswered]",

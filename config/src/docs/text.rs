@@ -102,7 +102,6 @@ Defaults of the contract that belong to fields of PV-007 and therefore do nothin
 - `integrity.durability` of AuditPolicy (contract: tool calls are on disk before they go out). No dialect of this version calls
   tools.
 - `retention.min` of AuditPolicy (contract: 180d). The proxy never deletes records.
-- `revocation` of CertificatePolicy. Use short-lived certificates and `maxLifetime`.
 
 Narrower:
 

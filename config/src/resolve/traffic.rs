@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use super::attach::{Attachments, listed};
 use super::names::unique;
 use super::{outbound, tls};
-use crate::bootstrap::{Bodies, ListenerProtocol, ListenerSpec, RouteSpec, SocketMode, UpstreamProtocol};
+use crate::bootstrap::{
+    Bodies, ListenerProtocol, ListenerSpec, ProxyProtocol, RouteSpec, SocketMode, TrustedProxySpec, UpstreamProtocol,
+};
 use crate::decode::At;
 use crate::values::ListenAddress;
-use crate::{Bind, Bootstrap, Code, EffectivePolicy, Listener, Report, Route, RouteMatch, host_matches};
+use crate::{Bind, Bootstrap, Code, EffectivePolicy, Listener, Report, Route, RouteMatch, TrustedProxy, host_matches};
 
 const PV_SHAPE: Code = Code(2);
 const PV_TARGET: Code = Code(4);
@@ -37,8 +39,9 @@ pub(super) fn listeners(
         bootstrap.spec.listeners.error(report, PV_SHAPE, "there is no listener", "add one, or nothing can be called");
     }
     addresses(bootstrap, report);
+    let trusted = &bootstrap.spec.gateway.trusted_proxies;
     let made: Vec<Option<Listener>> =
-        specs.iter().enumerate().map(|(index, spec)| listener(index, spec, attached, report)).collect();
+        specs.iter().enumerate().map(|(index, spec)| listener(index, spec, trusted, attached, report)).collect();
     made.into_iter().collect()
 }
 
@@ -58,7 +61,13 @@ fn addresses(bootstrap: &Bootstrap, report: &mut Report) {
     }
 }
 
-fn listener(index: usize, spec: &ListenerSpec, attached: &Attachments<'_>, report: &mut Report) -> Option<Listener> {
+fn listener(
+    index: usize,
+    spec: &ListenerSpec,
+    trusted: &[At<TrustedProxySpec>],
+    attached: &Attachments<'_>,
+    report: &mut Report,
+) -> Option<Listener> {
     let plain = spec.protocol.value == ListenerProtocol::Http;
     if plain && matches!(&spec.bind.value, ListenAddress::Tcp(address) if !address.ip().is_loopback()) {
         let message = format!("listener `{}` would accept without TLS from other machines", spec.name.as_str());
@@ -66,10 +75,43 @@ fn listener(index: usize, spec: &ListenerSpec, attached: &Attachments<'_>, repor
         spec.protocol.error(report, PV_PLAIN, message, help);
     }
     let bind = bind(spec, report);
+    let proxy_protocol = proxy_protocol(spec, trusted, report);
     let tls = if plain { None } else { Some(tls::listener(index, spec, attached, report)?) };
     let outbound = outbound::listener(spec, report);
     let guard = super::ddos::of_listener(attached, index);
-    Some(Listener { name: spec.name.as_str().to_owned(), bind, internal: *spec.internal, outbound, tls, guard })
+    let name = spec.name.as_str().to_owned();
+    Some(Listener { name, bind, proxy_protocol, internal: *spec.internal, outbound, tls, guard })
+}
+
+/// A listener that demands PROXY headers, and where somebody may send them.
+fn proxy_protocol(spec: &ListenerSpec, trusted: &[At<TrustedProxySpec>], report: &mut Report) -> bool {
+    if *spec.proxy_protocol == ProxyProtocol::Off {
+        return false;
+    }
+    let name = spec.name.as_str();
+    let nobody = if matches!(spec.bind.value, ListenAddress::Unix(_)) {
+        Some(format!("listener `{name}` is a Unix socket, and nobody there has an address that is trusted"))
+    } else if trusted.iter().all(|proxy| proxy.principal.is_some()) {
+        Some(format!("listener `{name}` demands PROXY headers, and no entry of `gateway.trustedProxies` may send them"))
+    } else {
+        None
+    };
+    if let Some(message) = nobody {
+        let help = "remove `proxyProtocol`, or add an entry with the proxies' `cidr` and without `principal`";
+        spec.proxy_protocol.at.error(report, PV_SHAPE, message, help);
+    }
+    true
+}
+
+pub(super) fn trusted_proxies(bootstrap: &Bootstrap) -> Vec<TrustedProxy> {
+    let specs = bootstrap.spec.gateway.trusted_proxies.iter();
+    specs
+        .map(|spec| TrustedProxy {
+            cidr: spec.cidr.value,
+            principal: spec.principal.as_ref().map(|principal| principal.as_str().to_owned()),
+            headers: *spec.headers,
+        })
+        .collect()
 }
 
 fn bind(spec: &ListenerSpec, report: &mut Report) -> Bind {

@@ -16,6 +16,8 @@ use crate::bootstrap::UpstreamProtocol;
 pub struct Listener {
     pub name: String,
     pub bind: Bind,
+    /// Each connection begins with a PROXY protocol header, from one of [`Snapshot::trusted_proxies`] without a principal.
+    pub proxy_protocol: bool,
     /// Marked `internal`: client certificates are required unless a manifest said so already.
     pub internal: bool,
     /// `None` where others call.

@@ -110,7 +110,14 @@ fn write_tls(json: &mut Json<'_>, tls: &TlsFacts) {
 }
 
 fn write_source(json: &mut Json<'_>, connection: Option<&ConnectionRef>) {
-    json.object("src_endpoint", |json| match connection.and_then(|c| c.peer) {
+    let (peer, client) = (connection.and_then(|c| c.peer), connection.and_then(|c| c.client));
+    json.object("src_endpoint", |json| match peer {
+        Some(Peer::Tcp(peer)) if client.is_some() => {
+            json.field(Field::PeerAddress, "ip", &client.map(|ip| ip.to_string()).unwrap_or_default(), NAME);
+            if !json.masks(Field::PeerAddress) {
+                json.texts("intermediate_ips", &[peer.ip().to_string()], 1, NAME);
+            }
+        }
         Some(Peer::Tcp(peer)) => {
             json.field(Field::PeerAddress, "ip", &peer.ip().to_string(), NAME);
             if !json.masks(Field::PeerAddress) {

@@ -2,7 +2,7 @@
 //!
 //! A record has no place for secrets, tokens, header values, bodies or what a guard found; only where and by which guard.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use postern_config::{Action, Dialect, Digest, ManifestRef};
@@ -36,6 +36,8 @@ pub struct AuditRecord {
 pub struct ConnectionRef {
     pub listener: Name,
     pub peer: Option<Peer>,
+    /// Where a trusted proxy at the other end says that the request comes from.
+    pub client: Option<IpAddr>,
     pub tls: Option<Arc<TlsFacts>>,
     /// Counts connections since the log was opened.
     pub number: u64,

@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use bytes::BytesMut;
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
-use postern_config::ConnectionGuard;
 use postern_filters::path;
 use proptest::prelude::*;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 
-use super::inbound::{self, Arrival, Limits};
+use super::inbound::{self, Arrival};
 use crate::head::{self, Head};
 
 /// What a reader makes of a head.
@@ -62,10 +61,9 @@ async fn taken(raw: &[u8]) -> Option<(Head, Reading)> {
     let mut stream: Stream = Box::new(server);
     let (_stop, mut stopped) = watch::channel(false);
     let mut ahead = BytesMut::new();
-    let guard = ConnectionGuard::default();
-    let Arrival::Head = inbound::next(&mut stream, &mut ahead, true, &mut stopped, Limits::of(&guard)).await else {
-        return None;
-    };
+    let guard = postern_config::ConnectionGuard::default();
+    let limits = inbound::Limits::of(&guard);
+    let Arrival::Head = inbound::next(&mut stream, &mut ahead, true, &mut stopped, limits).await else { return None };
     let mut session = ServerSession::new_http1(stream);
     session.set_pipelining_enabled(true);
     session.set_pipelined_prefix(ahead);

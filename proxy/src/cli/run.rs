@@ -8,11 +8,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 
 use super::MISCONFIGURED;
+use crate::private;
 use crate::server::{Server, StartError};
 use crate::telemetry::{self, LogFormat};
 
 pub(super) fn run(config: &Path, format: LogFormat) -> ExitCode {
     telemetry::init_logs(format);
+    // While this is the only thread: what others start would not be bound by it.
+    private::keep_to_ourselves();
     block_on(serve(config)).unwrap_or_else(|error| {
         eprintln!("postern: the runtime could not be started: {error}");
         ExitCode::FAILURE

@@ -104,10 +104,15 @@ impl Admitted {
 
     /// Returns once the address is banned on this listener.
     pub(crate) async fn banished(&self, shared: &Shared) {
+        if shared.runtime.load().listener_guard(&self.listener).settings.bans.is_empty() {
+            // Nobody is banned; a reload that brings rules is seen by the next request.
+            return std::future::pending().await;
+        }
         let address = client_address(self.peer);
         let banned = || {
-            let guard = shared.runtime.load().listener_guard(&self.listener);
-            shared.bans.is_banned(&guard.settings.bans, address, shared.uptime()).is_some()
+            let runtime = shared.runtime.load();
+            let rules = &runtime.listener_guard(&self.listener).settings.bans;
+            shared.bans.is_banned(rules, address, shared.uptime()).is_some()
         };
         self.visit.until(banned).await;
     }

@@ -215,8 +215,8 @@ mod tests {
     fn findings_count_within_a_window_that_slides() {
         let (bans, rules) = (Bans::default(), [rule(4)]);
         let find = |address: &str, seconds| bans.find(&rules, ip(address), at(seconds)).is_some();
-        // Three at the end of one window and one at the beginning of the next.
-        assert_eq!([50, 51, 52, 111].map(|s| find("192.0.2.1", s)), [false, false, false, true]);
+        // Two at the end of one window and two at the beginning of the next.
+        assert_eq!([45, 100, 101, 106, 107].map(|s| find("192.0.2.1", s)), [false, false, false, false, true]);
         assert_eq!([50, 51, 52, 300].map(|s| find("192.0.2.2", s)), [false, false, false, false]);
         assert!((0..100).all(|n| !find("192.0.2.3", n * 30)), "two a minute are not four");
     }

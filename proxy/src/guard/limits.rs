@@ -32,6 +32,11 @@ pub(crate) struct Patience {
     pub(crate) stream_total: Duration,
 }
 
+/// A rate, and what it counts by.
+type Keyed<'r> = (&'r NamedRate, LimitKey);
+/// Makes a set of limits, and notes what is wrong with them.
+type Compile<'c> = &'c mut dyn FnMut(&[Keyed<'_>]) -> LimitSet;
+
 /// The guards of a set.
 #[derive(Debug)]
 pub(crate) struct Guards {
@@ -44,13 +49,13 @@ pub(crate) struct Guards {
 
 impl Guards {
     pub(crate) fn compile(snapshot: &Snapshot, store: &LimitStore, problems: &mut Vec<String>) -> Self {
-        let mut compile = |rates: &[(&NamedRate, LimitKey)]| {
+        let mut compile = |rates: &[Keyed<'_>]| {
             limits(rates, store).unwrap_or_else(|error| {
                 problems.push(format!("error: DDoSProtectionPolicy: {error}"));
                 none(store)
             })
         };
-        let listener = |settings: &ConnectionGuard, compile: &mut dyn FnMut(&[(&NamedRate, LimitKey)]) -> LimitSet| {
+        let listener = |settings: &ConnectionGuard, compile: Compile<'_>| {
             let handshakes: Vec<_> = settings.handshakes_per_ip.iter().map(|rate| (rate, LimitKey::SourceIp)).collect();
             let requests = both(&settings.per_ip, &settings.global);
             let (handshakes, requests) = (compile(&handshakes), compile(&requests));

@@ -40,6 +40,8 @@ pub(crate) async fn measure(shared: Arc<Shared>, mut stop: watch::Receiver<bool>
     let busy = || (0..workers.num_workers()).map(|worker| workers.worker_total_busy_duration(worker)).sum::<Duration>();
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // The first tick comes at once, and of no time nothing can be said.
+    tick.tick().await;
     let mut seen = vec![(Instant::now(), busy())];
     loop {
         tokio::select! {

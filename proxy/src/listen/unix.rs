@@ -84,7 +84,8 @@ fn private_folder(path: &Path, mode: u32) -> Result<(), SocketError> {
     // Whoever may connect has to be able to get there.
     let folder_mode = if mode & 0o060 == 0 { 0o700 } else { 0o750 };
     match DirBuilder::new().mode(folder_mode).create(folder) {
-        Ok(()) => {}
+        // Once more: the umask may have taken something away.
+        Ok(()) => std::fs::set_permissions(folder, Permissions::from_mode(folder_mode)).map_err(failed)?,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed(error)),
     }

@@ -68,7 +68,7 @@ struct ByReason {
 /// Names of policy, so that there are as many as policy has.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByIdentity {
-    postern_place: String,
+    postern_listener: String,
     postern_identity: String,
 }
 
@@ -256,7 +256,7 @@ impl Metrics {
     pub(crate) fn certificates(&self, left: Vec<(String, String, i64)>) {
         self.certificates.clear();
         for (place, identity, seconds) in left {
-            let labels = ByIdentity { postern_place: place, postern_identity: identity };
+            let labels = ByIdentity { postern_listener: place, postern_identity: identity };
             self.certificates.get_or_create(&labels).set(seconds);
         }
     }

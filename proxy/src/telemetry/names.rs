@@ -24,7 +24,7 @@ pub const SHED: &str = "postern.shed";
 pub const LOAD: &str = "postern.load";
 /// Connections that we ended while they were open, by reason.
 pub const CONNECTIONS_CUT: &str = "postern.connections.cut";
-/// Seconds until a certificate that we present ends, by place and identity; negative once it has.
+/// Seconds until a certificate that we present ends, by listener and identity; negative once it has.
 pub const CERTIFICATE_EXPIRY: &str = "postern.certificate.expiry";
 /// Loads of the policy set, by outcome.
 pub const RELOADS: &str = "postern.reloads";

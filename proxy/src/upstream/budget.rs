@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 /// Seconds that count.
 const WINDOW: usize = 10;
-/// Retries that are allowed however few requests there are.
-const FLOOR: u64 = 3;
+/// Retries that are allowed however few requests there are: enough for a dead endpoint to be found out.
+const FLOOR: u64 = 10;
 
 /// Requests and retries, second by second.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ mod tests {
     async fn retries_are_a_part_of_the_requests_of_the_last_seconds() {
         let budget = RetryBudget::new(20);
         let spent = |budget: &RetryBudget| (0..1000).take_while(|_| budget.take_retry()).count();
-        assert_eq!(spent(&budget), 3, "a quiet upstream has some");
+        assert_eq!(spent(&budget), 10, "a quiet upstream has some");
         tokio::time::advance(Duration::from_secs(11)).await;
         (0..100).for_each(|_| budget.note_request());
         assert_eq!(spent(&budget), 20);
@@ -79,9 +79,9 @@ mod tests {
         (0..50).for_each(|_| budget.note_request());
         assert_eq!(spent(&budget), 10, "what was spent stays spent");
         tokio::time::advance(Duration::from_secs(11)).await;
-        assert_eq!(spent(&budget), 3);
+        assert_eq!(spent(&budget), 10);
         let none = RetryBudget::new(0);
         (0..100).for_each(|_| none.note_request());
-        assert_eq!(spent(&none), 3);
+        assert_eq!(spent(&none), 10);
     }
 }

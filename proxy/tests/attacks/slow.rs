@@ -63,24 +63,3 @@ async fn attack_42_slow_clients_keep_nobody_waiting() {
     drop((sockets, wires, streams));
     drop(house);
 }
-
-/// A head has ten seconds from its first byte, however its bytes are spread.
-#[tokio::test]
-async fn attack_42_a_head_that_comes_byte_by_byte_ends_with_its_time() {
-    let house = House::start().await;
-    let mut wire = house.wire(&house.who.mia).await;
-    let began = Instant::now();
-    let mut bytes = b"GET /orders HTTP/1.1\r\nHost: localhost\r\n".iter().cycle();
-    let status = loop {
-        let byte = *bytes.next().unwrap();
-        if wire.try_send([byte]).await.is_err() {
-            break None;
-        }
-        if let Ok(answer) = tokio::time::timeout(Duration::from_millis(500), wire.try_answer()).await {
-            break answer.map(|answer| answer.status);
-        }
-        assert!(began.elapsed() < Duration::from_secs(15), "a byte now and then holds a connection");
-    };
-    assert!(matches!(status, None | Some(408)), "{status:?}");
-    house.stop().await;
-}

@@ -201,7 +201,7 @@ async fn trust_that_was_taken_away_ends_open_connections_too() {
         assert_eq!(status(&mut line, "/both/a", &token).await, 200);
         site.change("manifests/identity.yaml", "*.clients.house.test", "noah.clients.house.test");
         taken(&proxy).await;
-        assert_eq!(status(&mut line, "/both/a", &token).await, 401, "h2 {h2}: names");
+        line.closed().await; // the name
         let noah = site.line(proxy.address("public").unwrap(), &site.who.noah, h2).await;
         let mut noah = noah;
         let token = site.token(&site.who.noah, &site.who.noah);
@@ -209,7 +209,7 @@ async fn trust_that_was_taken_away_ends_open_connections_too() {
         let other = postern_certs::Authority::new("Next CA", rustls_pki_types::UnixTime::now()).unwrap();
         site.replace("tls/ca.pem", &other.ca_pem());
         taken(&proxy).await;
-        assert_eq!(status(&mut noah, "/both/a", &token).await, 401, "h2 {h2}: the authority");
+        noah.closed().await; // the authority
     }
 }
 

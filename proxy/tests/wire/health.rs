@@ -77,6 +77,7 @@ async fn attack_52_no_label_is_a_callers_to_choose() {
         "postern_filter",
         "postern_action",
         "postern_listener",
+        "postern_identity",
         "postern_upstream",
         "postern_state",
         "error_type",

@@ -50,6 +50,7 @@ fn request(text: &str) -> AuditRecord {
         connection: Some(ConnectionRef {
             listener: name.clone(),
             peer: Some(Peer::Tcp("192.0.2.7:4711".parse().unwrap())),
+            client: None,
             tls: Some(Arc::new(tls)),
             number: 12,
             sequence: 3,
@@ -234,4 +235,20 @@ fn redacted_fields_are_masked_and_nothing_else() {
     let event: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(event["http_request"]["url"]["path"], "[redacted]");
     assert_eq!(event["api"]["service"]["name"], "edge", "the route is not redacted");
+}
+
+#[test]
+fn a_client_behind_a_trusted_proxy_is_the_source_and_the_proxy_is_on_the_way() {
+    let mut record = request("edge");
+    record.connection.as_mut().unwrap().client = Some("203.0.113.9".parse().unwrap());
+    let source = event(&record)["src_endpoint"].clone();
+    assert_eq!(source, serde_json::json!({"ip": "203.0.113.9", "intermediate_ips": ["192.0.2.7"]}));
+    let masked: Value =
+        serde_json::from_slice(&record.to_json(&Redaction::compile(&["/src_endpoint/ip"]).unwrap())).unwrap();
+    assert!(!masked.to_string().contains("203.0.113.9") && !masked.to_string().contains("192.0.2.7"));
+    let unix = Peer::Unix(crate::UnixPeer { uid: 1000, gid: 100, pid: None });
+    record.connection.as_mut().unwrap().peer = Some(unix);
+    let event = event(&record);
+    assert_eq!(event["src_endpoint"], serde_json::json!({"name": "unix"}));
+    assert_eq!(event["unmapped"]["postern"]["process"], serde_json::json!({"uid": 1000, "gid": 100}));
 }

@@ -53,7 +53,8 @@ fn verify(dir: &Path, kept: Option<&Path>) -> VerifyOutcome {
 }
 
 fn request(sequence: u64) -> AuditRecord {
-    let connection = ConnectionRef { listener: "edge".into(), peer: None, tls: None, number: 0, sequence };
+    let connection =
+        ConnectionRef { listener: "edge".into(), peer: None, client: None, tls: None, number: 0, sequence };
     let request = RequestEvent {
         principal: None,
         route: Some("chat".into()),
