@@ -1,5 +1,6 @@
 //! The bootstrap file: traffic objects and where the rest is found. It says where bytes go, and grants nothing.
 
+mod outbound;
 mod proxies;
 mod traffic;
 mod upstream;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use outbound::*;
 pub use proxies::*;
 pub use traffic::*;
 pub use upstream::*;

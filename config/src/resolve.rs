@@ -14,6 +14,7 @@ mod identity;
 mod material;
 mod names;
 mod network;
+mod outbound;
 mod secrets;
 mod subjects;
 mod tls;
@@ -77,6 +78,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     network::check(bootstrap, &attached, listeners.as_deref(), &upstreams, report);
     let manifests = manifest_refs(parsed);
     traffic::check_routes(bootstrap, report);
+    outbound::check(bootstrap, report);
     let routes = routes(bootstrap, &attached, &manifests, now, report);
     blind::check(bootstrap, &attached, &routes, report);
     let certificates = accepted::Certificates::of(listeners.as_deref());
@@ -136,7 +138,11 @@ fn policy(
     let access = access::merge(attached, route, spec, report);
     let data = content::data(attached, route, spec, report);
     let runtime = content::runtime(attached, route, spec, report);
-    let upstream = bootstrap.spec.upstreams.iter().position(|upstream| upstream.name.value == spec.upstream.value);
+    let upstream = bootstrap
+        .spec
+        .upstreams
+        .iter()
+        .position(|upstream| spec.upstream.as_ref().is_some_and(|own| own.value == upstream.name.value));
     let network = network::of_route(attached, route, upstream);
     let guards = ddos::of_route(bootstrap, attached, route, spec);
     audit::check_route(attached, route, spec, report);
@@ -145,6 +151,7 @@ fn policy(
     let mut policy =
         EffectivePolicy { identity: identity?, access, authz, data, runtime, network, guards, coverage, manifests };
     traffic::check_relayed(spec, &policy, report);
+    outbound::check_tunnel(spec, &policy, report);
     policy.coverage = cover::coverage(&policy, spec.dialect.value);
     Some(policy)
 }

@@ -54,10 +54,18 @@ fn the_first_set_loads() {
     assert_eq!(loaded("examples/init").routes.len(), 1);
 }
 
+#[test]
+fn the_sidecars_load() {
+    assert_eq!(loaded("examples/sidecar-inbound").routes.len(), 1);
+    let out = loaded("examples/sidecar-outbound");
+    let tunnels: Vec<_> = out.routes.iter().map(|route| (route.name.as_str(), route.is_tunnel())).collect();
+    assert_eq!(tunnels, [("payments", false), ("tunnels", true)]);
+}
+
 /// Whole file names only: a shipped file that was cut must not load, whoever copies it.
 #[test]
 fn shipped_sets_ask_for_an_end() {
-    for folder in ["examples/demo", "examples/init"] {
+    for folder in ["examples/demo", "examples/init", "examples/sidecar-inbound", "examples/sidecar-outbound"] {
         let text = std::fs::read_to_string(examples(folder).join("postern.yaml")).unwrap();
         assert!(text.contains("requireEnd: true"), "{folder}");
     }

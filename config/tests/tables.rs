@@ -117,11 +117,11 @@ fn the_most_specific_route_takes_a_request() {
         ("api.example.net", "GET", "/a/b", Some("2"), "exact-deep"),
         ("api.example.net", "POST", "/a/b", Some("1"), "exact-beta-post"),
     ] {
-        let found = snapshot.route(host, method, path, |name| beta.filter(|_| name == "x-beta"));
+        let found = snapshot.route("public", host, method, path, |name| beta.filter(|_| name == "x-beta"));
         assert_eq!(found.map(|route| route.name.as_str()), Some(want), "{method} {host}{path} {beta:?}");
     }
     let without = load(BOOTSTRAP, "").unwrap();
-    assert!(without.route("other.test", "GET", "/", |_| None).is_none(), "no route is no default route");
+    assert!(without.route("public", "other.test", "GET", "/", |_| None).is_none(), "no route is no default route");
 }
 
 #[test]

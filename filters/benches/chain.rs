@@ -41,7 +41,7 @@ fn main() {
         number += 1;
         let mut asked = agent.clone();
         let mut peer = svid(ASSISTANT, 0);
-        peer.leaf_sha256.iter_mut().zip(number.to_le_bytes()).for_each(|(to, from)| *to = from);
+        peer.leaf_sha256.iter_mut().flatten().zip(number.to_le_bytes()).for_each(|(to, from)| *to = from);
         asked.peer = Some(peer);
         asked
     });

@@ -227,7 +227,7 @@ impl Compiler<'_> {
     }
 
     fn vendor(&self) -> String {
-        let upstream = self.snapshot.upstreams.get(self.route.upstream);
+        let upstream = self.route.upstream.and_then(|index| self.snapshot.upstreams.get(index));
         upstream.and_then(|u| u.labels.get("vendor").cloned()).unwrap_or_default()
     }
 

@@ -15,6 +15,7 @@ mod context;
 pub mod dialect;
 mod filter;
 pub mod forwarded;
+pub mod hello;
 pub mod json;
 pub mod limit;
 mod media;

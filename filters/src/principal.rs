@@ -28,7 +28,7 @@ pub struct Principal {
 pub struct Assurance {
     /// Name of the provider.
     pub provider: String,
-    /// `jwt` or `spiffe`.
+    /// `jwt`, `spiffe`, or `socket` for the workload behind an outbound listener.
     pub method: String,
     pub acr: String,
     pub amr: Vec<String>,
@@ -50,11 +50,19 @@ pub struct SpiffeSubject {
 }
 
 impl Principal {
+    /// [`Assurance::method`] of a workload that a listener names and the kernel vouches for.
+    pub(crate) const BY_SOCKET: &'static str = "socket";
+
+    /// Whether the subject is a SPIFFE ID: by the credential, not by the look of the subject, as an issuer may write what it
+    /// likes into `sub`.
+    pub(crate) fn is_workload(&self) -> bool {
+        matches!(self.authn.method.as_str(), "spiffe" | Self::BY_SOCKET)
+    }
+
     /// Qualified id: `issuer|subject`, or the SPIFFE ID. Cedar entity id, limit key and name in records.
     #[must_use]
     pub fn id(&self) -> String {
-        // By the credential, not by the look of the subject: an issuer may write what it likes into `sub`.
-        if self.authn.method == "spiffe" { self.subject.clone() } else { format!("{}|{}", self.issuer, self.subject) }
+        if self.is_workload() { self.subject.clone() } else { format!("{}|{}", self.issuer, self.subject) }
     }
 }
 

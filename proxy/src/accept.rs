@@ -23,6 +23,7 @@ use crate::connection::{Connection, TlsFacts, peer_facts};
 use crate::guard::Admitted;
 use crate::listen::Socket;
 use crate::shared::Shared;
+use crate::workload::Workload;
 use crate::{connections, guard, proxied, record};
 
 /// Pause after the system refused a socket, so that running out of descriptors does not become a busy loop.
@@ -137,6 +138,13 @@ async fn serve(
     admitted: Arc<Admitted>,
 ) {
     let number = shared.next_connection();
+    let workload = match Workload::admit(&shared.runtime.load().snapshot, &name, source) {
+        Ok(workload) => workload,
+        Err(detail) => {
+            let connection = Connection::new(number, name, source, None);
+            return guard::tell(&shared, &connection, "workload", &detail);
+        }
+    };
     let (source, through) = match whose(&shared, &name, &mut stream, source).await {
         Ok(client) if client == source => (source, None),
         Ok(client) => (client, Some(source)),
@@ -162,7 +170,9 @@ async fn serve(
             return;
         }
     };
-    let connection = Arc::new(Connection::new(number, name, source, facts).through(through).placed(admitted));
+    let connection =
+        Connection::new(number, name, source, facts).through(through).placed(admitted).of_workload(workload);
+    let connection = Arc::new(connection);
     if let Err(shut) = guard::judge_peer(&shared, &connection) {
         return guard::tell(&shared, &connection, "ingress", &shut.detail);
     }

@@ -26,6 +26,7 @@ use crate::connection::Connection;
 use crate::exchange::Exchange;
 use crate::shared::Shared;
 use crate::story::Story;
+use crate::tunnel::{self, Flow, Tunnel};
 
 /// Time for the last bytes of an answer to be taken.
 const FINISH: Duration = Duration::from_secs(10);
@@ -66,6 +67,11 @@ impl ConnectionApp {
         let _asking = self.connection.admitted.as_ref().map(|admitted| admitted.ask());
         let mut story = Story::begin(&self.connection, &self.shared);
         let reusable = self.serve(&mut session, &mut story, begun).await;
+        if let Some(tunnel) = story.tunnel.take() {
+            self.tunnel(session, tunnel, &mut story).await;
+            self.shared.finish(story, &self.connection);
+            return None;
+        }
         let broken = story.trouble.is_some();
         let unread = unread(&mut session, &story);
         self.shared.finish(story, &self.connection);
@@ -81,6 +87,26 @@ impl ConnectionApp {
             session.set_keepalive(None);
         }
         tokio::time::timeout(FINISH, session.finish()).await.ok()?.ok().flatten()
+    }
+
+    /// Runs a tunnel on the connection of its request, which carries nothing else afterwards.
+    async fn tunnel(&self, session: ServerSession, tunnel: Tunnel, story: &mut Story) {
+        let ServerSession::H1(session) = session else {
+            return story.refuse(Refusal::new(Reason::Internal, "a tunnel on something else than HTTP/1.1"));
+        };
+        let flow = Flow::new();
+        let run = tunnel::run(session.into_inner(), tunnel, &flow, story);
+        let ended = tokio::select! {
+            biased;
+            () = self.notice.cut(&self.shared) => Some("cut at the deadline of a drain".to_owned()),
+            () = self.connection.banished(&self.shared) => Some("cut, as its address is banned".to_owned()),
+            cut = self.connection.was_cut() => Some(format!("the connection was cut: {}", cut.detail)),
+            ended = AssertUnwindSafe(run).catch_unwind() => ended.is_err().then(|| "the tunnel panicked".to_owned()),
+        };
+        flow.note(story);
+        if let Some(why) = ended {
+            story.note_trouble(why);
+        }
     }
 
     /// Serves the request that was read. Returns whether the connection may carry another.

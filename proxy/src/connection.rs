@@ -15,6 +15,8 @@ use tokio::sync::watch;
 
 use crate::connections::Cut;
 
+use crate::workload::Workload;
+
 /// Facts about a connection that do not change while it is open.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -26,6 +28,8 @@ pub(crate) struct Connection {
     /// The other end, where that is not who it is from.
     pub(crate) through: Option<Peer>,
     pub(crate) tls: Option<TlsFacts>,
+    /// Where it is the workload that calls.
+    pub(crate) workload: Option<Workload>,
     /// Its place among the others; nothing where it was refused one.
     pub(crate) admitted: Option<Arc<Admitted>>,
     pub(crate) opened: Instant,
@@ -62,11 +66,17 @@ impl Connection {
             source,
             through: None,
             tls,
+            workload: None,
             admitted: None,
             opened: Instant::now(),
             sequence: AtomicU32::new(0),
             cut: watch::Sender::new(None),
         }
+    }
+
+    /// The same connection, of a workload that was let in.
+    pub(crate) fn of_workload(self, workload: Option<Workload>) -> Self {
+        Self { workload, ..self }
     }
 
     /// As it is, but relayed by `through`.
@@ -151,7 +161,10 @@ impl Connection {
     }
 
     pub(crate) fn peer_facts(&self) -> Option<&PeerFacts> {
-        self.tls.as_ref()?.facts.as_ref()
+        match &self.workload {
+            Some(workload) => workload.facts(),
+            None => self.tls.as_ref()?.facts.as_ref(),
+        }
     }
 
     /// Whether today's trust still believes who the client was at the handshake. A reload may have taken an authority or
@@ -191,7 +204,7 @@ pub(crate) fn peer_facts(peer: &VerifiedPeer) -> PeerFacts {
             not_before: peer.not_before(),
             not_after: peer.not_after(),
         }),
-        leaf_sha256: *peer.leaf_sha256(),
+        leaf_sha256: Some(*peer.leaf_sha256()),
         not_after: peer.not_after(),
     }
 }

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use postern_config::{AddressClass, EgressRule, PrivateRanges, address, host_matches};
 use postern_filters::{Reason, Refusal};
 
-use crate::outbound::Gate;
+use crate::outbound::Addresses;
 
 /// Longest wait for a name.
 const LOOKUP: Duration = Duration::from_secs(5);
@@ -72,7 +72,6 @@ impl Egress {
     }
 
     /// For destinations that a caller names. Without a policy there are none.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the outbound listener"))]
     pub(crate) fn of_caller(policy: Option<postern_config::Egress>) -> Self {
         Self(policy.map_or(Rules::Nothing, Rules::Policy))
     }
@@ -146,7 +145,7 @@ impl Egress {
     }
 }
 
-impl Gate for Egress {
+impl Addresses for Egress {
     fn admit<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, Result<Vec<SocketAddr>, String>> {
         Box::pin(async move { self.resolve(host, port).await.map_err(|error| error.to_string()) })
     }

@@ -27,7 +27,7 @@ use crate::head::{self, Head};
 use crate::runtime::{Network, Runtime};
 use crate::shared::Shared;
 use crate::story::Story;
-use crate::{answer, relay};
+use crate::{answer, relay, tunnel};
 
 /// Serves requests of one connection.
 #[derive(Debug, Clone, Copy)]
@@ -106,11 +106,12 @@ impl<'a> Exchange<'a> {
     ) -> Result<Reusable, Refusal> {
         self.refuse_without_record()?;
         let (lines, bytes) = self.connection.head_limits();
-        let mut head = head::read(session, lines, bytes)?;
+        let mut head = head::read(session, lines, bytes, self.connection.workload.is_some())?;
         story.head = Some(head.clone());
         self.refuse_misdirected(&head)?;
         self.refuse_expired(runtime, story)?;
         self.refuse_distrusted(runtime, session)?;
+        self.refuse_displaced(runtime, session)?;
         if let Some(client) = self.behind(runtime, session)? {
             head.client = Some(client);
             story.head = Some(head.clone());
@@ -127,6 +128,10 @@ impl<'a> Exchange<'a> {
         {
             let view = self.view(&head, session);
             matched.chain.check_head(&view, &mut story.context)?;
+        }
+        if let Some(port) = head.connect {
+            tunnel::open(self, matched, port, &head, session, story).await?;
+            return Ok(false);
         }
         if let Some(protocol) = &head.upgrade {
             return relay::run(self, matched, protocol, &head, session, story).await;
@@ -209,6 +214,17 @@ impl<'a> Exchange<'a> {
         })
     }
 
+    /// A workload is who the listener said it was when it was let in, or nobody.
+    fn refuse_displaced(self, runtime: &Runtime, session: &mut ServerSession) -> Result<(), Refusal> {
+        match &self.connection.workload {
+            Some(workload) if !workload.is_current(&runtime.snapshot, &self.connection.listener) => {
+                session.set_keepalive(None);
+                Err(Refusal::new(Reason::CredentialInvalid, "the listener says something else of its workload now"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Tells an HTTP/1.1 client with the answer that this connection takes no further request.
     pub(crate) fn announce_drain(self, session: &mut ServerSession) {
         if self.shared.draining.load(Ordering::Relaxed) || *self.notice.drain.borrow() {
@@ -223,7 +239,7 @@ impl<'a> Exchange<'a> {
             let first = values.next()?.to_str().ok()?;
             values.next().is_none().then_some(first)
         };
-        let found = runtime.snapshot.route(&head.host, &head.method, &head.path, sole);
+        let found = runtime.snapshot.route(&self.connection.listener, &head.host, &head.method, &head.path, sole);
         let route = found.ok_or_else(|| Refusal::new(Reason::NotPermitted, "no route matches"))?;
         let chain = runtime
             .chains

@@ -38,6 +38,8 @@ pub(crate) struct Head {
     pub(crate) host: String,
     pub(crate) path: String,
     pub(crate) query: Option<String>,
+    /// Port of a `CONNECT`; its path is `/`.
+    pub(crate) connect: Option<u16>,
     /// Lower-case protocol of an `Upgrade` request.
     pub(crate) upgrade: Option<String>,
     /// The client waits for `100 Continue` before it sends the body.
@@ -46,11 +48,17 @@ pub(crate) struct Head {
     pub(crate) client: Option<IpAddr>,
 }
 
-/// Reads the head of the request the session holds.
+/// Reads the head of the request the session holds. `outbound`: the workload may ask for tunnels, and by absolute-form
+/// targets.
 ///
 /// # Errors
 /// A refusal with status 400, 417 (as 400) or 431, for everything that is malformed or ambiguous.
-pub(crate) fn read(session: &ServerSession, max_lines: usize, max_bytes: usize) -> Result<Head, Refusal> {
+pub(crate) fn read(
+    session: &ServerSession,
+    max_lines: usize,
+    max_bytes: usize,
+    outbound: bool,
+) -> Result<Head, Refusal> {
     let request = session.req_header();
     check_version(request.version)?;
     if let Some(h1) = session.as_http1() {
@@ -58,13 +66,17 @@ pub(crate) fn read(session: &ServerSession, max_lines: usize, max_bytes: usize) 
     }
     check_sizes(&request.headers, max_lines, max_bytes)?;
     check_headers(&request.headers)?;
+    if outbound && request.method == Method::CONNECT {
+        return connect(request);
+    }
     check_scheme(request)?;
-    let target = target(request)?;
+    let target = target(request, outbound)?;
     Ok(Head {
         method: method(&request.method)?,
         host: host(request)?,
         path: target.path.into_owned(),
         query: target.query.map(str::to_owned),
+        connect: None,
         upgrade: upgrade(request)?,
         expects_continue: expectation(&request.headers)?,
         client: None,
@@ -201,8 +213,47 @@ fn method(method: &Method) -> Result<String, Refusal> {
     }
 }
 
-fn target(request: &RequestHeader) -> Result<path::Target<'_>, Refusal> {
+/// RFC 9110 §9.3.6: host and port are the whole target, and `Host` says the same. No extended form: HTTP/1.1 only.
+fn connect(request: &RequestHeader) -> Result<Head, Refusal> {
+    if request.version != Version::HTTP_11 {
+        return Err(malformed("`CONNECT` is served over HTTP/1.1 only"));
+    }
+    let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE, header::EXPECT];
+    if let Some(name) = framed.iter().find(|name| request.headers.contains_key(*name)) {
+        return Err(malformed(format!("`{name}` on `CONNECT`, which has no body")));
+    }
     let raw = std::str::from_utf8(request.raw_path()).map_err(|_| malformed("the target is not UTF-8"))?;
+    let target = raw.rsplit_once(':').zip(without_port(raw));
+    let ((_, digits), host) = target.ok_or_else(|| malformed("the target of `CONNECT` is not `host:port`"))?;
+    let plain = digits.len() <= 5 && digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    let port = digits.parse::<u16>().ok().filter(|_| plain);
+    let port = port.ok_or_else(|| malformed("the target of `CONNECT` is not `host:port`"))?;
+    let named = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    if !named.is_some_and(|named| named.eq_ignore_ascii_case(raw) || named.eq_ignore_ascii_case(host)) {
+        return Err(malformed("`Host` is not the target of `CONNECT`"));
+    }
+    let (host, method) = (host.to_ascii_lowercase(), Method::CONNECT.to_string());
+    let path = "/".to_owned();
+    Ok(Head { method, host, path, query: None, connect: Some(port), upgrade: None, expects_continue: false })
+}
+
+/// The path and query of `http://host/path`, where the host is that of `Host`. Others are refused: an `https` target would
+/// ask us to end a TLS that the workload believes in, which is what a tunnel is for.
+fn absolute<'r>(raw: &'r str, request: &RequestHeader) -> Result<&'r str, Refusal> {
+    let Some(rest) = raw.strip_prefix("http://") else {
+        return Err(malformed("an absolute target that is not `http://`"));
+    };
+    let (authority, path) = rest.split_at_checked(rest.find(['/', '?']).unwrap_or(rest.len())).unwrap_or((rest, ""));
+    let named = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    if !named.is_some_and(|named| named.eq_ignore_ascii_case(authority)) {
+        return Err(malformed("the target and `Host` differ"));
+    }
+    Ok(if path.is_empty() { "/" } else { path })
+}
+
+fn target(request: &RequestHeader, outbound: bool) -> Result<path::Target<'_>, Refusal> {
+    let raw = std::str::from_utf8(request.raw_path()).map_err(|_| malformed("the target is not UTF-8"))?;
+    let raw = if outbound && raw.contains("://") && !raw.starts_with('/') { absolute(raw, request)? } else { raw };
     let target = path::canonical(raw).map_err(|error| malformed(error.to_string()))?;
     if target.query.is_some_and(carries_credential) {
         return Err(malformed("the query carries a credential; send it in a header"));

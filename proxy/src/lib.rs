@@ -33,5 +33,7 @@ mod shared;
 mod story;
 pub mod telemetry;
 mod trouble;
+mod tunnel;
 mod upstream;
 mod upstream_head;
+mod workload;

@@ -33,7 +33,7 @@ const AT_ONCE: usize = 64;
 
 /// Says which addresses of a host may be dialled. What it returns is dialled and nothing else: there is no second lookup
 /// between the check and the call.
-pub(crate) trait Gate: Send + Sync {
+pub(crate) trait Addresses: Send + Sync {
     /// The addresses of `host` that policy allows on `port`, in the order in which they are tried.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ pub(crate) trait Gate: Send + Sync {
 
 /// The client. One serves the whole process.
 pub(crate) struct Outbound {
-    gate: Arc<dyn Gate>,
+    gate: Arc<dyn Addresses>,
     tls: Arc<ClientConfig>,
     room: Semaphore,
 }
@@ -146,7 +146,11 @@ pub(crate) struct Answer {
 
 impl Outbound {
     /// A client that dials what `gate` allows and believes certificates by `tls` (see [`tls::client`]).
-    pub(crate) fn new(gate: Arc<dyn Gate>, roots: Roots, identity: Option<Identity>) -> Result<Self, TlsSetupError> {
+    pub(crate) fn new(
+        gate: Arc<dyn Addresses>,
+        roots: Roots,
+        identity: Option<Identity>,
+    ) -> Result<Self, TlsSetupError> {
         let tls = Arc::new(tls::client(roots, identity)?);
         Ok(Self { gate, tls, room: Semaphore::new(AT_ONCE) })
     }

@@ -39,7 +39,7 @@ pub(crate) async fn run(
         matched.chain.check_message(&view, Bytes::new(), &mut story.context)?
     };
     exchange.keep_place(story)?;
-    let upstream = matched.runtime.upstream(matched.route);
+    let upstream = matched.runtime.upstream(matched.route)?;
     story.upstream = Some(upstream.settings.name.clone());
     let mut request = upstream_head::build(
         permit,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use postern_certs::ListenerTls;
 use postern_config::{Anchor, AuditKey, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot};
-use postern_filters::Chains;
 use postern_filters::limit::LimitStore;
+use postern_filters::{Chains, Reason, Refusal};
 
 use crate::egress::Egress;
 use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
@@ -97,9 +97,12 @@ impl Runtime {
     }
 
     /// The upstream of a route.
-    #[expect(clippy::indexing_slicing, reason = "a snapshot's upstream index exists: `Upstream`s are made one for one")]
-    pub(crate) fn upstream(&self, route: &Route) -> &Arc<Upstream> {
-        &self.upstreams[route.upstream]
+    ///
+    /// # Errors
+    /// A refusal where the route is for tunnels.
+    pub(crate) fn upstream(&self, route: &Route) -> Result<&Arc<Upstream>, Refusal> {
+        let upstream = route.upstream.and_then(|index| self.upstreams.get(index));
+        upstream.ok_or_else(|| Refusal::new(Reason::NotPermitted, "the route takes tunnels and nothing else"))
     }
 
     /// Goes on with what `old` knows about upstreams that stay.
@@ -214,7 +217,7 @@ fn load_networks(snapshot: &Snapshot, problems: &mut Vec<String>) -> (Gate, Hash
     let gate = compile(&snapshot.ingress).unwrap_or_default();
     let networks = snapshot.routes.iter().filter_map(|route| {
         let network = &route.policy.network;
-        let egress = Egress::of_upstream(network.egress.clone());
+        let egress = if route.is_tunnel() { Egress::of_caller } else { Egress::of_upstream }(network.egress.clone());
         Some((route.name.clone(), Network { gate: compile(&network.ingress)?, egress }))
     });
     (gate, networks.collect())

@@ -11,6 +11,7 @@ use crate::connection::Connection;
 use crate::guard::{Pace, Patience};
 use crate::head::Head;
 use crate::shared::Shared;
+use crate::tunnel::Tunnel;
 use crate::upstream::Told;
 
 /// The story of a request.
@@ -41,6 +42,8 @@ pub(crate) struct Story {
     /// What went wrong without being a decision: the upstream broke off, the client left.
     pub(crate) trouble: Option<String>,
     pub(crate) streamed: bool,
+    /// A tunnel that was permitted and waits to be run.
+    pub(crate) tunnel: Option<Tunnel>,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     /// Digest of the snapshot that decided.
@@ -68,6 +71,7 @@ impl Story {
             status: 0,
             trouble: None,
             streamed: false,
+            tunnel: None,
             bytes_in: 0,
             bytes_out: 0,
             snapshot: [0; 32],

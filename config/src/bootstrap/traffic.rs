@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::upstream::*;
+use super::{ListenerDirection, LoopbackWord, PeersSpec};
 use crate::Dialect;
 use crate::decode::{At, Fields, Setting, spec, words};
 use crate::manifest::LabelName;
@@ -24,7 +25,17 @@ spec! {
         [E] proxy_protocol: Setting<ProxyProtocol> = r#""Off""#,
         /// For workloads only: client certificates are required unless a CertificatePolicy says otherwise.
         [E] internal: Setting<bool> = "false",
+        /// Who calls: others, or the workload beside the proxy.
+        [E] direction: Setting<ListenerDirection> = "Inbound",
+        /// Of an outbound Unix socket: which processes may connect. Default: those of our own user.
+        [E] peers: Option<At<PeersSpec>>,
+        /// Of an outbound listener: the workload that calls, for the provider of type `Spiffe` that recognises it. Without it a request
+        /// has to bring a token.
+        [E] principal: Option<At<SpiffeName>>,
+        /// Of an outbound listener on a loopback address: that this is wanted.
+        [E] loopback: Option<At<LoopbackWord>>,
     }
+    check super::outbound::check_listener
 }
 
 words! {
@@ -107,8 +118,11 @@ spec! {
         [E] matches as "match": At<MatchSpec>,
         /// What is changed in the path.
         [E] rewrite: Option<At<RewriteSpec>>,
-        /// Name of the upstream.
-        [E] upstream: At<Name>,
+        /// Name of the upstream. Not with `tunnel`.
+        [E] upstream: Option<At<Name>>,
+        /// Takes `CONNECT` requests of an outbound listener, for hosts and ports that `egress` of a NetworkPolicy allows. What goes
+        /// through a tunnel is TLS with the host it was asked for, and nothing reads it: no policy of content may be attached.
+        [E] tunnel: Setting<bool> = "false",
         /// The protocol the route promises: a body that is not of it is refused. A route of dialect `http` has no content and tool
         /// protection by parts.
         [E] dialect: At<Dialect>,
@@ -123,6 +137,7 @@ spec! {
 }
 
 fn check_relayed(route: &RouteSpec, fields: &mut Fields<'_, '_, '_>) {
+    super::outbound::check_tunnel(route, fields);
     if route.dialect.value == Dialect::Http {
         return;
     }
@@ -145,6 +160,8 @@ fn check_relayed(route: &RouteSpec, fields: &mut Fields<'_, '_, '_>) {
 spec! {
     /// Which requests a route takes; all that is written must match.
     pub struct MatchSpec {
+        /// Name of the listener that the request came on. Default: any inbound one; an outbound listener has to be named.
+        [E] listener: Option<At<Name>>,
         /// Host of the request. Default: any.
         [E] host: Option<At<Host>>,
         /// Beginning of the canonical path, on whole segments.

@@ -75,6 +75,8 @@ Additions:
   discovery are PV-007, and `jwksFrom` is required.
 - `routes[].upgrades`: WebSocket is allowed by route and only for dialect `http`, because nothing reads the content of an
   upgraded connection.
+- `listeners[].direction`, `peers`, `principal`, `loopback`, `routes[].match.listener` and `routes[].tunnel`: the workload's side of a
+  sidecar. A route that names no listener serves inbound listeners only.
 - `manifests.requireEnd`: makes every cut of a manifest file visible. `index`, which will do the same for whole sets, is PV-007.
 - `file:` paths may be relative to the bootstrap file, so that a folder of configuration can be moved as a whole.
 
@@ -82,7 +84,7 @@ Stricter:
 
 - A symmetric algorithm is PV-011 even alone: whoever can check such a token can make one.
 - A pattern that matches the empty text is PV-053: it would find something everywhere.
-- `TRACE` and `CONNECT` cannot be allowed.
+- `TRACE` cannot be allowed, and `CONNECT` on routes with `tunnel` only.
 - `allow[]` without `contentTypes` matches only requests without a body.
 - Ceilings of our own, each bounding memory or a window of replay: `clockSkew` 5m, `holdBack` 1Mi, `stall` 60s,
   `checkpointInterval` 1h.

@@ -26,12 +26,14 @@ impl Certificates {
     /// `None` where the listeners could not be resolved: then everything counts as possible.
     pub(super) fn of(listeners: Option<&[Listener]>) -> Self {
         let Some(listeners) = listeners else { return Self { svid: true, other: true } };
+        // The workload behind an outbound listener is recognised as if it had shown an SVID.
+        let named = listeners.iter().filter_map(|l| l.outbound.as_ref()).any(|outbound| outbound.principal.is_some());
         let asked = listeners.iter().filter_map(|listener| listener.tls.as_ref());
         let lists: Vec<&[Vec<String>]> =
             asked.filter(|tls| tls.client_auth != ClientAuth::Off).map(|tls| tls.trust.names.as_slice()).collect();
         let spiffe = |name: &String| name.starts_with("spiffe://");
         Self {
-            svid: lists.iter().any(|names| names.iter().all(|list| list.iter().any(spiffe))),
+            svid: named || lists.iter().any(|names| names.iter().all(|list| list.iter().any(spiffe))),
             other: lists.iter().any(|names| names.iter().all(|list| !list.iter().all(spiffe))),
         }
     }

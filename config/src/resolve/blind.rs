@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::attach::{Attachments, Place, listed};
 use super::content::seen_parts;
-use super::subjects;
+use super::{outbound, subjects};
 use crate::bootstrap::ListenerProtocol;
 use crate::decode::At;
 use crate::manifest::{self, ActionWord, Manifest, Spec};
@@ -49,7 +49,7 @@ fn check_places(bootstrap: &Bootstrap, manifest: &Manifest, places: &[Place], re
     };
     let unused = |index: usize| {
         let name = bootstrap.spec.upstreams.get(index).map(|upstream| upstream.name.as_str());
-        !bootstrap.spec.routes.iter().any(|route| Some(route.upstream.as_str()) == name)
+        !bootstrap.spec.routes.iter().any(|route| route.upstream.as_ref().map(|upstream| upstream.as_str()) == name)
     };
     let idle = |place: &Place| match (&manifest.spec, place) {
         (Spec::CertificatePolicy(_) | Spec::EncryptionPolicy(_), Place::Listener(index)) => plain(*index),
@@ -226,6 +226,8 @@ impl<'c> Check<'c, '_> {
             types.error(self.report, PV_BLIND, "`contentTypes` is empty, so the rule allows nothing", help);
         }
         let specs = &self.bootstrap.spec.routes.value;
+        let reached = self.reached.iter().filter_map(|index| specs.get(*index)).map(|route| &route.value);
+        outbound::check_allowed(rule, reached, self.report);
         let prefixes: Vec<&str> = self
             .reached
             .iter()

@@ -133,6 +133,7 @@ pub(super) fn check(
 
 fn asks_for_certificates(listener: &Listener) -> bool {
     listener.tls.as_ref().is_some_and(|tls| tls.client_auth != ClientAuth::Off)
+        || listener.outbound.as_ref().is_some_and(|outbound| outbound.principal.is_some())
 }
 
 /// The first list of which no rule can match the endpoint, by its host and port alone.

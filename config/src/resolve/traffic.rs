@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::attach::{Attachments, listed};
 use super::names::unique;
-use super::tls;
+use super::{outbound, tls};
 use crate::bootstrap::{
     Bodies, ListenerProtocol, ListenerSpec, ProxyProtocol, RouteSpec, SocketMode, TrustedProxySpec, UpstreamProtocol,
 };
@@ -77,8 +77,10 @@ fn listener(
     let bind = bind(spec, report);
     let proxy_protocol = proxy_protocol(spec, trusted, report);
     let tls = if plain { None } else { Some(tls::listener(index, spec, attached, report)?) };
+    let outbound = outbound::listener(spec, report);
     let guard = super::ddos::of_listener(attached, index);
-    Some(Listener { name: spec.name.as_str().to_owned(), bind, proxy_protocol, internal: *spec.internal, tls, guard })
+    let name = spec.name.as_str().to_owned();
+    Some(Listener { name, bind, proxy_protocol, internal: *spec.internal, outbound, tls, guard })
 }
 
 /// A listener that demands PROXY headers, and where somebody may send them.
@@ -139,25 +141,25 @@ pub(super) fn check_routes(bootstrap: &Bootstrap, report: &mut Report) {
         bootstrap.spec.routes.error(report, PV_SHAPE, "there is no route", "add one, or every request is refused");
     }
     let names: Vec<&str> = bootstrap.spec.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
-    for route in specs {
-        if !names.contains(&route.upstream.as_str()) {
-            let message = format!("there is no upstream `{}`", route.upstream.as_str());
-            route.upstream.error(report, PV_TARGET, message, format!("the upstreams are {}", listed(&names)));
+    for route in specs.iter().filter_map(|route| route.upstream.as_ref()) {
+        if !names.contains(&route.as_str()) {
+            let message = format!("there is no upstream `{}`", route.as_str());
+            route.error(report, PV_TARGET, message, format!("the upstreams are {}", listed(&names)));
         }
     }
     let http2 = |name: &str| {
         let upstreams = &bootstrap.spec.upstreams;
         upstreams.iter().any(|upstream| upstream.name.as_str() == name && *upstream.protocol == UpstreamProtocol::Http2)
     };
-    for route in specs.iter().filter(|route| http2(route.upstream.as_str())) {
-        for upgrade in &route.upgrades {
-            let message = format!("upstream `{}` speaks HTTP/2, which has no upgrades", route.upstream.as_str());
+    for (route, upstream) in specs.iter().filter_map(|route| Some((route, route.upstream.as_ref()?))) {
+        for upgrade in route.upgrades.iter().filter(|_| http2(upstream.as_str())) {
+            let message = format!("upstream `{}` speaks HTTP/2, which has no upgrades", upstream.as_str());
             upgrade.error(report, PV_BLIND, message, "send upgrades to an upstream with `protocol: Http1`");
         }
     }
     for (index, first) in specs.iter().enumerate() {
         for second in specs.iter().skip(index + 1) {
-            if tie(&route_match(first), &route_match(second)) {
+            if tie(&route_match(bootstrap, first), &route_match(bootstrap, second)) {
                 let message = format!(
                     "a request could match routes `{}` and `{}` equally well",
                     first.name.as_str(),
@@ -178,15 +180,18 @@ fn tie(a: &RouteMatch, b: &RouteMatch) -> bool {
     };
     let methods = a.method.is_none() || b.method.is_none() || a.method == b.method;
     let headers = a.headers.iter().all(|(name, value)| b.headers.iter().all(|(n, v)| n != name || v == value));
-    a.specificity() == b.specificity() && hosts && a.path_prefix == b.path_prefix && methods && headers
+    let listeners = a.listeners.iter().any(|name| b.listeners.contains(name));
+    listeners && a.specificity() == b.specificity() && hosts && a.path_prefix == b.path_prefix && methods && headers
 }
 
-fn route_match(spec: &RouteSpec) -> RouteMatch {
+fn route_match(bootstrap: &Bootstrap, spec: &RouteSpec) -> RouteMatch {
     let written = &spec.matches.value;
+    let connect = (*spec.tunnel).then(|| "CONNECT".to_owned());
     RouteMatch {
+        listeners: outbound::served(bootstrap, spec),
         host: written.host.as_ref().map(|host| host.as_str().to_ascii_lowercase()),
         path_prefix: written.path_prefix.as_str().to_owned(),
-        method: written.method.as_ref().map(|method| method.as_str().to_owned()),
+        method: connect.or(written.method.as_ref().map(|method| method.as_str().to_owned())),
         headers: written
             .header
             .iter()
@@ -203,10 +208,13 @@ pub(super) fn route(
     policy: EffectivePolicy,
 ) -> Option<Route> {
     let upstreams = &bootstrap.spec.upstreams.value;
-    let upstream = upstreams.iter().position(|upstream| upstream.name.as_str() == spec.upstream.as_str())?;
+    let upstream = match &spec.upstream {
+        Some(name) => Some(upstreams.iter().position(|upstream| upstream.name.as_str() == name.as_str())?),
+        None => None,
+    };
     Some(Route {
         name: spec.name.as_str().to_owned(),
-        matches: route_match(spec),
+        matches: route_match(bootstrap, spec),
         rewrite_prefix: spec.rewrite.as_ref().map(|rewrite| rewrite.path_prefix.as_str().to_owned()),
         upstream,
         dialect: spec.dialect.value,

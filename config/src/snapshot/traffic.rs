@@ -20,10 +20,21 @@ pub struct Listener {
     pub proxy_protocol: bool,
     /// Marked `internal`: client certificates are required unless a manifest said so already.
     pub internal: bool,
+    /// `None` where others call.
+    pub outbound: Option<Outbound>,
     /// `None` is plain HTTP, which loads on loopback addresses and Unix sockets only.
     pub tls: Option<ListenerTls>,
     /// What holds for its connections.
     pub guard: ConnectionGuard,
+}
+
+/// A listener that the workload beside the proxy calls out through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outbound {
+    /// Users whose processes may connect to the Unix socket. `None`: our own user.
+    pub uids: Option<Vec<u32>>,
+    /// SPIFFE ID of whoever calls; `None` where requests have to bring a token.
+    pub principal: Option<String>,
 }
 
 /// Where a listener accepts.
@@ -91,8 +102,8 @@ pub struct Route {
     pub matches: RouteMatch,
     /// Replaces `matches.path_prefix` in the path sent upstream.
     pub rewrite_prefix: Option<String>,
-    /// Index into [`Snapshot::upstreams`].
-    pub upstream: usize,
+    /// Index into [`Snapshot::upstreams`]. `None` for tunnels, which lead where the request says and the policy's `egress` allows.
+    pub upstream: Option<usize>,
     pub dialect: Dialect,
     /// Protocols a client may upgrade to on this route, lower case; `websocket` or nothing. Dialect `http` only.
     pub upgrades: Vec<String>,
@@ -106,6 +117,8 @@ pub struct Route {
 
 #[derive(Debug, Clone, Default)]
 pub struct RouteMatch {
+    /// Names of the listeners whose requests it takes.
+    pub listeners: Vec<String>,
     /// Exact, `*.example.com`, or `None` for any host. Lower case, without port.
     pub host: Option<String>,
     /// Begins with `/`, has no trailing slash but for `/` itself; matches whole segments.
@@ -137,6 +150,7 @@ impl Snapshot {
     /// then more header and method matches. `path` is canonical and without query; `host` lower case without port.
     pub fn route<'h>(
         &self,
+        listener: &str,
         host: &str,
         method: &str,
         path: &str,
@@ -144,8 +158,17 @@ impl Snapshot {
     ) -> Option<&Route> {
         self.routes
             .iter()
+            .filter(|route| route.matches.listeners.iter().any(|name| name == listener))
             .filter(|route| route.matches.accepts(host, method, path, &header))
             .max_by_key(|route| route.matches.specificity())
+    }
+}
+
+impl Route {
+    /// Whether it takes `CONNECT`, and nothing else.
+    #[must_use]
+    pub fn is_tunnel(&self) -> bool {
+        self.upstream.is_none()
     }
 }
 

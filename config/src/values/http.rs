@@ -101,15 +101,15 @@ impl Scalar for HeaderValue {
 
 impl Scalar for Method {
     const NAME: &'static str = "Method";
-    const DOC: &'static str = "An HTTP method in upper case.";
+    const DOC: &'static str = "An HTTP method in upper case. `CONNECT` is for routes with `tunnel` only.";
 
     fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
-        if matches!(text, "CONNECT" | "TRACE") {
+        if text == "TRACE" {
             return Err(malformed(
                 text,
                 cx,
                 "a method the proxy forwards",
-                "remove it; tunnels and echoes of a request are never forwarded",
+                "remove it; echoes of a request are never forwarded",
             ));
         }
         let valid = (1..=32).contains(&text.len()) && text.chars().all(|c| c.is_ascii_uppercase());

@@ -36,7 +36,7 @@ fn scalars_take_their_form_and_nothing_else() {
         &["", "v1", "/v1/", "//", "/a//b", "/a/../b", "/.", "/%41", "/a?b", "/*", "/a;b", "/ä"],
     );
     table::<PathGlob>(&["/", "/**", "/v1/*", "/a*b"], &["", "v1", "/a//b", "/a/../b", "/%2e", "/***", "/a?b", "*"]);
-    table::<Method>(&["GET", "PATCH"], &["get", "", "CONNECT", "TRACE", "G-T"]);
+    table::<Method>(&["GET", "PATCH", "CONNECT"], &["get", "", "TRACE", "G-T"]);
     table::<MediaType>(
         &["application/json", "text/event-stream", "Application/JSON"],
         &["json", "*/*", "text/*", "a/b; c=d", "a/b/c", "/"],

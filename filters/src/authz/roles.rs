@@ -89,7 +89,7 @@ impl Grant {
 
 /// Whether the subject reads like a SPIFFE ID without having come from an SVID.
 pub(super) fn claims_foreign_spiffe_id(principal: &Principal) -> bool {
-    principal.subject.starts_with("spiffe://") && principal.authn.method != "spiffe"
+    principal.subject.starts_with("spiffe://") && !principal.is_workload()
 }
 
 fn closure(authz: &Authz) -> HashMap<String, Vec<Arc<str>>> {

@@ -61,7 +61,11 @@ impl Authorize {
             action,
             resource,
             http: HttpFacts { method: req.method, host: req.host, path: req.path },
-            net: NetFacts { source_ip: req.source.ip(), tls: req.tls, mtls: req.peer.is_some() },
+            net: NetFacts {
+                source_ip: req.source.ip(),
+                tls: req.tls,
+                mtls: req.peer.is_some_and(|peer| peer.leaf_sha256.is_some()),
+            },
             ai,
             risk: cx.risk(),
             now: cx.now_ms(),

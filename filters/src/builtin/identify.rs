@@ -50,7 +50,7 @@ impl Identify {
         cx: &Context,
     ) -> Result<(Arc<Principal>, Arc<PreparedPrincipal>), TokenError> {
         let values: Vec<&[u8]> = req.headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect();
-        let leaf = req.peer.map(|peer| &peer.leaf_sha256);
+        let leaf = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
         let verified = match token::bearer(&values)? {
             Some(text) => Some(self.tokens.authenticate(text, leaf, cx.now())?),
             None => None,

@@ -86,7 +86,8 @@ fn is_version(query: &str) -> bool {
 fn action_of(method: &str) -> Option<Action> {
     match method {
         "GET" | "HEAD" => Some(Action::Read),
-        "POST" => Some(Action::Create),
+        // A tunnel is made, whatever goes through it.
+        "POST" | "CONNECT" => Some(Action::Create),
         "PUT" | "PATCH" => Some(Action::Update),
         "DELETE" => Some(Action::Delete),
         _ => None,

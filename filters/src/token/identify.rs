@@ -19,13 +19,15 @@ use super::spiffe::{combine, principal_from_svid};
 use super::{Excerpt, TokenError, VerifiedToken};
 use crate::{Principal, SpiffeSubject};
 
-/// What is known of the peer of a connection: facts of a client certificate whose chain was verified.
+/// What is known of the peer of a connection: facts of a client certificate whose chain was verified, or the workload that
+/// a listener names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerFacts {
     /// Where the certificate is an X.509-SVID.
     pub spiffe: Option<SpiffeSubject>,
-    /// SHA-256 of the DER certificate.
-    pub leaf_sha256: [u8; 32],
+    /// SHA-256 of the DER certificate. `None` where there is none: the listener names the workload behind its socket, and
+    /// the kernel vouches for the process. Nothing that is bound to a certificate holds then.
+    pub leaf_sha256: Option<[u8; 32]>,
     /// Unix seconds.
     pub not_after: i64,
 }
@@ -49,7 +51,7 @@ pub fn identify(
     peer: Option<&PeerFacts>,
 ) -> Result<Arc<Principal>, TokenError> {
     let svid = match peer.and_then(|peer| peer.spiffe.as_ref()) {
-        Some(svid) => recognise(identity, svid)?,
+        Some(svid) => recognise(identity, svid)?.map(|principal| by_proof(principal, peer)),
         None => None,
     };
     let by_token = token.map(|token| token.principal.authn.provider.as_str());
@@ -68,6 +70,14 @@ pub fn identify(
         (None, Some(token)) => of_token(token),
         (Some(workload), Some(token)) => both(&presented, workload, token),
     }
+}
+
+/// Says of a workload without a certificate that it proved nothing by one.
+fn by_proof(mut workload: Principal, peer: Option<&PeerFacts>) -> Principal {
+    if peer.is_some_and(|peer| peer.leaf_sha256.is_none()) {
+        workload.authn.method = Principal::BY_SOCKET.to_owned();
+    }
+    workload
 }
 
 /// The principal of an SVID; `None` where the route has no Spiffe provider. Accepted providers are asked before those

@@ -70,7 +70,7 @@ async fn taken(raw: &[u8]) -> Option<(Head, Reading)> {
     if !matches!(session.read_request().await, Ok(true)) {
         return None;
     }
-    let head = head::read(&session, guard.max_headers, guard.max_header_size).ok()?;
+    let head = head::read(&session, guard.max_headers, guard.max_header_size, false).ok()?;
     let request = session.req_header();
     let headers = request.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
     let target = std::str::from_utf8(request.raw_path()).unwrap();

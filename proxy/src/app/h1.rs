@@ -28,8 +28,14 @@ impl ConnectionApp {
                 }
                 Arrival::Refused(refusal) => Err(refusal),
                 Arrival::Head => {
+                    let early = inbound::is_early_tunnel(&ahead);
                     session.set_pipelined_prefix(ahead);
-                    parse(&mut session, limits).await
+                    if early {
+                        // Attack 38: nobody may take it for a request, or for a tunnel that was not permitted yet.
+                        Err(Refusal::new(Reason::Malformed, "bytes behind `CONNECT` before it was answered"))
+                    } else {
+                        parse(&mut session, limits).await
+                    }
                 }
             };
             let Some(reusable) = self.request(session, begun, &shutdown).await else { return };

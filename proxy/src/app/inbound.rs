@@ -79,6 +79,11 @@ pub(crate) async fn next(
     tokio::time::timeout(limits.within, rest(stream, bytes, limits.max)).await.unwrap_or_else(|_| slow())
 }
 
+/// Whether the whole head in `bytes` asks for a tunnel, and something was sent behind it without waiting for the answer.
+pub(crate) fn is_early_tunnel(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"CONNECT ") && end_of_head(bytes, 0).is_some_and(|end| bytes.len() > end)
+}
+
 /// Returns once `stop` is true.
 pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;

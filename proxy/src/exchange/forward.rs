@@ -27,7 +27,7 @@ pub(super) async fn send(
     session: &mut ServerSession,
     story: &mut Story,
 ) -> Result<Option<Answering>, Refusal> {
-    let upstream = matched.runtime.upstream(matched.route);
+    let upstream = matched.runtime.upstream(matched.route)?;
     story.upstream = Some(upstream.settings.name.clone());
     story.streamed = permit.streams();
     let length = if body.is_empty() { BodyLength::None } else { BodyLength::Known(body.len()) };

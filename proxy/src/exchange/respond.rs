@@ -41,7 +41,7 @@ pub(super) async fn answer(
         guard::refuse_redirect(egress.redirects, &response, &head.host, exchange.connection.tls.is_some())?;
     }
     let way = matched.chain.open_answer(&answer_head(&response, story), &story.id.to_string());
-    let deadline = Deadline::of(story, &matched.runtime.upstream(matched.route).settings.timeouts);
+    let deadline = Deadline::of(story, &matched.runtime.upstream(matched.route)?.settings.timeouts);
     let done = match way {
         Err(refusal) => Err(refusal),
         Ok(AnswerWay::Pass) => {

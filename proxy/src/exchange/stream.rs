@@ -48,7 +48,7 @@ pub(super) async fn run(
         return Err(Refusal::new(Reason::UnsupportedContent, detail));
     }
     exchange.keep_place(story)?;
-    let upstream = matched.runtime.upstream(matched.route);
+    let upstream = matched.runtime.upstream(matched.route)?;
     story.upstream = Some(upstream.settings.name.clone());
     story.streamed = true;
     let length = if has_body { BodyLength::Streamed(declared) } else { BodyLength::None };

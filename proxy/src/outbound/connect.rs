@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{Gate, Limits, OutboundError, Step, Url};
+use super::{Addresses, Limits, OutboundError, Step, Url};
 
 /// Addresses of a host that are tried.
 const ATTEMPTS: usize = 4;
@@ -46,7 +46,7 @@ pub(super) enum Stream {
 }
 
 pub(super) async fn dial(
-    gate: &dyn Gate,
+    gate: &dyn Addresses,
     tls: &Arc<ClientConfig>,
     url: &Url,
     plain_loopback: bool,

@@ -24,7 +24,7 @@ struct Answers {
     asked: AtomicUsize,
 }
 
-impl Gate for Answers {
+impl Addresses for Answers {
     fn admit<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, Result<Vec<SocketAddr>, String>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let mut answers = self.answers.lock().unwrap();

@@ -16,6 +16,7 @@ mod hygiene;
 mod identity;
 mod length;
 mod network;
+mod outbound;
 mod proxies;
 mod relay;
 mod sockets;

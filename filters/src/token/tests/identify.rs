@@ -25,7 +25,7 @@ fn svid(id: &str) -> SpiffeSubject {
 }
 
 fn peer(id: &str) -> PeerFacts {
-    PeerFacts { spiffe: Some(svid(id)), leaf_sha256: [7; 32], not_after: NOW + 200 }
+    PeerFacts { spiffe: Some(svid(id)), leaf_sha256: Some([7; 32]), not_after: NOW + 200 }
 }
 
 fn token(provider: &Provider, change: Value) -> VerifiedToken {
