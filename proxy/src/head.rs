@@ -234,7 +234,16 @@ fn connect(request: &RequestHeader) -> Result<Head, Refusal> {
     }
     let (host, method) = (host.to_ascii_lowercase(), Method::CONNECT.to_string());
     let path = "/".to_owned();
-    Ok(Head { method, host, path, query: None, connect: Some(port), upgrade: None, expects_continue: false })
+    Ok(Head {
+        method,
+        host,
+        path,
+        query: None,
+        connect: Some(port),
+        upgrade: None,
+        expects_continue: false,
+        client: None,
+    })
 }
 
 /// The path and query of `http://host/path`, where the host is that of `Host`. Others are refused: an `https` target would
