@@ -15,6 +15,7 @@ use postern_filters::limit::LimitStore;
 
 use crate::audit::{AuditWriter, OpenError, key};
 use crate::clock::{Clock, SystemClock};
+pub use crate::hardening::HardenError;
 pub use crate::listen::{BindError, SocketError};
 pub use crate::listeners::ListenError;
 use crate::listeners::{Listeners, Opening};
@@ -22,7 +23,7 @@ pub use crate::private::PrivateError;
 use crate::reload::Reload;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
-use crate::{connections, guard, private, record, reload};
+use crate::{connections, guard, hardening, private, record, reload};
 
 /// How long cut requests may take to leave their records.
 const CUT: Duration = Duration::from_secs(2);
@@ -32,6 +33,8 @@ const CUT: Duration = Duration::from_secs(2);
 pub enum StartError {
     #[error(transparent)]
     Load(#[from] LoadError),
+    #[error(transparent)]
+    Harden(#[from] HardenError),
     #[error("the audit log in `{}` cannot be opened: {source}", dir.display())]
     Audit { dir: PathBuf, source: OpenError },
     #[error("the key of the audit log cannot be had: {0}")]
@@ -82,11 +85,13 @@ impl Server {
         for warning in &runtime.warnings {
             warn!("{warning}");
         }
+        let hardened = hardening::enforce(runtime.snapshot.harden)?;
         make_state_dir(&runtime.snapshot.state_dir)?;
         let listeners = Listeners::default();
         let opening = listeners.prepare(&runtime.snapshot).await?;
         let (audit, vkey) = open_log(&runtime, clock.clone())?;
         let shared = Arc::new(Shared::new((runtime, stamps), listeners, audit, vkey, clock, limits));
+        shared.metrics.hardened(hardened);
         shared.submit(record::of_start(&shared.runtime.load().snapshot, shared.clock.unix_ms()));
         Ok(serve(shared, config, opening))
     }
