@@ -26,3 +26,4 @@ mod unix;
 mod upstream;
 mod upstream_h2;
 mod upstream_tls;
+mod upstream_unix;
