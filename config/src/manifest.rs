@@ -17,6 +17,7 @@ mod rbac;
 mod runtime_security;
 mod secret_management;
 mod shared_words;
+mod workload_security;
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ pub use rbac::*;
 pub use runtime_security::*;
 pub use secret_management::*;
 pub use shared_words::ActionWord;
+pub use workload_security::*;
 
 use crate::decode::At;
 use crate::{Code, Digest, Position, Report};
@@ -87,6 +89,7 @@ pub enum Spec {
     KeyManagementPolicy(Box<KeyManagementPolicy>),
     NetworkPolicy(Box<NetworkPolicy>),
     SecretManagement(Box<SecretManagement>),
+    WorkloadSecurityPolicy(Box<WorkloadSecurityPolicy>),
 }
 
 impl Manifest {

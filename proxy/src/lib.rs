@@ -18,6 +18,7 @@ mod egress;
 mod exchange;
 mod guard;
 mod handover;
+mod hardening;
 mod head;
 mod health;
 mod listen;

@@ -17,6 +17,7 @@ use crate::audit::{AuditWriter, OpenError, key};
 use crate::clock::{Clock, SystemClock};
 pub use crate::handover::UpgradeError;
 use crate::handover::{self, Predecessor};
+pub use crate::hardening::HardenError;
 pub use crate::listen::{BindError, SocketError};
 pub use crate::listeners::ListenError;
 use crate::listeners::{Listeners, Opening};
@@ -24,7 +25,7 @@ pub use crate::private::PrivateError;
 use crate::reload::Reload;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
-use crate::{connections, guard, private, record, reload};
+use crate::{connections, guard, hardening, private, record, reload};
 
 /// How long cut requests may take to leave their records.
 const CUT: Duration = Duration::from_secs(2);
@@ -34,6 +35,8 @@ const CUT: Duration = Duration::from_secs(2);
 pub enum StartError {
     #[error(transparent)]
     Load(#[from] LoadError),
+    #[error(transparent)]
+    Harden(#[from] HardenError),
     #[error("the audit log in `{}` cannot be opened: {source}", dir.display())]
     Audit { dir: PathBuf, source: OpenError },
     #[error("the key of the audit log cannot be had: {0}")]
@@ -101,6 +104,7 @@ impl Server {
         for warning in &runtime.warnings {
             warn!("{warning}");
         }
+        let hardened = hardening::enforce(runtime.snapshot.harden)?;
         make_state_dir(&runtime.snapshot.state_dir)?;
         let (predecessor, listeners) = match upgrade {
             true => Predecessor::find(&runtime.snapshot.state_dir).await?,
@@ -118,6 +122,7 @@ impl Server {
         if let Some((_, released)) = &released {
             shared.count_from(released.connections);
         }
+        shared.metrics.hardened(hardened);
         shared.submit(record::of_start(&shared.runtime.load().snapshot, shared.clock.unix_ms()));
         let running = serve(&shared, config, opening);
         if let Some((predecessor, _)) = released {

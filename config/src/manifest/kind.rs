@@ -20,6 +20,7 @@ pub enum Kind {
     RbacPolicy,
     RuntimeSecurityPolicy,
     SecretManagement,
+    WorkloadSecurityPolicy,
 }
 
 /// What a manifest may name in `targetRefs`.
@@ -31,7 +32,7 @@ pub enum TargetKind {
 }
 
 /// Kinds that the group has and this version refuses (PV-007).
-pub const LATER_KINDS: [&str; 8] = [
+pub const LATER_KINDS: [&str; 7] = [
     "ComplianceAssessment",
     "ComplianceStandard",
     "IncidentResponsePlan",
@@ -39,11 +40,10 @@ pub const LATER_KINDS: [&str; 8] = [
     "SecurityMonitoringRule",
     "SupplyChainSecurityPolicy",
     "ThreatModel",
-    "WorkloadSecurityPolicy",
 ];
 
 impl Kind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::AccessControlPolicy,
         Self::ApiAccessPolicy,
         Self::AuditPolicy,
@@ -57,6 +57,7 @@ impl Kind {
         Self::RbacPolicy,
         Self::RuntimeSecurityPolicy,
         Self::SecretManagement,
+        Self::WorkloadSecurityPolicy,
     ];
 
     /// The word after `kind:`.
@@ -76,6 +77,7 @@ impl Kind {
             Self::RbacPolicy => "RBACPolicy",
             Self::RuntimeSecurityPolicy => "RuntimeSecurityPolicy",
             Self::SecretManagement => "SecretManagement",
+            Self::WorkloadSecurityPolicy => "WorkloadSecurityPolicy",
         }
     }
 
@@ -91,7 +93,8 @@ impl Kind {
             | Self::DdosProtectionPolicy
             | Self::IamPolicy
             | Self::RbacPolicy
-            | Self::RuntimeSecurityPolicy => &[Gateway, Route],
+            | Self::RuntimeSecurityPolicy
+            | Self::WorkloadSecurityPolicy => &[Gateway, Route],
             Self::CertificatePolicy | Self::EncryptionPolicy => &[Gateway, Upstream],
             Self::NetworkPolicy => &[Gateway, Route, Upstream],
             Self::SecretManagement => &[Upstream],
@@ -117,6 +120,7 @@ impl Kind {
                 | Self::NetworkPolicy
                 | Self::RbacPolicy
                 | Self::RuntimeSecurityPolicy
+                | Self::WorkloadSecurityPolicy
         )
     }
 
@@ -138,6 +142,7 @@ impl Kind {
             Self::RbacPolicy => super::RbacPolicy::shape(),
             Self::RuntimeSecurityPolicy => super::RuntimeSecurityPolicy::shape(),
             Self::SecretManagement => super::SecretManagement::shape(),
+            Self::WorkloadSecurityPolicy => super::WorkloadSecurityPolicy::shape(),
         }
     }
 }

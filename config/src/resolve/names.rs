@@ -67,6 +67,6 @@ fn lists(manifest: &Manifest) -> Vec<(&'static str, Vec<&At<Name>>)> {
             ]
         }
         Spec::DdosProtectionPolicy(policy) => vec![("bans", policy.ban.iter().map(|item| &item.name).collect())],
-        Spec::EncryptionPolicy(_) => Vec::new(),
+        Spec::EncryptionPolicy(_) | Spec::WorkloadSecurityPolicy(_) => Vec::new(),
     }
 }

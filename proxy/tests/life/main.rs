@@ -8,6 +8,7 @@ mod caller;
 mod client;
 mod commands;
 mod egress;
+mod hardening;
 mod listeners;
 mod load;
 mod process;

@@ -46,7 +46,15 @@ impl Process {
 
     pub fn spawn_with(config: &Path, more: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = Command::new(BINARY);
-        command.arg("run").arg("--config").arg(config).args(more).env_remove("POSTERN_LOG").envs(env.iter().copied());
+        command.arg("run").arg("--config").arg(config).args(more).envs(env.iter().copied());
+        Self::started_by(command)
+    }
+
+    /// As [`Process::spawn`], by a command that becomes it.
+    pub fn started_by(mut command: Command) -> Self {
+        if !command.get_envs().any(|(name, _)| name == "POSTERN_LOG") {
+            command.env_remove("POSTERN_LOG");
+        }
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let (tell, lines) = channel();
@@ -81,7 +89,8 @@ impl Process {
         let value = value?;
         let address = || value["address"].as_str().unwrap().parse().ok();
         match value["message"].as_str() {
-            Some("listening") => self.address = address(),
+            // Not a Unix socket.
+            Some("listening") => self.address = address().or(self.address),
             Some("health and metrics") => self.health = address(),
             _ => {}
         }
