@@ -155,7 +155,7 @@ fn policy(
         EffectivePolicy { identity: identity?, access, authz, data, runtime, network, guards, coverage, manifests };
     traffic::check_relayed(spec, &policy, report);
     outbound::check_tunnel(spec, &policy, report);
-    policy.coverage = cover::coverage(&policy, spec.dialect.value);
+    policy.coverage = cover::coverage(&policy, spec.dialect.value, spec.upstream.is_none());
     Some(policy)
 }
 

@@ -19,6 +19,7 @@ mod network;
 mod outbound;
 mod proxies;
 mod relay;
+mod sidecars;
 mod sockets;
 mod story;
 mod tls;
