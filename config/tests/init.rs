@@ -16,7 +16,7 @@ fn the_first_set_has_no_problem() {
     let parsed = parse_manifests(&files, &bootstrap.manifest_rules(), &mut report);
     assert_eq!(report.to_string(), "");
     assert!(parsed.whole && parsed.broken.is_empty());
-    assert_eq!(parsed.manifests.len(), 9);
+    assert_eq!(parsed.manifests.len(), 11);
 }
 
 #[test]
