@@ -79,9 +79,7 @@ impl Server {
         let (loaded, stamps) =
             reload::load_whole(config, vec![config.to_owned()], &limits, clock.unix_ms() / 1000).await;
         let runtime = loaded?;
-        for warning in &runtime.warnings {
-            warn!("{warning}");
-        }
+        runtime.tell();
         make_state_dir(&runtime.snapshot.state_dir)?;
         let listeners = Listeners::default();
         let opening = listeners.prepare(&runtime.snapshot).await?;
