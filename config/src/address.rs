@@ -109,11 +109,15 @@ impl AddressClass {
         if METADATA.contains(&address) {
             return Self::Metadata;
         }
-        if let IpAddr::V6(v6) = address
-            && let Some(inner) = embedded(v6)
-        {
+        if let IpAddr::V6(v6) = address {
+            let public = |inner: Ipv4Addr| Self::of(IpAddr::V4(inner)) == Public;
+            if isatap(v6).is_some_and(|inner| !public(inner)) {
+                return Embedded;
+            }
             // Out on the internet through a translator is out on the internet; nothing inner is reached that way.
-            return if Self::of(IpAddr::V4(inner)) == Public { Public } else { Embedded };
+            if let Some(inner) = embedded(v6) {
+                return if public(inner) { Public } else { Embedded };
+            }
         }
         let special = SPECIAL.iter().find(|(block, _)| block.contains(address));
         match special {
@@ -184,11 +188,22 @@ pub fn names(range: &Cidr, address: IpAddr) -> bool {
         || (METADATA.contains(&address) && *range == Cidr::host(address))
 }
 
-/// The IPv4 address inside an IPv6 one, in every form but the mapped one.
+fn joined(high: u16, low: u16) -> Ipv4Addr {
+    Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))
+}
+
+/// The IPv4 address in the second half of an IPv6 one (RFC 5214), with and without the universal bit. The first half is what
+/// it would be without: an address of the own site, or one that is itself made of an IPv4 address.
+fn isatap(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.segments() {
+        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(joined(high, low)),
+        _ => None,
+    }
+}
+
+/// The IPv4 address that stands for a whole IPv6 one, in every form but the mapped one.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let groups = address.segments();
-    let joined = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
-    match groups {
+    match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
         // Compatible (RFC 4291 §2.5.5.1) and translated (RFC 2765).
         [0, 0, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => Some(joined(high, low)),
@@ -196,8 +211,6 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(joined(high, low)),
         // 6to4 (RFC 3056).
         [0x2002, high, low, ..] => Some(joined(high, low)),
-        // ISATAP (RFC 5214), with and without the universal bit.
-        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(joined(high, low)),
         _ => None,
     }
 }
@@ -261,6 +274,11 @@ mod tests {
             ("2001:0:4136:e378:8000:63bf:3fff:fdd2", Embedded),
             ("2606::5efe:10.0.0.1", Embedded),
             ("2606::200:5efe:192.168.0.1", Embedded),
+            ("2606::5efe:8.8.8.8", Public),
+            ("2002:100::5efe:10.0.0.1", Embedded),
+            ("2002:a00:1::5efe:8.8.8.8", Embedded),
+            ("fd00::5efe:8.8.8.8", Private),
+            ("fe80::200:5efe:8.8.8.8", LinkLocal),
             ("2001:20::1", Reserved),
             ("2001:db8::1", Documentation),
             ("3fff::1", Documentation),

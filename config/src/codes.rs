@@ -62,7 +62,7 @@ pub const REFUSALS: &[Refusal] = &[
     now(41, "an origin that is a pattern"),
     now(50, "an AI route without a DataProtectionPolicy, or without a RuntimeSecurityPolicy"),
     later(51, "`opaque: Allow` towards an upstream for lesser data", "`opaque: Allow` is PV-007"),
-    later(52, "tools that are allowed by default", "the kind `WorkloadSecurityPolicy` is PV-007"),
+    later(52, "tools that are allowed by default", "`tools` of the WorkloadSecurityPolicy is PV-007"),
     now(
         53,
         "a regular expression that does not compile, is too large, matches the empty text, or can outgrow `holdBack` on a stream",

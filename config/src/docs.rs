@@ -47,11 +47,11 @@ pub fn manifest_reference() -> String {
 }
 
 /// Who, may, content, strength, proof: the order of the questions.
-fn in_order() -> [Kind; 14] {
+fn in_order() -> [Kind; 15] {
     use Kind::{
         AccessControlPolicy, ApiAccessPolicy, AuditPolicy, CertificatePolicy, DataProtectionPolicy,
         DdosProtectionPolicy, EncryptionPolicy, IamPolicy, KeyManagementPolicy, NetworkPolicy, Policy, RbacPolicy,
-        RuntimeSecurityPolicy, SecretManagement,
+        RuntimeSecurityPolicy, SecretManagement, WorkloadSecurityPolicy,
     };
     [
         IamPolicy,
@@ -59,6 +59,7 @@ fn in_order() -> [Kind; 14] {
         ApiAccessPolicy,
         RbacPolicy,
         AccessControlPolicy,
+        WorkloadSecurityPolicy,
         NetworkPolicy,
         DataProtectionPolicy,
         RuntimeSecurityPolicy,

@@ -18,6 +18,7 @@ mod rbac;
 mod runtime_security;
 mod secret_management;
 mod shared_words;
+mod workload_security;
 
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ pub use rbac::*;
 pub use runtime_security::*;
 pub use secret_management::*;
 pub use shared_words::ActionWord;
+pub use workload_security::*;
 
 use crate::decode::At;
 use crate::{Code, Digest, Position, Report};
@@ -90,6 +92,7 @@ pub enum Spec {
     NetworkPolicy(Box<NetworkPolicy>),
     Policy(Box<Policy>),
     SecretManagement(Box<SecretManagement>),
+    WorkloadSecurityPolicy(Box<WorkloadSecurityPolicy>),
 }
 
 impl Manifest {

@@ -21,6 +21,7 @@ mod subjects;
 mod tls;
 mod traffic;
 mod upstream;
+mod workload;
 
 use std::path::{Path, PathBuf};
 
@@ -71,6 +72,7 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
 pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Report) -> Option<Snapshot> {
     let attached = Attachments::find(bootstrap, parsed, now, report);
     names::check(&attached, report);
+    workload::check(&attached, report);
     let mut upstreams = upstream::all(bootstrap, &attached, report);
     secrets::add(&mut upstreams, &attached, report);
     for (index, upstream) in upstreams.iter_mut().enumerate() {
@@ -102,6 +104,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         listeners: listeners?,
         max_connections: ddos::most_connections(&attached),
         ingress: network::of_gateway(&attached),
+        harden: workload::harden(&attached),
         own_egress: network::of_own_calls(&attached),
         upstreams,
         routes: routes.into_iter().collect::<Option<_>>()?,

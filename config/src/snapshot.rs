@@ -49,6 +49,8 @@ pub struct Snapshot {
     pub max_connections: u32,
     /// Who may connect, whatever is asked for.
     pub ingress: Ingress,
+    /// What happens where our own process is not confined; `None` where no policy speaks of it.
+    pub harden: Option<Harden>,
     /// Where the proxy's own calls may go; `None` where no policy of the gateway speaks of it.
     pub own_egress: Option<Egress>,
     pub upstreams: Vec<Upstream>,
@@ -57,6 +59,13 @@ pub struct Snapshot {
     pub audit: AuditLog,
     /// All exceptions, in the order of their manifests.
     pub exceptions: Vec<Exception>,
+}
+
+/// What happens where our own process is not confined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Harden {
+    Warn,
+    Require,
 }
 
 /// A SHA-256.

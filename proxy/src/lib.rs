@@ -17,6 +17,8 @@ pub mod demo;
 mod egress;
 mod exchange;
 mod guard;
+mod handover;
+mod hardening;
 mod head;
 mod health;
 mod listen;

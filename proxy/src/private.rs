@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, geteuid, set_dumpable_behavior, setrlimit, umask};
+use rustix::thread::set_no_new_privs;
 use tracing::warn;
 
 /// Why a directory is not private.
@@ -19,7 +20,7 @@ pub enum PrivateError {
 }
 
 /// From here on nobody else may read what we write, and our memory, which holds keys, is in no core dump and in no
-/// debugger of our own user's other processes.
+/// debugger of our own user's other processes. Nothing we could start would have more privileges than we have.
 pub(crate) fn keep_to_ourselves() {
     umask(Mode::RWXG | Mode::RWXO);
     let none = Rlimit { current: Some(0), maximum: Some(0) };
@@ -28,6 +29,9 @@ pub(crate) fn keep_to_ourselves() {
     }
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         warn!("error.type" = "dumpable", %error, "our memory could not be closed to debuggers");
+    }
+    if let Err(error) = set_no_new_privs(true) {
+        warn!("error.type" = "no_new_privs", %error, "new privileges could not be forbidden");
     }
 }
 

@@ -17,7 +17,7 @@ use tracing::{error, info};
 use crate::listeners::Opening;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
-use crate::{connections, record};
+use crate::{connections, hardening, record};
 pub(crate) use stamps::Stamps;
 use watch::Watching;
 
@@ -133,14 +133,22 @@ async fn attempt(shared: &Arc<Shared>, config: &Path, last: &mut LastLoad, known
         None => Ok(new),
         Some(why) => Err(format!("{why}: restart to take it over")),
     });
+    let outcome = outcome.and_then(|new| match hardening::enforce(new.snapshot.harden) {
+        Ok(hardened) => Ok((new, hardened)),
+        Err(error) => Err(error.to_string()),
+    });
     let outcome = match outcome {
         // All of its sockets, or nothing at all.
-        Ok(new) => shared.listeners.prepare(&new.snapshot).await.map(|open| (new, open)).map_err(|e| e.to_string()),
+        Ok((new, hardened)) => {
+            let prepared = shared.listeners.prepare(&new.snapshot).await;
+            prepared.map(|open| (new, hardened, open)).map_err(|e| e.to_string())
+        }
         Err(why) => Err(why),
     };
     match outcome {
-        Ok((new, opening)) => {
+        Ok((new, hardened, opening)) => {
             last.refused = None;
+            shared.metrics.hardened(hardened);
             take(shared, new, opening, now).await;
             // Before the reload is over: what it takes away is taken from open connections too.
             connections::judge(shared).await;

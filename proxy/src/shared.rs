@@ -139,9 +139,19 @@ impl Shared {
         self.started.elapsed()
     }
 
-    /// Numbers connections from 1.
+    /// Numbers connections from 1, or from where the process before was.
     pub(crate) fn next_connection(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The number of the last connection.
+    pub(crate) fn last_connection(&self) -> u64 {
+        self.numbers.load(Ordering::Relaxed)
+    }
+
+    /// Numbers connections on from that one.
+    pub(crate) fn count_from(&self, last: u64) {
+        self.numbers.store(last, Ordering::Relaxed);
     }
 
     /// Writes the record of a finished request, and counts it.

@@ -21,6 +21,7 @@ pub enum Kind {
     RbacPolicy,
     RuntimeSecurityPolicy,
     SecretManagement,
+    WorkloadSecurityPolicy,
 }
 
 /// What a manifest may name in `targetRefs`.
@@ -32,18 +33,17 @@ pub enum TargetKind {
 }
 
 /// Kinds that the group has and this version refuses (PV-007).
-pub const LATER_KINDS: [&str; 7] = [
+pub const LATER_KINDS: [&str; 6] = [
     "ComplianceAssessment",
     "ComplianceStandard",
     "IncidentResponsePlan",
     "SecurityMonitoringRule",
     "SupplyChainSecurityPolicy",
     "ThreatModel",
-    "WorkloadSecurityPolicy",
 ];
 
 impl Kind {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AccessControlPolicy,
         Self::ApiAccessPolicy,
         Self::AuditPolicy,
@@ -58,6 +58,7 @@ impl Kind {
         Self::RbacPolicy,
         Self::RuntimeSecurityPolicy,
         Self::SecretManagement,
+        Self::WorkloadSecurityPolicy,
     ];
 
     /// The word after `kind:`.
@@ -78,6 +79,7 @@ impl Kind {
             Self::RbacPolicy => "RBACPolicy",
             Self::RuntimeSecurityPolicy => "RuntimeSecurityPolicy",
             Self::SecretManagement => "SecretManagement",
+            Self::WorkloadSecurityPolicy => "WorkloadSecurityPolicy",
         }
     }
 
@@ -93,7 +95,8 @@ impl Kind {
             | Self::DdosProtectionPolicy
             | Self::IamPolicy
             | Self::RbacPolicy
-            | Self::RuntimeSecurityPolicy => &[Gateway, Route],
+            | Self::RuntimeSecurityPolicy
+            | Self::WorkloadSecurityPolicy => &[Gateway, Route],
             Self::CertificatePolicy | Self::EncryptionPolicy => &[Gateway, Upstream],
             Self::NetworkPolicy => &[Gateway, Route, Upstream],
             Self::SecretManagement => &[Upstream],
@@ -119,6 +122,7 @@ impl Kind {
                 | Self::NetworkPolicy
                 | Self::RbacPolicy
                 | Self::RuntimeSecurityPolicy
+                | Self::WorkloadSecurityPolicy
         )
     }
 
@@ -141,6 +145,7 @@ impl Kind {
             Self::RbacPolicy => super::RbacPolicy::shape(),
             Self::RuntimeSecurityPolicy => super::RuntimeSecurityPolicy::shape(),
             Self::SecretManagement => super::SecretManagement::shape(),
+            Self::WorkloadSecurityPolicy => super::WorkloadSecurityPolicy::shape(),
         }
     }
 }

@@ -219,6 +219,7 @@ impl Spec {
             Kind::RbacPolicy => Self::RbacPolicy(Record::take(fields)?),
             Kind::RuntimeSecurityPolicy => Self::RuntimeSecurityPolicy(Record::take(fields)?),
             Kind::SecretManagement => Self::SecretManagement(Record::take(fields)?),
+            Kind::WorkloadSecurityPolicy => Self::WorkloadSecurityPolicy(Record::take(fields)?),
         })
     }
 }

@@ -20,6 +20,7 @@ pub(crate) fn effect(snapshot: &Snapshot) -> Effect {
     }
     effect.extend(of_ingress(&snapshot.ingress));
     effect.insert(format!("connections {}", snapshot.max_connections));
+    effect.insert(format!("process {:?}", snapshot.harden));
     for upstream in &snapshot.upstreams {
         let mut upstream = upstream.clone();
         let egress = upstream.egress.take();

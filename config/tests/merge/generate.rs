@@ -354,6 +354,14 @@ fn guard(written: Written, connections: bool) -> impl Strategy<Value = Content> 
     content("DDoSProtectionPolicy", targets, fields)
 }
 
+fn hardening() -> impl Strategy<Value = Content> {
+    content(
+        "WorkloadSecurityPolicy",
+        &[GATEWAY],
+        word(&["Warn", "Require"]).prop_map(|harden| vec![Some(format!("self: {{harden: {harden}}}"))]),
+    )
+}
+
 fn others() -> impl Strategy<Value = Content> {
     let audit = (option::of(select(vec!["1s", "1h"])), some(&["X-Api-Key", "/a/b"])).prop_map(|(interval, redact)| {
         let integrity = interval.map(|interval| {
@@ -390,6 +398,7 @@ pub(crate) fn any_content() -> impl Strategy<Value = Content> {
         2 => network(Written::Some),
         1 => guard(Written::Some, true),
         1 => guard(Written::Some, false),
+        1 => hardening(),
         2 => others(),
     ]
 }
@@ -410,6 +419,7 @@ pub(crate) fn pair() -> impl Strategy<Value = (Content, Content)> {
         2 => (guard(Written::All, false), guard(Written::Some, false)),
         3 => (network(Written::All), network(Written::Some)),
         1 => (forbid(), forbid()),
+        1 => (hardening(), hardening()),
         1 => (others(), others()),
     ]
 }

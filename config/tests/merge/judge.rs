@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use postern_config::{
     Action, AddressClass, Anchor, Cidr, ClientAuth, ConnectionGuard, ContentAction, CrossSite, Curve, Demand, Dialect,
-    Direction, Effect, Egress, EgressRule, Ingress, IngressRule, KeyExchange, ListenerTls, Material, NamedRate, Part,
-    PrincipalType, PrivateRanges, Redirects, RequestGuard, Require, Route, RuntimeAction, Snapshot, TlsVersion,
+    Direction, Effect, Egress, EgressRule, Harden, Ingress, IngressRule, KeyExchange, ListenerTls, Material, NamedRate,
+    Part, PrincipalType, PrivateRanges, Redirects, RequestGuard, Require, Route, RuntimeAction, Snapshot, TlsVersion,
     address, host_matches,
 };
 use proptest::option;
@@ -39,6 +39,8 @@ pub(crate) struct Facts {
     dialled: (&'static str, &'static str, u16),
     /// Whether the answer sends the caller to another host, or elsewhere on its own.
     redirect: Option<bool>,
+    /// Whether our own process is confined.
+    hardened: bool,
     busy: Busy,
 }
 
@@ -140,6 +142,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             ("other.example", "9.9.9.9", 443),
         ]),
         mostly(&[None, Some(true), Some(false)]),
+        mostly(&[true, false]),
     );
     let sizes = (mostly(&[10_usize, 2 << 10, 40 << 10, 100 << 10]), mostly(&[5_usize, 50, 150, 250]));
     let load = (mostly(&[0_u8, 60, 92, 100]), mostly(&[false, true]));
@@ -163,7 +166,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             (version, exchange, certificate, presented, principal),
             ((route, method, path, content_type), body, origin),
             (part, direction, data, score, spent),
-            (source, dialled, redirect),
+            (source, dialled, redirect, hardened),
             busy,
         )| Facts {
             route,
@@ -185,6 +188,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             source,
             dialled,
             redirect,
+            hardened,
             busy,
         },
     )
@@ -196,6 +200,7 @@ pub(crate) fn judge(snapshot: &Snapshot, facts: &Facts) -> Option<u8> {
     let route = snapshot.routes.iter().find(|route| route.name == facts.route).unwrap();
     let near = comes_in(&snapshot.ingress, facts) && comes_in(&route.policy.network.ingress, facts);
     let passes = near
+        && (facts.hardened || snapshot.harden != Some(Harden::Require))
         && facts.busy.connections <= snapshot.max_connections
         && is_let_in(&snapshot.listeners[0].guard, facts)
         && is_in_bounds(&route.policy.guards[0], facts)

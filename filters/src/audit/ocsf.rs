@@ -360,9 +360,12 @@ fn write_lifecycle(json: &mut Json<'_>, record: &AuditRecord, event: &LifecycleE
                     json.number("manifest_count", u64::try_from(manifests.len()).unwrap_or(u64::MAX));
                     json.objects("manifests", manifests, MANIFESTS, write_manifest);
                 }
-                LifecycleEvent::LogOpened { size, torn_bytes } => {
+                LifecycleEvent::LogOpened { size, torn_bytes, continued } => {
                     json.number("log_size", *size);
                     json.number("torn_bytes", *torn_bytes);
+                    if *continued {
+                        json.flag("continued", true);
+                    }
                 }
                 LifecycleEvent::ReloadRefused | LifecycleEvent::Stopped => {}
             }

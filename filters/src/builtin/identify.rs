@@ -36,10 +36,7 @@ impl Identify {
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
         match self.identify(req, cx) {
-            Ok((principal, prepared, waived)) => {
-                if let Some(waived) = waived {
-                    cx.note_exception(waived);
-                }
+            Ok((principal, prepared)) => {
                 cx.set_principal(principal, Some(prepared));
                 Ok(Flow::Continue)
             }
@@ -50,8 +47,8 @@ impl Identify {
     fn identify(
         &self,
         req: &RequestView<'_>,
-        cx: &Context,
-    ) -> Result<(Arc<Principal>, Arc<PreparedPrincipal>, Option<&Waived>), TokenError> {
+        cx: &mut Context,
+    ) -> Result<(Arc<Principal>, Arc<PreparedPrincipal>), TokenError> {
         let values: Vec<&[u8]> = req.headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect();
         let leaf = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
         let verified = match token::bearer(&values)? {
@@ -64,7 +61,10 @@ impl Identify {
         }
         let principal = token::identify(&self.identity, verified.as_deref(), req.peer)?;
         let prepared = self.prepared(verified.as_deref(), leaf, &principal, cx.now_ms());
-        Ok((principal, prepared, waived))
+        if let Some(waived) = waived {
+            cx.note_exception(waived);
+        }
+        Ok((principal, prepared))
     }
 
     /// The exception without which a token would have to be bound to its sender.

@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use postern_config::Harden;
+
 use super::names;
 use crate::upstream::States;
 
@@ -74,6 +76,11 @@ struct ByReason {
     postern_reason: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByDemand {
+    postern_harden: &'static str,
+}
+
 /// Names of policy, so that there are as many as policy has.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByIdentity {
@@ -111,6 +118,7 @@ pub struct Metrics {
     pub(crate) audit_entries: Gauge<u64, AtomicU64>,
     pub(crate) loaded_at: Gauge,
     pub(crate) sets: Gauge,
+    hardened: Family<ByDemand, Gauge>,
 }
 
 /// A request that is being served.
@@ -160,6 +168,7 @@ impl Metrics {
             audit_entries: Gauge::default(),
             loaded_at: Gauge::default(),
             sets: Gauge::default(),
+            hardened: Family::default(),
             registry: Registry::default(),
         };
         let name = |otel: &str| otel.replace('.', "_");
@@ -225,6 +234,11 @@ impl Metrics {
         registry.register(name(names::AUDIT_ENTRIES), "Entries in the audit log", metrics.audit_entries.clone());
         registry.register(name(names::LOADED_AT), "Unix seconds of the running set's load", metrics.loaded_at.clone());
         registry.register(name(names::SETS), "Policy sets in memory, the running one included", metrics.sets.clone());
+        registry.register(
+            name(names::HARDENED),
+            "1 where the process is confined as a policy demands, 0 where it is not",
+            metrics.hardened.clone(),
+        );
         Self { registry, ..metrics }
     }
 
@@ -332,6 +346,18 @@ impl Metrics {
                 self.upstream_endpoints.get_or_create(&labels).set(number);
             }
             self.upstream_open.get_or_create(&by_upstream(upstream)).set(i64::from(states.open));
+        }
+    }
+
+    /// Whether the process is confined; `None` where no policy demands it.
+    pub(crate) fn hardened(&self, hardened: Option<(Harden, bool)>) {
+        self.hardened.clear();
+        if let Some((demand, hardened)) = hardened {
+            let postern_harden = match demand {
+                Harden::Warn => "Warn",
+                Harden::Require => "Require",
+            };
+            self.hardened.get_or_create(&ByDemand { postern_harden }).set(i64::from(hardened));
         }
     }
 

@@ -52,5 +52,7 @@ pub const UPSTREAM_RETRIES: &str = "postern.upstream.retries";
 pub const UPSTREAM_ENDPOINTS: &str = "postern.upstream.endpoints";
 /// 1 for an upstream whose circuit breaker refuses requests.
 pub const UPSTREAM_OPEN: &str = "postern.upstream.circuit.open";
+/// 1 where our own process is confined as a policy demands, 0 where it is not; not there where none does.
+pub const HARDENED: &str = "postern.process.hardened";
 /// Unix seconds of the running policy set's load.
 pub const LOADED_AT: &str = "postern.policy.loaded";

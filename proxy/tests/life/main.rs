@@ -8,6 +8,7 @@ mod caller;
 mod client;
 mod commands;
 mod egress;
+mod hardening;
 mod listeners;
 mod load;
 mod process;
@@ -15,6 +16,7 @@ mod secrets;
 mod site;
 mod stop;
 mod takeover;
+mod upgrade;
 #[path = "../wire/house/upstream.rs"]
 mod upstream;
 

@@ -33,9 +33,28 @@ impl Process {
         process
     }
 
+    /// Starts one that takes over from the process that runs, and waits until it serves.
+    pub fn follow(config: &Path) -> Self {
+        let mut process = Self::spawn_with(config, &["--upgrade"], &[]);
+        process.until("serving");
+        process
+    }
+
     pub fn spawn(config: &Path, env: &[(&str, &str)]) -> Self {
+        Self::spawn_with(config, &[], env)
+    }
+
+    pub fn spawn_with(config: &Path, more: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = Command::new(BINARY);
-        command.arg("run").arg("--config").arg(config).env_remove("POSTERN_LOG").envs(env.iter().copied());
+        command.arg("run").arg("--config").arg(config).args(more).envs(env.iter().copied());
+        Self::started_by(command)
+    }
+
+    /// As [`Process::spawn`], by a command that becomes it.
+    pub fn started_by(mut command: Command) -> Self {
+        if !command.get_envs().any(|(name, _)| name == "POSTERN_LOG") {
+            command.env_remove("POSTERN_LOG");
+        }
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let (tell, lines) = channel();
@@ -70,7 +89,8 @@ impl Process {
         let value = value?;
         let address = || value["address"].as_str().unwrap().parse().ok();
         match value["message"].as_str() {
-            Some("listening") => self.address = address(),
+            // Not a Unix socket.
+            Some("listening") => self.address = address().or(self.address),
             Some("health and metrics") => self.health = address(),
             _ => {}
         }

@@ -99,7 +99,7 @@ async fn a_route_without_an_audit_policy_is_written_down_all_the_same() {
 }
 
 #[tokio::test]
-async fn attack_54_an_unbound_token_is_good_until_the_exception_ends_and_a_bound_one_after_it() {
+async fn an_unbound_token_is_good_until_the_exception_ends_and_a_bound_one_after_it() {
     let house = House::plan()
         .with("manifests/identity.yaml", "senderConstraint: Mtls", "senderConstraint: None")
         .also(&policy(&[("PV-013", CHAT)]))
