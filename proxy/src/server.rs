@@ -101,9 +101,7 @@ impl Server {
         let (loaded, stamps) =
             reload::load_whole(config, vec![config.to_owned()], &limits, clock.unix_ms() / 1000).await;
         let runtime = loaded?;
-        for warning in &runtime.warnings {
-            warn!("{warning}");
-        }
+        runtime.tell();
         let hardened = hardening::enforce(runtime.snapshot.harden)?;
         make_state_dir(&runtime.snapshot.state_dir)?;
         let (predecessor, listeners) = match upgrade {

@@ -73,7 +73,7 @@ impl Shared {
         limits: Arc<LimitStore>,
     ) -> Self {
         let metrics = Arc::new(Metrics::new());
-        runtime.start();
+        runtime.start(&clock);
         metrics.loaded_at.set(clock.unix_ms() / 1000);
         Self {
             runtime: ArcSwap::from_pointee(runtime),
@@ -104,7 +104,7 @@ impl Shared {
     /// Puts a set into service. Requests that have begun keep the one they began with.
     pub(crate) fn swap(&self, mut new: Runtime) {
         new.adopt(&self.runtime.load());
-        new.start();
+        new.start(&self.clock);
         let old = self.runtime.swap(Arc::new(new));
         let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
         older.retain(|set| set.strong_count() > 0);
@@ -234,6 +234,7 @@ impl Shared {
         self.metrics.audit_entries.set(self.audit.status().size);
         let now = self.clock.unix_ms() / 1000;
         self.metrics.certificates(self.runtime.load().certificates_left(now));
+        self.metrics.exceptions(self.runtime.load().exceptions_left(now));
         self.metrics.sets.set(i64::try_from(self.sets()).unwrap_or(i64::MAX));
         self.metrics.upstreams(self.runtime.load().upstreams());
     }

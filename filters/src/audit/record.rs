@@ -105,6 +105,8 @@ pub struct RequestEvent {
     pub request_guards: Vec<Name>,
     pub response_guards: Vec<Name>,
     pub findings: Vec<ContentFinding>,
+    /// Exceptions without which it would have been refused.
+    pub exceptions: Vec<Name>,
     /// Body bytes received from the caller.
     pub bytes_in: u64,
     /// Body bytes sent to the caller.

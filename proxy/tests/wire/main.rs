@@ -8,6 +8,7 @@ mod access;
 mod certificates;
 mod content;
 mod cuts;
+mod exceptions;
 mod guard;
 mod health;
 #[allow(dead_code, reason = "shared with the tests of attacks")]

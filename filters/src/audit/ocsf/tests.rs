@@ -76,6 +76,7 @@ fn request(text: &str) -> AuditRecord {
             request_guards: vec![name.clone(); 100],
             response_guards: vec![name.clone()],
             findings: vec![finding; 100],
+            exceptions: vec![name.clone(); 20],
             bytes_in: 1,
             bytes_out: 2,
             duration_us: 3456,

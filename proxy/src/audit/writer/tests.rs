@@ -77,6 +77,7 @@ fn request(sequence: u64) -> AuditRecord {
         request_guards: vec!["identity/jwt".into()],
         response_guards: vec![],
         findings: vec![],
+        exceptions: vec![],
         bytes_in: 1,
         bytes_out: 2,
         duration_us: 3,
