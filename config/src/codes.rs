@@ -35,7 +35,11 @@ pub const REFUSALS: &[Refusal] = &[
         5,
         "two exclusive choices at one level; one name with two contents; routes or providers that cannot be told apart",
     ),
-    later(6, "exception without `reason`, `owner`, `until`, or too far ahead", "the kind `Policy` is PV-007"),
+    now(
+        6,
+        "an exception without `reason`, `owner` or `until`, of more than 90 days, of a refusal that cannot be waived, or for something \
+         that has nothing to do with it; one that has ended is a warning",
+    ),
     now(7, "a kind, field or word that this version does not enforce"),
     now(8, "a process-wide kind, or `env:` and `file:` material, outside the system namespace"),
     now(9, "a value above its ceiling; a file or set of files that is too large"),

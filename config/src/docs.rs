@@ -47,10 +47,10 @@ pub fn manifest_reference() -> String {
 }
 
 /// Who, may, content, strength, proof: the order of the questions.
-fn in_order() -> [Kind; 14] {
+fn in_order() -> [Kind; 15] {
     use Kind::{
         AccessControlPolicy, ApiAccessPolicy, AuditPolicy, CertificatePolicy, DataProtectionPolicy,
-        DdosProtectionPolicy, EncryptionPolicy, IamPolicy, KeyManagementPolicy, NetworkPolicy, RbacPolicy,
+        DdosProtectionPolicy, EncryptionPolicy, IamPolicy, KeyManagementPolicy, NetworkPolicy, Policy, RbacPolicy,
         RuntimeSecurityPolicy, SecretManagement, WorkloadSecurityPolicy,
     };
     [
@@ -68,6 +68,7 @@ fn in_order() -> [Kind; 14] {
         SecretManagement,
         KeyManagementPolicy,
         AuditPolicy,
+        Policy,
     ]
 }
 

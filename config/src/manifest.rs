@@ -13,6 +13,7 @@ mod key_management;
 mod kind;
 mod network;
 mod parse;
+mod policy;
 mod rbac;
 mod runtime_security;
 mod secret_management;
@@ -34,6 +35,7 @@ pub use key_management::*;
 pub use kind::*;
 pub use network::*;
 pub use parse::{ManifestRules, Parsed, SourceFile, load_manifests, parse_manifests};
+pub use policy::*;
 pub use rbac::*;
 pub use runtime_security::*;
 pub use secret_management::*;
@@ -88,6 +90,7 @@ pub enum Spec {
     AuditPolicy(Box<AuditPolicy>),
     KeyManagementPolicy(Box<KeyManagementPolicy>),
     NetworkPolicy(Box<NetworkPolicy>),
+    Policy(Box<Policy>),
     SecretManagement(Box<SecretManagement>),
     WorkloadSecurityPolicy(Box<WorkloadSecurityPolicy>),
 }

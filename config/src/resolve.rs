@@ -10,6 +10,7 @@ mod blind;
 mod content;
 mod cover;
 mod ddos;
+mod exceptions;
 mod identity;
 mod material;
 mod names;
@@ -28,7 +29,9 @@ use aws_lc_rs::digest;
 
 use crate::bootstrap::RouteSpec;
 use crate::manifest::Parsed;
-use crate::{Bootstrap, Digest, EffectivePolicy, ManifestRef, Report, Route, Snapshot, load_bootstrap, load_manifests};
+use crate::{
+    Bootstrap, Digest, EffectivePolicy, ManifestRef, Report, Route, Snapshot, Waived, load_bootstrap, load_manifests,
+};
 use attach::Attachments;
 
 /// A set that loads.
@@ -67,7 +70,7 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
 /// Resolves a bootstrap and its manifests. `None` where something is missing without which nothing can be built; also
 /// where it is `Some`, the set loads only if `report` has no errors.
 pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Report) -> Option<Snapshot> {
-    let attached = Attachments::find(bootstrap, parsed, report);
+    let attached = Attachments::find(bootstrap, parsed, now, report);
     names::check(&attached, report);
     workload::check(&attached, report);
     let mut upstreams = upstream::all(bootstrap, &attached, report);
@@ -87,6 +90,9 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     accepted::check(&attached, &bootstrap.spec.routes, &routes, certificates, report);
     material::check_uses(bootstrap, &attached, report);
     let audit = audit::log(bootstrap, &attached, report);
+    if !report.has_errors() {
+        attached.exceptions.warn(now, report);
+    }
     Some(Snapshot {
         digest: digest_of(bootstrap, &manifests),
         manifests,
@@ -103,6 +109,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         upstreams,
         routes: routes.into_iter().collect::<Option<_>>()?,
         audit: audit?,
+        exceptions: attached.exceptions.into_snapshot(),
     })
 }
 
@@ -135,12 +142,13 @@ fn policy(
     report: &mut Report,
 ) -> Option<EffectivePolicy> {
     // All of them, so that all their problems are told.
+    let mut waived = Vec::new();
     let identity = identity::merge(attached, route, spec, report);
     let providers = identity.as_ref().map(|identity| identity.providers.as_slice());
     let authz = authz::merge(attached, route, providers, now, report);
-    let access = access::merge(attached, route, spec, report);
-    let data = content::data(attached, route, spec, report);
-    let runtime = content::runtime(attached, route, spec, report);
+    let access = access::merge(attached, route, spec, &mut waived, report);
+    let data = content::data(attached, route, spec, &mut waived, report);
+    let runtime = content::runtime(attached, route, spec, &mut waived, report);
     let upstream = bootstrap
         .spec
         .upstreams
@@ -148,15 +156,33 @@ fn policy(
         .position(|upstream| spec.upstream.as_ref().is_some_and(|own| own.value == upstream.name.value));
     let network = network::of_route(attached, route, upstream);
     let guards = ddos::of_route(bootstrap, attached, route, spec);
-    audit::check_route(attached, route, spec, report);
+    waived.extend(audit::check_route(attached, route, spec, report));
+    waived.sort();
+    waived.dedup();
     let coverage = crate::Coverage::default();
-    let manifests = attached.indices(route, manifests);
+    let identity = identity?;
+    let manifests = attached.indices(route, manifests, exceptions(&waived, &identity, &authz));
     let mut policy =
-        EffectivePolicy { identity: identity?, access, authz, data, runtime, network, guards, coverage, manifests };
+        EffectivePolicy { identity, access, authz, data, runtime, network, guards, waived, coverage, manifests };
     traffic::check_relayed(spec, &policy, report);
     outbound::check_tunnel(spec, &policy, report);
-    policy.coverage = cover::coverage(&policy, spec.dialect.value);
+    policy.coverage = cover::coverage(&policy, spec.dialect.value, spec.upstream.is_none());
     Some(policy)
+}
+
+/// Every exception that the policy of a route hangs on.
+fn exceptions<'p>(
+    waived: &'p [Waived],
+    identity: &'p crate::Identity,
+    authz: &'p crate::Authz,
+) -> impl Iterator<Item = &'p str> {
+    let unbound = identity.providers.iter().filter_map(|provider| match &provider.kind {
+        crate::ProviderKind::Jwt(jwt) => jwt.unbound.as_ref(),
+        crate::ProviderKind::Spiffe => None,
+    });
+    let grants = authz.roles.iter().flat_map(|role| &role.permissions).filter_map(|granted| granted.waived.as_ref());
+    let rules = authz.rules.iter().filter_map(|rule| rule.waived.as_ref());
+    waived.iter().chain(unbound).chain(grants).chain(rules).map(|waived| &*waived.exception)
 }
 
 fn manifest_refs(parsed: &Parsed) -> Vec<ManifestRef> {

@@ -6,6 +6,7 @@
 
 mod content;
 mod ddos;
+mod exceptions;
 mod identity;
 mod network;
 mod proxies;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use content::*;
 pub use ddos::*;
+pub use exceptions::*;
 pub use identity::*;
 pub use network::*;
 pub use proxies::*;
@@ -55,6 +57,8 @@ pub struct Snapshot {
     /// In no particular order; choose with [`Snapshot::route`].
     pub routes: Vec<Route>,
     pub audit: AuditLog,
+    /// All exceptions, in the order of their manifests.
+    pub exceptions: Vec<Exception>,
 }
 
 /// What happens where our own process is not confined.
@@ -121,6 +125,8 @@ pub struct EffectivePolicy {
     pub network: Network,
     /// What holds for requests, by the number of the listener they came in by.
     pub guards: Vec<RequestGuard>,
+    /// What lacks on the route and may lack for a time. Once one of them has ended, its requests are refused. Sorted.
+    pub waived: Vec<Waived>,
     /// What may look at which message part, in which direction, buffered and streamed.
     pub coverage: Coverage,
     /// Indices into [`Snapshot::manifests`] of the manifests that made this policy, sorted.

@@ -61,8 +61,11 @@ fn median(mut call: impl FnMut()) -> f64 {
 /// One role for each two policies: a permission and a rule with a condition. The caller holds one of them.
 fn authz(count: usize) -> Authz {
     let name = |i: usize| format!("role-{i}");
-    let permission =
-        |actions: &[Action], glob: &str| Permission { actions: actions.to_vec(), resources: vec![glob.into()] };
+    let permission = |actions: &[Action], glob: &str| Permission {
+        actions: actions.to_vec(),
+        resources: vec![glob.into()],
+        waived: None,
+    };
     let role = |i| Role {
         name: name(i),
         includes: Vec::new(),
@@ -79,6 +82,7 @@ fn authz(count: usize) -> Authz {
         actions: vec![Action::Chat],
         when: Some(Expression { text: condition.into(), origin: origin() }),
         unless: None,
+        waived: None,
         origin: origin(),
     };
     let group = Subject { kind: SubjectKind::Group, name: "staff".into(), issuer: None };

@@ -3,6 +3,7 @@
 mod authorize;
 mod content;
 mod cross_site;
+mod exceptions;
 mod frame;
 mod identify;
 mod limits;
@@ -11,6 +12,7 @@ mod parse;
 pub(crate) use authorize::Authorize;
 pub(crate) use content::{Content, Verdicts, blocked};
 pub(crate) use cross_site::CrossSite;
+pub(crate) use exceptions::Exceptions;
 pub(crate) use frame::Frame;
 pub(crate) use identify::Identify;
 pub(crate) use limits::{AddressLimits, PrincipalLimits};

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_config::{
-    Code, Dialect, Direction, Part, Position, ProviderKind, Report, Route, Snapshot, TenantSource, capability,
+    Code, Dialect, Direction, Part, Position, ProviderKind, Report, Route, Snapshot, TenantSource, Upstream, Waived,
+    capability,
 };
 
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
-use crate::builtin::{AddressLimits, Authorize, Content, CrossSite, Frame, Identify, Parse, PrincipalLimits};
+use crate::builtin::{
+    AddressLimits, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
+};
 use crate::chain::{Chain, Step};
 use crate::filter::Filter;
 use crate::limit::{LimitSet, LimitStore};
@@ -101,10 +104,13 @@ impl Compiler<'_> {
     ) -> Vec<Step> {
         let policy = &self.route.policy;
         let inspected = request.is_some() || reads_answers || self.route.dialect != Dialect::Http;
-        let mut steps = vec![
+        let waived = self.waived();
+        let excepted = (!waived.is_empty()).then(|| step(Filter::Exceptions(Exceptions::new(waived)), [""; 0]));
+        let mut steps: Vec<Step> = excepted.into_iter().collect();
+        steps.extend([
             step(Filter::Frame(Frame::new(&policy.access, inspected)), [Frame::GUARD]),
             step(Filter::CrossSite(CrossSite::new(&policy.access.cross_site)), [CrossSite::GUARD]),
-        ];
+        ]);
         let (address, principal) = limits.guard_names();
         if !address.is_empty() {
             steps.push(step(Filter::AddressLimits(AddressLimits::new(limits.clone(), &self.route.name)), address));
@@ -226,9 +232,18 @@ impl Compiler<'_> {
         texts.map(|expression| &expression.text).any(|text| text.contains("risk") || text.contains('\\'))
     }
 
+    /// What every request of the route hangs on.
+    fn waived(&self) -> Vec<Waived> {
+        let plaintext = self.upstream().and_then(|upstream| upstream.plaintext.as_ref());
+        self.route.policy.waived.iter().chain(plaintext).cloned().collect()
+    }
+
+    fn upstream(&self) -> Option<&Upstream> {
+        self.route.upstream.and_then(|index| self.snapshot.upstreams.get(index))
+    }
+
     fn vendor(&self) -> String {
-        let upstream = self.route.upstream.and_then(|index| self.snapshot.upstreams.get(index));
-        upstream.and_then(|u| u.labels.get("vendor").cloned()).unwrap_or_default()
+        self.upstream().and_then(|u| u.labels.get("vendor").cloned()).unwrap_or_default()
     }
 
     fn problem(&self, report: &mut Report, code: u16, message: String, help: &str) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use postern_config::{Action, DataClass, Direction};
+use postern_config::{Action, DataClass, Direction, Waived};
 
 use crate::builtin::Verdicts;
 use crate::message::Message;
@@ -47,6 +47,7 @@ pub struct Context {
     ran: Vec<(Direction, Arc<str>)>,
     findings: Vec<ContentFinding>,
     headers: Vec<(&'static str, String)>,
+    exceptions: Vec<Waived>,
 }
 
 impl Context {
@@ -71,6 +72,7 @@ impl Context {
             ran: Vec::with_capacity(16),
             findings: Vec::new(),
             headers: Vec::new(),
+            exceptions: Vec::new(),
         }
     }
 
@@ -265,6 +267,25 @@ impl Context {
     #[must_use]
     pub fn findings(&self) -> &[ContentFinding] {
         &self.findings
+    }
+
+    /// Notes an exception that the request hangs on.
+    pub fn note_exception(&mut self, waived: &Waived) {
+        if !self.exceptions.contains(waived) {
+            self.exceptions.push(waived.clone());
+        }
+    }
+
+    /// The exceptions without which the request would have been refused.
+    #[must_use]
+    pub fn exceptions(&self) -> &[Waived] {
+        &self.exceptions
+    }
+
+    /// Unix seconds at which the first of them ends.
+    #[must_use]
+    pub fn excepted_until(&self) -> Option<i64> {
+        self.exceptions.iter().map(|waived| waived.until).min()
     }
 
     pub(crate) fn add_header(&mut self, name: &'static str, value: String) {

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::builtin::{AddressLimits, Authorize, Content, CrossSite, Frame, Identify, Parse, PrincipalLimits};
+use crate::builtin::{
+    AddressLimits, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
+};
 use crate::{Context, RequestView, Verdict};
 
 /// A check of requests. It holds settings, never request state.
 #[derive(Debug)]
 pub(crate) enum Filter {
+    /// What has ended.
+    Exceptions(Exceptions),
     Frame(Frame),
     CrossSite(CrossSite),
     AddressLimits(AddressLimits),
@@ -27,7 +31,8 @@ impl Filter {
     /// Whether it works on the head alone, so that it runs before the body is read.
     pub(crate) fn reads_head_only(&self) -> bool {
         match self {
-            Self::Frame(_)
+            Self::Exceptions(_)
+            | Self::Frame(_)
             | Self::CrossSite(_)
             | Self::AddressLimits(_)
             | Self::Identify(_)
@@ -38,6 +43,7 @@ impl Filter {
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
         match self {
+            Self::Exceptions(filter) => filter.check(cx),
             Self::Frame(filter) => filter.check(req, cx),
             Self::CrossSite(filter) => filter.check(req, cx),
             Self::AddressLimits(filter) => filter.check(req, cx),

@@ -6,6 +6,7 @@ pub enum Reason {
     CredentialMissing,
     CredentialInvalid,
     NotPermitted,
+    ExceptionEnded,
     OtherTenant,
     CrossSite,
     ContentRefused,
@@ -26,10 +27,11 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::CredentialMissing,
         Self::CredentialInvalid,
         Self::NotPermitted,
+        Self::ExceptionEnded,
         Self::OtherTenant,
         Self::CrossSite,
         Self::ContentRefused,
@@ -56,6 +58,7 @@ impl Reason {
             Self::CredentialMissing => "credential_missing",
             Self::CredentialInvalid => "credential_invalid",
             Self::NotPermitted => "not_permitted",
+            Self::ExceptionEnded => "exception_ended",
             Self::OtherTenant => "other_tenant",
             Self::CrossSite => "cross_site",
             Self::ContentRefused => "content_refused",
@@ -80,9 +83,12 @@ impl Reason {
     pub fn status(self) -> u16 {
         match self {
             Self::CredentialMissing | Self::CredentialInvalid => 401,
-            Self::NotPermitted | Self::OtherTenant | Self::CrossSite | Self::ContentRefused | Self::AnswerRefused => {
-                403
-            }
+            Self::NotPermitted
+            | Self::ExceptionEnded
+            | Self::OtherTenant
+            | Self::CrossSite
+            | Self::ContentRefused
+            | Self::AnswerRefused => 403,
             Self::OverLimit => 429,
             Self::Malformed => 400,
             Self::LengthRequired => 411,
@@ -102,7 +108,7 @@ impl Reason {
     pub fn title(self) -> &'static str {
         match self {
             Self::CredentialMissing | Self::CredentialInvalid => "A valid credential is required",
-            Self::NotPermitted | Self::OtherTenant | Self::CrossSite => "Not permitted",
+            Self::NotPermitted | Self::ExceptionEnded | Self::OtherTenant | Self::CrossSite => "Not permitted",
             Self::ContentRefused => "The content of the request was refused",
             Self::AnswerRefused => "The answer was refused",
             Self::OverLimit => "Too many requests",
@@ -139,7 +145,7 @@ impl Reason {
     pub fn openai_code(self) -> &'static str {
         match self {
             Self::CredentialMissing | Self::CredentialInvalid => "invalid_credential",
-            Self::NotPermitted | Self::OtherTenant | Self::CrossSite => "policy_denied",
+            Self::NotPermitted | Self::ExceptionEnded | Self::OtherTenant | Self::CrossSite => "policy_denied",
             Self::OverLimit => "rate_limit_exceeded",
             other => other.as_str(),
         }

@@ -25,6 +25,7 @@ fn provider() -> Provider {
             max_token_age: Duration::from_secs(3600),
             clock_skew: Duration::from_secs(30),
             sender_constraint: SenderConstraint::Any,
+            unbound: None,
             id_claim: "sub".to_owned(),
             actor_claim: "act".to_owned(),
             groups_claim: Some("groups".to_owned()),

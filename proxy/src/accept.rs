@@ -138,6 +138,12 @@ async fn serve(
     admitted: Arc<Admitted>,
 ) {
     let number = shared.next_connection();
+    let excepted =
+        shared.runtime.load().plaintext(&name).filter(|waived| waived.has_ended(shared.clock.unix_ms())).cloned();
+    if let Some(over) = excepted {
+        let connection = Connection::new(number, name, source, None);
+        return guard::tell(&shared, &connection, "exception", &over.ended());
+    }
     let workload = match Workload::admit(&shared.runtime.load().snapshot, &name, source) {
         Ok(workload) => workload,
         Err(detail) => {

@@ -9,9 +9,12 @@
 //! ```
 
 mod disk;
+mod entry;
 pub mod key;
+mod pages;
 mod queue;
 mod recover;
+mod successor;
 pub mod verify;
 pub mod writer;
 
@@ -19,6 +22,7 @@ use std::sync::Arc;
 
 pub use queue::{AuditFull, NotDurable, Place, Receipt, Status};
 pub use recover::OpenError;
+pub(crate) use successor::Successor;
 pub use verify::{VerifyArgs, VerifyOutcome, run};
 pub use writer::{AuditWriter, Limits};
 

@@ -34,6 +34,10 @@ enum Command {
         /// How log lines are written to standard error.
         #[arg(long, value_enum, default_value = "json")]
         log_format: LogFormat,
+        /// Take over from the process that runs with the same `state.dir`, if one does: its sockets, with all who wait
+        /// there, and its audit log. That one drains and ends.
+        #[arg(long)]
+        upgrade: bool,
     },
     /// Check a bootstrap file and its manifests, offline. Exit code 2 if anything is wrong.
     Validate {
@@ -118,7 +122,7 @@ fn print_causes(error: &dyn Error) {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
-        Command::Run { config, log_format } => run::run(&config, log_format),
+        Command::Run { config, log_format, upgrade } => run::run(&config, log_format, upgrade),
         Command::Validate { config, format } => validate::run(&config, format),
         Command::Init { dir } => init::run(&dir),
         Command::CheckEgress { url, config, roots, get, format } => {

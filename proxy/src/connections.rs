@@ -28,6 +28,8 @@ pub(crate) enum CutReason {
     Distrusted,
     /// A certificate of the peer has expired.
     Expired,
+    /// The exception that allowed the connection has ended.
+    Exception,
 }
 
 impl CutReason {
@@ -35,6 +37,7 @@ impl CutReason {
         match self {
             Self::Distrusted => "distrusted",
             Self::Expired => "expired",
+            Self::Exception => "exception_ended",
         }
     }
 }
@@ -135,9 +138,13 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 fn look(shared: &Shared) {
-    let now = shared.clock.unix_ms() / 1000;
+    let now_ms = shared.clock.unix_ms();
+    let now = now_ms / 1000;
     let runtime = shared.runtime.load_full();
     shared.registry.for_each(|connection| {
+        if let Some(over) = runtime.plaintext(&connection.listener).filter(|waived| waived.has_ended(now_ms)) {
+            shared.registry.cut(connection.number, CutReason::Exception, over.ended());
+        }
         let Some((tls, settings)) = runtime.tls_of(&connection.listener) else { return };
         // Who has just come was judged by the handshake, and has a request on the way.
         if connection.opened.elapsed() < TICK {

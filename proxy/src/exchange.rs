@@ -112,6 +112,7 @@ impl<'a> Exchange<'a> {
         self.refuse_expired(runtime, story)?;
         self.refuse_distrusted(runtime, session)?;
         self.refuse_displaced(runtime, session)?;
+        self.refuse_excepted(runtime, session, story)?;
         if let Some(client) = self.behind(runtime, session)? {
             head.client = Some(client);
             story.head = Some(head.clone());
@@ -223,6 +224,17 @@ impl<'a> Exchange<'a> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A listener that is there because of an exception serves nobody after it, open connections included.
+    fn refuse_excepted(self, runtime: &Runtime, session: &mut ServerSession, story: &mut Story) -> Result<(), Refusal> {
+        let Some(waived) = runtime.plaintext(&self.connection.listener) else { return Ok(()) };
+        if waived.has_ended(story.context.now_ms()) {
+            session.set_keepalive(None);
+            return Err(Refusal::new(Reason::ExceptionEnded, waived.ended()).by(&*waived.exception));
+        }
+        story.context.note_exception(waived);
+        Ok(())
     }
 
     /// Tells an HTTP/1.1 client with the answer that this connection takes no further request.

@@ -153,6 +153,7 @@ pub(crate) fn is_finding(reason: Reason) -> bool {
         | Reason::HeadersTooLarge
         | Reason::SlowRequest => true,
         Reason::ContentRefused
+        | Reason::ExceptionEnded
         | Reason::AnswerRefused
         | Reason::LengthRequired
         | Reason::TooLarge

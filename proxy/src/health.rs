@@ -22,7 +22,7 @@ use crate::shared::Shared;
 const MAX_PROBES: usize = 64;
 
 /// Serves until `stop` turns true, which is after the last request has drained.
-pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run(shared: Arc<Shared>, listener: Arc<TcpListener>, mut stop: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(MAX_PROBES));
     loop {
         let accepted = tokio::select! {

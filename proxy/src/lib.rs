@@ -17,6 +17,7 @@ pub mod demo;
 mod egress;
 mod exchange;
 mod guard;
+mod handover;
 mod hardening;
 mod head;
 mod health;

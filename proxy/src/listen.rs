@@ -3,6 +3,7 @@
 mod unix;
 
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use pingora_core::protocols::l4::stream::Stream;
@@ -12,7 +13,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tracing::debug;
 
 pub use unix::SocketError;
-use unix::SocketFile;
+pub(crate) use unix::SocketFile;
 
 /// A socket that accepts.
 #[derive(Debug)]
@@ -60,6 +61,40 @@ impl Socket {
         }
     }
 
+    /// A listening socket that another process of ours bound to `bind`.
+    ///
+    /// # Errors
+    /// It is not that.
+    pub(crate) fn inherit(bind: &Bind, descriptor: OwnedFd) -> std::io::Result<Self> {
+        let other = |what: &str| std::io::Error::other(format!("{what} instead of {bind}"));
+        if !rustix::net::sockopt::socket_acceptconn(&descriptor)? {
+            return Err(other("a socket that does not listen"));
+        }
+        match bind {
+            Bind::Tcp(address) => {
+                let socket = tcp(descriptor)?;
+                let bound = socket.local_addr()?;
+                let same = bound == *address || (address.port() == 0 && bound.ip() == address.ip());
+                if same { Ok(Self::Tcp(socket, bound)) } else { Err(other(&bound.to_string())) }
+            }
+            Bind::Unix { path, .. } => {
+                let socket = std::os::unix::net::UnixListener::from(descriptor);
+                if socket.local_addr()?.as_pathname() != Some(path) {
+                    return Err(other("a socket of another path"));
+                }
+                socket.set_nonblocking(true)?;
+                Ok(Self::Unix(UnixListener::from_std(socket)?, unix::inherit(path)?))
+            }
+        }
+    }
+
+    /// Whether the file of a Unix socket stays where it is when this goes, because another process listens on it.
+    pub(crate) fn leave_file(&self, leave: bool) {
+        if let Self::Unix(_, file) = self {
+            file.leave(leave);
+        }
+    }
+
     /// The next connection, and who is at its other end.
     ///
     /// # Errors
@@ -95,6 +130,33 @@ impl Socket {
             Self::Unix(_, file) => Some(file.path()),
         }
     }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket, _) => socket.as_fd(),
+            Self::Unix(socket, _) => socket.as_fd(),
+        }
+    }
+}
+
+/// A listening TCP socket from a descriptor of one.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn tcp(descriptor: OwnedFd) -> std::io::Result<TcpListener> {
+    let socket = std::net::TcpListener::from(descriptor);
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket)
+}
+
+/// A Unix socket for processes of our own user.
+///
+/// # Errors
+/// [`SocketError`]
+pub(crate) async fn bind_private(path: &Path) -> Result<(UnixListener, SocketFile), SocketError> {
+    unix::bind(path, 0o600).await
 }
 
 impl std::fmt::Display for Socket {

@@ -3,6 +3,8 @@
 //! New sockets are bound before anything else happens, so that a port that is taken changes nothing. A socket that two
 //! sets have in common stays open all the time, whatever else changes about its listener.
 
+mod inherited;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +20,7 @@ use crate::accept::{self, Accepting, Door, Notice};
 use crate::health;
 use crate::listen::{BindError, Socket};
 use crate::shared::Shared;
+pub(crate) use inherited::{Inherited, Offering};
 
 /// All that accepts.
 #[derive(Debug, Default)]
@@ -27,6 +30,8 @@ pub(crate) struct Listeners(Mutex<Open>);
 struct Open {
     listeners: Vec<Listener>,
     health: Option<Health>,
+    /// Of the process before, until the first set is open.
+    inherited: Inherited,
     /// Nothing is opened any more.
     closed: bool,
 }
@@ -54,15 +59,19 @@ struct Site {
 struct Health {
     bind: SocketAddr,
     address: SocketAddr,
+    socket: Arc<TcpListener>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
+
+/// The health listener's socket, and where it really is.
+type HealthSocket = (Arc<TcpListener>, SocketAddr);
 
 /// Sockets of a set that is about to run. Dropping it closes those that are new.
 #[derive(Debug)]
 pub(crate) struct Opening {
     listeners: Vec<(Site, Option<Arc<Socket>>)>,
-    health: Option<(SocketAddr, Option<(TcpListener, SocketAddr)>)>,
+    health: Option<(SocketAddr, Option<HealthSocket>)>,
 }
 
 /// Why a set's sockets cannot be had.
@@ -110,14 +119,16 @@ impl Listeners {
     /// # Errors
     /// [`ListenError`] for the first address that cannot be had.
     pub(crate) async fn prepare(&self, snapshot: &Snapshot) -> Result<Opening, ListenError> {
-        let (open, health) = {
+        let (sites, open, health, inherited) = {
             let open = self.lock();
-            let sockets: Vec<_> = open.listeners.iter().map(|l| (l.site.clone(), l.socket.clone())).collect();
-            (sockets, open.health.as_ref().map(|health| health.bind))
+            let sites: Vec<_> = open.listeners.iter().map(|listener| listener.site.clone()).collect();
+            let own = open.listeners.iter().map(|listener| (listener.site.clone(), listener.socket.clone()));
+            let sockets: Vec<_> = own.chain(open.inherited.sockets.iter().cloned()).collect();
+            (sites, sockets, open.health.as_ref().map(|health| health.bind), open.inherited.health.clone())
         };
         let mut listeners = Vec::new();
         for site in Site::all(snapshot) {
-            let socket = if open.iter().any(|(known, _)| *known == site) {
+            let socket = if sites.contains(&site) {
                 None
             } else if let Some((_, socket)) = open.iter().find(|(known, socket)| site.takes(known, socket)) {
                 Some(socket.clone())
@@ -129,7 +140,13 @@ impl Listeners {
         let health = match snapshot.health {
             None => None,
             Some(address) if health == Some(address) => Some((address, None)),
-            Some(address) => Some((address, Some(bind_health(address).await?))),
+            Some(address) => Some((
+                address,
+                Some(match inherited {
+                    Some((bind, socket)) if bind == address => socket,
+                    _ => bind_health(address).await?,
+                }),
+            )),
         };
         Ok(Opening { listeners, health })
     }
@@ -180,10 +197,11 @@ impl Listeners {
         }
         if let Some((bind, Some((socket, address)))) = opening.health {
             info!(%address, "health and metrics");
-            let (stop, stopping) = watch::channel(false);
-            let task = tokio::spawn(health::run(shared.clone(), socket, stopping));
-            open.health = Some(Health { bind, address, stop, task });
+            open.health = Some(Health::start(shared, bind, address, socket));
         }
+        // What this set has no use for is closed.
+        open.inherited.taken = true;
+        open.inherited = Inherited::default();
     }
 
     /// Stops accepting for good, and tells connections to leave when they can. With `last`, who has connected already is
@@ -215,12 +233,9 @@ impl Listeners {
 impl Listener {
     fn start(shared: &Arc<Shared>, site: Site, socket: Arc<Socket>) -> Self {
         info!(listener = site.name, address = %socket, "listening");
-        let (accepting, accept) = watch::channel(Accepting::Open);
-        let (drain, draining) = watch::channel(false);
-        let (cut, cutting) = watch::channel(false);
-        let notice = Notice { drain: draining, cut: cutting };
-        let door = Door { name: site.name.clone(), plain: site.plain, socket: socket.clone(), notice };
-        let task = tokio::spawn(accept::run(shared.clone(), door, accept));
+        let (drain, _) = watch::channel(false);
+        let (cut, _) = watch::channel(false);
+        let (accepting, task) = accept(shared, &site, &socket, &drain, &cut);
         Self { site, socket, accepting, drain, cut, task }
     }
 
@@ -236,6 +251,28 @@ impl Listener {
     }
 }
 
+/// Begins to accept, on behalf of a listener that has these ways to end its connections.
+fn accept(
+    shared: &Arc<Shared>,
+    site: &Site,
+    socket: &Arc<Socket>,
+    drain: &watch::Sender<bool>,
+    cut: &watch::Sender<bool>,
+) -> (watch::Sender<Accepting>, JoinHandle<()>) {
+    let (accepting, accept) = watch::channel(Accepting::Open);
+    let notice = Notice { drain: drain.subscribe(), cut: cut.subscribe() };
+    let door = Door { name: site.name.clone(), plain: site.plain, socket: socket.clone(), notice };
+    (accepting, tokio::spawn(accept::run(shared.clone(), door, accept)))
+}
+
+impl Health {
+    fn start(shared: &Arc<Shared>, bind: SocketAddr, address: SocketAddr, socket: Arc<TcpListener>) -> Self {
+        let (stop, stopping) = watch::channel(false);
+        let task = tokio::spawn(health::run(shared.clone(), socket.clone(), stopping));
+        Self { bind, address, socket, stop, task }
+    }
+}
+
 async fn bind(bind: &Bind, open: &[(Site, Arc<Socket>)]) -> Result<Socket, ListenError> {
     if let Bind::Unix { path, .. } = bind
         && open.iter().any(|(known, _)| matches!(&known.bind, Bind::Unix { path: taken, .. } if taken == path))
@@ -245,9 +282,9 @@ async fn bind(bind: &Bind, open: &[(Site, Arc<Socket>)]) -> Result<Socket, Liste
     Socket::bind(bind).await.map_err(|source| ListenError::Bind { address: bind.clone(), source })
 }
 
-async fn bind_health(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenError> {
+async fn bind_health(address: SocketAddr) -> Result<HealthSocket, ListenError> {
     let failed = |source| ListenError::Bind { address: Bind::Tcp(address), source: BindError::Tcp(source) };
     let socket = TcpListener::bind(address).await.map_err(failed)?;
     let bound = socket.local_addr().map_err(failed)?;
-    Ok((socket, bound))
+    Ok((Arc::new(socket), bound))
 }

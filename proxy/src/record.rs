@@ -61,6 +61,7 @@ pub(crate) fn of_request(story: Story, connection: &Connection) -> AuditRecord {
         request_guards: cx.ran(Request),
         response_guards: cx.ran(Response),
         findings: cx.findings().to_vec(),
+        exceptions: cx.exceptions().iter().map(|waived| waived.exception.clone()).collect(),
         bytes_in: story.bytes_in,
         bytes_out: story.bytes_out,
         duration_us: micros(duration),

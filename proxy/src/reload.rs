@@ -12,7 +12,7 @@ use postern_filters::limit::LimitStore;
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::time::MissedTickBehavior;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::listeners::Opening;
 use crate::runtime::{LoadError, Runtime};
@@ -203,9 +203,7 @@ pub(crate) async fn load_whole(
 }
 
 async fn take(shared: &Arc<Shared>, new: Runtime, opening: Opening, now: i64) {
-    for warning in &new.warnings {
-        warn!("{warning}");
-    }
+    new.tell();
     shared.submit(record::of_reload(Ok(()), &new.snapshot, shared.clock.unix_ms()));
     info!(manifests = new.snapshot.manifests.len(), routes = new.snapshot.routes.len(), "policy set taken over");
     let drain = new.snapshot.drain;

@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use postern_certs::ListenerTls;
-use postern_config::{Anchor, AuditKey, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot};
+use postern_config::{
+    Anchor, AuditKey, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot, Waived,
+};
 use postern_filters::limit::LimitStore;
 use postern_filters::{Chains, Reason, Refusal};
+use tracing::warn;
 
+use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
 use crate::upstream::{States, Upstream};
@@ -82,10 +86,30 @@ impl Runtime {
         Ok(Self { snapshot, chains, gate, networks, guards, listeners, upstreams, warnings, files })
     }
 
+    /// Logs what does not stop a load, and what is allowed against the rules.
+    pub(crate) fn tell(&self) {
+        for warning in &self.warnings {
+            warn!("{warning}");
+        }
+        for exception in &self.snapshot.exceptions {
+            warn!(reason = exception.reason, "exception: {exception}");
+        }
+    }
+
     /// The TLS of a listener, and the settings it was made from; `None` where it is plain, or not there.
     pub(crate) fn tls_of(&self, name: &str) -> Option<(&Arc<ListenerTls>, &postern_config::ListenerTls)> {
         let settings = self.snapshot.listeners.iter().find(|listener| listener.name == name)?.tls.as_ref();
         self.listeners.get(name).zip(settings)
+    }
+
+    /// The exception without which a listener would have to speak TLS.
+    pub(crate) fn plaintext(&self, name: &str) -> Option<&Waived> {
+        self.snapshot.listeners.iter().find(|listener| listener.name == name)?.plaintext.as_ref()
+    }
+
+    /// Seconds that are left of every exception; none or less of one that has ended.
+    pub(crate) fn exceptions_left(&self, now: i64) -> impl Iterator<Item = i64> {
+        self.snapshot.exceptions.iter().map(move |exception| exception.until.saturating_sub(now))
     }
 
     /// Seconds that are left of every certificate we present on a listener: its name, the identity's, and the time.
@@ -116,8 +140,8 @@ impl Runtime {
     }
 
     /// Begins what goes on beside requests. It ends when the set is dropped.
-    pub(crate) fn start(&self) {
-        self.upstreams.iter().for_each(Upstream::start);
+    pub(crate) fn start(&self, clock: &Arc<dyn Clock>) {
+        self.upstreams.iter().for_each(|upstream| upstream.start(clock));
     }
 
     /// Every upstream with the states of its endpoints.

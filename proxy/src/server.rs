@@ -15,6 +15,8 @@ use postern_filters::limit::LimitStore;
 
 use crate::audit::{AuditWriter, OpenError, key};
 use crate::clock::{Clock, SystemClock};
+pub use crate::handover::UpgradeError;
+use crate::handover::{self, Predecessor};
 pub use crate::hardening::HardenError;
 pub use crate::listen::{BindError, SocketError};
 pub use crate::listeners::ListenError;
@@ -41,6 +43,8 @@ pub enum StartError {
     Key(#[from] key::LoadError),
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error("the running process did not hand over, and serves on")]
+    Upgrade(#[from] UpgradeError),
     #[error("`state.dir` `{}` cannot be used: {source}", dir.display())]
     State { dir: PathBuf, source: PrivateError },
 }
@@ -56,6 +60,8 @@ pub struct Running {
     config: PathBuf,
     /// Ends the watching of files.
     stop: watch::Sender<bool>,
+    /// Turns true when another process has taken over.
+    given: watch::Receiver<bool>,
     watching: JoinHandle<()>,
     /// Looks after open connections.
     judging: JoinHandle<()>,
@@ -75,6 +81,19 @@ impl Server {
     /// # Errors
     /// [`StartError`]; nothing is left running then.
     pub async fn start_with(config: &Path, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
+        Self::begin(config, clock, false).await
+    }
+
+    /// As [`Server::start`], and takes over from the process that runs with the same `state.dir`, if there is one: its
+    /// sockets, with all who wait there, and its audit log. That one drains and ends.
+    ///
+    /// # Errors
+    /// [`StartError`]; the process before runs on then.
+    pub async fn upgrade(config: &Path) -> Result<Running, StartError> {
+        Self::begin(config, Arc::new(SystemClock), true).await
+    }
+
+    async fn begin(config: &Path, clock: Arc<dyn Clock>, upgrade: bool) -> Result<Running, StartError> {
         // First: Pingora would install another provider, without post-quantum key exchange. A second start in one
         // process finds it installed.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -82,45 +101,62 @@ impl Server {
         let (loaded, stamps) =
             reload::load_whole(config, vec![config.to_owned()], &limits, clock.unix_ms() / 1000).await;
         let runtime = loaded?;
-        for warning in &runtime.warnings {
-            warn!("{warning}");
-        }
+        runtime.tell();
         let hardened = hardening::enforce(runtime.snapshot.harden)?;
         make_state_dir(&runtime.snapshot.state_dir)?;
-        let listeners = Listeners::default();
+        let (predecessor, listeners) = match upgrade {
+            true => Predecessor::find(&runtime.snapshot.state_dir).await?,
+            false => None,
+        }
+        .map_or_else(|| (None, Listeners::default()), |(found, sockets)| (Some(found), Listeners::with(sockets)));
         let opening = listeners.prepare(&runtime.snapshot).await?;
-        let (audit, vkey) = open_log(&runtime, clock.clone())?;
+        // From here on nobody accepts, and who connects waits.
+        let released = match predecessor {
+            Some(predecessor) => Some(predecessor.release().await?),
+            None => None,
+        };
+        let (audit, vkey) = open_log(&runtime, clock.clone(), released.is_some())?;
         let shared = Arc::new(Shared::new((runtime, stamps), listeners, audit, vkey, clock, limits));
+        if let Some((_, released)) = &released {
+            shared.count_from(released.connections);
+        }
         shared.metrics.hardened(hardened);
         shared.submit(record::of_start(&shared.runtime.load().snapshot, shared.clock.unix_ms()));
-        Ok(serve(shared, config, opening))
+        let running = serve(&shared, config, opening);
+        if let Some((predecessor, _)) = released {
+            predecessor.taken(&shared);
+        }
+        Ok(running)
     }
 }
 
-fn open_log(runtime: &Runtime, clock: Arc<dyn Clock>) -> Result<(AuditWriter, String), StartError> {
+fn open_log(runtime: &Runtime, clock: Arc<dyn Clock>, continued: bool) -> Result<(AuditWriter, String), StartError> {
     let settings = &runtime.snapshot.audit;
     let key = key::load(settings, &runtime.snapshot.state_dir)?;
     let vkey = key.verifying_key().to_string();
     let failed = |source| StartError::Audit { dir: settings.dir.clone(), source };
     let now = Arc::new(move || u64::try_from(clock.unix_ms()).unwrap_or(0));
-    Ok((AuditWriter::open(settings, key, now).map_err(failed)?, vkey))
+    let open = if continued { AuditWriter::go_on } else { AuditWriter::open };
+    Ok((open(settings, key, now).map_err(failed)?, vkey))
 }
 
 fn make_state_dir(dir: &Path) -> Result<(), StartError> {
     private::directory(dir).map_err(|source| StartError::State { dir: dir.to_owned(), source })
 }
 
-fn serve(shared: Arc<Shared>, config: &Path, opening: Opening) -> Running {
+fn serve(shared: &Arc<Shared>, config: &Path, opening: Opening) -> Running {
     let (stop, stopping) = watch::channel(false);
+    let (give, given) = watch::channel(false);
     // Taken here, not in the task: once this returns, SIGHUP no longer ends the process.
     let hangup = signal(SignalKind::hangup())
         .inspect_err(|error| warn!("error.type" = "signal", %error, "SIGHUP cannot be received"))
         .ok();
     tokio::spawn(guard::measure(shared.clone(), stopping.clone()));
     let watching = tokio::spawn(reload::run(shared.clone(), config.to_owned(), hangup, stopping.clone()));
-    let judging = tokio::spawn(connections::run(shared.clone(), stopping));
-    shared.listeners.open(&shared, opening);
-    Running { shared, config: config.to_owned(), stop, watching, judging }
+    let judging = tokio::spawn(connections::run(shared.clone(), stopping.clone()));
+    shared.listeners.open(shared, opening);
+    tokio::spawn(handover::run(shared.clone(), give, stopping));
+    Running { shared: shared.clone(), config: config.to_owned(), stop, given, watching, judging }
 }
 
 impl Running {
@@ -160,6 +196,14 @@ impl Running {
     /// Loads the files again, now.
     pub async fn reload(&self) -> Reload {
         reload::reload(&self.shared, &self.config).await
+    }
+
+    /// Returns once another process has taken over, which is when this one should stop.
+    pub async fn given(&self) {
+        if self.given.clone().wait_for(|given| *given).await.is_err() {
+            // Nobody will ever take over.
+            std::future::pending().await
+        }
     }
 
     /// Stops accepting, lets open requests end within `gateway.drain`, writes the last records and a checkpoint.

@@ -73,7 +73,7 @@ impl Shared {
         limits: Arc<LimitStore>,
     ) -> Self {
         let metrics = Arc::new(Metrics::new());
-        runtime.start();
+        runtime.start(&clock);
         metrics.loaded_at.set(clock.unix_ms() / 1000);
         Self {
             runtime: ArcSwap::from_pointee(runtime),
@@ -104,7 +104,7 @@ impl Shared {
     /// Puts a set into service. Requests that have begun keep the one they began with.
     pub(crate) fn swap(&self, mut new: Runtime) {
         new.adopt(&self.runtime.load());
-        new.start();
+        new.start(&self.clock);
         let old = self.runtime.swap(Arc::new(new));
         let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
         older.retain(|set| set.strong_count() > 0);
@@ -139,9 +139,19 @@ impl Shared {
         self.started.elapsed()
     }
 
-    /// Numbers connections from 1.
+    /// Numbers connections from 1, or from where the process before was.
     pub(crate) fn next_connection(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The number of the last connection.
+    pub(crate) fn last_connection(&self) -> u64 {
+        self.numbers.load(Ordering::Relaxed)
+    }
+
+    /// Numbers connections on from that one.
+    pub(crate) fn count_from(&self, last: u64) {
+        self.numbers.store(last, Ordering::Relaxed);
     }
 
     /// Writes the record of a finished request, and counts it.
@@ -224,6 +234,7 @@ impl Shared {
         self.metrics.audit_entries.set(self.audit.status().size);
         let now = self.clock.unix_ms() / 1000;
         self.metrics.certificates(self.runtime.load().certificates_left(now));
+        self.metrics.exceptions(self.runtime.load().exceptions_left(now));
         self.metrics.sets.set(i64::try_from(self.sets()).unwrap_or(i64::MAX));
         self.metrics.upstreams(self.runtime.load().upstreams());
     }

@@ -40,6 +40,7 @@ pub(crate) use h2_stream::Outlet;
 pub(crate) use socket::try_socket;
 pub(crate) use upload::Upload;
 
+use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::upstream_head::Injection;
 
@@ -144,11 +145,16 @@ impl Upstream {
     }
 
     /// Begins to tend it. Ends when it is dropped.
-    pub(crate) fn start(self: &Arc<Self>) {
-        let task = tokio::spawn(tend::run(Arc::downgrade(self), self.settings.health.clone()));
+    pub(crate) fn start(self: &Arc<Self>, clock: &Arc<dyn Clock>) {
+        let task = tokio::spawn(tend::run(Arc::downgrade(self), self.settings.health.clone(), clock.clone()));
         if let Err(second) = self.tending.set(task.abort_handle()) {
             second.abort();
         }
+    }
+
+    /// Whether it is not called any more, because the exception that allowed it has ended.
+    fn is_over(&self, now_ms: i64) -> bool {
+        self.settings.plaintext.as_ref().is_some_and(|waived| waived.has_ended(now_ms))
     }
 
     pub(crate) fn states(&self) -> States {

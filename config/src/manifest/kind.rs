@@ -17,6 +17,7 @@ pub enum Kind {
     IamPolicy,
     KeyManagementPolicy,
     NetworkPolicy,
+    Policy,
     RbacPolicy,
     RuntimeSecurityPolicy,
     SecretManagement,
@@ -32,18 +33,17 @@ pub enum TargetKind {
 }
 
 /// Kinds that the group has and this version refuses (PV-007).
-pub const LATER_KINDS: [&str; 7] = [
+pub const LATER_KINDS: [&str; 6] = [
     "ComplianceAssessment",
     "ComplianceStandard",
     "IncidentResponsePlan",
-    "Policy",
     "SecurityMonitoringRule",
     "SupplyChainSecurityPolicy",
     "ThreatModel",
 ];
 
 impl Kind {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AccessControlPolicy,
         Self::ApiAccessPolicy,
         Self::AuditPolicy,
@@ -54,6 +54,7 @@ impl Kind {
         Self::IamPolicy,
         Self::KeyManagementPolicy,
         Self::NetworkPolicy,
+        Self::Policy,
         Self::RbacPolicy,
         Self::RuntimeSecurityPolicy,
         Self::SecretManagement,
@@ -74,6 +75,7 @@ impl Kind {
             Self::IamPolicy => "IAMPolicy",
             Self::KeyManagementPolicy => "KeyManagementPolicy",
             Self::NetworkPolicy => "NetworkPolicy",
+            Self::Policy => "Policy",
             Self::RbacPolicy => "RBACPolicy",
             Self::RuntimeSecurityPolicy => "RuntimeSecurityPolicy",
             Self::SecretManagement => "SecretManagement",
@@ -98,7 +100,7 @@ impl Kind {
             Self::CertificatePolicy | Self::EncryptionPolicy => &[Gateway, Upstream],
             Self::NetworkPolicy => &[Gateway, Route, Upstream],
             Self::SecretManagement => &[Upstream],
-            Self::KeyManagementPolicy => &[],
+            Self::KeyManagementPolicy | Self::Policy => &[],
         }
     }
 
@@ -139,6 +141,7 @@ impl Kind {
             Self::IamPolicy => super::IamPolicy::shape(),
             Self::KeyManagementPolicy => super::KeyManagementPolicy::shape(),
             Self::NetworkPolicy => super::NetworkPolicy::shape(),
+            Self::Policy => super::Policy::shape(),
             Self::RbacPolicy => super::RbacPolicy::shape(),
             Self::RuntimeSecurityPolicy => super::RuntimeSecurityPolicy::shape(),
             Self::SecretManagement => super::SecretManagement::shape(),

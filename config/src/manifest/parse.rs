@@ -1,5 +1,7 @@
 //! Files to manifests.
 
+mod carried;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -86,17 +88,30 @@ fn document(node: &Node, rules: &ManifestRules, report: &mut Report, parsed: &mu
         parsed.whole = false;
         return;
     };
+    let spec = node.get("spec");
     // Where the namespace could not be read, PV-008 would be a guess.
     let local = metadata.as_ref().is_none_or(|metadata| metadata.namespace.as_str() == rules.system_namespace);
     let material = MaterialRule { base: &rules.base, local, system_namespace: &rules.system_namespace };
     let mut cx = Cx::new(report, material);
+    let within = if kind == Kind::Policy { carried::envelope(spec, &mut cx) } else { carried::Envelope::Own };
+    let (kind, carried) = match within {
+        carried::Envelope::Own => (kind, false),
+        carried::Envelope::Of(kind) => (kind, true),
+        carried::Envelope::Unknown => {
+            parsed.whole = false;
+            return;
+        }
+    };
     let misplaced = kind.targets().is_empty() && !local;
     if let (true, Some(metadata)) = (misplaced, &metadata) {
         let message = format!("{kind} is process-wide and stands outside the system namespace");
         let help = format!("move it to namespace `{}`", rules.system_namespace);
         metadata.namespace.at.error(cx.report, PV_PROCESS_WIDE, message, help);
     }
-    let read = node.get("spec").and_then(|spec| read_spec(spec, kind, &mut cx));
+    let read = spec.and_then(|spec| match carried {
+        true => carried::read(spec, kind, &mut cx),
+        false => read_spec("spec", spec, kind, &mut cx),
+    });
     let Some(metadata) = metadata else {
         parsed.whole = false;
         return;
@@ -117,8 +132,9 @@ fn document(node: &Node, rules: &ManifestRules, report: &mut Report, parsed: &mu
     }
 }
 
-fn read_spec(node: &Node, kind: Kind, cx: &mut Cx<'_>) -> Option<(Common, Spec)> {
-    cx.key("spec", |cx| {
+/// Reads the spec of a `kind`, which stands at `key`.
+fn read_spec(key: &str, node: &Node, kind: Kind, cx: &mut Cx<'_>) -> Option<(Common, Spec)> {
+    cx.key(key, |cx| {
         let mut fields = Fields::open(node, cx)?;
         let common = Common::take(kind, &mut fields);
         let spec = Spec::take(kind, &mut fields);
@@ -144,7 +160,7 @@ fn envelope(node: &Node, rules: &ManifestRules, report: &mut Report) -> Option<E
     let api_version = fields.field::<At<String>>("apiVersion", PV_SHAPE);
     let ours = api_version.is_some_and(|version| check_version(&version, fields.cx.report));
     let kind = fields.field::<At<String>>("kind", PV_SHAPE);
-    let kind = kind.filter(|_| ours).and_then(|kind| check_kind(&kind, fields.cx.report));
+    let kind = kind.filter(|_| ours).and_then(|kind| check_kind("kind", &kind, fields.cx.report));
     let metadata = fields.field::<At<Metadata>>("metadata", PV_SHAPE);
     fields.ignore("spec");
     fields.ignore("status");
@@ -166,13 +182,14 @@ fn check_version(version: &At<String>, report: &mut Report) -> bool {
     false
 }
 
-fn check_kind(kind: &At<String>, report: &mut Report) -> Option<Kind> {
+/// The kind that `field` names.
+fn check_kind(field: &str, kind: &At<String>, report: &mut Report) -> Option<Kind> {
     let found = Kind::ALL.into_iter().find(|known| known.as_str() == kind.value);
     if found.is_some() {
         return found;
     }
     if LATER_KINDS.contains(&kind.as_str()) {
-        let message = format!("`kind: {}` is not enforced by this version", kind.value);
+        let message = format!("`{field}: {}` is not enforced by this version", kind.value);
         kind.error(report, PV_LATER, message, "remove the manifest; nothing would act on it");
         return None;
     }
@@ -181,7 +198,7 @@ fn check_kind(kind: &At<String>, report: &mut Report) -> Option<Kind> {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("use a kind of {API_GROUP} that `docs/manifests.md` lists"),
     };
-    kind.error(report, PV_SHAPE, format!("unknown kind `{}`", shown(kind)), help);
+    kind.error(report, PV_SHAPE, format!("unknown {field} `{}`", shown(kind)), help);
     None
 }
 
@@ -198,6 +215,7 @@ impl Spec {
             Kind::IamPolicy => Self::IamPolicy(Record::take(fields)?),
             Kind::KeyManagementPolicy => Self::KeyManagementPolicy(Record::take(fields)?),
             Kind::NetworkPolicy => Self::NetworkPolicy(Record::take(fields)?),
+            Kind::Policy => Self::Policy(Record::take(fields)?),
             Kind::RbacPolicy => Self::RbacPolicy(Record::take(fields)?),
             Kind::RuntimeSecurityPolicy => Self::RuntimeSecurityPolicy(Record::take(fields)?),
             Kind::SecretManagement => Self::SecretManagement(Record::take(fields)?),

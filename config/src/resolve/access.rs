@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::attach::{Attachments, of, tighten};
+use super::attach::{Attachments, Place, of, tighten};
 use crate::bootstrap::RouteSpec;
 use crate::manifest::{self, Kind, Manifest};
-use crate::{Access, AllowRule, Code, CrossSite, Dialect, RateLimit, Report};
+use crate::{Access, AllowRule, Code, CrossSite, Dialect, RateLimit, Report, Waived, Waiver};
 
 const PV_SHAPE: Code = Code(2);
 const PV_CONFLICT: Code = Code(5);
@@ -34,7 +34,13 @@ const OURS: [&str; 11] = [
 /// 10Mi.
 const DEFAULT_MAX_BODY: u64 = 10 << 20;
 
-pub(super) fn merge(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report: &mut Report) -> Access {
+pub(super) fn merge(
+    attached: &Attachments<'_>,
+    route: usize,
+    spec: &RouteSpec,
+    waived: &mut Vec<Waived>,
+    report: &mut Report,
+) -> Access {
     let mut access = Access::default();
     let mut max_body = None;
     let mut cross_site: Option<CrossSite> = None;
@@ -58,9 +64,11 @@ pub(super) fn merge(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, 
         spec.name.error(report, PV_BLIND, message, help);
     }
     if access.rate_limits.is_empty() && !may_miss && spec.dialect.value != Dialect::Http {
-        let message = format!("route `{}` has no rate limit", spec.name.as_str());
-        let help = "attach an APIAccessPolicy with `rateLimits`, for example by Principal";
-        spec.name.error(report, PV_UNLIMITED, message, help);
+        waived.extend(attached.waive(Waiver::Unlimited, Place::Route(route), || {
+            let message = format!("route `{}` has no rate limit", spec.name.as_str());
+            let help = "attach an APIAccessPolicy with `rateLimits`, for example by Principal";
+            spec.name.error(report, PV_UNLIMITED, message, help);
+        }));
     }
     access.max_body = max_body.unwrap_or(DEFAULT_MAX_BODY);
     access.cross_site = cross_site.unwrap_or_default();

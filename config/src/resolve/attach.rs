@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::exceptions::Exceptions;
 use crate::bootstrap::{RouteSpec, UpstreamSpec};
 use crate::decode::At;
 use crate::manifest::{Kind, LabelName, Manifest, Parsed, Target, TargetKind, TargetRef, TargetSelector};
-use crate::{Bootstrap, Code, ManifestRef, Report};
+use crate::values::Name;
+use crate::{Bootstrap, Code, ManifestRef, Report, Waived, Waiver};
 
 const PV_TARGET: Code = Code(4);
 
@@ -26,10 +28,11 @@ pub(super) struct Attachments<'m> {
     pairs: Vec<(Place, &'m Manifest)>,
     /// Kinds of which a manifest is there that could not be read or attached. What it would have said is not missing.
     unread: BTreeSet<Kind>,
+    pub(super) exceptions: Exceptions<'m>,
 }
 
 impl<'m> Attachments<'m> {
-    pub(super) fn find(bootstrap: &Bootstrap, parsed: &'m Parsed, report: &mut Report) -> Self {
+    pub(super) fn find(bootstrap: &Bootstrap, parsed: &'m Parsed, now: i64, report: &mut Report) -> Self {
         let mut pairs = Vec::new();
         let mut unread: BTreeSet<Kind> = parsed.broken.iter().map(|id| id.kind).collect();
         if !parsed.whole {
@@ -44,13 +47,24 @@ impl<'m> Attachments<'m> {
         }
         pairs.sort_by(|a, b| (&a.1.id, a.0).cmp(&(&b.1.id, b.0)));
         pairs.dedup_by(|a, b| a.0 == b.0 && a.1.id == b.1.id);
-        Self { pairs, unread }
+        let exceptions = Exceptions::find(bootstrap, pairs.iter().map(|(_, manifest)| *manifest), now, report);
+        Self { pairs, unread, exceptions }
     }
 
     /// Whether a manifest of this kind is there that could not be read or attached, which was reported: then nothing is
     /// said about what seems to be missing.
     pub(super) fn may_miss(&self, kind: Kind) -> bool {
         self.unread.contains(&kind)
+    }
+
+    /// The exception that allows `what` at `place`, which `refuse` speaks of where there is none. Where a Policy could not be
+    /// read, nothing is said about what it may have allowed.
+    pub(super) fn waive(&self, what: Waiver, place: Place, refuse: impl FnOnce()) -> Option<Waived> {
+        let waived = self.exceptions.at(what, place);
+        if waived.is_none() && !self.may_miss(Kind::Policy) {
+            refuse();
+        }
+        waived
     }
 
     /// Manifests that apply to a route: attached to it or to the gateway. Each once, with its most general place.
@@ -104,8 +118,14 @@ impl<'m> Attachments<'m> {
         found
     }
 
-    /// Numbers, in `refs`, of the manifests that made the policy of a route. Those of listeners are not among them.
-    pub(super) fn indices(&self, route: usize, refs: &[ManifestRef]) -> Vec<usize> {
+    /// Numbers, in `refs`, of the manifests that made the policy of a route, those with its `exceptions` included. Those of
+    /// listeners are not among them.
+    pub(super) fn indices<'e>(
+        &self,
+        route: usize,
+        refs: &[ManifestRef],
+        exceptions: impl Iterator<Item = &'e str>,
+    ) -> Vec<usize> {
         let is = |reference: &ManifestRef, manifest: &Manifest| {
             reference.kind == manifest.id.kind.as_str()
                 && reference.namespace == manifest.id.namespace
@@ -117,7 +137,13 @@ impl<'m> Attachments<'m> {
             .filter(|(_, manifest)| manifest.id.kind.targets().contains(&TargetKind::Route))
             .filter_map(|(_, manifest)| refs.iter().position(|reference| is(reference, manifest)))
             .collect();
+        let of = |exception: &str| {
+            let manifest = exception.split('#').next().unwrap_or_default();
+            refs.iter().position(|r| format!("{}/{}/{}", r.kind, r.namespace, r.name) == manifest)
+        };
+        found.extend(exceptions.filter_map(of));
         found.sort_unstable();
+        found.dedup();
         found
     }
 }
@@ -177,61 +203,15 @@ impl<'b> Finder<'b, '_, '_> {
         if !self.may_attach(&reference.kind) {
             return None;
         }
-        let name = reference.name.as_str();
-        match reference.kind.value {
-            TargetKind::Gateway => self.gateway(reference),
-            TargetKind::Route => {
-                self.no_section(reference)?;
-                let names: Vec<&str> = self.routes().map(|route| route.name.as_str()).collect();
-                self.index(reference, &names, name).map(Place::Route)
-            }
-            TargetKind::Upstream => {
-                self.no_section(reference)?;
-                let names: Vec<&str> = self.upstreams().map(|upstream| upstream.name.as_str()).collect();
-                self.index(reference, &names, name).map(Place::Upstream)
-            }
-        }
-    }
-
-    fn gateway(&mut self, reference: &At<TargetRef>) -> Option<Place> {
-        let gateway = self.bootstrap.spec.gateway.name.as_str();
-        if reference.name.as_str() != gateway {
-            let message = format!("there is no gateway `{}`", reference.name.as_str());
-            reference.name.error(self.report, PV_TARGET, message, format!("the gateway is `{gateway}`"));
-            return None;
-        }
-        let Some(section) = &reference.section_name else { return Some(Place::Gateway) };
-        if !self.manifest.id.kind.attaches_to_listeners() {
-            let message = format!("{} cannot attach to one listener", self.manifest.id.kind);
+        let kind = self.manifest.id.kind;
+        if let (TargetKind::Gateway, Some(section), false) =
+            (reference.kind.value, &reference.section_name, kind.attaches_to_listeners())
+        {
+            let message = format!("{kind} cannot attach to one listener");
             section.error(self.report, PV_TARGET, message, "remove `sectionName`, or attach to routes");
             return None;
         }
-        let names: Vec<&str> = self.bootstrap.spec.listeners.iter().map(|l| l.name.as_str()).collect();
-        match names.iter().position(|name| *name == section.as_str()) {
-            Some(index) => Some(Place::Listener(index)),
-            None => {
-                let message = format!("there is no listener `{}`", section.as_str());
-                section.error(self.report, PV_TARGET, message, format!("the listeners are {}", listed(&names)));
-                None
-            }
-        }
-    }
-
-    fn no_section(&mut self, reference: &At<TargetRef>) -> Option<()> {
-        let Some(section) = &reference.section_name else { return Some(()) };
-        let message = "`sectionName` names a listener, and only a Gateway has listeners";
-        section.error(self.report, PV_TARGET, message, "remove it, or target the Gateway");
-        None
-    }
-
-    fn index(&mut self, reference: &At<TargetRef>, names: &[&str], name: &str) -> Option<usize> {
-        let found = names.iter().position(|known| *known == name);
-        if found.is_none() {
-            let kind = reference.kind.value.to_string().to_lowercase();
-            let message = format!("there is no {kind} `{name}`");
-            reference.name.error(self.report, PV_TARGET, message, format!("the {kind}s are {}", listed(names)));
-        }
-        found
+        place_of(self.bootstrap, reference, self.report)
     }
 
     fn selected(&mut self, selector: &At<TargetSelector>) -> Vec<Place> {
@@ -280,6 +260,46 @@ impl<'b> Finder<'b, '_, '_> {
     fn upstreams(&self) -> impl Iterator<Item = &'b UpstreamSpec> + use<'b> {
         self.bootstrap.spec.upstreams.iter().map(|upstream| &upstream.value)
     }
+}
+
+/// What a reference names, or `None` after it was reported that nothing has that name.
+pub(super) fn place_of(bootstrap: &Bootstrap, reference: &At<TargetRef>, report: &mut Report) -> Option<Place> {
+    let spec = &bootstrap.spec;
+    if let (TargetKind::Route | TargetKind::Upstream, Some(section)) = (reference.kind.value, &reference.section_name) {
+        let message = "`sectionName` names a listener, and only a Gateway has listeners";
+        section.error(report, PV_TARGET, message, "remove it, or target the Gateway");
+        return None;
+    }
+    match reference.kind.value {
+        TargetKind::Route => {
+            let names: Vec<&str> = spec.routes.iter().map(|route| route.name.as_str()).collect();
+            index("route", &reference.name, &names, report).map(Place::Route)
+        }
+        TargetKind::Upstream => {
+            let names: Vec<&str> = spec.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
+            index("upstream", &reference.name, &names, report).map(Place::Upstream)
+        }
+        TargetKind::Gateway => {
+            let gateway = spec.gateway.name.as_str();
+            if reference.name.as_str() != gateway {
+                let message = format!("there is no gateway `{}`", reference.name.as_str());
+                reference.name.error(report, PV_TARGET, message, format!("the gateway is `{gateway}`"));
+                return None;
+            }
+            let Some(section) = &reference.section_name else { return Some(Place::Gateway) };
+            let names: Vec<&str> = spec.listeners.iter().map(|listener| listener.name.as_str()).collect();
+            index("listener", section, &names, report).map(Place::Listener)
+        }
+    }
+}
+
+fn index(kind: &str, name: &At<Name>, names: &[&str], report: &mut Report) -> Option<usize> {
+    let found = names.iter().position(|known| *known == name.as_str());
+    if found.is_none() {
+        let message = format!("there is no {kind} `{}`", name.as_str());
+        name.error(report, PV_TARGET, message, format!("the {kind}s are {}", listed(names)));
+    }
+    found
 }
 
 fn a(kind: TargetKind) -> String {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::attach::{Attachments, listed, of, tighten};
+use super::attach::{Attachments, Place, listed, of, tighten};
 use crate::bootstrap::RouteSpec;
 use crate::decode::At;
 use crate::manifest::{self, KeySource, Kind, Manifest, Spec};
-use crate::{AuditKey, AuditLog, Bootstrap, Code, Report};
+use crate::{AuditKey, AuditLog, Bootstrap, Code, Report, Waived, Waiver};
 
 const PV_SHAPE: Code = Code(2);
 const PV_TARGET: Code = Code(4);
@@ -16,12 +16,20 @@ const PV_UNAUDITED: Code = Code(60);
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A route nobody writes down does not load.
-pub(super) fn check_route(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report: &mut Report) {
-    if of!(attached.on_route(route), AuditPolicy).next().is_none() && !attached.may_miss(Kind::AuditPolicy) {
+/// A route nobody writes down does not load, but for an exception.
+pub(super) fn check_route(
+    attached: &Attachments<'_>,
+    route: usize,
+    spec: &RouteSpec,
+    report: &mut Report,
+) -> Option<Waived> {
+    if of!(attached.on_route(route), AuditPolicy).next().is_some() || attached.may_miss(Kind::AuditPolicy) {
+        return None;
+    }
+    attached.waive(Waiver::Unaudited, Place::Route(route), || {
         let message = format!("route `{}` has no AuditPolicy", spec.name.as_str());
         spec.name.error(report, PV_UNAUDITED, message, "attach an AuditPolicy to the gateway");
-    }
+    })
 }
 
 /// The process has one log: every AuditPolicy that describes it must describe the same one.
@@ -77,12 +85,14 @@ fn no_log(bootstrap: &Bootstrap, attached: &Attachments<'_>, seen: Option<&Manif
     if attached.may_miss(Kind::AuditPolicy) {
         return;
     }
-    // Without any AuditPolicy, every route says so already.
+    // Without any AuditPolicy, every route says so already, but for those with an exception. The process has its log anyway.
     if let Some(manifest) = seen {
         let help =
             "add `integrity: {origin: log.example.com/edge, keyName: ...}` and a KeyManagementPolicy with the key";
         manifest.error(report, PV_UNAUDITED, "no AuditPolicy says how tampering would show", help);
-    } else if bootstrap.spec.routes.is_empty() {
+    } else if (0..bootstrap.spec.routes.len())
+        .all(|route| attached.exceptions.at(Waiver::Unaudited, Place::Route(route)).is_some())
+    {
         bootstrap.spec.gateway.name.error(report, PV_UNAUDITED, "there is no AuditPolicy", "attach one to the gateway");
     }
 }

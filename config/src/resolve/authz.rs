@@ -9,7 +9,7 @@ use crate::manifest::{self, ActionWord, Kind, Manifest};
 use crate::values::Name;
 use crate::{
     Action, Authz, Binding, Code, Effect, Expression, Permission, PrincipalType, Provider, Report, Role, Rule,
-    RuleOrigin, Subject,
+    RuleOrigin, Subject, Waived, Waiver,
 };
 
 const PV_TARGET: Code = Code(4);
@@ -34,16 +34,17 @@ pub(super) fn merge(
         subjects::check_ambiguous(policy, providers.unwrap_or_default(), report);
         subjects::warn_of_ended(policy, now, report);
     }
-    authz.roles = fold(&roles, report);
+    authz.roles = fold(&roles, attached, report);
     authz.exclusive.sort();
     authz.exclusive.dedup();
     check_exclusive(&authz, attached, route, report);
     for (place, manifest, policy) in of!(attached.on_route(route), AccessControlPolicy) {
         for rule in &policy.rules.value {
+            let mut waived = None;
             if rule.effect.value == Effect::Permit {
-                check_wide(place, &rule.actions.value, report);
+                waived = check_wide(attached, place, &rule.actions.value, report);
             }
-            authz.rules.extend(rule_of(manifest, rule, &roles, report));
+            authz.rules.extend(rule_of(manifest, rule, &roles, report).map(|made| Rule { waived, ..made }));
         }
     }
     authz
@@ -51,7 +52,8 @@ pub(super) fn merge(
 
 /// The roles of a route by name, and whether there may be more that could not be read.
 struct Roles<'m> {
-    by_name: BTreeMap<&'m str, (&'m Manifest, &'m At<manifest::Role>)>,
+    /// With the most specific place that grants it: what a route grants of its own does not hang on the gateway.
+    by_name: BTreeMap<&'m str, (Place, &'m Manifest, &'m At<manifest::Role>)>,
     may_miss: bool,
 }
 
@@ -72,19 +74,20 @@ fn roles<'m>(attached: &Attachments<'m>, route: usize, report: &mut Report) -> R
     let mut roles = Roles { by_name: BTreeMap::new(), may_miss: attached.may_miss(Kind::RbacPolicy) };
     for (place, manifest, policy) in of!(attached.on_route(route), RbacPolicy) {
         for role in &policy.roles {
-            match roles.by_name.get(role.name.as_str()) {
-                Some((other, same)) => {
+            match roles.by_name.get_mut(role.name.as_str()) {
+                Some((narrowest, other, same)) => {
+                    *narrowest = (*narrowest).max(place);
                     if plain(same) != plain(role) {
                         let message = format!("role `{}` is defined differently by {}", role.name.as_str(), other.id);
                         role.name.error(report, PV_CONFLICT, message, "rename one of them");
                     }
                 }
                 None => {
-                    roles.by_name.insert(role.name.as_str(), (manifest, role));
+                    roles.by_name.insert(role.name.as_str(), (place, manifest, role));
                 }
             }
             for permission in &role.permissions {
-                check_wide(place, &permission.actions.value, report);
+                check_wide(attached, place, &permission.actions.value, report);
             }
         }
     }
@@ -103,31 +106,40 @@ fn plain(role: &manifest::Role) -> (Vec<&str>, Vec<PlainPermission<'_>>) {
     (role.inherits.iter().map(|name| name.as_str()).collect(), permissions.collect())
 }
 
-/// A grant of everything that executes or modifies belongs on a route, not on the whole gateway.
-fn check_wide(place: Place, actions: &[At<ActionWord>], report: &mut Report) {
+/// A grant of everything that executes or modifies belongs on a route, not on the whole gateway, but for an exception.
+fn check_wide(
+    attached: &Attachments<'_>,
+    place: Place,
+    actions: &[At<ActionWord>],
+    report: &mut Report,
+) -> Option<Waived> {
     if place != Place::Gateway {
-        return;
+        return None;
     }
+    let mut waived = None;
     let granted: BTreeSet<Action> = actions.iter().flat_map(|word| word.actions()).collect();
     for group in ["execute", "modify"] {
         let whole = Action::ALL.into_iter().filter(|action| action.group() == group).all(|a| granted.contains(&a));
         if let (true, Some(first)) = (whole, actions.first()) {
-            let message = format!("permits every `{group}` action on the whole gateway");
-            let help =
-                format!("attach the manifest to the routes it is for, or name single actions instead of `{group}`");
-            first.error(report, PV_WIDE, message, help);
+            waived = attached.waive(Waiver::WideGrant, place, || {
+                let message = format!("permits every `{group}` action on the whole gateway");
+                let help =
+                    format!("attach the manifest to the routes it is for, or name single actions instead of `{group}`");
+                first.error(report, PV_WIDE, message, help);
+            });
         }
     }
+    waived
 }
 
 /// Roles with everything they inherit, found without recursion so that a cycle ends.
-fn fold(roles: &Roles<'_>, report: &mut Report) -> Vec<Role> {
+fn fold(roles: &Roles<'_>, attached: &Attachments<'_>, report: &mut Report) -> Vec<Role> {
     let mut folded = Vec::new();
-    for (name, (manifest, role)) in &roles.by_name {
+    for (name, (place, manifest, role)) in &roles.by_name {
         let mut includes: BTreeSet<&str> = BTreeSet::new();
         let mut open: Vec<&str> = role.inherits.iter().map(|parent| parent.as_str()).collect();
         while let Some(parent) = open.pop() {
-            if let (true, Some((_, parent))) = (includes.insert(parent), roles.by_name.get(parent)) {
+            if let (true, Some((_, _, parent))) = (includes.insert(parent), roles.by_name.get(parent)) {
                 open.extend(parent.inherits.iter().map(|name| name.as_str()));
             }
         }
@@ -141,7 +153,14 @@ fn fold(roles: &Roles<'_>, report: &mut Report) -> Vec<Role> {
         folded.push(Role {
             name: (*name).to_owned(),
             includes: includes.into_iter().filter(|parent| parent != name).map(str::to_owned).collect(),
-            permissions: role.permissions.iter().filter_map(|permission| permission_of(permission, report)).collect(),
+            permissions: role
+                .permissions
+                .iter()
+                .filter_map(|permission| {
+                    let waived = check_wide(attached, *place, &permission.actions.value, report);
+                    permission_of(permission, report).map(|made| Permission { waived, ..made })
+                })
+                .collect(),
             origin: origin(manifest, &role.name),
         });
     }
@@ -159,7 +178,7 @@ fn permission_of(permission: &manifest::Permission, report: &mut Report) -> Opti
         Some(globs) => globs.iter().map(|glob| glob.as_str().to_owned()).collect(),
         None => Vec::new(),
     };
-    Some(Permission { actions: actions(&permission.actions.value), resources })
+    Some(Permission { actions: actions(&permission.actions.value), resources, waived: None })
 }
 
 fn actions(words: &[At<ActionWord>]) -> Vec<Action> {
@@ -266,6 +285,7 @@ fn rule_of(manifest: &Manifest, rule: &At<manifest::Rule>, roles: &Roles<'_>, re
         actions: actions(&rule.actions.value),
         when: expression(&rule.when),
         unless: expression(&rule.unless),
+        waived: None,
         origin: origin(manifest, &rule.name),
     })
 }

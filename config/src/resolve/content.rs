@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::attach::{Attachments, listed, of, tighten};
+use super::attach::{Attachments, Place, listed, of, tighten};
 use crate::bootstrap::RouteSpec;
 use crate::decode::At;
 use crate::manifest::{self, Kind, Manifest};
 use crate::{
     Code, DataDetector, DataDetectorKind, DataProtection, DataRule, Dialect, Direction, Part, Report, RuntimeDetector,
-    RuntimeDetectorKind, RuntimeSecurity, capability,
+    RuntimeDetectorKind, RuntimeSecurity, Waived, Waiver, capability,
 };
 
 const PV_TARGET: Code = Code(4);
@@ -21,7 +21,13 @@ const PV_PATTERN: Code = Code(53);
 const DEFAULT_HOLD_BACK: u64 = 512;
 const DEFAULT_STALL: Duration = Duration::from_secs(5);
 
-pub(super) fn data(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report: &mut Report) -> DataProtection {
+pub(super) fn data(
+    attached: &Attachments<'_>,
+    route: usize,
+    spec: &RouteSpec,
+    waived: &mut Vec<Waived>,
+    report: &mut Report,
+) -> DataProtection {
     let policies: Vec<_> = of!(attached.on_route(route), DataProtectionPolicy).collect();
     let may_miss = attached.may_miss(Kind::DataProtectionPolicy);
     let mut detectors: BTreeMap<&str, (&Manifest, &At<manifest::DataDetector>)> = BTreeMap::new();
@@ -50,7 +56,9 @@ pub(super) fn data(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, r
         }
     }
     if rules.is_empty() && spec.dialect.value != Dialect::Http && !may_miss {
-        unguarded("DataProtectionPolicy", !taken.is_empty() || !policies.is_empty(), spec, report);
+        waived.extend(attached.waive(Waiver::Unguarded, Place::Route(route), || {
+            unguarded("DataProtectionPolicy", !taken.is_empty() || !policies.is_empty(), spec, report);
+        }));
     }
     if rules.iter().any(|rule| rule.response) && capability::streams(spec.dialect.value, Direction::Response) {
         check_patterns(&detectors, &rules, hold_back, report);
@@ -208,6 +216,7 @@ pub(super) fn runtime(
     attached: &Attachments<'_>,
     route: usize,
     spec: &RouteSpec,
+    waived: &mut Vec<Waived>,
     report: &mut Report,
 ) -> RuntimeSecurity {
     let policies: Vec<_> = of!(attached.on_route(route), RuntimeSecurityPolicy).collect();
@@ -227,7 +236,9 @@ pub(super) fn runtime(
     }
     let may_miss = attached.may_miss(Kind::RuntimeSecurityPolicy);
     if detectors.is_empty() && spec.dialect.value != Dialect::Http && !may_miss {
-        unguarded("RuntimeSecurityPolicy", !policies.is_empty(), spec, report);
+        waived.extend(attached.waive(Waiver::Unguarded, Place::Route(route), || {
+            unguarded("RuntimeSecurityPolicy", !policies.is_empty(), spec, report);
+        }));
     }
     RuntimeSecurity { detectors }
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::accepted;
-use super::attach::{Attachments, listed, of};
+use super::attach::{Attachments, Place, listed, of};
 use crate::bootstrap::RouteSpec;
 use crate::decode::At;
 use crate::manifest::{self, Authentication, Kind, Manifest};
+use crate::values::Name;
 use crate::{
     Code, Demand, Dialect, Identity, JwtProvider, Provider, ProviderKind, Report, SenderConstraint, TenantSource,
+    Waived, Waiver,
 };
 
 const PV_TARGET: Code = Code(4);
@@ -52,6 +54,7 @@ pub(super) fn merge(
 /// Union by name: the same name with other content is a conflict.
 fn providers(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report: &mut Report) -> Option<Vec<Provider>> {
     let mut found: BTreeMap<String, (&Manifest, &manifest::Provider)> = BTreeMap::new();
+    let mut allowed: BTreeMap<&str, Waived> = BTreeMap::new();
     let mut good = true;
     for (_, manifest, policy) in of!(attached.on_route(route), IamPolicy) {
         for provider in &policy.providers.value {
@@ -64,13 +67,28 @@ fn providers(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report:
                 }
                 Some(_) => {}
                 None => {
-                    good &= check(provider, spec, report);
+                    good &= check(provider, report);
+                    if let Some(place) = unbound(provider, spec) {
+                        match attached.waive(Waiver::UnboundTokens, Place::Route(route), || {
+                            refuse_unbound(name, place, spec, report)
+                        }) {
+                            Some(waived) => drop(allowed.insert(name.as_str(), waived)),
+                            None => good = false,
+                        }
+                    }
                     found.insert(name.as_str().to_owned(), (manifest, &provider.value));
                 }
             }
         }
     }
-    good.then(|| found.into_values().map(|(_, provider)| resolved(provider)).collect())
+    let made = found.into_iter().map(|(name, (_, provider))| {
+        let mut made = resolved(provider);
+        if let ProviderKind::Jwt(jwt) = &mut made.kind {
+            jwt.unbound = allowed.remove(name.as_str());
+        }
+        made
+    });
+    good.then(|| made.collect())
 }
 
 /// Positions do not make a difference; everything else does.
@@ -78,7 +96,7 @@ fn same_provider(a: &manifest::Provider, b: &manifest::Provider) -> bool {
     format!("{:?}", resolved(a)) == format!("{:?}", resolved(b))
 }
 
-fn check(provider: &manifest::Provider, spec: &RouteSpec, report: &mut Report) -> bool {
+fn check(provider: &manifest::Provider, report: &mut Report) -> bool {
     let mut good = true;
     if let Some(value) = &provider.tenant().value.value
         && !tenants(provider).iter().any(|tenant| tenant.value == value.value)
@@ -99,17 +117,23 @@ fn check(provider: &manifest::Provider, spec: &RouteSpec, report: &mut Report) -
         jwt.max_token_age.at.error(report, PV_BLIND, message, "use an age such as `1h`");
         good = false;
     }
-    let executes = spec.dialect.value != Dialect::Http;
-    if executes && *jwt.sender_constraint == SenderConstraint::None {
-        let message = format!(
-            "provider `{}` accepts stolen tokens (`senderConstraint: None`) on route `{}`, which executes",
-            jwt.name.as_str(),
-            spec.name.as_str()
-        );
-        jwt.sender_constraint.at.error(report, PV_BEARER, message, "use `Mtls` or `Any`");
-        good = false;
-    }
     good
+}
+
+/// Where a provider says that anybody may use its tokens, on a route that executes.
+fn unbound<'p>(provider: &'p manifest::Provider, spec: &RouteSpec) -> Option<&'p At<SenderConstraint>> {
+    let manifest::Provider::Jwt(jwt) = provider else { return None };
+    let executes = spec.dialect.value != Dialect::Http;
+    (executes && *jwt.sender_constraint == SenderConstraint::None).then_some(&jwt.sender_constraint.at)
+}
+
+fn refuse_unbound(name: &At<Name>, place: &At<SenderConstraint>, spec: &RouteSpec, report: &mut Report) {
+    let message = format!(
+        "provider `{}` accepts stolen tokens (`senderConstraint: None`) on route `{}`, which executes",
+        name.as_str(),
+        spec.name.as_str()
+    );
+    place.error(report, PV_BEARER, message, "use `Mtls` or `Any`");
 }
 
 fn tenants(provider: &manifest::Provider) -> &[At<String>] {
@@ -136,6 +160,7 @@ fn resolved(provider: &manifest::Provider) -> Provider {
                 max_token_age: *jwt.max_token_age,
                 clock_skew: *jwt.clock_skew,
                 sender_constraint: *jwt.sender_constraint,
+                unbound: None,
                 id_claim: jwt.principal.id_claim.as_str().to_owned(),
                 actor_claim: jwt.principal.actor_claim.as_str().to_owned(),
                 groups_claim: jwt.groups_claim.as_ref().map(|claim| claim.as_str().to_owned()),

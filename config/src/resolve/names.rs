@@ -67,6 +67,7 @@ fn lists(manifest: &Manifest) -> Vec<(&'static str, Vec<&At<Name>>)> {
             ]
         }
         Spec::DdosProtectionPolicy(policy) => vec![("bans", policy.ban.iter().map(|item| &item.name).collect())],
+        Spec::Policy(policy) => vec![("exceptions", policy.exceptions.iter().map(|item| &item.name).collect())],
         Spec::EncryptionPolicy(_) | Spec::WorkloadSecurityPolicy(_) => Vec::new(),
     }
 }

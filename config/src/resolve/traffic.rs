@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::attach::{Attachments, listed};
+use super::attach::{Attachments, Place, listed};
 use super::names::unique;
 use super::{outbound, tls};
 use crate::bootstrap::{
@@ -10,7 +10,9 @@ use crate::bootstrap::{
 };
 use crate::decode::At;
 use crate::values::ListenAddress;
-use crate::{Bind, Bootstrap, Code, EffectivePolicy, Listener, Report, Route, RouteMatch, TrustedProxy, host_matches};
+use crate::{
+    Bind, Bootstrap, Code, EffectivePolicy, Listener, Report, Route, RouteMatch, TrustedProxy, Waiver, host_matches,
+};
 
 const PV_SHAPE: Code = Code(2);
 const PV_TARGET: Code = Code(4);
@@ -69,10 +71,13 @@ fn listener(
     report: &mut Report,
 ) -> Option<Listener> {
     let plain = spec.protocol.value == ListenerProtocol::Http;
+    let mut plaintext = None;
     if plain && matches!(&spec.bind.value, ListenAddress::Tcp(address) if !address.ip().is_loopback()) {
-        let message = format!("listener `{}` would accept without TLS from other machines", spec.name.as_str());
-        let help = "use `protocol: https`, or bind to 127.0.0.1, [::1] or a Unix socket";
-        spec.protocol.error(report, PV_PLAIN, message, help);
+        plaintext = attached.waive(Waiver::Plaintext, Place::Listener(index), || {
+            let message = format!("listener `{}` would accept without TLS from other machines", spec.name.as_str());
+            let help = "use `protocol: https`, or bind to 127.0.0.1, [::1] or a Unix socket";
+            spec.protocol.error(report, PV_PLAIN, message, help);
+        });
     }
     let bind = bind(spec, report);
     let proxy_protocol = proxy_protocol(spec, trusted, report);
@@ -80,7 +85,7 @@ fn listener(
     let outbound = outbound::listener(spec, report);
     let guard = super::ddos::of_listener(attached, index);
     let name = spec.name.as_str().to_owned();
-    Some(Listener { name, bind, proxy_protocol, internal: *spec.internal, outbound, tls, guard })
+    Some(Listener { name, bind, proxy_protocol, internal: *spec.internal, outbound, tls, plaintext, guard })
 }
 
 /// A listener that demands PROXY headers, and where somebody may send them.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::attach::Attachments;
+use super::attach::{Attachments, Place};
 use super::names::unique;
 use super::tls;
 use super::traffic::labels;
@@ -13,7 +13,7 @@ use crate::decode::At;
 use crate::values::{UpstreamPlace, UpstreamUrl};
 use crate::{
     Balance, Bootstrap, CircuitBreaker, Code, Endpoint, EndpointPlace, HashBy, HealthCheck, PassiveHealth, Report,
-    Retries, Timeouts, Upstream,
+    Retries, Timeouts, Upstream, Waiver,
 };
 
 const PV_SHAPE: Code = Code(2);
@@ -31,9 +31,12 @@ pub(super) fn all(bootstrap: &Bootstrap, attached: &Attachments<'_>, report: &mu
 }
 
 fn one(index: usize, spec: &UpstreamSpec, attached: &Attachments<'_>, report: &mut Report) -> Upstream {
+    let mut plaintext = None;
     for url in spec.addresses().filter(|url| !url.https && !url.is_local()) {
-        let message = format!("upstream `{}` would be called without TLS", spec.name.as_str());
-        url.error(report, PV_PLAIN, message, "use `https:`; `http:` is for this machine only");
+        plaintext = attached.waive(Waiver::Plaintext, Place::Upstream(index), || {
+            let message = format!("upstream `{}` would be called without TLS", spec.name.as_str());
+            url.error(report, PV_PLAIN, message, "use `https:`; `http:` is for this machine only");
+        });
     }
     let first = spec.addresses().next();
     let https = spec.is_https();
@@ -58,6 +61,7 @@ fn one(index: usize, spec: &UpstreamSpec, attached: &Attachments<'_>, report: &m
             max_pending: *spec.circuit_breaker.max_pending,
         },
         tls: tls::upstream(index, spec, server_name, attached, report),
+        plaintext,
         base_path: first.map(|url| url.base_path.clone()).unwrap_or_default(),
         labels: labels(spec.labels.as_ref()),
         credentials: Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Waived;
 use crate::Material;
 
 /// IAMPolicy and `APIAccessPolicy.authentication`, merged.
@@ -58,6 +59,8 @@ pub struct JwtProvider {
     pub max_token_age: Duration,
     pub clock_skew: Duration,
     pub sender_constraint: SenderConstraint,
+    /// Why tokens may be unbound on a route that executes. Once it has ended, they may not.
+    pub unbound: Option<Waived>,
     pub id_claim: String,
     pub actor_claim: String,
     pub groups_claim: Option<String>,
@@ -201,6 +204,8 @@ pub struct Permission {
     pub actions: Vec<Action>,
     /// Globs over model, tool or path names. Empty: every one the actions apply to.
     pub resources: Vec<String>,
+    /// Why it may be as wide as it is. Once that has ended, it grants nothing.
+    pub waived: Option<Waived>,
 }
 
 #[derive(Debug, Clone)]
@@ -241,6 +246,8 @@ pub struct Rule {
     /// Cedar expression.
     pub when: Option<Expression>,
     pub unless: Option<Expression>,
+    /// Why a permit may be as wide as it is. Once that has ended, it does not count.
+    pub waived: Option<Waived>,
     pub origin: RuleOrigin,
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::{
     Balance, CircuitBreaker, ConnectionGuard, EffectivePolicy, Egress, Endpoint, HealthCheck, ListenerTls,
-    PassiveHealth, Retries, Snapshot, Timeouts, UpstreamTls,
+    PassiveHealth, Retries, Snapshot, Timeouts, UpstreamTls, Waived,
 };
 use crate::Material;
 use crate::bootstrap::UpstreamProtocol;
@@ -24,6 +24,8 @@ pub struct Listener {
     pub outbound: Option<Outbound>,
     /// `None` is plain HTTP, which loads on loopback addresses and Unix sockets only.
     pub tls: Option<ListenerTls>,
+    /// Why it may be without TLS beyond this machine. Once that has ended, its connections are closed.
+    pub plaintext: Option<Waived>,
     /// What holds for its connections.
     pub guard: ConnectionGuard,
 }
@@ -74,6 +76,8 @@ pub struct Upstream {
     pub circuit_breaker: CircuitBreaker,
     /// `None` exactly where it is called without TLS, which loads on loopback addresses only.
     pub tls: Option<UpstreamTls>,
+    /// Why it may be called without TLS beyond this machine. Once that has ended, it is not called.
+    pub plaintext: Option<Waived>,
     /// Prefix of every path sent, without a trailing slash; empty for none.
     pub base_path: String,
     pub labels: BTreeMap<String, String>,

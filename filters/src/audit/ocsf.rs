@@ -26,6 +26,7 @@ const DETAIL: usize = 4096;
 const GUARDS: usize = 64;
 const FINDINGS: usize = 64;
 const MANIFESTS: usize = 256;
+const EXCEPTIONS: usize = 8;
 
 /// `class_uid`, `category_uid` and `activity_id` of an event.
 struct Class(u64, u64, u64);
@@ -243,6 +244,9 @@ fn write_decision(json: &mut Json<'_>, request: &RequestEvent) {
     json.texts("response_guards", &request.response_guards, GUARDS, NAME);
     let ran = request.request_guards.len().saturating_add(request.response_guards.len());
     json.number("guard_count", u64::try_from(ran).unwrap_or(u64::MAX));
+    if !request.exceptions.is_empty() {
+        json.texts("exceptions", &request.exceptions, EXCEPTIONS, ID);
+    }
     if !request.findings.is_empty() {
         json.number("finding_count", u64::try_from(request.findings.len()).unwrap_or(u64::MAX));
         json.objects("findings", &request.findings, FINDINGS, write_finding);
@@ -365,9 +369,12 @@ fn write_lifecycle(json: &mut Json<'_>, record: &AuditRecord, event: &LifecycleE
                     json.number("manifest_count", u64::try_from(manifests.len()).unwrap_or(u64::MAX));
                     json.objects("manifests", manifests, MANIFESTS, write_manifest);
                 }
-                LifecycleEvent::LogOpened { size, torn_bytes } => {
+                LifecycleEvent::LogOpened { size, torn_bytes, continued } => {
                     json.number("log_size", *size);
                     json.number("torn_bytes", *torn_bytes);
+                    if *continued {
+                        json.flag("continued", true);
+                    }
                 }
                 LifecycleEvent::ReloadRefused | LifecycleEvent::Stopped => {}
             }

@@ -105,6 +105,8 @@ pub struct RequestEvent {
     pub request_guards: Vec<Name>,
     pub response_guards: Vec<Name>,
     pub findings: Vec<ContentFinding>,
+    /// Exceptions without which it would have been refused.
+    pub exceptions: Vec<Name>,
     /// Body bytes received from the caller.
     pub bytes_in: u64,
     /// Body bytes sent to the caller.
@@ -150,11 +152,12 @@ pub enum LifecycleEvent {
     /// The old set stays; `detail` of the record says why.
     ReloadRefused,
     Stopped,
-    /// Written by the log itself each time it is opened: connections count from 0 again after it. `torn_bytes` of an
-    /// unfinished record were dropped.
+    /// Written by the log itself each time it is opened: connections count from 0 again after it, unless it is `continued`
+    /// from a process that handed it over. `torn_bytes` of an unfinished record were dropped.
     LogOpened {
         size: u64,
         torn_bytes: u64,
+        continued: bool,
     },
 }
 

@@ -7,7 +7,7 @@ use pst::{
     ActionConstraint, BinaryOp, Clause, EntityOrSlot, Expr, Literal, PrincipalConstraint, ResourceConstraint, Var,
 };
 
-use postern_config::{Action, PrincipalType, RuleOrigin};
+use postern_config::{Action, PrincipalType, RuleOrigin, Waived};
 
 use super::expression::ContextParts;
 use super::vocabulary::{Broken, ResourceKind, Vocabulary, pst_type};
@@ -25,6 +25,8 @@ pub(super) struct Compiled {
     pub(super) needs: ContextParts,
     /// A permit that counts only for these paths. Cedar cannot say where a segment ends, so this is looked at first.
     pub(super) paths: Option<Arc<[PathGlob]>>,
+    /// Of a permit: the exception it needs to count.
+    pub(super) waived: Option<Waived>,
 }
 
 /// What a policy was made from.
@@ -47,6 +49,8 @@ pub(super) struct Scope<'s> {
     /// Not empty, all of one kind.
     pub(super) actions: &'s [Action],
     pub(super) resource: ResourceKind,
+    /// The exception it needs to count.
+    pub(super) waived: Option<&'s Waived>,
 }
 
 /// Builds policies one after the other, numbering them.
@@ -94,6 +98,7 @@ impl Builder<'_> {
             resource: Some(scope.resource),
             needs,
             paths,
+            waived: scope.waived.cloned(),
         });
         Ok(())
     }
@@ -119,7 +124,15 @@ impl Builder<'_> {
         )?;
         let source = self.sources.len().saturating_sub(1);
         let needs = ContextParts::default();
-        self.policies.push(Compiled { policy, source, principal: None, resource: None, needs, paths: None });
+        self.policies.push(Compiled {
+            policy,
+            source,
+            principal: None,
+            resource: None,
+            needs,
+            paths: None,
+            waived: None,
+        });
         Ok(())
     }
 

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use cedar_policy::{Decision as CedarDecision, Entities, EntityUid, Request, Response};
 
+use postern_config::Waived;
+
 use super::expression::ContextParts;
 use super::request::{AuthzRequest, ResourceRef, context};
 use super::slices::{Part, Parts};
 use super::vocabulary::{Broken, ResourceKind};
 use super::{Authorizer, PreparedPrincipal, Tenancy, entities};
+use crate::path::PathGlob;
 use crate::{Assurance, Principal, Reason};
 
 const DEFAULT_DENY: &str = "built-in default-deny";
@@ -26,6 +29,8 @@ pub struct Decision {
     pub rules: Vec<Arc<str>>,
     /// What went wrong, for the log. Never for the caller.
     pub error: Option<String>,
+    /// Exceptions without which it would not have been permitted.
+    pub exceptions: Vec<Waived>,
 }
 
 /// Why not.
@@ -73,7 +78,7 @@ impl Decision {
     }
 
     fn deny(denial: Denial, rule: &str) -> Self {
-        Self { denial: Some(denial), rules: vec![Arc::from(rule)], error: None }
+        Self { denial: Some(denial), rules: vec![Arc::from(rule)], error: None, exceptions: Vec::new() }
     }
 
     fn error(detail: String) -> Self {
@@ -123,18 +128,20 @@ impl Authorizer {
             Err(denied) => return denied,
         };
         let store = store.as_ref().unwrap_or(&prepared.entities);
-        let mut rules = BTreeSet::new();
+        let (mut rules, mut exceptions) = (BTreeSet::new(), BTreeSet::new());
         for party in &prepared.parties {
             let decision = self.judge(party, request, &resource, store).unwrap_or_else(Decision::from);
             if !decision.is_allowed() {
                 return decision;
             }
             rules.extend(decision.rules);
+            exceptions.extend(decision.exceptions);
         }
         if prepared.parties.is_empty() {
             return Decision::error("no principal was prepared".to_owned());
         }
-        Decision { denial: None, rules: rules.into_iter().collect(), error: None }
+        let exceptions = exceptions.into_iter().collect();
+        Decision { denial: None, rules: rules.into_iter().collect(), error: None, exceptions }
     }
 
     /// Without Cedar, so that no policy and no error of one can let a tenant through to another.
@@ -183,16 +190,19 @@ impl Authorizer {
         .map_err(|e| Broken::new("request", e))?;
         let mut verdict = Verdict::default();
         for part in parts {
-            if self.applies(part, &verdict, request.http.path) {
-                verdict.add(&self.cedar.is_authorized(&question, &part.set, store));
+            if self.applies(part, &verdict, request) {
+                verdict.add(part, &self.cedar.is_authorized(&question, &part.set, store));
             }
         }
         Ok(self.conclude(verdict))
     }
 
-    /// A part that depends on the path permits without a condition: once there is a permit it can add nothing.
-    fn applies(&self, part: &Part, verdict: &Verdict, path: &str) -> bool {
-        part.paths.as_ref().is_none_or(|paths| verdict.permits.is_empty() && paths.iter().any(|p| p.matches(path)))
+    /// A part that depends on the path or on an exception only permits: once there is a permit it can add nothing.
+    fn applies(&self, part: &Part, verdict: &Verdict, request: &AuthzRequest<'_>) -> bool {
+        let adds = verdict.permits.is_empty();
+        let here = |paths: &Arc<[PathGlob]>| adds && paths.iter().any(|path| path.matches(request.http.path));
+        let now = |waived: &Waived| adds && !waived.has_ended(request.now);
+        part.paths.as_ref().is_none_or(here) && part.waived.as_ref().is_none_or(now)
     }
 
     fn conclude(&self, verdict: Verdict) -> Decision {
@@ -201,12 +211,15 @@ impl Authorizer {
         }
         let (denial, ids) = match (verdict.forbids.is_empty(), verdict.permits.is_empty()) {
             (false, _) => (Denial::Forbidden, verdict.forbids),
-            (true, false) => return Decision { denial: None, rules: self.rules(verdict.permits), error: None },
+            (true, false) => {
+                let (rules, exceptions) = (self.rules(verdict.permits), verdict.exceptions);
+                return Decision { denial: None, rules, error: None, exceptions };
+            }
             (true, true) => return Decision::deny(Denial::DefaultDeny, DEFAULT_DENY),
         };
         let rules = self.rules(ids);
         let denial = if rules.iter().any(|rule| &**rule == TENANT_GUARD) { Denial::OtherTenant } else { denial };
-        Decision { denial: Some(denial), rules, error: None }
+        Decision { denial: Some(denial), rules, error: None, exceptions: Vec::new() }
     }
 
     /// The rules behind ids of policies, each once.
@@ -222,14 +235,18 @@ struct Verdict {
     permits: Vec<String>,
     forbids: Vec<String>,
     errors: Vec<String>,
+    exceptions: Vec<Waived>,
 }
 
 impl Verdict {
-    fn add(&mut self, response: &Response) {
+    fn add(&mut self, part: &Part, response: &Response) {
         // Cedar skips a policy that fails, forbids too: a failure must not be less than a match.
         self.errors.extend(response.diagnostics().errors().map(ToString::to_string));
         let into = match response.decision() {
-            CedarDecision::Allow => &mut self.permits,
+            CedarDecision::Allow => {
+                self.exceptions.extend(part.waived.clone());
+                &mut self.permits
+            }
             CedarDecision::Deny => &mut self.forbids,
         };
         into.extend(response.diagnostics().reason().map(ToString::to_string));

@@ -22,7 +22,8 @@ pub(super) fn add(builder: &mut Builder<'_>, role: &Role, report: &mut Report) -
     for permission in &role.permissions {
         check(role, permission, report);
         for (kind, actions) in by_resource(&permission.actions) {
-            let scope = Scope { principal: None, role: Some(&role.name), actions: &actions, resource: kind };
+            let waived = permission.waived.as_ref();
+            let scope = Scope { principal: None, role: Some(&role.name), actions: &actions, resource: kind, waived };
             let (clauses, paths) = match limits(kind, &permission.resources) {
                 Limits::All => (Vec::new(), None),
                 Limits::Names(clause) => (vec![clause], None),

@@ -47,6 +47,8 @@ pub(super) fn add(
                     role: role.map(String::as_str),
                     actions: &actions,
                     resource,
+                    // A forbid never needs one.
+                    waived: rule.waived.as_ref().filter(|_| rule.effect == Effect::Permit),
                 };
                 builder.policy(effect, scope, clauses.clone(), reads.context, None)?;
             }

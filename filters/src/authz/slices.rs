@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cedar_policy::{ActionConstraint, EntityUid, PolicySet, PrincipalConstraint};
-use postern_config::{Action, PrincipalType};
+use postern_config::{Action, PrincipalType, Waived};
 
 use super::compile::Compiled;
 use super::expression::ContextParts;
@@ -22,6 +22,8 @@ pub(super) struct Part {
     pub(super) needs: ContextParts,
     /// The set counts only for these paths. It then holds permits without a condition, and nothing else.
     pub(super) paths: Option<Arc<[PathGlob]>>,
+    /// The set counts only until this exception ends. It then holds permits and nothing else.
+    pub(super) waived: Option<Waived>,
 }
 
 /// What one principal is judged by, for each action.
@@ -91,8 +93,8 @@ impl Slices {
             let bucket = self.by_request.get(&(kind, action))?;
             let by_role = roles.iter().filter_map(|role| bucket.by_role.get(role)).flatten();
             let mut parts: Vec<Arc<Part>> = bucket.any.iter().chain(by_role).cloned().collect();
-            // What depends on the path only permits, and is asked last.
-            parts.sort_by_key(|part| part.paths.is_some());
+            // What depends on the path only permits, and is asked late; what needs an exception is asked last.
+            parts.sort_by_key(|part| (part.waived.is_some(), part.paths.is_some()));
             Some((action, parts))
         };
         Action::ALL.into_iter().filter_map(select).collect()
@@ -126,15 +128,16 @@ fn role(names: &Vocabulary, group: &EntityUid) -> Option<Arc<str>> {
     names.role_name(group).map(Arc::from)
 }
 
-/// One part for all policies that hold everywhere, and one for each list of paths.
+/// One part for all policies that hold everywhere, and one for each list of paths and each exception.
 fn parts(list: &[usize], policies: &[Compiled]) -> Result<Vec<Arc<Part>>, Broken> {
     let mut parts: Vec<Part> = Vec::new();
     for compiled in list.iter().filter_map(|at| policies.get(*at)) {
-        let at = match parts.iter().position(|part| part.paths == compiled.paths) {
+        let at = match parts.iter().position(|part| part.paths == compiled.paths && part.waived == compiled.waived) {
             Some(at) => at,
             None => {
                 let needs = ContextParts::default();
-                parts.push(Part { set: PolicySet::new(), needs, paths: compiled.paths.clone() });
+                let (paths, waived) = (compiled.paths.clone(), compiled.waived.clone());
+                parts.push(Part { set: PolicySet::new(), needs, paths, waived });
                 parts.len() - 1
             }
         };

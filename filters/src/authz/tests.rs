@@ -43,6 +43,7 @@ fn rule(effect: Effect, name: &str, actions: &[Action]) -> Rule {
         actions: actions.to_vec(),
         when: None,
         unless: None,
+        waived: None,
         origin: origin("AccessControlPolicy/default/x", "spec.rules[0]", 5),
     }
 }
@@ -90,6 +91,7 @@ fn role(name: &str, includes: &[&str], permissions: &[(&[Action], &[&str])]) -> 
             .map(|(actions, resources)| Permission {
                 actions: actions.to_vec(),
                 resources: resources.iter().map(ToString::to_string).collect(),
+                waived: None,
             })
             .collect(),
         origin: origin("RBACPolicy/default/r", "spec.roles[0]", 3),

@@ -25,6 +25,7 @@ impl Authorize {
         let decision = self.decide(req, cx)?;
         let rules = decision.rules.iter().map(|rule| &**rule).collect::<Vec<_>>().join(", ");
         cx.set_rule(rules.clone());
+        decision.exceptions.iter().for_each(|waived| cx.note_exception(waived));
         Ok(match decision.denial {
             None => Flow::Continue,
             Some(denial) => Flow::Refuse(refusal(denial, decision.error, rules)),

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
-use postern_config::Identity;
+use postern_config::{Identity, Provider, ProviderKind, Waived};
 use quick_cache::sync::Cache;
 
 use crate::authz::{Authorizer, PreparedPrincipal};
@@ -47,7 +47,7 @@ impl Identify {
     fn identify(
         &self,
         req: &RequestView<'_>,
-        cx: &Context,
+        cx: &mut Context,
     ) -> Result<(Arc<Principal>, Arc<PreparedPrincipal>), TokenError> {
         let values: Vec<&[u8]> = req.headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect();
         let leaf = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
@@ -55,9 +55,25 @@ impl Identify {
             Some(text) => Some(self.tokens.authenticate(text, leaf, cx.now())?),
             None => None,
         };
+        let waived = verified.as_deref().and_then(|token| self.unbound(token));
+        if let Some(over) = waived.filter(|waived| waived.has_ended(cx.now_ms())) {
+            return Err(TokenError::NoLongerUnbound(over.ended()));
+        }
         let principal = token::identify(&self.identity, verified.as_deref(), req.peer)?;
         let prepared = self.prepared(verified.as_deref(), leaf, &principal, cx.now_ms());
+        if let Some(waived) = waived {
+            cx.note_exception(waived);
+        }
         Ok((principal, prepared))
+    }
+
+    /// The exception without which a token would have to be bound to its sender.
+    fn unbound(&self, token: &VerifiedToken) -> Option<&Waived> {
+        let of_token = |provider: &&Provider| provider.name == token.principal.authn.provider;
+        match &self.identity.providers.iter().find(of_token)?.kind {
+            ProviderKind::Jwt(jwt) => jwt.unbound.as_ref().filter(|_| token.cnf_x5t_s256.is_none()),
+            ProviderKind::Spiffe => None,
+        }
     }
 
     fn prepared(

@@ -70,6 +70,8 @@ pub enum TokenError {
     Tenant { provider: String, tenant: Excerpt },
     #[error("the token is not bound to its sender, which provider `{0}` demands")]
     NotBound(String),
+    #[error("the token is not bound to its sender, and {0}")]
+    NoLongerUnbound(String),
     #[error("the token is bound to another client certificate")]
     OtherSender,
     #[error("the token is bound by `{0}`, which cannot be checked")]

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use postern_filters::audit::AuditRecord;
 use tokio::sync::watch;
 
-use super::Limits;
+use super::entry::Entry;
+use super::{Limits, Successor};
 
 /// The record was not taken: the request it is about has to be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +63,7 @@ pub(super) struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    records: Vec<AuditRecord>,
+    records: Vec<Entry>,
     /// Places that are kept for records to come.
     kept: usize,
     bytes: usize,
@@ -71,9 +72,21 @@ struct State {
     submitted: u64,
     /// Somebody waits for durability: no lingering for more records.
     asked: bool,
+    /// Who takes the log over, until the writer knows.
+    successor: Option<Successor>,
     closing: bool,
     gone: bool,
     status: Status,
+}
+
+/// What the writer has to do next.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) entries: Vec<Entry>,
+    /// The log is to be handed over once they are written.
+    pub(super) successor: Option<Successor>,
+    /// Nothing comes after them.
+    pub(super) closing: bool,
 }
 
 impl Queue {
@@ -94,7 +107,8 @@ impl Queue {
         Ok(Place { queue: Arc::clone(self) })
     }
 
-    pub(super) fn submit(self: &Arc<Self>, record: AuditRecord) -> Result<Receipt, AuditFull> {
+    pub(super) fn submit(self: &Arc<Self>, record: impl Into<Entry>) -> Result<Receipt, AuditFull> {
+        let record = record.into();
         let (weight, anonymous) = (record.weight(), record.is_anonymous_refusal());
         let mut state = self.state();
         if let Err(full) = state.has_room(&self.limits, weight, anonymous) {
@@ -107,7 +121,7 @@ impl Queue {
     fn push(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
-        record: AuditRecord,
+        record: Entry,
         weight: usize,
         anonymous: bool,
     ) -> Receipt {
@@ -126,11 +140,10 @@ impl Queue {
         Receipt { number, queue: Arc::clone(self) }
     }
 
-    /// Waits for records, lingering `linger` for more unless somebody waits for durability, but not beyond `until`. The flag
-    /// says that the queue is closing.
-    pub(super) fn take(&self, linger: Duration, until: Instant) -> (Vec<AuditRecord>, bool) {
+    /// Waits for work, lingering `linger` for more records unless somebody waits for durability, but not beyond `until`.
+    pub(super) fn take(&self, linger: Duration, until: Instant) -> Work {
         let mut state = self.state();
-        while state.records.is_empty() && !state.closing {
+        while state.records.is_empty() && !state.closing && state.successor.is_none() {
             let Some(left) = until.checked_duration_since(Instant::now()) else { break };
             state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -141,7 +154,8 @@ impl Queue {
         (state.bytes, state.anonymous, state.anonymous_bytes, state.asked) = (0, 0, 0, false);
         // Nothing is taken after this, so nothing may be left here.
         state.gone |= state.closing;
-        (std::mem::take(&mut state.records), state.closing)
+        let (successor, closing) = (state.successor.take().filter(|_| !state.closing), state.closing);
+        Work { entries: std::mem::take(&mut state.records), successor, closing }
     }
 
     /// Sleeps, less if the queue closes. Says whether it is closing.
@@ -150,8 +164,11 @@ impl Queue {
         waited.unwrap_or_else(PoisonError::into_inner).0.closing
     }
 
-    pub(super) fn note_durable(&self, records: u64, size: u64) {
-        self.state().status.size = size;
+    /// `size` is that of the log, where this process writes it.
+    pub(super) fn note_durable(&self, records: u64, size: Option<u64>) {
+        if let Some(size) = size {
+            self.state().status.size = size;
+        }
         self.progress.send_modify(|progress| progress.durable = progress.durable.saturating_add(records));
     }
 
@@ -167,6 +184,18 @@ impl Queue {
         self.progress.send_if_modified(|progress| std::mem::replace(&mut progress.failed, is) != is);
     }
 
+    pub(super) fn hand_over(&self, successor: Successor) {
+        let mut state = self.state();
+        // Without a writer nobody would tell it anything.
+        state.successor = Some(successor).filter(|_| !state.gone);
+        drop(state);
+        self.work.notify_all();
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.state().gone
+    }
+
     pub(super) fn close(&self) {
         self.state().closing = true;
         self.work.notify_all();
@@ -174,7 +203,11 @@ impl Queue {
 
     /// The writer is gone, in order or not; nobody must wait for it.
     pub(super) fn abandon(&self) {
-        self.state().gone = true;
+        let mut state = self.state();
+        state.gone = true;
+        // Nobody will tell it anything any more.
+        state.successor = None;
+        drop(state);
         self.progress.send_modify(|progress| progress.failed = true);
     }
 
@@ -217,6 +250,7 @@ impl Place {
     /// # Errors
     /// [`AuditFull::Closed`] where the log was closed meanwhile.
     pub fn submit(self, record: AuditRecord) -> Result<Receipt, AuditFull> {
+        let record = Entry::from(record);
         let (weight, anonymous) = (record.weight(), record.is_anonymous_refusal());
         let mut state = self.queue.state();
         if state.gone {
@@ -247,7 +281,7 @@ impl Receipt {
     ///
     /// # Errors
     /// [`NotDurable`] as soon as the log cannot be written; the record stays queued and is written once it can.
-    pub async fn durable(self) -> Result<(), NotDurable> {
+    pub async fn durable(&self) -> Result<(), NotDurable> {
         let mut progress = self.queue.progress.subscribe();
         self.queue.state().asked = true;
         self.queue.work.notify_one();

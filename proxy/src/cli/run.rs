@@ -12,11 +12,11 @@ use crate::private;
 use crate::server::{Server, StartError};
 use crate::telemetry::{self, LogFormat};
 
-pub(super) fn run(config: &Path, format: LogFormat) -> ExitCode {
+pub(super) fn run(config: &Path, format: LogFormat, upgrade: bool) -> ExitCode {
     telemetry::init_logs(format);
     // While this is the only thread: what others start would not be bound by it.
     private::keep_to_ourselves();
-    block_on(serve(config)).unwrap_or_else(|error| {
+    block_on(serve(config, upgrade)).unwrap_or_else(|error| {
         eprintln!("postern: the runtime could not be started: {error}");
         ExitCode::FAILURE
     })
@@ -33,7 +33,7 @@ pub(super) fn block_on<F: Future>(future: F) -> std::io::Result<F::Output> {
     Ok(runtime.block_on(future))
 }
 
-async fn serve(config: &Path) -> ExitCode {
+async fn serve(config: &Path, upgrade: bool) -> ExitCode {
     // Before the start: a stop that is asked for while it lasts is a stop, not a kill.
     let mut stop = match Stop::listen() {
         Ok(stop) => stop,
@@ -42,7 +42,8 @@ async fn serve(config: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let running = match Server::start(config).await {
+    let started = if upgrade { Server::upgrade(config).await } else { Server::start(config).await };
+    let running = match started {
         Ok(running) => running,
         Err(StartError::Load(problems)) => {
             eprintln!("{problems}");
@@ -55,7 +56,10 @@ async fn serve(config: &Path) -> ExitCode {
         }
     };
     info!(vkey = running.vkey(), log = %running.audit_dir().display(), "serving");
-    stop.asked().await;
+    tokio::select! {
+        () = stop.asked() => {}
+        () = running.given() => {}
+    }
     info!("draining");
     running.shutdown().await;
     ExitCode::SUCCESS

@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use postern_config::{Report, Severity};
+use postern_config::values::Time;
+use postern_config::{Exception, Report, Severity};
 use postern_filters::limit::LimitStore;
 use serde_json::{Value, json};
 
@@ -12,16 +13,23 @@ use super::{Format, MISCONFIGURED};
 use crate::clock::{Clock, SystemClock};
 
 pub(super) fn run(config: &Path, format: Format) -> ExitCode {
-    let (report, summary) = check(config);
+    let (report, loaded) = check(config, SystemClock.unix_ms());
     match format {
-        Format::Text => print_text(&report, summary.as_deref()),
-        Format::Json => println!("{}", as_json(&report)),
+        Format::Text => print_text(&report, loaded.as_ref()),
+        Format::Json => println!("{}", as_json(&report, loaded.as_ref())),
     }
     if report.has_errors() { ExitCode::from(MISCONFIGURED) } else { ExitCode::SUCCESS }
 }
 
-fn check(config: &Path) -> (Report, Option<String>) {
-    let loaded = match postern_config::load(config, SystemClock.unix_ms() / 1000) {
+/// What loads, and what of it is allowed against the rules.
+struct Loads {
+    summary: String,
+    /// Each with whether it has ended.
+    exceptions: Vec<(Exception, bool)>,
+}
+
+fn check(config: &Path, now_ms: i64) -> (Report, Option<Loads>) {
+    let loaded = match postern_config::load(config, now_ms / 1000) {
         Ok(loaded) => loaded,
         Err(report) => return (report, None),
     };
@@ -30,28 +38,36 @@ fn check(config: &Path) -> (Report, Option<String>) {
         report.extend(errors);
         return (report, None);
     }
-    let snapshot = &loaded.snapshot;
+    let snapshot = loaded.snapshot;
     let summary = format!(
         "{} manifests, {} routes, {} listeners: everything loads",
         snapshot.manifests.len(),
         snapshot.routes.len(),
         snapshot.listeners.len()
     );
-    (report, Some(summary))
+    let exceptions = snapshot.exceptions.into_iter().map(|one| (one.has_ended(now_ms), one));
+    (report, Some(Loads { summary, exceptions: exceptions.map(|(ended, one)| (one, ended)).collect() }))
 }
 
-fn print_text(report: &Report, summary: Option<&str>) {
+fn print_text(report: &Report, loads: Option<&Loads>) {
     print!("{report}");
-    match summary {
-        Some(summary) => println!("{summary}"),
-        None => {
-            let errors = report.problems().iter().filter(|p| p.severity == Severity::Error).count();
-            println!("{errors} {}", if errors == 1 { "problem" } else { "problems" });
+    let Some(Loads { summary, exceptions }) = loads else {
+        let errors = report.problems().iter().filter(|p| p.severity == Severity::Error).count();
+        println!("{errors} {}", if errors == 1 { "problem" } else { "problems" });
+        return;
+    };
+    println!("{summary}");
+    for (title, wanted) in [("exceptions in force:", false), ("exceptions that have ended:", true)] {
+        let of_state: Vec<&Exception> =
+            exceptions.iter().filter(|(_, ended)| *ended == wanted).map(|(one, _)| one).collect();
+        if !of_state.is_empty() {
+            println!("\n{title}");
+            of_state.iter().for_each(|exception| println!("  {exception}\n    {}", exception.reason.trim()));
         }
     }
 }
 
-fn as_json(report: &Report) -> Value {
+fn as_json(report: &Report, loads: Option<&Loads>) -> Value {
     let problems: Vec<Value> = report
         .problems()
         .iter()
@@ -68,5 +84,21 @@ fn as_json(report: &Report) -> Value {
             })
         })
         .collect();
-    json!({"valid": !report.has_errors(), "problems": problems})
+    let exceptions: Vec<Value> = loads
+        .iter()
+        .flat_map(|loads| &loads.exceptions)
+        .map(|(exception, ended)| {
+            json!({
+                "name": &*exception.id,
+                "allow": exception.allow.code().to_string(),
+                "targets": exception.targets,
+                "reason": exception.reason,
+                "owner": exception.owner,
+                "approvedBy": exception.approved_by,
+                "until": Time(exception.until).to_string(),
+                "ended": ended,
+            })
+        })
+        .collect();
+    json!({"valid": !report.has_errors(), "problems": problems, "exceptions": exceptions})
 }

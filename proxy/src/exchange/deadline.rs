@@ -1,5 +1,5 @@
-//! How long an exchange may go on: as long as the credential it was asked for with, as its upstream may take, and as policy
-//! says, whichever ends first.
+//! How long an exchange may go on: as long as the credential it was asked for with and the exceptions it hangs on, as its
+//! upstream may take, and as policy says, whichever ends first.
 
 use std::future::Future;
 use std::time::Duration;
@@ -18,8 +18,8 @@ pub(crate) struct Deadline {
     idle: Duration,
     /// Longest wait for the head of the answer.
     pub(crate) first_byte: Duration,
-    /// Whether it is the credential that ends then.
-    by_credential: bool,
+    /// What is late once it is over.
+    then: Late,
 }
 
 /// What did not happen in time.
@@ -28,6 +28,7 @@ pub(crate) enum Late {
     /// This step; the exchange could have gone on.
     Step,
     Credential,
+    Exception,
     Total,
 }
 
@@ -41,9 +42,14 @@ impl Deadline {
         let total = timeouts.total.min(story.patience.stream_total);
         let idle = timeouts.idle.min(story.patience.stream_idle);
         let first_byte = timeouts.first_byte.min(story.patience.first_byte);
-        let left = credential.map_or(total, |left| left.min(total));
-        let by_credential = credential.is_some_and(|left| left < total);
-        Self { at: Instant::from_std(story.began) + left, idle, first_byte, by_credential }
+        let exception = story.context.excepted_until().map(|until| {
+            let ms = until.saturating_mul(1000).saturating_sub(story.context.now_ms()).max(0);
+            Duration::from_millis(ms.unsigned_abs())
+        });
+        let ends = [Some((total, Late::Total)), credential.map(|left| (left, Late::Credential))];
+        let ends = ends.into_iter().chain([exception.map(|left| (left, Late::Exception))]).flatten();
+        let (left, then) = ends.min_by_key(|(left, _)| *left).unwrap_or((total, Late::Total));
+        Self { at: Instant::from_std(story.began) + left, idle, first_byte, then }
     }
 
     /// Runs one step of the exchange, within the longest pause and the deadline.
@@ -68,11 +74,7 @@ impl Deadline {
 
     /// What is late by now.
     pub(crate) fn missed(self) -> Late {
-        match self {
-            _ if Instant::now() < self.at => Late::Step,
-            Self { by_credential: true, .. } => Late::Credential,
-            Self { by_credential: false, .. } => Late::Total,
-        }
+        if Instant::now() < self.at { Late::Step } else { self.then }
     }
 }
 
@@ -84,6 +86,10 @@ impl Late {
             Self::Credential => {
                 Refusal::new(Reason::CredentialInvalid, format!("the credential expired while {step} was waited for"))
             }
+            Self::Exception => Refusal::new(
+                Reason::ExceptionEnded,
+                format!("an exception the exchange hangs on ended while {step} was waited for"),
+            ),
             Self::Total => Refusal::new(Reason::UpstreamFailed, "the exchange took longer than it may"),
         }
     }
@@ -98,11 +104,11 @@ mod tests {
         let never = || std::future::pending::<()>();
         let total = Duration::from_secs(3600);
         let idle = Duration::from_secs(300);
-        let long = Deadline { at: Instant::now() + total, idle, first_byte: idle, by_credential: false };
+        let long = Deadline { at: Instant::now() + total, idle, first_byte: idle, then: Late::Total };
         assert_eq!(long.step(never()).await, Err(Late::Step));
         assert_eq!(long.within(total * 2, never()).await, Err(Late::Total));
         let short =
-            Deadline { at: Instant::now() + Duration::from_secs(5), idle, first_byte: idle, by_credential: true };
+            Deadline { at: Instant::now() + Duration::from_secs(5), idle, first_byte: idle, then: Late::Credential };
         assert_eq!(short.step(std::future::ready(7)).await, Ok(7));
         assert_eq!(short.step(never()).await, Err(Late::Credential));
     }

@@ -5,6 +5,7 @@ use std::fs::{DirBuilder, Metadata, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
@@ -40,16 +41,26 @@ pub enum SocketError {
 pub(crate) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
+    /// Another process listens on it now.
+    left: AtomicBool,
 }
 
 impl SocketFile {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Whether the file stays when this goes.
+    pub(super) fn leave(&self, leave: bool) {
+        self.left.store(leave, Ordering::Relaxed);
+    }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
+        if self.left.load(Ordering::Relaxed) {
+            return;
+        }
         let ours = self.path.symlink_metadata().is_ok_and(|found| identity(&found) == self.identity);
         if ours && let Err(error) = std::fs::remove_file(&self.path) {
             warn!(%error, path = %self.path.display(), "the file of a socket could not be removed");
@@ -67,10 +78,19 @@ pub(super) async fn bind(path: &Path, mode: u32) -> Result<(UnixListener, Socket
         _ => SocketError::System(error),
     })?;
     let found = path.symlink_metadata().map_err(SocketError::System)?;
-    let file = SocketFile { path: path.to_owned(), identity: identity(&found) };
+    let file = SocketFile { path: path.to_owned(), identity: identity(&found), left: AtomicBool::new(false) };
     // Before anybody can connect, which is from `listen` on.
     std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(SocketError::System)?;
     Ok((socket.listen(BACKLOG).map_err(SocketError::System)?, file))
+}
+
+/// The file of a socket that another process of ours bound.
+pub(super) fn inherit(path: &Path) -> std::io::Result<SocketFile> {
+    let found = path.symlink_metadata()?;
+    if !found.file_type().is_socket() || found.uid() != user() {
+        return Err(std::io::Error::other(format!("`{}` is no socket of ours", path.display())));
+    }
+    Ok(SocketFile { path: path.to_owned(), identity: identity(&found), left: AtomicBool::new(false) })
 }
 
 /// The folder has to be of ours, or root's, and nobody else's to write to. Where there is none, one is made.

@@ -63,6 +63,15 @@ struct ByState {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfState {
+    postern_state: &'static str,
+}
+
+/// No label: a family of one, which may also be absent.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Alone {}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByReason {
     postern_reason: &'static str,
 }
@@ -89,6 +98,8 @@ pub struct Metrics {
     refused: Family<ByListener, Counter>,
     cuts: Family<ByReason, Counter>,
     certificates: Family<ByIdentity, Gauge>,
+    exceptions: Family<OfState, Gauge>,
+    exception_expiry: Family<Alone, Gauge>,
     reloads: Family<ByOutcome, Counter>,
     upstream_requests: Family<ByUpstream, Counter>,
     upstream_answers: Family<ByUpstream, Counter>,
@@ -137,6 +148,8 @@ impl Metrics {
             refused: Family::default(),
             cuts: Family::default(),
             certificates: Family::default(),
+            exceptions: Family::default(),
+            exception_expiry: Family::default(),
             reloads: Family::default(),
             upstream_requests: Family::default(),
             upstream_answers: Family::default(),
@@ -180,6 +193,13 @@ impl Metrics {
             "Time until a certificate that is presented ends",
             Unit::Seconds,
             metrics.certificates.clone(),
+        );
+        registry.register(name(names::EXCEPTIONS), "Exceptions by state", metrics.exceptions.clone());
+        registry.register_with_unit(
+            name(names::EXCEPTION_EXPIRY),
+            "Time until the next exception ends",
+            Unit::Seconds,
+            metrics.exception_expiry.clone(),
         );
         registry.register(name(names::RELOADS), "Loads of the policy set by outcome", metrics.reloads.clone());
         let upstreams = [
@@ -272,6 +292,26 @@ impl Metrics {
         for (place, identity, seconds) in left {
             let labels = ByIdentity { postern_listener: place, postern_identity: identity };
             self.certificates.get_or_create(&labels).set(seconds);
+        }
+    }
+
+    /// Exceptions, by the seconds that are left of them.
+    pub(crate) fn exceptions(&self, left: impl Iterator<Item = i64>) {
+        let (mut active, mut ended, mut next) = (0_i64, 0_i64, None::<i64>);
+        for seconds in left {
+            if seconds > 0 {
+                active = active.saturating_add(1);
+                next = Some(next.map_or(seconds, |known| known.min(seconds)));
+            } else {
+                ended = ended.saturating_add(1);
+            }
+        }
+        for (postern_state, number) in [("active", active), ("ended", ended)] {
+            self.exceptions.get_or_create(&OfState { postern_state }).set(number);
+        }
+        self.exception_expiry.clear();
+        if let Some(seconds) = next {
+            self.exception_expiry.get_or_create(&Alone {}).set(seconds);
         }
     }
 

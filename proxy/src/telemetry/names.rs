@@ -26,6 +26,10 @@ pub const LOAD: &str = "postern.load";
 pub const CONNECTIONS_CUT: &str = "postern.connections.cut";
 /// Seconds until a certificate that we present ends, by listener and identity; negative once it has.
 pub const CERTIFICATE_EXPIRY: &str = "postern.certificate.expiry";
+/// Exceptions of the running set, by state: `active`, `ended`.
+pub const EXCEPTIONS: &str = "postern.exceptions";
+/// Seconds until the next exception ends; nothing where none is in force.
+pub const EXCEPTION_EXPIRY: &str = "postern.exceptions.expiry";
 /// Loads of the policy set, by outcome.
 pub const RELOADS: &str = "postern.reloads";
 /// Requests that panicked: each is a bug.

@@ -16,12 +16,13 @@ use super::Upstream;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::health::Turn;
+use crate::clock::Clock;
 
 /// Between two looks at kept connections.
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// Tends `upstream` until it is dropped.
-pub(super) async fn run(upstream: Weak<Upstream>, check: Option<HealthCheck>) {
+pub(super) async fn run(upstream: Weak<Upstream>, check: Option<HealthCheck>, clock: Arc<dyn Clock>) {
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ask = interval(check.as_ref().map_or(SWEEP, |check| check.interval));
@@ -32,6 +33,11 @@ pub(super) async fn run(upstream: Weak<Upstream>, check: Option<HealthCheck>) {
             _ = ask.tick(), if check.is_some() => check.as_ref(),
         };
         let Some(upstream) = upstream.upgrade() else { return };
+        if upstream.is_over(clock.unix_ms()) {
+            // Requests are refused on their way; nothing else may go there either, and what is open is closed.
+            upstream.endpoints.iter().for_each(|endpoint| while endpoint.pool.evict() {});
+            continue;
+        }
         match asking {
             None => upstream.endpoints.iter().for_each(|endpoint| endpoint.pool.sweep()),
             Some(check) => {

@@ -16,6 +16,7 @@ mod secrets;
 mod site;
 mod stop;
 mod takeover;
+mod upgrade;
 #[path = "../wire/house/upstream.rs"]
 mod upstream;
 

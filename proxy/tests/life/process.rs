@@ -33,9 +33,20 @@ impl Process {
         process
     }
 
+    /// Starts one that takes over from the process that runs, and waits until it serves.
+    pub fn follow(config: &Path) -> Self {
+        let mut process = Self::spawn_with(config, &["--upgrade"], &[]);
+        process.until("serving");
+        process
+    }
+
     pub fn spawn(config: &Path, env: &[(&str, &str)]) -> Self {
+        Self::spawn_with(config, &[], env)
+    }
+
+    pub fn spawn_with(config: &Path, more: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = Command::new(BINARY);
-        command.arg("run").arg("--config").arg(config).envs(env.iter().copied());
+        command.arg("run").arg("--config").arg(config).args(more).envs(env.iter().copied());
         Self::started_by(command)
     }
 

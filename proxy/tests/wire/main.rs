@@ -8,6 +8,7 @@ mod access;
 mod certificates;
 mod content;
 mod cuts;
+mod exceptions;
 mod guard;
 mod health;
 #[allow(dead_code, reason = "shared with the tests of attacks")]
@@ -19,6 +20,7 @@ mod network;
 mod outbound;
 mod proxies;
 mod relay;
+mod sidecars;
 mod sockets;
 mod story;
 mod tls;

@@ -119,3 +119,54 @@ fn the_least_of_every_kind_loads_with_its_defaults() {
     assert_eq!(parsed.manifests.len(), Kind::ALL.len());
     assert!(parsed.whole && parsed.broken.is_empty());
 }
+
+/// A text as it would come in the envelope of a Policy.
+fn enveloped(text: &str) -> String {
+    let (head, spec) = text.split_once("spec:\n").unwrap();
+    let kind = head.lines().find_map(|line| line.strip_prefix("kind: ")).unwrap();
+    let head = head.replace(&format!("kind: {kind}"), "kind: Policy");
+    let spec: String = spec.lines().map(|line| format!("  {line}\n")).collect();
+    format!("{head}spec:\n  type: {kind}\n  config:\n{spec}")
+}
+
+#[test]
+fn what_comes_in_an_envelope_is_read_as_if_it_came_alone() {
+    let (own, carried) = (parse(LIMIT), parse(&enveloped(LIMIT)));
+    assert_eq!(carried.1.to_string(), "");
+    let (own, carried) = (&own.0.manifests[0], &carried.0.manifests[0]);
+    assert_eq!((&own.id, &own.metadata.name.value), (&carried.id, &carried.metadata.name.value));
+    let Spec::ApiAccessPolicy(spec) = &carried.spec else { panic!("the kind that `type` names") };
+    assert_eq!(spec.rate_limits[0].limit.pointer, "spec.config.rateLimits[0].limit");
+    assert_eq!(spec.rate_limits[0].limit.position.line, 9);
+    for (from, to) in [
+        ("limit: 60", "limit: many"),
+        ("unit: Requests", "unit: Tokens"),
+        ("key: [Principal], ", ""),
+        ("  rateLimits:", "  ratelimits:"),
+        ("kind: Route", "kind: Router"),
+        ("name: chat", "name: Chat"),
+    ] {
+        let broken = LIMIT.replace(from, to);
+        let said = |text: &str, spec: &str| {
+            let report = parse(text).1;
+            let told = report
+                .problems()
+                .into_iter()
+                .map(|p| (p.code, p.message.clone(), p.help.clone(), p.pointer.replacen(spec, "spec", 1)));
+            told.collect::<Vec<_>>()
+        };
+        let (own, carried) = (said(&broken, "spec"), said(&enveloped(&broken), "spec.config"));
+        assert!(!own.is_empty(), "{to}");
+        assert_eq!(own, carried, "{to}");
+    }
+}
+
+#[test]
+fn a_policy_of_which_nobody_can_say_what_it_is_may_be_anything() {
+    for text in ["spec: {type: 7}", "spec: {type: Nothing, config: {}}", "spec: {type: ThreatModel, config: {}}"] {
+        let text =
+            format!("apiVersion: secure.platformspec.io/v1alpha1\nkind: Policy\nmetadata: {{name: p}}\n{text}\n");
+        let (parsed, report) = parse(&text);
+        assert!(report.has_errors() && !parsed.whole, "{text}");
+    }
+}

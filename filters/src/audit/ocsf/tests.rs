@@ -76,6 +76,7 @@ fn request(text: &str) -> AuditRecord {
             request_guards: vec![name.clone(); 100],
             response_guards: vec![name.clone()],
             findings: vec![finding; 100],
+            exceptions: vec![name.clone(); 20],
             bytes_in: 1,
             bytes_out: 2,
             duration_us: 3456,
@@ -123,7 +124,7 @@ fn every_event_has_the_class_of_its_kind_and_what_ocsf_requires_of_it() {
         ("reload", lifecycle(LifecycleEvent::ReloadAccepted { manifests: vec![] }), 600_208, "app"),
         ("bad reload", lifecycle(LifecycleEvent::ReloadRefused), 600_208, "app"),
         ("stop", lifecycle(LifecycleEvent::Stopped), 600_204, "app"),
-        ("open", lifecycle(LifecycleEvent::LogOpened { size: 1, torn_bytes: 2 }), 600_206, "app"),
+        ("open", lifecycle(LifecycleEvent::LogOpened { size: 1, torn_bytes: 2, continued: true }), 600_206, "app"),
     ] {
         let event = event(&record);
         let base = "activity_id category_uid class_uid metadata severity_id status_id time type_uid";

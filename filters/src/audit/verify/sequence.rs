@@ -23,11 +23,13 @@ pub struct Gap {
     pub certain: bool,
 }
 
-/// Numbers seen since the log was last opened.
+/// Numbers seen since the log was last opened by a process that took over from no other.
 #[derive(Debug, Default)]
 pub(super) struct Sequences {
     open: HashMap<u64, Connection>,
     stopped: bool,
+    /// Processes that have started and not stopped: in an upgrade there are two for a while.
+    running: u32,
     found: Found,
 }
 
@@ -62,6 +64,8 @@ struct Ours<'a> {
     connection: Option<Numbers>,
     #[serde(borrow)]
     lifecycle: Option<Cow<'a, str>>,
+    #[serde(default)]
+    continued: bool,
 }
 
 #[derive(Deserialize)]
@@ -76,8 +80,14 @@ impl Sequences {
         let Ok(facts) = serde_json::from_slice::<Facts<'_>>(record) else { return };
         let ours = facts.unmapped.postern;
         match ours.lifecycle.as_deref() {
+            // Connections count on, and the process before may have records to come.
+            Some("log_opened") if ours.continued => {}
             Some("log_opened") => self.close_run(),
-            Some("stopped") => self.stopped = true,
+            Some("started") => self.running = self.running.saturating_add(1),
+            Some("stopped") => {
+                self.running = self.running.saturating_sub(1);
+                self.stopped = self.running == 0;
+            }
             _ => {}
         }
         if let Some(numbers) = ours.connection {
@@ -116,7 +126,7 @@ impl Sequences {
             let sequence = connection.next;
             self.found.push(Gap { connection: number, sequence, index, repeated: false, certain: self.stopped });
         }
-        self.stopped = false;
+        (self.stopped, self.running) = (false, 0);
     }
 
     pub(super) fn finish(mut self) -> Found {
@@ -143,6 +153,7 @@ mod tests {
         for (index, record) in (0..).zip(records) {
             let ours = match record.split_once('/') {
                 Some((number, sequence)) => format!(r#""connection":{{"number":{number},"sequence":{sequence}}}"#),
+                None if *record == "continued" => r#""lifecycle":"log_opened","continued":true"#.to_owned(),
                 None => format!(r#""lifecycle":"{record}""#),
             };
             sequences.observe(index, format!(r#"{{"class_uid":1,"unmapped":{{"postern":{{{ours}}}}}}}"#).as_bytes());
@@ -159,6 +170,17 @@ mod tests {
             ("missing, stopped in order", vec!["1/0", "1/2", "stopped"], vec![(1, 1, false, true)]),
             ("first missing", vec!["7/1", "stopped", "log_opened", "7/0"], vec![(7, 0, false, true)]),
             ("crash, then a new run", vec!["1/0", "1/2", "log_opened", "1/0"], vec![(1, 1, false, false)]),
+            ("handed over", vec!["started", "1/0", "continued", "started", "2/0", "1/1", "stopped", "2/1"], vec![]),
+            (
+                "handed over, and the second is still running",
+                vec!["started", "1/0", "continued", "started", "2/1", "1/2", "stopped"],
+                vec![(2, 0, false, false), (1, 1, false, false)],
+            ),
+            (
+                "handed over, and both stopped",
+                vec!["started", "1/0", "continued", "started", "1/2", "stopped", "stopped"],
+                vec![(1, 1, false, true)],
+            ),
             ("repeated", vec!["1/0", "1/0"], vec![(1, 0, true, true)]),
         ] {
             assert_eq!(run(&records), want, "{case}");

@@ -64,7 +64,7 @@ fn roles() -> impl Strategy<Value = Vec<Role>> {
             // Each list of globs speaks of a path and a model, so both have to be asked for.
             actions.extend([Action::Read, Action::Chat]);
             let resources = globs.iter().map(ToString::to_string).collect();
-            made.permissions.push(Permission { actions, resources });
+            made.permissions.push(Permission { actions, resources, waived: None });
         }
         made
     });

@@ -1,12 +1,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use postern_config::{AuditKey, Redacted};
 use postern_filters::Reason;
+use postern_filters::audit::checkpoint::Checkpoint;
 use postern_filters::audit::leaf::records_path;
 use postern_filters::audit::verify::{BadEntry, Freshness, Tampering};
-use postern_filters::audit::{ConnectionRef, Decision, RequestEvent};
+use postern_filters::audit::{ConnectionRef, Decision, Event, LifecycleEvent, RequestEvent};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use super::*;
 use crate::audit::{NotDurable, VerifyArgs, VerifyOutcome, run};
@@ -74,6 +77,7 @@ fn request(sequence: u64) -> AuditRecord {
         request_guards: vec!["identity/jwt".into()],
         response_guards: vec![],
         findings: vec![],
+        exceptions: vec![],
         bytes_in: 1,
         bytes_out: 2,
         duration_us: 3,
@@ -487,8 +491,8 @@ fn refusals_of_the_anonymous_have_half_of_the_queue() {
     large.detail = Some("x".repeat(9_000));
     assert!(queue.submit(large.clone()).is_ok());
     assert_eq!(queue.submit(large).unwrap_err(), AuditFull::Full, "bytes are bounded too");
-    let (taken, closing) = queue.take(Duration::ZERO, Instant::now());
-    assert_eq!((taken.len(), closing), (1, false));
+    let taken = queue.take(Duration::ZERO, Instant::now());
+    assert_eq!((taken.entries.len(), taken.closing), (1, false));
     assert!(queue.submit(request(1)).is_ok());
 }
 

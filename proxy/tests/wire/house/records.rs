@@ -132,6 +132,11 @@ impl Record {
         texts(self.ours("response_guards"))
     }
 
+    /// Exceptions it hung on.
+    pub fn exceptions(&self) -> Vec<String> {
+        texts(self.ours("exceptions"))
+    }
+
     pub fn findings(&self) -> usize {
         self.ours("findings").as_array().map_or(0, Vec::len)
     }

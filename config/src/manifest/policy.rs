@@ -1,0 +1,125 @@
+//! Policy: the envelope of any other kind, and the one place for exceptions.
+
+use super::TargetRef;
+use crate::decode::{At, Cx, Decode, Fields, Shape, spec, words};
+use crate::values::{Name, Time};
+use crate::yaml::Node;
+use crate::{Code, Waiver};
+
+const PV_EXCEPTION: Code = Code(6);
+
+spec! {
+    /// With `type: SecurityPolicy` the posture of the process, and the only place that loosens anything: its exceptions. With the name of
+    /// another kind as `type`, an envelope: `config` is that kind's whole spec, `targetRefs` included, and the manifest counts as one of
+    /// that kind under its own name.
+    pub struct Policy {
+        /// `SecurityPolicy`, or the name of a kind of this page.
+        [E] kind as "type": At<PolicyType>,
+        /// The spec of the kind that `type` names; not with `SecurityPolicy`.
+        [E] config: Option<At<Carried>>,
+        /// What is allowed against the rules, for a time.
+        [E] exceptions: Vec<At<ExceptionSpec>>,
+    }
+    later {
+        /// The types of principal that exist.
+        [E] "identityTypes",
+        /// Standards that rules may ask about in `context.compliance`.
+        [E] "complianceModes",
+    }
+}
+
+words! {
+    /// What a Policy is.
+    pub enum PolicyType {
+        /// The posture of the process.
+        Security = "SecurityPolicy",
+    }
+}
+
+/// The spec of another kind. It is read as that kind's before a Policy is, so whoever comes here has none.
+#[derive(Debug, Clone, Copy)]
+pub struct Carried;
+
+impl Decode for Carried {
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        let help = "remove `config`, or write the kind it is the spec of as `type`";
+        cx.shape(&node.position, "`config` is the spec of another kind, and `SecurityPolicy` is none", help);
+        None
+    }
+
+    fn shape() -> Shape {
+        Shape::Scalar { name: "Spec", doc: "The spec of the kind that `type` names, as that kind would write it." }
+    }
+}
+
+spec! {
+    /// One thing that is allowed against the rules. It loosens nothing but what it names, at the places it names. After `until` the set
+    /// still loads, but what the exception allowed is refused at run time.
+    pub struct ExceptionSpec {
+        /// Unique within the manifest; records and metrics name it.
+        [E] name: At<Name>,
+        /// The refusal that is waived. Any that is not listed cannot be waived (PV-006).
+        [E] allow: At<Waiver>,
+        /// Where. A Route for PV-013, PV-050, PV-060 and PV-070; the Gateway for PV-022; a listener (the Gateway with `sectionName`) or an
+        /// Upstream for PV-030 and PV-033. A route or listener that comes later is not covered by what was excepted before.
+        [E, missing 4] target_refs: At<Vec<At<TargetRef>>>,
+        /// Why, for whoever reads it at night.
+        [D, missing 6] reason: At<String>,
+        /// The team or mailbox that answers for it.
+        [D, missing 6] owner: At<String>,
+        /// Who agreed.
+        [D] approved_by: Option<At<String>>,
+        /// The moment at which it ends, at most 90 days after a load. No reload is needed for it to end, and one that has ended never
+        /// stops a start.
+        [E, missing 6] until: At<Time>,
+    }
+    check check_said
+}
+
+fn check_said(exception: &ExceptionSpec, fields: &mut Fields<'_, '_, '_>) {
+    for (name, text, help) in [
+        ("reason", &exception.reason, "say why the rule cannot be kept here"),
+        ("owner", &exception.owner, "name the team or mailbox that answers for it"),
+    ] {
+        if text.trim().is_empty() {
+            text.error(fields.cx.report, PV_EXCEPTION, format!("`{name}` says nothing"), help);
+        }
+    }
+}
+
+words! {
+    /// A refusal that can be waived.
+    impl Waiver {
+        /// A JWT provider without sender constraint on a route that executes. Afterwards its tokens have to be bound.
+        (Waiver::UnboundTokens) = "PV-013",
+        /// A permit for `execute` or `modify` over the whole gateway. Afterwards the permit does not count.
+        (Waiver::WideGrant) = "PV-022",
+        /// A listener without TLS, or an `http:` upstream, that is not on this machine. Afterwards connections are closed, and the upstream is not called.
+        (Waiver::Plaintext) = "PV-030",
+        /// Certificates whose revocation no current list tells (`onUnavailable: Allow`). Afterwards they are refused.
+        (Waiver::UnknownRevocation) = "PV-033",
+        /// A route to a model without content guards. Afterwards its requests are refused.
+        (Waiver::Unguarded) = "PV-050",
+        /// A route without an AuditPolicy. Afterwards its requests are refused; before, too, each leaves its record in the log of the process.
+        (Waiver::Unaudited) = "PV-060",
+        /// A route without a rate limit. Afterwards its requests are refused.
+        (Waiver::Unlimited) = "PV-070",
+    }
+    later {
+        "PV-010", "PV-015", "PV-051", "PV-061",
+        "authn.required", "authn.mfa", "authn.senderConstrained", "authn.tokenAudienceBound", "authn.noTokenPassthrough",
+        "authn.revocationWithin", "authz.defaultDeny", "authz.tenantIsolation", "authz.leastPrivilege", "authz.denialsLogged",
+        "tls.minVersion", "tls.approvedCrypto", "mtls.internal", "cert.notExpiring", "egress.allowList", "egress.privateBlocked",
+        "dlp.request", "dlp.response", "dlp.vendorEligibility", "data.opaqueBlocked", "data.residency", "data.atRestEncrypted",
+        "ai.modelsAllowListed", "ai.injectionDetection", "ai.outputValidated", "ai.tokenBudget", "tools.defaultDeny", "tools.pinned",
+        "tools.callsLogged", "a2a.cardsVerified", "rate.limited", "ddos.limits", "incident.planPresent", "incident.planExercisedWithin",
+        "incident.killSwitchReady", "audit.enabled", "audit.tamperEvident", "audit.noGaps", "audit.retention", "audit.timeSynced",
+        "monitoring.active", "config.bundleSigned", "config.noDrift", "secrets.byReference", "secrets.rotatedWithin",
+        "keys.rotatedWithin", "exceptions.noneExpired", "process.hardened"
+    }
+    never {
+        "PV-001", "PV-002", "PV-003", "PV-004", "PV-005", "PV-006", "PV-007", "PV-008", "PV-009", "PV-011", "PV-012", "PV-014",
+        "PV-020", "PV-021", "PV-023", "PV-024", "PV-025", "PV-031", "PV-032", "PV-040", "PV-041", "PV-052", "PV-053", "PV-062",
+        "PV-071", "PV-080", "PV-081", "PV-090", "PV-091", "PV-092", "PV-100"
+    } with 6, "`{}` cannot be waived", "correct what it refuses; those that can be waived are `PV-013`, `PV-022`, `PV-030`, `PV-033`, `PV-050`, `PV-060` and `PV-070`"
+}
