@@ -180,6 +180,9 @@ fn certified(
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, CertFault> {
     let key = provider.key_provider.load_private_key(key).map_err(CertFault::UnusableKey)?;
+    if key.choose_scheme(&provider.signature_verification_algorithms.supported_schemes()).is_none() {
+        return Err(CertFault::NotApproved);
+    }
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
         Ok(()) => Ok(certified),

@@ -3,20 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use postern_config::{ClientAuth, KeyExchange, ListenerTls as Settings, Material, TlsVersion};
-use rustls::crypto::aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
-use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
-use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use postern_config::{ClientAuth, CryptoProfile, ListenerTls as Settings, Material};
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::NoServerSessionStorage;
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
-use rustls::version::{TLS12, TLS13};
-use rustls::{ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::CertificateDer;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::certificate::Certificate;
 use crate::identities::{Identities, Identity};
+use crate::strength::{provider, versions};
 use crate::trust::Trust;
 use crate::verifier::PeerVerifier;
 use crate::{CertFault, CertProblem, SpiffeId, VerifiedPeer};
@@ -30,6 +29,7 @@ pub struct ListenerTls {
     anchors: Vec<(Material, Vec<Certificate>)>,
     /// Unix seconds at which the first revocation list is over.
     lists_end: Option<i64>,
+    profile: CryptoProfile,
     /// Seconds before an end at which [`ListenerTls::warnings`] names it.
     warn_before: i64,
 }
@@ -83,7 +83,7 @@ impl ListenerTls {
         clock: Arc<dyn TimeProvider>,
     ) -> Result<Self, Vec<CertProblem>> {
         let mut problems = Vec::new();
-        let provider = Arc::new(provider(settings.key_exchange));
+        let provider = Arc::new(provider(settings.profile, settings.key_exchange));
         let identities = Arc::new(Identities::load(&settings.identities, &provider, now, &mut problems));
         let asks = settings.client_auth != ClientAuth::Off;
         let trust = if asks { Trust::load(&settings.trust, false, now, &mut problems) } else { None };
@@ -98,8 +98,13 @@ impl ListenerTls {
         }
         let config = server_config(settings, provider, &identities, verifier.clone(), clock)
             .map_err(|e| vec![CertFault::Tls(e).nowhere()])?;
+        // INVARIANT: the name promises validated cryptography; what a binary lacks, no setting makes up for.
+        if settings.profile == CryptoProfile::Fips && !config.fips() {
+            return Err(vec![CertFault::NotFips.nowhere()]);
+        }
+        let profile = settings.profile;
         let warn_before = i64::try_from(settings.warn_before.as_secs()).unwrap_or(i64::MAX);
-        Ok(Self { config: Arc::new(config), identities, verifier, anchors, lists_end, warn_before })
+        Ok(Self { config: Arc::new(config), identities, verifier, anchors, lists_end, profile, warn_before })
     }
 
     /// For the acceptor.
@@ -159,6 +164,12 @@ impl ListenerTls {
         self.identities.iter().map(move |identity| (identity.name.as_str(), end(identity)))
     }
 
+    /// What its connections are made under.
+    #[must_use]
+    pub fn profile(&self) -> CryptoProfile {
+        self.profile
+    }
+
     /// Unix seconds at which a revocation list is over: from then on nobody is believed until there is a new one.
     #[must_use]
     pub fn lists_end(&self) -> Option<i64> {
@@ -180,23 +191,6 @@ pub(crate) fn endings<'c>(
             serial: certificate.serial.clone(),
         })
         .collect()
-}
-
-pub(crate) fn provider(key_exchange: KeyExchange) -> CryptoProvider {
-    let kx_groups: Vec<&'static dyn SupportedKxGroup> = match key_exchange {
-        KeyExchange::Classical => vec![X25519, SECP256R1, SECP384R1],
-        KeyExchange::HybridPreferred => vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1],
-        KeyExchange::HybridRequired => vec![X25519MLKEM768],
-    };
-    CryptoProvider { kx_groups, ..default_provider() }
-}
-
-/// TLS 1.2 has no hybrid key exchange, so who demands one does not speak it.
-pub(crate) fn versions(least: TlsVersion, key_exchange: KeyExchange) -> Vec<&'static SupportedProtocolVersion> {
-    match (least, key_exchange) {
-        (TlsVersion::V1_3, _) | (_, KeyExchange::HybridRequired) => vec![&TLS13],
-        (TlsVersion::V1_2, _) => vec![&TLS13, &TLS12],
-    }
 }
 
 fn server_config(

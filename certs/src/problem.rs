@@ -79,6 +79,13 @@ pub enum CertFault {
     PeerHost(String),
     #[error("there is no identity to present")]
     NoIdentity,
+    #[error("a key of this kind signs nothing that the profile approves; use ECDSA over P-256 or P-384, or RSA")]
+    NotApproved,
+    #[error(
+        "`profile: Fips` promises cryptography of a validated module, and this binary was built without one; build it with \
+        `--features fips` (which needs Go and CMake), or remove the profile"
+    )]
+    NotFips,
     #[error("TLS cannot be set up: {0}")]
     Tls(rustls::Error),
 }

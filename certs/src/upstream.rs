@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use postern_config::{Expected, UpstreamTls as Settings};
+use postern_config::{CryptoProfile, Expected, UpstreamTls as Settings};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
@@ -13,8 +13,9 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureSch
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::identities::{Identity, Role};
-use crate::listener::{endings, provider, versions};
+use crate::listener::endings;
 use crate::rules::{PeerRules, read, refused};
+use crate::strength::{provider, versions};
 use crate::trust::Trust;
 use crate::{CertFault, CertProblem, Ending, SpiffeId, Workload};
 
@@ -55,7 +56,7 @@ impl UpstreamTls {
         clock: Arc<dyn TimeProvider>,
     ) -> Result<Self, Vec<CertProblem>> {
         let mut problems = Vec::new();
-        let provider = Arc::new(provider(settings.key_exchange));
+        let provider = Arc::new(provider(settings.profile, settings.key_exchange));
         let expected = expected(settings).map_err(|fault| problems.push(fault.nowhere())).ok().flatten();
         // A SPIFFE ID that only some authority of the web vouches for would be no identity.
         let trust = Trust::load(&settings.trust, expected.is_none(), now, &mut problems);
@@ -134,6 +135,10 @@ fn config(
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     config.require_ems = true;
+    // INVARIANT: as of a listener.
+    if settings.profile == CryptoProfile::Fips && !config.fips() {
+        return Err(CertFault::NotFips);
+    }
     Ok(config)
 }
 

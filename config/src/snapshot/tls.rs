@@ -14,6 +14,7 @@ pub struct ListenerTls {
     pub trust: PeerTrust,
     pub min_version: TlsVersion,
     pub key_exchange: KeyExchange,
+    pub profile: CryptoProfile,
     pub hsts: Option<Hsts>,
     /// How long before expiry a warning is logged.
     pub warn_before: Duration,
@@ -33,6 +34,7 @@ pub struct UpstreamTls {
     pub trust: PeerTrust,
     pub min_version: TlsVersion,
     pub key_exchange: KeyExchange,
+    pub profile: CryptoProfile,
     /// What we present when we are asked.
     pub identity: Option<OwnIdentity>,
     /// How long before expiry a warning is logged.
@@ -118,6 +120,13 @@ pub enum KeyExchange {
     Classical,
     HybridPreferred,
     HybridRequired,
+}
+
+/// Suites, groups and signature schemes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CryptoProfile {
+    Default,
+    Fips,
 }
 
 /// `Strict-Transport-Security`.

@@ -10,6 +10,7 @@ use postern_filters::limit::LimitStore;
 use serde_json::{Value, json};
 
 use super::{Format, MISCONFIGURED};
+use crate::build;
 use crate::clock::{Clock, SystemClock};
 
 pub(super) fn run(config: &Path, format: Format) -> ExitCode {
@@ -34,6 +35,10 @@ fn check(config: &Path, now_ms: i64) -> (Report, Option<Loads>) {
         Err(report) => return (report, None),
     };
     let mut report = loaded.warnings;
+    build::check(&loaded.snapshot, config, &mut report);
+    if report.has_errors() {
+        return (report, None);
+    }
     if let Err(errors) = postern_filters::check(&loaded.snapshot, &LimitStore::default()) {
         report.extend(errors);
         return (report, None);
