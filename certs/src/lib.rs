@@ -28,4 +28,4 @@ pub use rules::PeerRefusal;
 pub use spiffe::{SpiffeError, SpiffeGlob, SpiffeId};
 pub use strength::is_fips;
 pub use upstream::UpstreamTls;
-pub use workload::Workload;
+pub use workload::{MessageFault, MessageSvid, Workload, WorkloadMessage, Workloads};

@@ -7,6 +7,7 @@ use postern_config::{CryptoProfile, KeyExchange, TlsVersion};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::crypto::aws_lc_rs::kx_group::{SECP256R1, SECP256R1MLKEM768, SECP384R1, X25519, X25519MLKEM768};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, WebPkiSupportedAlgorithms};
+use rustls::sign::SigningKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, SignatureScheme, SupportedProtocolVersion};
 use webpki::aws_lc_rs as algorithms;
@@ -81,6 +82,11 @@ const APPROVED_SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms
         (SignatureScheme::RSA_PKCS1_SHA256, &[algorithms::RSA_PKCS1_2048_8192_SHA256]),
     ],
 };
+
+/// Whether a key of ours signs by something that we would believe ourselves.
+pub(crate) fn signs(key: &dyn SigningKey, provider: &CryptoProvider) -> bool {
+    key.choose_scheme(&provider.signature_verification_algorithms.supported_schemes()).is_some()
+}
 
 /// TLS 1.2 has no hybrid key exchange, so who demands one does not speak it.
 pub(crate) fn versions(least: TlsVersion, key_exchange: KeyExchange) -> Vec<&'static SupportedProtocolVersion> {

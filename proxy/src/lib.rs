@@ -33,6 +33,7 @@ pub mod reload;
 mod runtime;
 pub mod server;
 mod shared;
+mod spiffe;
 mod story;
 pub mod telemetry;
 mod trouble;
