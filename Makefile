@@ -26,7 +26,7 @@ demo: build ## Build Postern and tour it: what is let through, what is refused, 
 	@$(POSTERN) demo
 
 .PHONY: test
-test: test-rust sdk ## Rust tests, then the vendor's Python SDK through a running Postern
+test: test-rust sdk ## Rust tests, then the clients of the field through a running Postern
 
 .PHONY: check
 check: ## Everything CI runs, with times and counts
@@ -56,7 +56,7 @@ test-rust: need ## Rust tests only
 	@scripts/test-rust
 
 .PHONY: sdk
-sdk: build $(VENV)/ready ## The PyPI `openai` SDK as client, through mTLS
+sdk: build $(VENV)/ready ## The PyPI `openai` SDK and gRPC as clients, through mTLS
 	@$(VENV)/bin/python load-tests/sdk/run.py --postern $(POSTERN)
 
 .PHONY: grid grid-short

@@ -166,7 +166,7 @@ fn policy(
         EffectivePolicy { identity, access, authz, data, runtime, network, guards, waived, coverage, manifests };
     traffic::check_relayed(spec, &policy, report);
     outbound::check_tunnel(spec, &policy, report);
-    policy.coverage = cover::coverage(&policy, spec.dialect.value);
+    policy.coverage = cover::coverage(&policy, spec.dialect.value, spec.upstream.is_none());
     Some(policy)
 }
 

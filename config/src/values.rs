@@ -8,7 +8,7 @@ mod names;
 mod patterns;
 mod quantity;
 
-pub use address::{BindAddress, Issuer, Origin, UpstreamUrl, WebUrl};
+pub use address::{BindAddress, Issuer, Origin, UpstreamPlace, UpstreamUrl, WebUrl};
 pub use cidr::{Cidr, CidrError, Port};
 pub use http::{EgressHost, HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix, TargetPath};
 pub use listen::ListenAddress;

@@ -5,6 +5,12 @@
 //! readers could take for two names is none (RFC 8446 §4.1.2, RFC 6066 §3). A hello that hides its name (ECH) names
 //! nobody.
 
+use std::sync::Arc;
+
+use postern_config::Direction;
+
+use crate::Context;
+
 /// Most bytes in which a hello must have come, record headers included. With hybrid key shares one has about 2 KiB.
 pub const MAX_HELLO: usize = 16 * 1024;
 
@@ -43,6 +49,8 @@ pub enum HelloError {
     Hidden,
     #[error("the TLS hello names something that is not a host name")]
     NotAName,
+    #[error("its TLS is for another host")]
+    AnotherHost,
 }
 
 /// Reads what came first on a connection. `bytes` begin at its first byte; what follows the hello is not looked at.
@@ -61,6 +69,20 @@ pub fn read(bytes: &[u8]) -> Result<Hello, HelloError> {
     }
     // A record that is not whole yet may hold the rest.
     if bytes.len() >= MAX_HELLO { Err(HelloError::TooLong) } else { Ok(Hello::Partial) }
+}
+
+/// As [`read`], for a tunnel to `host`, and notes in `context` that it was read once it is for that host.
+///
+/// # Errors
+/// [`HelloError`], also for another host.
+pub fn judge(bytes: &[u8], host: &str, context: &mut Context) -> Result<Hello, HelloError> {
+    let hello = read(bytes)?;
+    match &hello {
+        Hello::Partial => {}
+        Hello::Names(name) if name == host => context.note(Direction::Request, &Arc::from("tunnel")),
+        Hello::Names(_) => return Err(HelloError::AnotherHost),
+    }
+    Ok(hello)
 }
 
 /// What stands at the front, and what follows it.

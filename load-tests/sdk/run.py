@@ -1,6 +1,7 @@
-"""Runs the SDK tests against a demo they start themselves: python run.py --postern PATH [TEST…]."""
+"""Runs clients of the field against a Postern they start themselves: python run.py --postern PATH [MODULE.TEST…]."""
 
 import argparse
+import os
 import pathlib
 import sys
 import unittest
@@ -8,7 +9,11 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import test_openai  # noqa: E402, the path above comes first
+# A handshake that is refused is what a test wants.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+import test_grpc  # noqa: E402, the path above comes first
+import test_openai  # noqa: E402
 
 
 def main():
@@ -16,9 +21,12 @@ def main():
     parser.add_argument("--postern", required=True, help="the binary")
     parser.add_argument("tests", nargs="*", help="names of tests, all without")
     options = parser.parse_args()
-    test_openai.POSTERN = options.postern
+    modules = [test_openai, test_grpc]
+    for module in modules:
+        module.POSTERN = options.postern
     loader = unittest.defaultTestLoader
-    suite = loader.loadTestsFromNames(options.tests, test_openai) if options.tests else loader.loadTestsFromModule(test_openai)
+    names = options.tests or [module.__name__ for module in modules]
+    suite = loader.loadTestsFromNames(names)
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
     failed = len(result.failures) + len(result.errors)
     # A fixture that fails counts as one failure and runs no test.

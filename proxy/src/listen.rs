@@ -9,7 +9,7 @@ use std::path::Path;
 use pingora_core::protocols::l4::stream::Stream;
 use postern_config::Bind;
 use postern_filters::{Peer, UnixPeer};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tracing::debug;
 
 pub use unix::SocketError;
@@ -30,6 +30,16 @@ pub enum BindError {
     Tcp(std::io::Error),
     #[error(transparent)]
     Unix(SocketError),
+}
+
+/// The process at the other end: the one that connected, or the one that listened.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn process_of(stream: &UnixStream) -> std::io::Result<UnixPeer> {
+    let credentials = stream.peer_cred()?;
+    let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0);
+    Ok(UnixPeer { uid: credentials.uid(), gid: credentials.gid(), pid })
 }
 
 impl Socket {
@@ -100,9 +110,7 @@ impl Socket {
             }
             Self::Unix(socket, _) => {
                 let (stream, _) = socket.accept().await?;
-                let credentials = stream.peer_cred()?;
-                let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0);
-                let peer = UnixPeer { uid: credentials.uid(), gid: credentials.gid(), pid };
+                let peer = process_of(&stream)?;
                 Ok((stream.into(), Peer::Unix(peer)))
             }
         }

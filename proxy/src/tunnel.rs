@@ -13,7 +13,7 @@ use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
 use postern_config::Timeouts;
 use postern_filters::hello::{self, Hello, MAX_HELLO};
-use postern_filters::{Permit, Reason, Refusal};
+use postern_filters::{Context, Permit, Reason, Refusal};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -98,7 +98,7 @@ pub(crate) async fn run(mut client: Stream, tunnel: Tunnel, flow: &Flow, story: 
     let began = async {
         let head = format!("HTTP/1.1 200 Connected\r\npostern-decision: {}\r\n\r\n", story.id);
         client.write_all(head.as_bytes()).await.and(client.flush().await).map_err(|_| Ended::Left)?;
-        read_hello(&mut client, &host).await
+        read_hello(&mut client, &host, &mut story.context).await
     };
     let hello = match tokio::time::timeout(HELLO, began).await {
         Ok(Ok(hello)) => hello,
@@ -140,12 +140,15 @@ enum Ended {
 }
 
 /// Reads until it is known which server the client asks for, which must be `host`.
-async fn read_hello(client: &mut (impl AsyncRead + Unpin), host: &str) -> Result<BytesMut, Ended> {
+async fn read_hello(
+    client: &mut (impl AsyncRead + Unpin),
+    host: &str,
+    context: &mut Context,
+) -> Result<BytesMut, Ended> {
     let mut came = BytesMut::with_capacity(4096);
     loop {
-        match hello::read(&came) {
-            Ok(Hello::Names(name)) if name == host => return Ok(came),
-            Ok(Hello::Names(_)) => return Err(Ended::Refused("its TLS is for another host".to_owned())),
+        match hello::judge(&came, host, context) {
+            Ok(Hello::Names(_)) => return Ok(came),
             Ok(Hello::Partial) => {}
             Err(error) => return Err(Ended::Refused(error.to_string())),
         }

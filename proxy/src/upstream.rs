@@ -15,6 +15,7 @@ mod h2_stream;
 mod health;
 mod pool;
 mod resolve;
+mod socket;
 mod tend;
 mod upload;
 mod wire;
@@ -36,6 +37,7 @@ use dial::{Dialler, PeerTls, alpn};
 use endpoint::Endpoint;
 pub(crate) use failure::{Failure, FailureKind};
 pub(crate) use h2_stream::Outlet;
+pub(crate) use socket::try_socket;
 pub(crate) use upload::Upload;
 
 use crate::clock::Clock;

@@ -29,7 +29,7 @@ words! {
 }
 
 spec! {
-    /// Which processes may connect to a Unix socket, by what the kernel says of them.
+    /// Which processes may be at the other end of a Unix socket, by what the kernel says of them.
     pub struct PeersSpec {
         /// User ids.
         [E] uids: At<Vec<At<u32>>>,

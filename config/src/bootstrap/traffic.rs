@@ -82,6 +82,8 @@ spec! {
         [E] balance: Setting<BalanceSpec> = "RoundRobin",
         /// What is spoken with it. Over TLS it must agree to exactly this by ALPN; without TLS it is taken for granted.
         [E] protocol: Setting<UpstreamProtocol> = "Http1",
+        /// Of Unix sockets: which processes may answer, by who listened. Default: those of our own user and of root.
+        [E] peers: Option<At<PeersSpec>>,
         /// How its certificate is checked.
         [E] tls: Setting<UpstreamTls> = "{}",
         /// How long it may take.

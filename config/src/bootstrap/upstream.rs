@@ -7,7 +7,7 @@ use super::UpstreamSpec;
 use crate::Code;
 use crate::decode::{At, Cx, Decode, Fault, Fields, Scalar, Setting, Shape, spec, words};
 use crate::secrets::shown;
-use crate::values::{HeaderName, Percent, TargetPath, UpstreamUrl};
+use crate::values::{HeaderName, Percent, TargetPath, UpstreamPlace, UpstreamUrl};
 use crate::yaml::{Node, Value};
 
 const PV_SHAPE: Code = Code(2);
@@ -256,6 +256,11 @@ impl UpstreamSpec {
 }
 
 pub(super) fn check_endpoints(spec: &UpstreamSpec, fields: &mut Fields<'_, '_, '_>) {
+    let unix = spec.addresses().next().is_some_and(|url| matches!(url.place, UpstreamPlace::Unix(_)));
+    if !unix && spec.addresses().next().is_some() {
+        let message = "nothing acts on `peers`: an address does not tell which process answers";
+        fields.refuse("peers", PV_BLIND, message, "remove it, or use a Unix socket");
+    }
     let report = &mut *fields.cx.report;
     match (&spec.url, &spec.endpoints) {
         (None, None) => {
@@ -274,15 +279,20 @@ pub(super) fn check_endpoints(spec: &UpstreamSpec, fields: &mut Fields<'_, '_, '
     }
     for (index, endpoint) in endpoints.iter().enumerate() {
         let earlier = endpoints.iter().take(index);
-        if earlier.clone().any(|other| (&other.host, other.port) == (&endpoint.host, endpoint.port)) {
+        if earlier.clone().any(|other| other.place == endpoint.place) {
             endpoint.error(report, PV_SHAPE, "the same endpoint twice", "remove one of them");
         }
         let unlike = |what: &str, report: &mut crate::Report| {
             let message = format!("the {what} of an endpoint is not that of the first");
-            endpoint.error(report, PV_SHAPE, message, "write endpoints that differ in host and port only");
+            endpoint.error(
+                report,
+                PV_SHAPE,
+                message,
+                "write endpoints that differ in host and port only, or Unix sockets and nothing else",
+            );
         };
         let Some(first) = earlier.clone().next() else { continue };
-        if first.https != endpoint.https {
+        if first.scheme() != endpoint.scheme() {
             unlike("scheme", report);
         } else if first.base_path != endpoint.base_path {
             unlike("base path", report);

@@ -5,7 +5,7 @@ use crate::{Coverage, Dialect, Direction, EffectivePolicy, Guard, Part, Stage, c
 const BUILT_IN: &str = "built-in";
 
 /// What a message that passed must have been read by.
-pub(super) fn coverage(policy: &EffectivePolicy, dialect: Dialect) -> Coverage {
+pub(super) fn coverage(policy: &EffectivePolicy, dialect: Dialect, tunnel: bool) -> Coverage {
     let mut guards: Vec<Guard> = [
         ("frame", Stage::Frame),
         ("crossSite", Stage::Origin),
@@ -19,6 +19,10 @@ pub(super) fn coverage(policy: &EffectivePolicy, dialect: Dialect) -> Coverage {
     for limit in &policy.access.rate_limits {
         let owner = format!("APIAccessPolicy/{}", limit.owner);
         guards.push(on_request(format!("limit/{}", limit.name), &owner, Stage::Rate, Vec::new()));
+    }
+    if tunnel {
+        // The first bytes in it; nothing reads what follows, in either direction.
+        guards.push(on_request("tunnel".to_owned(), BUILT_IN, Stage::Inspect, Vec::new()));
     }
     guards.extend(content(policy, dialect, Direction::Request));
     let answers = content(policy, dialect, Direction::Response);

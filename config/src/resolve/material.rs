@@ -70,7 +70,7 @@ fn sent_to(bootstrap: &Bootstrap, place: Place) -> Use {
         Some(upstream) => Use {
             purpose: upstream
                 .addresses()
-                .fold("credential".to_owned(), |purpose, url| format!("{purpose} {}:{}", url.host, url.port)),
+                .fold("credential".to_owned(), |purpose, url| format!("{purpose} {}", url.place)),
             shown: format!("a credential for upstream `{}`", upstream.name.as_str()),
         },
         None => Use { purpose: "credential".to_owned(), shown: "a credential".to_owned() },

@@ -3,7 +3,7 @@
 use super::attach::{Attachments, Place, of, tighten};
 use crate::manifest::{Kind, Manifest, NetworkPolicy};
 use crate::{
-    Bootstrap, ClientAuth, Code, Egress, EgressList, EgressRule, Endpoint, Ingress, IngressDeny, IngressList,
+    Bootstrap, ClientAuth, Code, Egress, EgressList, EgressRule, EndpointPlace, Ingress, IngressDeny, IngressList,
     IngressRule, Listener, Network, PrivateRanges, Redirects, Report, Upstream, host_matches,
 };
 
@@ -123,9 +123,11 @@ pub(super) fn check(
     }
     for (spec, upstream) in bootstrap.spec.upstreams.iter().zip(upstreams) {
         for (url, endpoint) in spec.addresses().zip(&upstream.endpoints) {
-            let Some(list) = upstream.egress.as_ref().and_then(|egress| never(egress, endpoint)) else { continue };
+            // A Unix socket is no address: no list can name it.
+            let EndpointPlace::Tcp { host, port } = &endpoint.place else { continue };
+            let Some(list) = upstream.egress.as_ref().and_then(|egress| never(egress, host, *port)) else { continue };
             let message = format!("no rule of {list} allows the upstream's host and port, so it could never be called");
-            let help = format!("add a rule for `{}` and port {} to its `egress.allow`", endpoint.host, endpoint.port);
+            let help = format!("add a rule for `{host}` and port {port} to its `egress.allow`");
             url.error(report, PV_BLIND, message, help);
         }
     }
@@ -137,13 +139,13 @@ fn asks_for_certificates(listener: &Listener) -> bool {
 }
 
 /// The first list of which no rule can match the endpoint, by its host and port alone.
-fn never<'e>(egress: &'e Egress, endpoint: &Endpoint) -> Option<&'e str> {
-    let address: Option<std::net::IpAddr> = endpoint.host.parse().ok();
+fn never<'e>(egress: &'e Egress, host: &str, port: u16) -> Option<&'e str> {
+    let address: Option<std::net::IpAddr> = host.parse().ok();
     let known = |rule: &EgressRule| {
-        let host = rule.hosts.is_empty()
-            || rule.hosts.iter().any(|pattern| pattern == "*" || host_matches(pattern, &endpoint.host));
+        let host =
+            rule.hosts.is_empty() || rule.hosts.iter().any(|pattern| pattern == "*" || host_matches(pattern, host));
         let range = address.is_none_or(|ip| rule.cidrs.is_empty() || rule.cidrs.iter().any(|range| range.contains(ip)));
-        host && range && rule.ports.contains(&endpoint.port)
+        host && range && rule.ports.contains(&port)
     };
     egress.allow.iter().find(|list| !list.rules.iter().any(known)).map(|list| list.manifest.as_str())
 }

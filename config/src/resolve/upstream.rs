@@ -10,10 +10,10 @@ use super::tls;
 use super::traffic::labels;
 use crate::bootstrap::{BalanceSpec, HashKey, UpstreamSpec};
 use crate::decode::At;
-use crate::values::{Host, UpstreamUrl};
+use crate::values::{UpstreamPlace, UpstreamUrl};
 use crate::{
-    Balance, Bootstrap, CircuitBreaker, Code, Endpoint, HashBy, HealthCheck, PassiveHealth, Report, Retries, Timeouts,
-    Upstream, Waiver,
+    Balance, Bootstrap, CircuitBreaker, Code, Endpoint, EndpointPlace, HashBy, HealthCheck, PassiveHealth, Report,
+    Retries, Timeouts, Upstream, Waiver,
 };
 
 const PV_SHAPE: Code = Code(2);
@@ -32,7 +32,7 @@ pub(super) fn all(bootstrap: &Bootstrap, attached: &Attachments<'_>, report: &mu
 
 fn one(index: usize, spec: &UpstreamSpec, attached: &Attachments<'_>, report: &mut Report) -> Upstream {
     let mut plaintext = None;
-    for url in spec.addresses().filter(|url| !url.https && !url.is_loopback()) {
+    for url in spec.addresses().filter(|url| !url.https && !url.is_local()) {
         plaintext = attached.waive(Waiver::Plaintext, Place::Upstream(index), || {
             let message = format!("upstream `{}` would be called without TLS", spec.name.as_str());
             url.error(report, PV_PLAIN, message, "use `https:`; `http:` is for this machine only");
@@ -44,7 +44,7 @@ fn one(index: usize, spec: &UpstreamSpec, attached: &Attachments<'_>, report: &m
     Upstream {
         name: spec.name.as_str().to_owned(),
         https,
-        endpoints: spec.addresses().map(|url| endpoint(url, spec.tls.server_name.as_ref())).collect(),
+        endpoints: spec.addresses().map(|url| endpoint(url, spec)).collect(),
         balance: balance(&spec.balance),
         protocol: *spec.protocol,
         timeouts: timeouts(spec),
@@ -86,9 +86,12 @@ fn server_name(spec: &UpstreamSpec, https: bool, report: &mut Report) -> String 
         }
         return name.as_str().to_owned();
     }
-    let mut hosts = spec.addresses();
-    let Some(first) = hosts.next() else { return String::new() };
-    if let Some(other) = hosts.find(|url| https && spec.tls.spiffe_id.is_none() && url.host != first.host) {
+    let mut hosts = spec.addresses().filter_map(|url| match &url.place {
+        UpstreamPlace::Tcp { host, .. } => Some((url, host)),
+        UpstreamPlace::Unix(_) => None,
+    });
+    let Some((_, first)) = hosts.next() else { return String::new() };
+    if let Some((other, _)) = hosts.find(|(_, host)| https && spec.tls.spiffe_id.is_none() && *host != first) {
         let message =
             format!("endpoints of `{}` have several hosts, so no name is expected of all", spec.name.as_str());
         other.error(
@@ -98,20 +101,27 @@ fn server_name(spec: &UpstreamSpec, https: bool, report: &mut Report) -> String 
             "add `tls: {serverName: …}`, the name that every endpoint's certificate covers",
         );
     }
-    first.host.clone()
+    first.clone()
 }
 
 /// An address says nothing to a server of several names, and its certificate does not cover it.
-fn endpoint(url: &At<UpstreamUrl>, server_name: Option<&At<Host>>) -> Endpoint {
-    let address = url.host.parse::<IpAddr>();
-    let host = match (&address, server_name) {
+fn endpoint(url: &UpstreamUrl, spec: &UpstreamSpec) -> Endpoint {
+    let (host, port) = match &url.place {
+        UpstreamPlace::Tcp { host, port } => (host, *port),
+        UpstreamPlace::Unix(path) => {
+            let uids = spec.peers.as_ref().map(|peers| peers.uids.iter().map(|uid| uid.value).collect());
+            let place = EndpointPlace::Unix { path: path.clone(), uids };
+            return Endpoint { place, authority: "localhost".to_owned() };
+        }
+    };
+    let name = match (host.parse::<IpAddr>(), &spec.tls.server_name) {
         (Ok(_), Some(name)) => name.as_str().to_owned(),
-        (Ok(IpAddr::V6(_)), None) => format!("[{}]", url.host),
-        _ => url.host.clone(),
+        (Ok(IpAddr::V6(_)), None) => format!("[{host}]"),
+        _ => host.clone(),
     };
     let default = if url.https { 443 } else { 80 };
-    let authority = if url.port == default { host } else { format!("{host}:{}", url.port) };
-    Endpoint { host: url.host.clone(), port: url.port, authority }
+    let authority = if port == default { name } else { format!("{name}:{port}") };
+    Endpoint { place: EndpointPlace::Tcp { host: host.clone(), port }, authority }
 }
 
 fn balance(spec: &BalanceSpec) -> Balance {

@@ -1,5 +1,6 @@
 //! How an upstream is called, after resolution.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bootstrap::RetryAfter;
@@ -7,11 +8,18 @@ use crate::bootstrap::RetryAfter;
 /// One address of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Host name or address, without brackets.
-    pub host: String,
-    pub port: u16,
+    pub place: EndpointPlace,
     /// `Host` of requests to it.
     pub authority: String,
+}
+
+/// Where an endpoint is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndpointPlace {
+    /// Host name or address, without brackets.
+    Tcp { host: String, port: u16 },
+    /// A Unix socket on an absolute path, and whose processes may answer there; `None` for our own user and root.
+    Unix { path: PathBuf, uids: Option<Vec<u32>> },
 }
 
 /// How an endpoint is chosen among those that are in order.

@@ -1,8 +1,10 @@
 //! Addresses: of upstreams, issuers, web pages, and to listen on.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use super::http::{is_canonical_path, is_host_name};
+use super::listen::MAX_SOCKET_PATH;
 use super::malformed;
 use super::names::text_types;
 use crate::Code;
@@ -80,24 +82,53 @@ impl Scalar for WebUrl {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamUrl {
     pub https: bool,
-    /// Lower case, without brackets.
-    pub host: String,
-    pub port: u16,
+    pub place: UpstreamPlace,
     /// Without a trailing slash; empty for none.
     pub base_path: String,
 }
 
+/// Where an upstream is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamPlace {
+    /// The host in lower case, without brackets.
+    Tcp { host: String, port: u16 },
+    /// The path of a Unix socket, absolute.
+    Unix(PathBuf),
+}
+
 impl UpstreamUrl {
-    /// Whether the host is this machine.
+    /// Whether it is on this machine.
     #[must_use]
-    pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.host)
+    pub fn is_local(&self) -> bool {
+        match &self.place {
+            UpstreamPlace::Tcp { host, .. } => is_loopback(host),
+            UpstreamPlace::Unix(_) => true,
+        }
+    }
+
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match (&self.place, self.https) {
+            (UpstreamPlace::Unix(_), _) => "unix",
+            (UpstreamPlace::Tcp { .. }, true) => "https",
+            (UpstreamPlace::Tcp { .. }, false) => "http",
+        }
+    }
+}
+
+impl std::fmt::Display for UpstreamPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
     }
 }
 
 impl Scalar for UpstreamUrl {
     const NAME: &'static str = "Upstream URL";
-    const DOC: &'static str = "`https://host[:port][/base]`, or `http:` to this machine (else PV-030). The base path is put before every path sent.";
+    const DOC: &'static str = "`https://host[:port][/base]`, or `http:` to this machine (else PV-030). The base path is put before every path sent. \
+        Or a Unix socket by its absolute path: `unix:/run/app.sock`.";
 
     fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
         let wanted = |what: &str| {
@@ -108,14 +139,32 @@ impl Scalar for UpstreamUrl {
                 "write `https://host`, with a port or a base path if needed, without user, query and fragment",
             )
         };
+        if let Some(path) = text.strip_prefix("unix:") {
+            let place = UpstreamPlace::Unix(socket(text, path, cx)?);
+            return Ok(Self { https: false, place, base_path: String::new() });
+        }
         let url = split_url(text).ok_or_else(|| wanted("the address of an upstream"))?;
         let base_path = url.path.strip_suffix('/').unwrap_or(url.path);
         if !base_path.is_empty() && !is_canonical_path(base_path) {
             return Err(wanted("an address with a canonical base path"));
         }
         let port = url.port.unwrap_or(if url.https { 443 } else { 80 });
-        Ok(Self { https: url.https, host: url.host.to_ascii_lowercase(), port, base_path: base_path.to_owned() })
+        let place = UpstreamPlace::Tcp { host: url.host.to_ascii_lowercase(), port };
+        Ok(Self { https: url.https, place, base_path: base_path.to_owned() })
     }
+}
+
+/// One spelling for one socket: absolute, no empty segments, no `.` and `..`, which would lead elsewhere once a folder is a link.
+fn socket(text: &str, path: &str, cx: &Cx<'_>) -> Result<PathBuf, Fault> {
+    let plain = |segment: &str| !matches!(segment, "" | "." | "..") && !segment.chars().any(char::is_control);
+    let absolute = path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(plain));
+    if absolute && path.len() <= MAX_SOCKET_PATH {
+        return Ok(PathBuf::from(path));
+    }
+    let help = format!(
+        "write `unix:/run/app.sock`, an absolute path without `.` and `..`, of at most {MAX_SOCKET_PATH} bytes"
+    );
+    Err(malformed(text, cx, "a Unix socket", help))
 }
 
 /// Parts of an http or https URL without user, query and fragment.

@@ -112,12 +112,11 @@ fn an_upstream_address_is_taken_apart() {
         ("https://[2001:db8::1]:8443/base/v1/", true, "2001:db8::1", 8443, "/base/v1"),
     ] {
         let url = read::<UpstreamUrl>(text).unwrap();
-        assert_eq!(
-            (url.https, url.host.as_str(), url.port, url.base_path.as_str()),
-            (https, host, port, base),
-            "{text}"
-        );
+        let place = UpstreamPlace::Tcp { host: host.to_owned(), port };
+        assert_eq!((url.https, url.place, url.base_path.as_str()), (https, place, base), "{text}");
     }
+    let url = read::<UpstreamUrl>("unix:/run/app.sock").unwrap();
+    assert_eq!((url.https, url.place), (false, UpstreamPlace::Unix("/run/app.sock".into())));
     table::<UpstreamUrl>(
         &[],
         &[
@@ -137,6 +136,17 @@ fn an_upstream_address_is_taken_apart() {
             "https://[::1",
             "https://a b",
             "HTTPS://a",
+            "unix:",
+            "unix:/",
+            "unix:app.sock",
+            "unix:@abstract",
+            "unix://run/app.sock",
+            "unix:/run/../app.sock",
+            "unix:/run/./app.sock",
+            "unix:/run//app.sock",
+            "unix:/run/app.sock/",
+            "unix:/run/a\u{0}b",
+            &format!("unix:/{}", "a".repeat(107)),
         ],
     );
 }

@@ -11,7 +11,7 @@ use super::record::{
     TlsFacts,
 };
 use super::redact::Field;
-use crate::{ContentFinding, Peer, Principal, Reason};
+use crate::{ContentFinding, Peer, Principal, Reason, UnixPeer};
 
 /// Name of the product and vendor in `metadata.product`.
 pub const PRODUCT: &str = "Postern";
@@ -70,13 +70,7 @@ fn write_facts(json: &mut Json<'_>, record: &AuditRecord) {
             json.number("sequence", connection.sequence);
         });
         if let Some(Peer::Unix(peer)) = connection.peer {
-            json.object("process", |json| {
-                json.number("uid", peer.uid.into());
-                json.number("gid", peer.gid.into());
-                if let Some(pid) = peer.pid {
-                    json.number("pid", pid.into());
-                }
-            });
+            json.object("process", |json| write_process(json, peer));
         }
         if let Some(tls) = &connection.tls {
             json.object("tls", |json| write_tls(json, tls));
@@ -87,6 +81,14 @@ fn write_facts(json: &mut Json<'_>, record: &AuditRecord) {
     }
     if let Some(detail) = &record.detail {
         json.field(Field::Detail, "detail", detail, DETAIL);
+    }
+}
+
+fn write_process(json: &mut Json<'_>, process: UnixPeer) {
+    json.number("uid", process.uid.into());
+    json.number("gid", process.gid.into());
+    if let Some(pid) = process.pid {
+        json.number("pid", pid.into());
     }
 }
 
@@ -159,15 +161,22 @@ fn write_request(json: &mut Json<'_>, record: &AuditRecord, request: &RequestEve
     if let Some(upstream) = &request.upstream {
         json.object("dst_endpoint", |json| {
             json.text("name", upstream, NAME);
-            if let Some(endpoint) = request.endpoint {
-                json.text("ip", &endpoint.ip().to_string(), NAME);
-                json.number("port", u64::from(endpoint.port()));
+            match request.endpoint {
+                Some(Peer::Tcp(endpoint)) => {
+                    json.text("ip", &endpoint.ip().to_string(), NAME);
+                    json.number("port", u64::from(endpoint.port()));
+                }
+                Some(Peer::Unix(_)) => json.text("type", "unix", NAME),
+                None => {}
             }
         });
     }
     json.object("unmapped", |json| {
         json.object("postern", |json| {
             write_facts(json, record);
+            if let Some(Peer::Unix(process)) = request.endpoint {
+                json.object("upstream_process", |json| write_process(json, process));
+            }
             write_decision(json, request);
         })
     });

@@ -2,7 +2,7 @@
 //!
 //! A record has no place for secrets, tokens, header values, bodies or what a guard found; only where and by which guard.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use postern_config::{Action, Dialect, Digest, ManifestRef};
@@ -83,8 +83,8 @@ pub struct RequestEvent {
     pub principal: Option<Arc<Principal>>,
     pub route: Option<Name>,
     pub upstream: Option<Name>,
-    /// Address of the endpoint the request went to; nothing where no connection was made.
-    pub endpoint: Option<SocketAddr>,
+    /// The endpoint the request went to: its address, or the process that listened. Nothing where no connection was made.
+    pub endpoint: Option<Peer>,
     /// Attempts after the first.
     pub retries: u32,
     pub dialect: Option<Dialect>,

@@ -11,6 +11,7 @@ use super::{Format, MISCONFIGURED};
 use crate::clock::{Clock, SystemClock};
 use crate::egress::Egress;
 use crate::outbound::{Answer, Dialled, Outbound, OutboundError, Request, Roots, Url};
+use crate::upstream;
 
 /// How far a check goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,9 @@ pub(super) enum Reach {
 }
 
 pub(super) fn run(url: &str, config: &Path, roots: Option<&Path>, reach: Reach, format: Format) -> ExitCode {
+    if url.starts_with("unix:") {
+        return socket(url, config, format);
+    }
     let outbound = match client(config, roots) {
         Ok(outbound) => outbound,
         Err(Trouble::Report(report)) => {
@@ -46,6 +50,38 @@ pub(super) fn run(url: &str, config: &Path, roots: Option<&Path>, reach: Reach, 
         Format::Json => println!("{}", as_json(url, &checked)),
     }
     if checked.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A Unix socket is called by the upstreams that name it, and by nothing else.
+fn socket(url: &str, config: &Path, format: Format) -> ExitCode {
+    let loaded = match postern_config::load(config, SystemClock.unix_ms() / 1000) {
+        Ok(loaded) => loaded,
+        Err(report) => {
+            eprint!("{report}");
+            return ExitCode::from(MISCONFIGURED);
+        }
+    };
+    let reached = match super::run::block_on(upstream::try_socket(&loaded.snapshot.upstreams, url)) {
+        Ok(reached) => reached,
+        Err(error) => {
+            eprintln!("postern: the runtime could not be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match (format, &reached) {
+        (Format::Text, Ok((name, process))) => {
+            println!("{url}: allowed\n  upstream: {name}\n  listens: user {}, group {}", process.uid, process.gid);
+        }
+        (Format::Text, Err(why)) => println!("{url}: no call\n  because: {why}"),
+        (Format::Json, Ok((name, process))) => {
+            println!(
+                "{}",
+                json!({"url": url, "allowed": true, "upstream": name, "process": {"uid": process.uid, "gid": process.gid}})
+            );
+        }
+        (Format::Json, Err(why)) => println!("{}", json!({"url": url, "allowed": false, "error": why})),
+    }
+    if reached.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 enum Trouble {

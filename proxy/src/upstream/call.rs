@@ -1,12 +1,12 @@
 //! One request to an upstream: which endpoint, and whether it is sent again.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header;
 use pingora_http::RequestHeader;
 use postern_config::{Balance, RetryAfter};
+use postern_filters::Peer;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -35,7 +35,7 @@ pub(crate) struct Ask {
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Told {
     /// Where the last connection led.
-    pub(crate) address: Option<SocketAddr>,
+    pub(crate) address: Option<Peer>,
     pub(crate) retries: u32,
 }
 
@@ -97,9 +97,11 @@ impl Upstream {
             if let Some(failure) = failure {
                 self.failed(endpoint, &failure, metrics);
                 let again = match failure.kind {
-                    FailureKind::Resolve | FailureKind::Egress | FailureKind::Connect | FailureKind::Tls => {
-                        may(RetryAfter::ConnectFailure)
-                    }
+                    FailureKind::Resolve
+                    | FailureKind::Egress
+                    | FailureKind::Connect
+                    | FailureKind::Tls
+                    | FailureKind::Peer => may(RetryAfter::ConnectFailure),
                     FailureKind::RefusedStream => may(RetryAfter::RefusedStream),
                     FailureKind::ClosedUnanswered => idempotent && may(RetryAfter::ClosedUnanswered),
                     FailureKind::Broken
@@ -148,12 +150,10 @@ impl Upstream {
                 Err(failure) => failure,
             };
             self.failed(endpoint, &failure, metrics);
-            let unsent = matches!(
-                failure.kind,
-                FailureKind::Resolve | FailureKind::Egress | FailureKind::Connect | FailureKind::Tls
-            );
             let retries = &self.settings.retries;
-            let again = unsent && told.retries < retries.max && retries.after.contains(&RetryAfter::ConnectFailure);
+            let again = failure.kind.is_unsent()
+                && told.retries < retries.max
+                && retries.after.contains(&RetryAfter::ConnectFailure);
             if !again || Instant::now() >= deadline || !self.budget.take_retry() {
                 return Err(failure);
             }

@@ -5,16 +5,17 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use postern_config::UpstreamProtocol;
+use postern_filters::Peer;
 use tokio::time::Instant;
 
 use super::Upstream;
 use super::breaker::Lease;
 use super::conversation::Conversation;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Place};
 use super::failure::{Failure, FailureKind};
 use super::h2_stream::H2Stream;
 use super::pool::H2Connection;
-use super::wire::Wire;
+use super::wire::{Line, Wire};
 use crate::egress::Egress;
 
 impl Upstream {
@@ -54,7 +55,12 @@ impl Upstream {
     }
 
     fn kept(&self, endpoint: &Endpoint, route: &Egress) -> Option<Conversation> {
-        let may = |address| route.permits(&endpoint.host, address).is_ok();
+        let may = |at: Peer| match (&endpoint.place, at) {
+            (Place::Tcp { host, .. }, Peer::Tcp(address)) => route.permits(host, address).is_ok(),
+            // No address, and so nothing that a list of addresses speaks of.
+            (Place::Unix(_), Peer::Unix(_)) => true,
+            _ => false,
+        };
         match self.settings.protocol {
             UpstreamProtocol::Http1 => endpoint.pool.take(may).map(|wire| Conversation::h1(wire, true)),
             UpstreamProtocol::Http2 => {
@@ -104,13 +110,19 @@ impl Upstream {
         lease: Option<Lease>,
         deadline: Instant,
     ) -> Result<Wire, Failure> {
+        let (host, resolver) = match &endpoint.place {
+            Place::Tcp { host, resolver } => (host, resolver),
+            Place::Unix(path) => {
+                let (stream, process) = path.connect(deadline).await?;
+                return Ok(Wire::new(Line::Unix(stream), process, lease));
+            }
+        };
         let late = |_| Failure::new(FailureKind::Resolve, format!("`{}` was not resolved in time", endpoint.label));
-        let addresses = tokio::time::timeout_at(deadline, endpoint.resolver.addresses()).await.map_err(late)??;
+        let addresses = tokio::time::timeout_at(deadline, resolver.addresses()).await.map_err(late)??;
         let Some(route) = route else { return self.dialler.dial(&addresses, lease, deadline).await };
         // The route may allow less than the upstream's other callers have.
         let mut why = None;
-        let may =
-            |address: &SocketAddr| route.permits(&endpoint.host, *address).map_err(|error| why = Some(error)).is_ok();
+        let may = |address: &SocketAddr| route.permits(host, *address).map_err(|error| why = Some(error)).is_ok();
         let permitted: Vec<SocketAddr> = addresses.iter().copied().filter(may).collect();
         match why.filter(|_| permitted.is_empty()) {
             Some(error) => Err(Failure::new(FailureKind::Egress, error.to_string())),

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use pingora_core::protocols::http::v1::client::HttpSession;
 use pingora_http::{RequestHeader, ResponseHeader};
+use postern_filters::Peer;
 
 use super::failure::{Failure, FailureKind};
 use super::h2_stream::H2Stream;
@@ -33,7 +34,7 @@ impl Conversation {
         Self::H1(Box::new(H1 { session, wire, reused, read_before }))
     }
 
-    pub(crate) fn address(&self) -> std::net::SocketAddr {
+    pub(crate) fn address(&self) -> Peer {
         match self {
             Self::H1(h1) => h1.wire.address(),
             Self::H2(h2) => h2.address(),

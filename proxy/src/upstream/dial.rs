@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use postern_config::UpstreamProtocol;
+use postern_filters::Peer;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -69,7 +70,7 @@ impl Dialler {
         let failed =
             |error: io::Error| Failure::new(FailureKind::Connect, format!("the connection to {address}: {error}"));
         tcp.set_nodelay(true).map_err(failed)?;
-        let Some(tls) = &self.tls else { return Ok(Wire::new(Line::Plain(tcp), address, lease)) };
+        let Some(tls) = &self.tls else { return Ok(Wire::new(Line::Plain(tcp), Peer::Tcp(address), lease)) };
         let handshake = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), tcp);
         let stream = tokio::time::timeout_at(deadline, handshake).await.map_err(|_| late("TLS"))?;
         let stream = stream.map_err(|error| Failure::new(FailureKind::Tls, format!("TLS with {address}: {error}")))?;
@@ -80,7 +81,7 @@ impl Dialler {
             let detail = format!("TLS with {address}: it did not agree to `{}`", String::from_utf8_lossy(wanted));
             return Err(Failure::new(FailureKind::Tls, detail));
         }
-        Ok(Wire::new(Line::Tls(Box::new(stream)), address, lease))
+        Ok(Wire::new(Line::Tls(Box::new(stream)), Peer::Tcp(address), lease))
     }
 }
 

@@ -4,26 +4,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::HeaderValue;
-use postern_config::Endpoint as Settings;
+use postern_config::{Endpoint as Settings, EndpointPlace};
 
 use super::balance::hash_of;
 use super::health::Health;
 use super::pool::Pool;
 use super::resolve::Resolver;
+use super::socket::Path;
 use crate::egress::Egress;
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    /// `host:port`, as it was written.
+    /// `host:port`, as it was written, or the path of a socket.
     pub(crate) label: String,
-    pub(crate) host: String,
+    pub(crate) place: Place,
     pub(crate) authority: HeaderValue,
     /// For consistent hashing.
     pub(crate) hash: u64,
     pub(crate) health: Arc<Health>,
     pub(crate) pool: Pool,
-    pub(crate) resolver: Arc<Resolver>,
     under_way: AtomicUsize,
+}
+
+/// Where it is.
+#[derive(Debug)]
+pub(crate) enum Place {
+    Tcp { host: String, resolver: Arc<Resolver> },
+    Unix(Path),
 }
 
 /// A request under way to an endpoint.
@@ -32,15 +39,22 @@ pub(crate) struct UnderWay(Arc<Endpoint>);
 
 impl Endpoint {
     pub(crate) fn new(settings: &Settings, egress: Egress) -> Option<Self> {
-        let label = format!("{}:{}", settings.host, settings.port);
+        let (label, place) = match &settings.place {
+            EndpointPlace::Tcp { host, port } => {
+                let resolver = Arc::new(Resolver::new(host, *port, egress));
+                (format!("{host}:{port}"), Place::Tcp { host: host.clone(), resolver })
+            }
+            EndpointPlace::Unix { path, uids } => {
+                (format!("unix:{}", path.display()), Place::Unix(Path::new(path, uids.as_deref())))
+            }
+        };
         Some(Self {
             authority: HeaderValue::from_str(&settings.authority).ok()?,
             hash: hash_of(&label),
             label,
-            host: settings.host.clone(),
+            place,
             health: Arc::default(),
             pool: Pool::default(),
-            resolver: Arc::new(Resolver::new(&settings.host, settings.port, egress)),
             under_way: AtomicUsize::new(0),
         })
     }

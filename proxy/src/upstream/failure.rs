@@ -21,6 +21,8 @@ pub(crate) enum FailureKind {
     Connect,
     /// The peer is not who it has to be, or TLS failed otherwise: nothing was sent.
     Tls,
+    /// The process behind a socket is not of a user who may answer: nothing was sent.
+    Peer,
     /// The upstream said that it did not process the request.
     RefusedStream,
     /// A kept connection ended before a byte of the answer.
@@ -44,6 +46,7 @@ impl FailureKind {
             Self::Egress => "egress",
             Self::Connect => "connect",
             Self::Tls => "tls",
+            Self::Peer => "peer",
             Self::RefusedStream => "refused_stream",
             Self::ClosedUnanswered => "closed",
             Self::Broken => "broken",
@@ -54,9 +57,17 @@ impl FailureKind {
         }
     }
 
+    /// Whether nothing was sent, as there was nobody to send it to.
+    pub(crate) fn is_unsent(self) -> bool {
+        matches!(self, Self::Resolve | Self::Egress | Self::Connect | Self::Tls | Self::Peer)
+    }
+
     /// Whether it says something about the endpoint. A connection closed while it was kept does not: servers do that.
     pub(crate) fn counts_against_endpoint(self) -> bool {
-        matches!(self, Self::Resolve | Self::Connect | Self::Tls | Self::RefusedStream | Self::Broken | Self::Late)
+        matches!(
+            self,
+            Self::Resolve | Self::Connect | Self::Tls | Self::Peer | Self::RefusedStream | Self::Broken | Self::Late
+        )
     }
 }
 

@@ -8,6 +8,7 @@ use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Uri, Version, header};
 use pingora_http::{RequestHeader, ResponseHeader};
+use postern_filters::Peer;
 
 use super::failure::{Failure, FailureKind};
 use super::pool::H2Place;
@@ -36,7 +37,7 @@ impl H2Stream {
         Self { place, https, reused, up: None, coming: None, head: None, down: None }
     }
 
-    pub(crate) fn address(&self) -> std::net::SocketAddr {
+    pub(crate) fn address(&self) -> Peer {
         self.place.state.address
     }
 

@@ -3,13 +3,13 @@
 //! A pool belongs to one endpoint of one load. What a reload changes about trust, identity or the peer that is expected
 //! can therefore never be met by a connection that was made before.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
+use postern_filters::Peer;
 use tokio::time::Instant;
 
 use super::failure::{Failure, FailureKind};
@@ -36,7 +36,7 @@ pub(crate) struct Pool {
 impl Pool {
     /// An idle HTTP/1.1 connection to an address that `may` be used and that is still open; the one used last, so that the
     /// others can age.
-    pub(crate) fn take(&self, may: impl Fn(SocketAddr) -> bool) -> Option<Wire> {
+    pub(crate) fn take(&self, may: impl Fn(Peer) -> bool) -> Option<Wire> {
         loop {
             // One at a time: the lock is not held while a connection is looked at.
             let (wire, since) = {
@@ -66,7 +66,7 @@ impl Pool {
     }
 
     /// Takes a place on an HTTP/2 connection that has one.
-    pub(crate) fn join(&self, may: impl Fn(SocketAddr) -> bool) -> Option<H2Place> {
+    pub(crate) fn join(&self, may: impl Fn(Peer) -> bool) -> Option<H2Place> {
         let mut shared = lock(&self.shared);
         shared.retain(|connection| !connection.state.is_over());
         shared.iter().filter(|connection| may(connection.state.address)).find_map(H2Connection::place)
@@ -111,7 +111,7 @@ pub(crate) struct H2Place {
 /// What requests share about their connection.
 #[derive(Debug)]
 pub(crate) struct H2State {
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Peer,
     active: AtomicUsize,
     /// Takes no further request: it ended, the server said so, or something hung on it.
     over: AtomicBool,

@@ -4,7 +4,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,8 +14,9 @@ use pingora_core::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
     UniqueIDType, raw_connect::ProxyDigest,
 };
+use postern_filters::Peer;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 use super::breaker::Lease;
@@ -27,6 +27,7 @@ static NUMBERS: AtomicI32 = AtomicI32::new(1);
 #[derive(Debug)]
 pub(crate) enum Line {
     Plain(TcpStream),
+    Unix(UnixStream),
     /// Its end is only an end if the peer said so (`close_notify`): a read fails where the connection is cut.
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -40,21 +41,21 @@ pub(crate) struct Wire {
 struct Shared {
     line: Mutex<Line>,
     number: i32,
-    address: SocketAddr,
+    address: Peer,
     read: AtomicU64,
     /// Counts the connection for as long as it is open.
     _lease: Option<Lease>,
 }
 
 impl Wire {
-    pub(crate) fn new(line: Line, address: SocketAddr, lease: Option<Lease>) -> Self {
+    pub(crate) fn new(line: Line, address: Peer, lease: Option<Lease>) -> Self {
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let shared = Shared { line: Mutex::new(line), number, address, read: AtomicU64::new(0), _lease: lease };
         Self { shared: Arc::new(shared) }
     }
 
     /// Where it leads.
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> Peer {
         self.shared.address
     }
 
@@ -87,6 +88,7 @@ impl AsyncRead for Line {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Unix(unix) => Pin::new(unix).poll_read(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
         }
     }
@@ -96,6 +98,7 @@ impl AsyncWrite for Line {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Self::Unix(unix) => Pin::new(unix).poll_write(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
         }
     }
@@ -103,6 +106,7 @@ impl AsyncWrite for Line {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Unix(unix) => Pin::new(unix).poll_flush(cx),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
@@ -110,6 +114,7 @@ impl AsyncWrite for Line {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
     }

@@ -45,6 +45,26 @@ async fn attack_34_check_egress_goes_by_the_policy_of_the_gateway() {
 }
 
 #[tokio::test]
+async fn check_egress_tells_which_upstream_calls_a_unix_socket_and_who_listens_there() {
+    let site = Site::new().await;
+    let path = site.path("app.sock");
+    let url = format!("unix:{}", path.display());
+    let bootstrap = site.read("postern.yaml");
+    let address = bootstrap.split("url: \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let (code, told) = check(&site, &url);
+    assert_eq!(code, 1);
+    assert!(told["error"].as_str().unwrap().contains("no upstream has this socket"), "{told}");
+    site.change("postern.yaml", &address, &url);
+    let (code, told) = check(&site, &url);
+    assert_eq!(code, 1);
+    assert!(told["error"].as_str().unwrap().contains("No such file"), "{told}");
+    let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let (code, told) = check(&site, &url);
+    assert_eq!((code, &told["upstream"]), (0, &Value::from("app")), "{told}");
+    assert_eq!(told["process"]["uid"], rustix::process::geteuid().as_raw());
+}
+
+#[tokio::test]
 async fn check_egress_of_a_set_that_does_not_load_is_a_wrong_call() {
     let site = Site::new().await;
     site.change("manifests/access.yaml", "maxBodySize: 16Ki", "maxBodySize: plenty");

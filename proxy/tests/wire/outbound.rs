@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use postern_certs::client_config;
+use postern_config::Direction;
 use postern_proxy::reload::Reload;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -171,9 +172,12 @@ async fn a_tunnel_carries_tls_with_the_host_it_was_asked_for() {
     assert_eq!((came.len(), &came[..4]), (300_004, &b"ping"[..]));
     within("the server", server).await.unwrap();
     drop(stream);
+    let promised = house.promised("tunnels", Direction::Request, false);
     let records = house.stop().await;
     let record = records.sole();
     assert_eq!((record.outcome().as_str(), record.status(), record.route()), ("allow", 200, "tunnels"));
+    assert_eq!(record.request_guards(), promised);
+    assert!(promised.contains(&"tunnel".to_owned()) && record.response_guards().is_empty(), "{record:?}");
     assert_eq!(record.principal(), WORKLOAD);
     let text = format!("{record:?}");
     assert!(text.contains(&format!("localhost:{port}")), "{text}");

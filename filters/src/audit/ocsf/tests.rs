@@ -247,9 +247,20 @@ fn a_client_behind_a_trusted_proxy_is_the_source_and_the_proxy_is_on_the_way() {
     let masked: Value =
         serde_json::from_slice(&record.to_json(&Redaction::compile(&["/src_endpoint/ip"]).unwrap())).unwrap();
     assert!(!masked.to_string().contains("203.0.113.9") && !masked.to_string().contains("192.0.2.7"));
-    let unix = Peer::Unix(crate::UnixPeer { uid: 1000, gid: 100, pid: None });
+    let unix = Peer::Unix(UnixPeer { uid: 1000, gid: 100, pid: None });
     record.connection.as_mut().unwrap().peer = Some(unix);
     let event = event(&record);
     assert_eq!(event["src_endpoint"], serde_json::json!({"name": "unix"}));
     assert_eq!(event["unmapped"]["postern"]["process"], serde_json::json!({"uid": 1000, "gid": 100}));
+}
+
+#[test]
+fn an_upstream_on_a_unix_socket_is_told_by_who_listened() {
+    let mut record = request("edge");
+    if let Event::Request(request) = &mut record.event {
+        request.endpoint = Some(Peer::Unix(UnixPeer { uid: 1000, gid: 1001, pid: None }));
+    }
+    let event = event(&record);
+    assert_eq!(event["dst_endpoint"], serde_json::json!({"name": "edge", "type": "unix"}));
+    assert_eq!(event["unmapped"]["postern"]["upstream_process"], serde_json::json!({"uid": 1000, "gid": 1001}));
 }

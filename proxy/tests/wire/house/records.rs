@@ -110,6 +110,16 @@ impl Record {
         Some((endpoint["ip"].as_str()?.to_owned(), endpoint["port"].as_u64()?))
     }
 
+    /// All that is told of the endpoint.
+    pub fn destination(&self) -> &Value {
+        &self.0["dst_endpoint"]
+    }
+
+    /// Who listened on the Unix socket a request went to.
+    pub fn upstream_process(&self) -> &Value {
+        self.ours("upstream_process")
+    }
+
     pub fn rule(&self) -> &str {
         self.0["policy"]["name"].as_str().unwrap_or_default()
     }

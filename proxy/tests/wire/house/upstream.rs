@@ -1,11 +1,13 @@
 //! An upstream that remembers every byte it was sent and does with a request what a test told it to.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, watch};
 
 use super::within;
@@ -65,8 +67,10 @@ struct State {
 }
 
 pub struct Upstream {
-    address: SocketAddr,
+    /// `None` for a Unix socket.
+    address: Option<SocketAddr>,
     state: Arc<State>,
+    accepted: Arc<AtomicUsize>,
 }
 
 impl Upstream {
@@ -74,24 +78,49 @@ impl Upstream {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let upstream = Self::new(Some(address));
+        let (shared, accepted) = (upstream.state.clone(), upstream.accepted.clone());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                accepted.fetch_add(1, Ordering::SeqCst);
+                stream.set_nodelay(true).unwrap();
+                tokio::spawn(serve(stream, shared.clone()));
+            }
+        });
+        upstream
+    }
+
+    /// As [`Upstream::start`], on a Unix socket.
+    pub fn start_unix(path: &Path) -> Self {
+        let listener = UnixListener::bind(path).unwrap();
+        let upstream = Self::new(None);
+        let (shared, accepted) = (upstream.state.clone(), upstream.accepted.clone());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                accepted.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(serve(stream, shared.clone()));
+            }
+        });
+        upstream
+    }
+
+    fn new(address: Option<SocketAddr>) -> Self {
         let state = Arc::new(State {
             seen: Mutex::default(),
             script: Mutex::new(Box::new(|_| json_answer(&json!({"ok": true})))),
             arrived: watch::channel(0).0,
             left: watch::channel(0).0,
         });
-        let shared = state.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                stream.set_nodelay(true).unwrap();
-                tokio::spawn(serve(stream, shared.clone()));
-            }
-        });
-        Self { address, state }
+        Self { address, state, accepted: Arc::default() }
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.address.unwrap()
+    }
+
+    /// Connections so far.
+    pub fn connections(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
     }
 
     pub fn does(&self, script: impl Fn(&Seen) -> Act + Send + Sync + 'static) {
@@ -140,7 +169,7 @@ impl Upstream {
     }
 }
 
-async fn serve(mut stream: TcpStream, state: Arc<State>) {
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>) {
     let mut buffer = Vec::new();
     while let Some(seen) = read_request(&mut stream, &mut buffer).await {
         let act = (state.script.lock().unwrap())(&seen);
@@ -178,7 +207,7 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
 }
 
 /// Whether the steps ended before the other side left.
-async fn step(stream: &mut TcpStream, mut told: mpsc::Receiver<Vec<u8>>) -> bool {
+async fn step(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), mut told: mpsc::Receiver<Vec<u8>>) -> bool {
     let mut byte = [0; 1];
     loop {
         tokio::select! {
@@ -202,7 +231,7 @@ async fn step(stream: &mut TcpStream, mut told: mpsc::Receiver<Vec<u8>>) -> bool
     }
 }
 
-async fn echo(stream: &mut TcpStream, bytes: Vec<u8>, ahead: &[u8]) {
+async fn echo(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: Vec<u8>, ahead: &[u8]) {
     let mut piece = [0; 1024];
     if stream.write_all(&bytes).await.is_err() || stream.write_all(ahead).await.is_err() {
         return;
@@ -214,7 +243,7 @@ async fn echo(stream: &mut TcpStream, bytes: Vec<u8>, ahead: &[u8]) {
     }
 }
 
-async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Seen> {
+async fn read_request(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> Option<Seen> {
     let end = loop {
         if let Some(at) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             break at + 4;
