@@ -28,6 +28,17 @@ pub enum Waiver {
 }
 
 impl Waiver {
+    pub const ALL: [Self; 8] = [
+        Self::Anonymous,
+        Self::UnboundTokens,
+        Self::WideGrant,
+        Self::Plaintext,
+        Self::UnknownRevocation,
+        Self::Unguarded,
+        Self::Unaudited,
+        Self::Unlimited,
+    ];
+
     /// The refusal that it waives.
     #[must_use]
     pub fn code(self) -> Code {
