@@ -26,4 +26,4 @@ pub use problem::{CertFault, CertProblem};
 pub use rules::PeerRefusal;
 pub use spiffe::{SpiffeError, SpiffeGlob, SpiffeId};
 pub use upstream::UpstreamTls;
-pub use workload::Workload;
+pub use workload::{MessageFault, MessageSvid, Workload, WorkloadMessage, Workloads};

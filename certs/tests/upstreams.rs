@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_certs::{Authority, Issued, KeyType, Template, UpstreamTls, Workload};
+use postern_certs::{Authority, Issued, KeyType, Template, UpstreamTls};
 use postern_config::{Anchor, Curve, Expected, KeyExchange, PeerTrust, TlsVersion, UpstreamTls as Settings};
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
 use rustls::server::WebPkiClientVerifier;
@@ -42,7 +42,7 @@ fn spiffe(world: &World, id: &str) -> Settings {
 }
 
 fn load(world: &World, settings: &Settings) -> Result<UpstreamTls, String> {
-    UpstreamTls::load_with_clock(settings, &Workload::default(), world.clock.unix(), world.clock.clone())
+    UpstreamTls::load_with_clock(settings, &world.workloads, world.clock.unix(), world.clock.clone())
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 

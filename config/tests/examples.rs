@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use postern_config::{Dialect, Snapshot, load};
+use postern_config::{Dialect, IdentitySource, Snapshot, load};
 
 const NOW: i64 = 1_790_812_800;
 
@@ -76,6 +76,14 @@ fn the_exceptions_load_and_are_told() {
     );
 }
 
+#[test]
+fn the_gateway_of_a_spiffe_agent_loads() {
+    let snapshot = loaded("examples/spiffe");
+    let tls = snapshot.listeners[0].tls.as_ref().unwrap();
+    assert_eq!(tls.trust.anchors.len(), 2);
+    assert!(matches!(tls.identities[0].source, IdentitySource::Spiffe { socket: None, id: None }));
+}
+
 /// Whole file names only: a shipped file that was cut must not load, whoever copies it.
 #[test]
 fn shipped_sets_ask_for_an_end() {
@@ -85,6 +93,7 @@ fn shipped_sets_ask_for_an_end() {
         "examples/init",
         "examples/sidecar-inbound",
         "examples/sidecar-outbound",
+        "examples/spiffe",
     ] {
         let text = std::fs::read_to_string(examples(folder).join("postern.yaml")).unwrap();
         assert!(text.contains("requireEnd: true"), "{folder}");

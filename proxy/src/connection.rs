@@ -186,6 +186,9 @@ impl Connection {
         } else if settings.client_auth == ClientAuth::Required {
             return Err("a client certificate is required".to_owned());
         }
+        if !current.still_holds(&tls.listener, tls.server_name.as_deref()) {
+            return Err("what we presented to it was taken back, or has ended".to_owned());
+        }
         *trusted = Arc::downgrade(current);
         Ok(())
     }

@@ -25,7 +25,8 @@ pub use crate::private::PrivateError;
 use crate::reload::Reload;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
-use crate::{connections, guard, hardening, private, record, reload};
+use crate::spiffe::Agents;
+use crate::{connections, guard, hardening, private, record, reload, spiffe};
 
 /// How long cut requests may take to leave their records.
 const CUT: Duration = Duration::from_secs(2);
@@ -65,6 +66,8 @@ pub struct Running {
     watching: JoinHandle<()>,
     /// Looks after open connections.
     judging: JoinHandle<()>,
+    /// Listens to agents.
+    renewing: JoinHandle<()>,
 }
 
 impl Server {
@@ -98,8 +101,9 @@ impl Server {
         // process finds it installed.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let limits = Arc::new(LimitStore::default());
+        let agents = Arc::new(Agents::new(clock.clone()));
         let (loaded, stamps) =
-            reload::load_whole(config, vec![config.to_owned()], &limits, clock.unix_ms() / 1000).await;
+            reload::load_whole(config, vec![config.to_owned()], &limits, &agents, clock.unix_ms() / 1000).await;
         let runtime = loaded?;
         runtime.tell();
         let hardened = hardening::enforce(runtime.snapshot.harden)?;
@@ -116,7 +120,7 @@ impl Server {
             None => None,
         };
         let (audit, vkey) = open_log(&runtime, clock.clone(), released.is_some())?;
-        let shared = Arc::new(Shared::new((runtime, stamps), listeners, audit, vkey, clock, limits));
+        let shared = Arc::new(Shared::new((runtime, stamps), listeners, audit, vkey, clock, limits, agents));
         if let Some((_, released)) = &released {
             shared.count_from(released.connections);
         }
@@ -154,9 +158,10 @@ fn serve(shared: &Arc<Shared>, config: &Path, opening: Opening) -> Running {
     tokio::spawn(guard::measure(shared.clone(), stopping.clone()));
     let watching = tokio::spawn(reload::run(shared.clone(), config.to_owned(), hangup, stopping.clone()));
     let judging = tokio::spawn(connections::run(shared.clone(), stopping.clone()));
+    let renewing = tokio::spawn(spiffe::run(shared.clone(), stopping.clone()));
     shared.listeners.open(shared, opening);
     tokio::spawn(handover::run(shared.clone(), give, stopping));
-    Running { shared: shared.clone(), config: config.to_owned(), stop, given, watching, judging }
+    Running { shared: shared.clone(), config: config.to_owned(), stop, given, watching, judging, renewing }
 }
 
 impl Running {
@@ -190,7 +195,7 @@ impl Running {
     /// The running policy.
     #[must_use]
     pub fn snapshot(&self) -> postern_config::Snapshot {
-        self.shared.runtime.load().snapshot.clone()
+        Arc::unwrap_or_clone(self.shared.runtime.load().snapshot.clone())
     }
 
     /// Loads the files again, now.
@@ -226,6 +231,8 @@ impl Running {
         let _ = self.stop.send(true);
         let _ = self.watching.await;
         let _ = self.judging.await;
+        let _ = self.renewing.await;
+        self.shared.agents.keep(&Vec::new());
         self.shared.listeners.close_health().await;
         self.shared.submit(record::of_stop(left, &self.shared.runtime.load().snapshot, self.shared.clock.unix_ms()));
         let shared = self.shared.clone();

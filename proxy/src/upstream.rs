@@ -23,7 +23,7 @@ mod wire;
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderName;
-use postern_certs::{CertProblem, Ending, UpstreamTls, Workload};
+use postern_certs::{CertProblem, Ending, UpstreamTls, Workloads};
 use postern_config::{MaterialError, Redacted, Upstream as Settings};
 use tokio::task::AbortHandle;
 
@@ -54,6 +54,8 @@ pub(crate) struct Upstream {
     breaker: Breaker,
     budget: RetryBudget,
     dialler: Dialler,
+    /// What `dialler` was made of.
+    tls: Option<UpstreamTls>,
     tending: OnceLock<AbortHandle>,
 }
 
@@ -89,7 +91,11 @@ impl Upstream {
     ///
     /// # Errors
     /// Everything that cannot be had.
-    pub(crate) fn prepare(settings: Settings, now: i64) -> Result<(Self, Vec<Ending>), Vec<UpstreamError>> {
+    pub(crate) fn prepare(
+        settings: Settings,
+        workloads: &Workloads,
+        now: i64,
+    ) -> Result<(Self, Vec<Ending>), Vec<UpstreamError>> {
         let mut errors = Vec::new();
         let mut injections = Vec::new();
         for credential in &settings.credentials {
@@ -102,7 +108,7 @@ impl Upstream {
                 None => errors.push(UpstreamError::BadEndpoint(endpoint.authority.clone())),
             }
         }
-        let tls = settings.tls.as_ref().map(|tls| UpstreamTls::load(tls, &Workload::default(), now)).transpose();
+        let tls = settings.tls.as_ref().map(|tls| UpstreamTls::load(tls, workloads, now)).transpose();
         let tls = tls.unwrap_or_else(|problems| {
             errors.extend(problems.into_iter().map(UpstreamError::Tls));
             None
@@ -115,19 +121,44 @@ impl Upstream {
             return Err(errors);
         }
         let endings = tls.as_ref().map(|tls| tls.warnings(now)).unwrap_or_default();
-        let tls =
-            tls.map(|tls| PeerTls { config: tls.client_config(&[alpn(settings.protocol)]), name: tls.server_name() });
-        let upstream = Self {
+        Ok((Self::of(settings, injections, endpoints, tls), endings))
+    }
+
+    fn of(
+        settings: Settings,
+        injections: Vec<Injection>,
+        endpoints: Vec<Arc<Endpoint>>,
+        tls: Option<UpstreamTls>,
+    ) -> Self {
+        let peer = tls.as_ref().map(|tls| PeerTls {
+            config: tls.client_config(&[alpn(settings.protocol)]),
+            name: tls.server_name(),
+            lacks: tls.lacks(),
+        });
+        Self {
             endpoints,
             turns: Turns::default(),
             breaker: Breaker::new(settings.circuit_breaker),
             budget: RetryBudget::new(settings.retries.budget),
-            dialler: Dialler { protocol: settings.protocol, tls },
+            dialler: Dialler { protocol: settings.protocol, tls: peer },
+            tls,
             tending: OnceLock::new(),
             settings,
             injections,
+        }
+    }
+
+    /// The same upstream by what agents say now, with connections of its own: none that was made before is used again.
+    /// `None` where nothing of its TLS comes from an agent.
+    ///
+    /// # Errors
+    /// Where TLS cannot be set up.
+    pub(crate) fn renewed(&self, workloads: &Workloads) -> Result<Option<Self>, CertProblem> {
+        let Some(tls) = self.tls.as_ref().map(|tls| tls.renewed(workloads)).transpose()?.flatten() else {
+            return Ok(None);
         };
-        Ok((upstream, endings))
+        let endpoints = self.endpoints.iter().map(|endpoint| Arc::new(endpoint.renewed())).collect();
+        Ok(Some(Self::of(self.settings.clone(), self.injections.clone(), endpoints, Some(tls))))
     }
 
     /// Takes over what `old` knows: which endpoints are in order, and how much is in use. Connections stay behind.

@@ -151,7 +151,12 @@ fn api_access(written: Written) -> impl Strategy<Value = Content> {
 fn certificate(written: Written) -> impl Strategy<Value = Content> {
     let names =
         some(&["\"spiffe://example.org/**\"", "\"spiffe://example.org/ns/acme/**\"", "\"*.clients.example.org\""]);
-    let anchors = some(&["{name: mesh, caFrom: \"file:mesh.pem\"}", "{name: other, caFrom: \"file:other.pem\"}"]);
+    let anchors = some(&[
+        "{name: mesh, caFrom: \"file:mesh.pem\"}",
+        "{name: other, caFrom: \"file:other.pem\"}",
+        "{name: own, spiffeTrustDomain: example.org}",
+        "{name: own, spiffeTrustDomain: example.org, socket: \"unix:/run/other.sock\"}",
+    ]);
     let trust = (
         names,
         maybe(written, anchors.prop_map(|anchors| list(&anchors))),

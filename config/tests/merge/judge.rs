@@ -82,7 +82,7 @@ fn certificate() -> impl Strategy<Value = Certificate> {
         "evil.example",
     ];
     (
-        mostly(&["mesh.pem", "partner.pem", "other.pem"]),
+        mostly(&["mesh.pem", "spiffe:example.org", "partner.pem", "other.pem"]),
         mostly(&names),
         mostly(&[4096, 2048, 3072]),
         mostly(&[Curve::P256, Curve::P384, Curve::Ed25519]),
@@ -282,7 +282,15 @@ fn connects(tls: &ListenerTls, facts: &Facts) -> bool {
     };
     let trust = &tls.trust;
     let believed = |certificate: &Certificate| {
-        trust.anchors.contains(&Anchor::Pem(Material::File(certificate.anchor.into())))
+        let (anchor, vouches) = match certificate.anchor.strip_prefix("spiffe:") {
+            None => (Anchor::Pem(Material::File(certificate.anchor.into())), true),
+            Some(domain) => (
+                Anchor::Spiffe { socket: None, trust_domain: domain.to_owned() },
+                certificate.name.starts_with(&format!("spiffe://{domain}/")),
+            ),
+        };
+        trust.anchors.contains(&anchor)
+            && vouches
             && trust.names.iter().all(|list| list.iter().any(|name| is_named(name, certificate.name)))
             && certificate.bits >= trust.min_rsa_bits
             && trust.curves.contains(&certificate.curve)

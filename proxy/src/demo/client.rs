@@ -229,7 +229,7 @@ mod tests {
             deny_after_expiry: true,
             forward: ForwardCertificate::None,
         };
-        ListenerTls::load(&settings, site.now()).unwrap()
+        ListenerTls::load(&settings, &postern_certs::Workloads::default(), site.now()).unwrap()
     }
 
     /// Answers every request with its version and target.

@@ -36,6 +36,8 @@ pub(crate) struct Dialler {
 pub(crate) struct PeerTls {
     pub(crate) config: Arc<ClientConfig>,
     pub(crate) name: ServerName<'static>,
+    /// Why nobody may be connected to, if so.
+    pub(crate) lacks: Option<String>,
 }
 
 impl std::fmt::Debug for PeerTls {
@@ -60,6 +62,9 @@ impl Dialler {
         lease: Option<Lease>,
         deadline: Instant,
     ) -> Result<Wire, Failure> {
+        if let Some(why) = self.tls.as_ref().and_then(|tls| tls.lacks.as_ref()) {
+            return Err(Failure::new(FailureKind::Tls, why.clone()));
+        }
         let late = |what: &str| {
             Failure::new(FailureKind::Connect, format!("the upstream could not be reached: {what} took too long"))
         };

@@ -22,6 +22,7 @@ mod proxies;
 mod relay;
 mod sidecars;
 mod sockets;
+mod spiffe;
 mod story;
 mod tls;
 mod unix;
