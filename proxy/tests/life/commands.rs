@@ -164,7 +164,7 @@ async fn validate_tells_the_exceptions_in_force_and_those_that_have_ended() {
         format!(
             "apiVersion: secure.platformspec.io/v1alpha1\nkind: Policy\nmetadata: {{name: posture}}\nspec:\n  type: SecurityPolicy\n  \
              exceptions:\n    - {{name: bare, allow: PV-030, targetRefs: [{{kind: Gateway, name: site, sectionName: bare}}], reason: The \
-             migration., owner: sre@example.com, until: \"{until}\"}}\n"
+             migration., owner: sre@example.com, until: \"{until}\"}}\n...\n"
         )
     };
     for (seconds, title, ended) in [(3600, "exceptions in force:", false), (-60, "exceptions that have ended:", true)] {
