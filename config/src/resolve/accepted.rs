@@ -61,7 +61,7 @@ pub(super) fn check(
         // Said already, at a better place.
         let named = callers.identity.demands.iter().flat_map(|demand| &demand.providers);
         let told = named.filter_map(|index| callers.identity.providers.get(*index)).any(|p| useless.contains(&p.name));
-        if !told && !callers.somebody(None) {
+        if !told && !callers.identity.is_open && !callers.somebody(None) {
             let message = format!("no caller could be accepted on route `{}`", spec.name.as_str());
             let help = "one request carries at most one token and one certificate, of the route's tenant: let one pair meet \
                 every attached `authentication`";
