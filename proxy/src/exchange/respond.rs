@@ -40,7 +40,11 @@ pub(super) async fn answer(
     if let Some(egress) = &matched.route.policy.network.egress {
         guard::refuse_redirect(egress.redirects, &response, &head.host, exchange.connection.tls.is_some())?;
     }
-    let way = matched.chain.open_answer(&answer_head(&response, story), &story.id.to_string());
+    let way = matched.chain.open_answer(
+        &answer_head(&response, story),
+        &story.id.to_string(),
+        story.context.message_limits(),
+    );
     let deadline = Deadline::of(story, &matched.runtime.upstream(matched.route)?.settings.timeouts);
     let done = match way {
         Err(refusal) => Err(refusal),
