@@ -32,6 +32,7 @@ pub mod reload;
 mod runtime;
 pub mod server;
 mod shared;
+mod standing;
 mod story;
 pub mod telemetry;
 mod trouble;

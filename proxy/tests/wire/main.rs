@@ -22,6 +22,7 @@ mod proxies;
 mod relay;
 mod sidecars;
 mod sockets;
+mod standing;
 mod story;
 mod tls;
 mod unix;
