@@ -204,6 +204,11 @@ impl Runtime {
         self.upstreams.iter().for_each(|upstream| upstream.start(clock));
     }
 
+    /// Closes connections to upstreams that this set would not make. Verifying is work.
+    pub(crate) fn judge_upstreams(&self) {
+        self.upstreams.iter().for_each(|upstream| upstream.judge());
+    }
+
     /// Every upstream with the states of its endpoints.
     pub(crate) fn upstreams(&self) -> impl Iterator<Item = (&str, States)> {
         self.upstreams.iter().map(|upstream| (upstream.settings.name.as_str(), upstream.states()))
