@@ -2,24 +2,24 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use postern_config::{ClientAuth, KeyExchange, ListenerTls as Settings, Material, TlsVersion};
-use rustls::crypto::aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
-use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
-use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use postern_config::{ClientAuth, CryptoProfile, ListenerTls as Settings, Material};
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::NoServerSessionStorage;
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
-use rustls::version::{TLS12, TLS13};
-use rustls::{ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::CertificateDer;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::certificate::Certificate;
-use crate::identities::{Identities, Identity};
+use crate::identities::{Identities, Identity, Origin};
+use crate::strength::{provider, signs, versions};
 use crate::trust::Trust;
 use crate::verifier::PeerVerifier;
-use crate::{CertFault, CertProblem, SpiffeId, VerifiedPeer};
+use crate::{CertFault, CertProblem, SpiffeId, VerifiedPeer, Workloads};
 
 /// The TLS of one listener under one generation of its settings. A reload makes a new one; tickets of the old one do
 /// not open a session under the new one.
@@ -27,11 +27,10 @@ pub struct ListenerTls {
     config: Arc<ServerConfig>,
     identities: Arc<Identities>,
     verifier: Option<Arc<PeerVerifier>>,
-    anchors: Vec<(Material, Vec<Certificate>)>,
-    /// Unix seconds at which the first revocation list is over.
-    lists_end: Option<i64>,
-    /// Seconds before an end at which [`ListenerTls::warnings`] names it.
-    warn_before: i64,
+    trust: Option<Arc<Trust>>,
+    /// What agents said when it was made.
+    workloads: Workloads,
+    settings: Settings,
 }
 
 impl fmt::Debug for ListenerTls {
@@ -69,8 +68,8 @@ impl ListenerTls {
     ///
     /// # Errors
     /// Every problem, each with the material it is in.
-    pub fn load(settings: &Settings, now: i64) -> Result<Self, Vec<CertProblem>> {
-        Self::load_with_clock(settings, now, Arc::new(DefaultTimeProvider))
+    pub fn load(settings: &Settings, workloads: &Workloads, now: i64) -> Result<Self, Vec<CertProblem>> {
+        Self::load_with_clock(settings, workloads, now, Arc::new(DefaultTimeProvider))
     }
 
     /// [`ListenerTls::load`] with a clock for handshakes.
@@ -79,27 +78,61 @@ impl ListenerTls {
     /// As [`ListenerTls::load`].
     pub fn load_with_clock(
         settings: &Settings,
+        workloads: &Workloads,
         now: i64,
         clock: Arc<dyn TimeProvider>,
     ) -> Result<Self, Vec<CertProblem>> {
         let mut problems = Vec::new();
-        let provider = Arc::new(provider(settings.key_exchange));
-        let identities = Arc::new(Identities::load(&settings.identities, &provider, now, &mut problems));
+        let provider = provider(settings.profile, settings.key_exchange);
+        let identities = Identities::load(&settings.identities, &provider, workloads, now, &mut problems);
         let asks = settings.client_auth != ClientAuth::Off;
-        let trust = if asks { Trust::load(&settings.trust, false, now, &mut problems) } else { None };
+        let trust = if asks { Trust::load(&settings.trust, false, workloads, now, &mut problems) } else { None };
         if !problems.is_empty() {
             return Err(problems);
         }
-        let (mut anchors, mut verifier, mut lists_end) = (Vec::new(), None, None);
-        if let Some(mut trust) = trust {
-            anchors = std::mem::take(&mut trust.anchors);
-            lists_end = trust.lists_end;
-            verifier = Some(PeerVerifier::new(settings.client_auth, trust, &provider).map_err(|e| vec![e.nowhere()])?);
+        Self::assemble(settings.clone(), identities, trust.map(Arc::new), workloads.clone(), clock)
+            .map_err(|fault| vec![fault.nowhere()])
+    }
+
+    fn assemble(
+        settings: Settings,
+        identities: Identities,
+        trust: Option<Arc<Trust>>,
+        workloads: Workloads,
+        clock: Arc<dyn TimeProvider>,
+    ) -> Result<Self, CertFault> {
+        let provider = Arc::new(provider(settings.profile, settings.key_exchange));
+        if identities.iter().filter_map(Identity::key).any(|key| !signs(&*key.key, &provider)) {
+            return Err(CertFault::NotApproved);
         }
-        let config = server_config(settings, provider, &identities, verifier.clone(), clock)
-            .map_err(|e| vec![CertFault::Tls(e).nowhere()])?;
-        let warn_before = i64::try_from(settings.warn_before.as_secs()).unwrap_or(i64::MAX);
-        Ok(Self { config: Arc::new(config), identities, verifier, anchors, lists_end, warn_before })
+        let identities = Arc::new(identities);
+        let verifier = trust.clone().map(|t| PeerVerifier::new(settings.client_auth, t, &workloads, &provider));
+        let verifier = verifier.transpose()?;
+        let config =
+            server_config(&settings, provider, &identities, verifier.clone(), clock).map_err(CertFault::Tls)?;
+        // INVARIANT: the name promises validated cryptography; what a binary lacks, no setting makes up for.
+        if settings.profile == CryptoProfile::Fips && !config.fips() {
+            return Err(CertFault::NotFips);
+        }
+        Ok(Self { config: Arc::new(config), identities, verifier, trust, workloads, settings })
+    }
+
+    /// The same settings and the same files, by what agents say now: an SVID or a bundle that they took back is there no more,
+    /// and what depends on it fails. `None` where nothing of it comes from an agent.
+    ///
+    /// # Errors
+    /// Where TLS cannot be set up; none is known.
+    pub fn renewed(&self, workloads: &Workloads) -> Result<Option<Self>, CertProblem> {
+        let presents = self.identities.iter().any(|identity| matches!(identity.origin, Origin::Workload { .. }));
+        let believes = self.trust.as_ref().is_some_and(|trust| !trust.domains.is_empty());
+        if !presents && !believes {
+            return Ok(None);
+        }
+        let clock = self.config.time_provider.clone();
+        let identities = self.identities.renewed(workloads, self.config.crypto_provider());
+        Self::assemble(self.settings.clone(), identities, self.trust.clone(), workloads.clone(), clock)
+            .map(Some)
+            .map_err(CertFault::nowhere)
     }
 
     /// For the acceptor.
@@ -133,37 +166,51 @@ impl ListenerTls {
     /// no port). Where it does not, the request is misdirected: 421 (RFC 9110 §7.4).
     #[must_use]
     pub fn covers(&self, sni: Option<&str>, host: &str) -> bool {
-        self.identities.select(sni).is_some_and(|identity| identity.covers(host))
+        self.identities.covers(sni, host)
     }
 
-    /// Certificates, ours and trust anchors, that end within `warn_before` of `now` (unix seconds).
+    /// Certificates of files, ours and trust anchors, that end within `warn_before` of `now` (unix seconds).
     #[must_use]
     pub fn warnings(&self, now: i64) -> Vec<Ending> {
-        let ours = self.identities.iter().map(|identity| (&identity.material, &identity.chain));
-        let anchors = self.anchors.iter().map(|(material, chain)| (material, chain));
-        endings(ours.chain(anchors), now.saturating_add(self.warn_before))
+        let ours = self.identities.iter().filter_map(|identity| Some((identity.file()?, &identity.chain)));
+        let anchors = self.trust.iter().flat_map(|trust| &trust.anchors).map(|(material, chain)| (material, chain));
+        endings(ours.chain(anchors), soon(now, self.settings.warn_before))
     }
 
     /// The SPIFFE ID in the certificate presented to this SNI, where it is an X.509-SVID.
     #[must_use]
     pub fn own_spiffe(&self, sni: Option<&str>) -> Option<SpiffeId> {
-        match self.identities.select(sni)?.chain.first()?.uris.as_slice() {
-            [uri] => SpiffeId::parse(uri).ok(),
-            _ => None,
-        }
+        self.identities.select(sni)?.spiffe()
     }
 
-    /// Names of the identities, and the unix seconds at which the first certificate of each chain ends.
+    /// Whether what `before` presented to this SNI is still ours: an agent may have taken the SVID back, or it has ended.
+    #[must_use]
+    pub fn still_holds(&self, before: &Self, sni: Option<&str>) -> bool {
+        before.identities.select(sni).is_none_or(|presented| presented.is_held(&self.workloads))
+    }
+
+    /// Names of the identities that are there, and the unix seconds at which the first certificate of each chain ends.
     pub fn identities(&self) -> impl Iterator<Item = (&str, i64)> {
-        let end = |identity: &Identity| identity.chain.iter().map(|one| one.not_after).min().unwrap_or(0);
-        self.identities.iter().map(move |identity| (identity.name.as_str(), end(identity)))
+        let end = |identity: &Identity| identity.chain.iter().map(|one| one.not_after).min();
+        self.identities.iter().filter_map(move |identity| Some((identity.name.as_str(), end(identity)?)))
+    }
+
+    /// What its connections are made under.
+    #[must_use]
+    pub fn profile(&self) -> CryptoProfile {
+        self.settings.profile
     }
 
     /// Unix seconds at which a revocation list is over: from then on nobody is believed until there is a new one.
     #[must_use]
     pub fn lists_end(&self) -> Option<i64> {
-        self.lists_end
+        self.trust.as_ref()?.lists_end
     }
+}
+
+/// The unix second before which nothing needs a warning.
+pub(crate) fn soon(now: i64, warn_before: Duration) -> i64 {
+    now.saturating_add(i64::try_from(warn_before.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// What ends at `soon` (unix seconds) or before.
@@ -180,23 +227,6 @@ pub(crate) fn endings<'c>(
             serial: certificate.serial.clone(),
         })
         .collect()
-}
-
-pub(crate) fn provider(key_exchange: KeyExchange) -> CryptoProvider {
-    let kx_groups: Vec<&'static dyn SupportedKxGroup> = match key_exchange {
-        KeyExchange::Classical => vec![X25519, SECP256R1, SECP384R1],
-        KeyExchange::HybridPreferred => vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1],
-        KeyExchange::HybridRequired => vec![X25519MLKEM768],
-    };
-    CryptoProvider { kx_groups, ..default_provider() }
-}
-
-/// TLS 1.2 has no hybrid key exchange, so who demands one does not speak it.
-pub(crate) fn versions(least: TlsVersion, key_exchange: KeyExchange) -> Vec<&'static SupportedProtocolVersion> {
-    match (least, key_exchange) {
-        (TlsVersion::V1_3, _) | (_, KeyExchange::HybridRequired) => vec![&TLS13],
-        (TlsVersion::V1_2, _) => vec![&TLS13, &TLS12],
-    }
 }
 
 fn server_config(

@@ -4,7 +4,7 @@ use std::fmt;
 
 use postern_config::{Material, MaterialError};
 
-use crate::SpiffeError;
+use crate::{PeerRefusal, SpiffeError, SpiffeId};
 
 /// One problem, and the material it is in. Names places, never contents.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +79,33 @@ pub enum CertFault {
     PeerHost(String),
     #[error("there is no identity to present")]
     NoIdentity,
+    #[error("a key of this kind signs nothing that the profile approves; use ECDSA over P-256 or P-384, or RSA")]
+    NotApproved,
+    #[error(
+        "`profile: Fips` promises cryptography of a validated module, and this binary was built without one; build it with \
+        `--features fips` (which needs Go and CMake), or remove the profile"
+    )]
+    NotFips,
+    #[error("the Workload API has not been asked")]
+    NoWorkload,
+    #[error("the Workload API gives this workload no SVID: is it registered with the agent?")]
+    NoSvidAtAll,
+    #[error(
+        "the Workload API gives this workload no SVID with the ID `{0}`: is it registered with the agent under it?"
+    )]
+    NoSvid(SpiffeId),
+    #[error(
+        "the Workload API gives this workload no bundle of trust domain `{0}`: is it the agent's own, or federated with it?"
+    )]
+    NoBundle(String),
+    #[error("certificate 0 is no X.509-SVID: {0}")]
+    NoSvidLeaf(PeerRefusal),
+    #[error("the certificate carries no SPIFFE ID")]
+    NoId,
+    #[error("the certificate is the one of `{0}`, not of the ID beside it")]
+    OtherId(SpiffeId),
+    #[error("the private key is not the one of the certificate")]
+    OtherKey,
     #[error("TLS cannot be set up: {0}")]
     Tls(rustls::Error),
 }

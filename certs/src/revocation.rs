@@ -23,6 +23,19 @@ impl Revoked {
     pub(crate) fn contains(&self, certificate: &Certificate) -> bool {
         !self.0.is_empty() && self.0.contains(&(certificate.issuer_der.clone(), canonical(&certificate.serial)))
     }
+
+    /// Hears the list in `der`, whatever its dates: an agent says what is revoked, not who is good.
+    pub(crate) fn add(&mut self, index: usize, der: &[u8]) -> Result<(), CertFault> {
+        let list = read(index, der)?;
+        self.hear(&list);
+        Ok(())
+    }
+
+    fn hear(&mut self, list: &CertificateRevocationList<'_>) {
+        let issuer = list.issuer().as_raw().to_vec();
+        let serials = list.iter_revoked_certificates().map(|entry| canonical(&hex(entry.raw_serial())));
+        self.0.extend(serials.map(|serial| (issuer.clone(), serial)));
+    }
 }
 
 /// Serials are integers: leading zeros do not make another one.
@@ -67,22 +80,24 @@ impl Lists {
     }
 
     fn add_list(&mut self, index: usize, der: &[u8], now: i64) -> Result<(), CertFault> {
-        let malformed = |reason: String| CertFault::MalformedList { index, reason };
-        webpki::BorrowedCertRevocationList::from_der(der).map_err(|e| malformed(e.to_string()))?;
-        let (rest, list) = CertificateRevocationList::from_der(der).map_err(|e| malformed(e.to_string()))?;
-        if !rest.is_empty() {
-            return Err(malformed("bytes behind the list".to_owned()));
-        }
+        let list = read(index, der)?;
         let Some(next) = list.next_update().map(|at| at.timestamp()) else {
-            return Err(malformed("it does not say when the next one comes".to_owned()));
+            let reason = "it does not say when the next one comes".to_owned();
+            return Err(CertFault::MalformedList { index, reason });
         };
         if now > next {
             return Err(CertFault::ListOver { index, next_update: date(next) });
         }
-        let issuer = list.issuer().as_raw().to_vec();
-        let serials = list.iter_revoked_certificates().map(|entry| canonical(&hex(entry.raw_serial())));
-        self.revoked.0.extend(serials.map(|serial| (issuer.clone(), serial)));
+        self.revoked.hear(&list);
         self.next_update = Some(self.next_update.map_or(next, |known| known.min(next)));
         Ok(())
     }
+}
+
+/// A list that webpki reads as well, and nothing behind it.
+fn read(index: usize, der: &[u8]) -> Result<CertificateRevocationList<'_>, CertFault> {
+    let malformed = |reason: String| CertFault::MalformedList { index, reason };
+    webpki::BorrowedCertRevocationList::from_der(der).map_err(|e| malformed(e.to_string()))?;
+    let (rest, list) = CertificateRevocationList::from_der(der).map_err(|e| malformed(e.to_string()))?;
+    if rest.is_empty() { Ok(list) } else { Err(malformed("bytes behind the list".to_owned())) }
 }

@@ -41,6 +41,8 @@ pub enum PeerRefusal {
     Revoked { index: usize },
     #[error("the upstream's certificate is not the X.509-SVID `{0}`")]
     OtherSpiffeId(String),
+    #[error("nothing vouches for the leaf: it is of no trust domain whose bundle is there")]
+    NoBundle,
 }
 
 impl std::fmt::Debug for PeerRefusal {
@@ -68,6 +70,15 @@ enum PeerName {
     Host(String),
 }
 
+/// Who vouches for a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Voucher {
+    /// An authority of a file, or of the system.
+    Authority,
+    /// The bundle of the trust domain of its SPIFFE ID.
+    TrustDomain,
+}
+
 impl PeerName {
     fn parse(name: &str) -> Result<Self, CertFault> {
         if name.starts_with("spiffe:") {
@@ -78,9 +89,11 @@ impl PeerName {
         if is_host(name) { Ok(Self::Host(name.to_owned())) } else { Err(CertFault::PeerHost(name.to_owned())) }
     }
 
-    fn matches(&self, leaf: &Certificate, spiffe: Option<&SpiffeId>) -> bool {
+    fn matches(&self, leaf: &Certificate, spiffe: Option<&SpiffeId>, by: Voucher) -> bool {
         match self {
             Self::Spiffe(glob) => spiffe.is_some_and(|id| glob.matches(id)),
+            // A trust domain speaks for its SPIFFE IDs: it could write any name of a host beside them.
+            Self::Host(_) if by == Voucher::TrustDomain => false,
             // A wildcard in a certificate is a set of names, and a set is not somebody (attack 30).
             Self::Host(host) => leaf.dns.iter().any(|name| !name.contains('*') && host_matches(host, name)),
         }
@@ -116,10 +129,10 @@ impl PeerRules {
     }
 
     /// Applies every rule for a client to a chain that webpki accepted.
-    pub(crate) fn check_client(&self, chain: &[Certificate]) -> Result<Option<SpiffeId>, PeerRefusal> {
+    pub(crate) fn check_client(&self, chain: &[Certificate], by: Voucher) -> Result<Option<SpiffeId>, PeerRefusal> {
         let (leaf, spiffe) = self.check(chain)?;
         // No list at all means that nobody was named, not that everybody is welcome.
-        let named = |list: &Vec<PeerName>| list.iter().any(|name| name.matches(leaf, spiffe.as_ref()));
+        let named = |list: &Vec<PeerName>| list.iter().any(|name| name.matches(leaf, spiffe.as_ref(), by));
         if self.names.is_empty() || !self.names.iter().all(named) {
             return Err(PeerRefusal::Name);
         }
@@ -201,7 +214,7 @@ fn authenticates(leaf: &Certificate) -> Result<(), PeerRefusal> {
 }
 
 /// The SPIFFE ID of an X.509-SVID, `None` for a certificate that does not claim to be one (X509-SVID §2, §4, §5.2).
-fn svid(leaf: &Certificate) -> Result<Option<SpiffeId>, PeerRefusal> {
+pub(crate) fn svid(leaf: &Certificate) -> Result<Option<SpiffeId>, PeerRefusal> {
     let claims = |uri: &String| uri.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("spiffe:"));
     let Some(uri) = leaf.uris.iter().find(|uri| claims(uri)) else { return Ok(None) };
     if leaf.uris.len() != 1 {

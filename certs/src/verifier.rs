@@ -1,40 +1,76 @@
 //! Which client certificates a listener believes: the chain by webpki, then our rules.
+//!
+//! Authorities of files vouch for anybody. The bundle of a trust domain vouches for the SVIDs of that domain alone (SPI-03):
+//! it is asked about no other chain, so that it cannot speak for another domain.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use postern_config::ClientAuth;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
+use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use crate::rules::{PeerRules, read, refused};
+use crate::certificate::Certificate;
+use crate::revocation::Revoked;
+use crate::rules::{Voucher, read, refused, svid};
 use crate::trust::Trust;
-use crate::{CertFault, VerifiedPeer};
+use crate::{CertFault, PeerRefusal, VerifiedPeer, Workloads};
 
 /// The verifier of one listener.
 #[derive(Debug)]
 pub(crate) struct PeerVerifier {
+    trust: Arc<Trust>,
+    /// By the authorities of files, where there are any.
+    files: Option<Arc<dyn ClientCertVerifier>>,
+    /// By trust domain.
+    domains: BTreeMap<String, Domain>,
+    mandatory: bool,
+    /// Names of all the authorities.
+    hints: Vec<DistinguishedName>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// A trust domain whose bundle is there.
+#[derive(Debug)]
+struct Domain {
     chain: Arc<dyn ClientCertVerifier>,
-    rules: PeerRules,
+    revoked: Vec<Arc<Revoked>>,
 }
 
 impl PeerVerifier {
     /// Where client certificates are asked for.
     pub(crate) fn new(
         client_auth: ClientAuth,
-        trust: Trust,
+        trust: Arc<Trust>,
+        workloads: &Workloads,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Arc<Self>, CertFault> {
-        let Trust { roots, crls, rules, .. } = trust;
-        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).with_crls(crls);
-        // INVARIANT: intermediates are checked too, a status that no list tells refuses, and so does a list that is over.
-        let builder = builder.enforce_revocation_expiration();
-        let builder = if client_auth == ClientAuth::Optional { builder.allow_unauthenticated() } else { builder };
-        let chain = builder.build().map_err(|e| CertFault::Tls(rustls::Error::General(e.to_string())))?;
-        Ok(Arc::new(Self { chain, rules }))
+        let mut hints = Vec::new();
+        let mut verifier = |roots: RootCertStore| {
+            hints.extend(roots.subjects());
+            let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+            // INVARIANT: intermediates are checked too, a status that no list tells refuses, and so does a list that is over.
+            let builder = builder.with_crls(trust.crls.clone()).enforce_revocation_expiration();
+            builder.build().map_err(|e| CertFault::Tls(rustls::Error::General(e.to_string())))
+        };
+        let files = if trust.roots.is_empty() { None } else { Some(verifier(trust.roots.clone())?) };
+        let mut domains = BTreeMap::new();
+        for (domain, authorities) in trust.authorities(workloads) {
+            let chain = verifier(authorities.roots)?;
+            domains.insert(domain, Domain { chain, revoked: authorities.revoked });
+        }
+        Ok(Arc::new(Self {
+            files,
+            domains,
+            mandatory: client_auth == ClientAuth::Required,
+            hints,
+            algorithms: provider.signature_verification_algorithms,
+            trust,
+        }))
     }
 
     /// Verifies `chain`, leaf first, at `now`: signatures and validity up to an anchor, then our rules.
@@ -42,28 +78,64 @@ impl PeerVerifier {
         let Some((leaf, intermediates)) = chain.split_first() else {
             return Err(rustls::Error::NoCertificatesPresented);
         };
-        self.chain.verify_client_cert(leaf, intermediates, now)?;
+        let mut why = None;
+        if let Some(domain) = self.domain_of(leaf) {
+            match domain.chain.verify_client_cert(leaf, intermediates, now) {
+                Ok(_) => return self.accept(chain, Some(domain)),
+                Err(error) => why = Some(error),
+            }
+        }
+        match &self.files {
+            Some(files) => {
+                files.verify_client_cert(leaf, intermediates, now).map_err(|error| why.unwrap_or(error))?;
+                self.accept(chain, None)
+            }
+            None => Err(why.unwrap_or_else(|| refused(PeerRefusal::NoBundle))),
+        }
+    }
+
+    /// The trust domain that a leaf claims, if its bundle is there. It is no more than a claim: the chain proves it.
+    fn domain_of(&self, leaf: &CertificateDer<'_>) -> Option<&Domain> {
+        if self.domains.is_empty() {
+            return None;
+        }
+        let id = svid(&Certificate::read(leaf).ok()?).ok().flatten()?;
+        self.domains.get(id.trust_domain())
+    }
+
+    /// Our rules, for a chain whose signatures and dates are good.
+    fn accept(&self, chain: &[CertificateDer<'_>], domain: Option<&Domain>) -> Result<VerifiedPeer, rustls::Error> {
         let certificates = read(chain).map_err(refused)?;
-        let spiffe = self.rules.check_client(&certificates).map_err(refused)?;
+        let revoked = domain.map(|domain| domain.revoked.as_slice()).unwrap_or_default();
+        let taken_back = |one: &Certificate| revoked.iter().any(|lists| lists.contains(one));
+        if let Some(index) = certificates.iter().position(taken_back) {
+            return Err(refused(PeerRefusal::Revoked { index }));
+        }
+        let by = if domain.is_some() { Voucher::TrustDomain } else { Voucher::Authority };
+        let spiffe = self.trust.rules.check_client(&certificates, by).map_err(refused)?;
         let valid_until = certificates.iter().map(|c| c.not_after).min().unwrap_or(0);
-        let Some(leaf) = certificates.into_iter().next() else {
+        let Some(mut leaf) = certificates.into_iter().next() else {
             return Err(rustls::Error::NoCertificatesPresented);
         };
+        if by == Voucher::TrustDomain {
+            // Nobody vouches for them.
+            leaf.dns.clear();
+        }
         Ok(VerifiedPeer::new(leaf, spiffe, valid_until))
     }
 }
 
 impl ClientCertVerifier for PeerVerifier {
     fn offer_client_auth(&self) -> bool {
-        self.chain.offer_client_auth()
+        true
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        self.chain.client_auth_mandatory()
+        self.mandatory
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.chain.root_hint_subjects()
+        &self.hints
     }
 
     fn verify_client_cert(
@@ -82,7 +154,7 @@ impl ClientCertVerifier for PeerVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -91,10 +163,10 @@ impl ClientCertVerifier for PeerVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }

@@ -7,8 +7,10 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_certs::{Authority, Issued, KeyType, Template, UpstreamTls, Workload};
-use postern_config::{Anchor, Curve, Expected, KeyExchange, PeerTrust, TlsVersion, UpstreamTls as Settings};
+use postern_certs::{Authority, Issued, KeyType, Template, UpstreamTls};
+use postern_config::{
+    Anchor, CryptoProfile, Curve, Expected, KeyExchange, PeerTrust, TlsVersion, UpstreamTls as Settings,
+};
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
@@ -32,6 +34,7 @@ fn settings(world: &World) -> Settings {
         },
         min_version: TlsVersion::V1_2,
         key_exchange: KeyExchange::HybridPreferred,
+        profile: CryptoProfile::Default,
         identity: None,
         warn_before: Duration::ZERO,
     }
@@ -42,7 +45,7 @@ fn spiffe(world: &World, id: &str) -> Settings {
 }
 
 fn load(world: &World, settings: &Settings) -> Result<UpstreamTls, String> {
-    UpstreamTls::load_with_clock(settings, &Workload::default(), world.clock.unix(), world.clock.clone())
+    UpstreamTls::load_with_clock(settings, &world.workloads, world.clock.unix(), world.clock.clone())
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 

@@ -5,11 +5,11 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use crate::BUILTIN_DETECTORS;
 use crate::bootstrap::bootstrap_shape;
 use crate::codes::REFUSALS;
 use crate::decode::{FieldShape, Shape};
 use crate::manifest::{Kind, LATER_KINDS, common_fields, metadata_shape};
+use crate::{BUILTIN_DETECTORS, Waiver};
 
 use tables::{Page, flat};
 
@@ -137,7 +137,9 @@ fn refusals(page: &mut Page) {
         .map(|refusal| {
             let note =
                 refusal.later.map_or_else(String::new, |why| format!(" *(Not reached by this version: {why}.)*"));
-            vec![format!("PV-{:03}", refusal.code), format!("{}{note}", flat(refusal.meaning))]
+            let waivable = Waiver::ALL.iter().any(|waiver| waiver.code().0 == refusal.code);
+            let code = format!("PV-{:03}{}", refusal.code, if waivable { " **W**" } else { "" });
+            vec![code, format!("{}{note}", flat(refusal.meaning))]
         })
         .collect();
     page.table(&["Code", "Refused"], rows);

@@ -39,7 +39,7 @@ pub use policy::*;
 pub use rbac::*;
 pub use runtime_security::*;
 pub use secret_management::*;
-pub use shared_words::ActionWord;
+pub use shared_words::{ActionWord, RulePrincipal};
 pub use workload_security::*;
 
 use crate::decode::At;

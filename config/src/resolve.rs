@@ -143,7 +143,7 @@ fn policy(
 ) -> Option<EffectivePolicy> {
     // All of them, so that all their problems are told.
     let mut waived = Vec::new();
-    let identity = identity::merge(attached, route, spec, report);
+    let identity = identity::merge(attached, route, spec, &mut waived, report);
     let providers = identity.as_ref().map(|identity| identity.providers.as_slice());
     let authz = authz::merge(attached, route, providers, now, report);
     let access = access::merge(attached, route, spec, &mut waived, report);

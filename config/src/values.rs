@@ -7,6 +7,7 @@ mod listen;
 mod names;
 mod patterns;
 mod quantity;
+mod spiffe;
 
 pub use address::{BindAddress, Issuer, Origin, UpstreamPlace, UpstreamUrl, WebUrl};
 pub use cidr::{Cidr, CidrError, Port};
@@ -15,6 +16,7 @@ pub use listen::ListenAddress;
 pub use names::{Claim, FilePath, LogOrigin, Name, Pointer, SpiffeName};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName, SpiffeGlob};
 pub use quantity::{Percent, RsaBits, Size, Time, show_duration};
+pub use spiffe::{TrustDomain, WorkloadSocket};
 
 use crate::decode::{Cx, Fault, Scalar};
 use crate::secrets::shown;

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use postern_config::{Dialect, Snapshot, load};
+use postern_config::{Dialect, IdentitySource, Snapshot, load};
 
 const NOW: i64 = 1_790_812_800;
 
@@ -62,10 +62,39 @@ fn the_sidecars_load() {
     assert_eq!(tunnels, [("payments", false), ("orders", false), ("tunnels", true)]);
 }
 
+#[test]
+fn the_exceptions_load_and_are_told() {
+    let snapshot = loaded("examples/exceptions");
+    let told: Vec<String> = snapshot.exceptions.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "Policy/default/posture#public-status-page allows PV-010 for Route status until 2026-12-15T00:00:00Z; owner sre@example.com",
+            "Policy/default/posture#invoices-without-tls allows PV-030 for Upstream invoices until 2026-12-15T00:00:00Z; owner \
+             billing@example.com",
+        ]
+    );
+}
+
+#[test]
+fn the_gateway_of_a_spiffe_agent_loads() {
+    let snapshot = loaded("examples/spiffe");
+    let tls = snapshot.listeners[0].tls.as_ref().unwrap();
+    assert_eq!(tls.trust.anchors.len(), 2);
+    assert!(matches!(tls.identities[0].source, IdentitySource::Spiffe { socket: None, id: None }));
+}
+
 /// Whole file names only: a shipped file that was cut must not load, whoever copies it.
 #[test]
 fn shipped_sets_ask_for_an_end() {
-    for folder in ["examples/demo", "examples/init", "examples/sidecar-inbound", "examples/sidecar-outbound"] {
+    for folder in [
+        "examples/exceptions",
+        "examples/demo",
+        "examples/init",
+        "examples/sidecar-inbound",
+        "examples/sidecar-outbound",
+        "examples/spiffe",
+    ] {
         let text = std::fs::read_to_string(examples(folder).join("postern.yaml")).unwrap();
         assert!(text.contains("requireEnd: true"), "{folder}");
     }

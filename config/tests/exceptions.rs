@@ -32,7 +32,7 @@ struct Defect {
     to: &'static str,
 }
 
-const DEFECTS: [Defect; 7] = [
+const DEFECTS: [Defect; 8] = [
     Defect {
         needs: ("PV-070", CHAT),
         from: "  rateLimits: [{name: per-caller, key: [Principal], unit: Requests, limit: 60, window: 1m}]\n",
@@ -62,11 +62,21 @@ const DEFECTS: [Defect; 7] = [
         from: "protocol: https}]",
         to: "protocol: https}, {name: bare, bind: \"0.0.0.0:8080\", protocol: http}]",
     },
+    Defect {
+        needs: ("PV-010", APP),
+        from: "kind: APIAccessPolicy\nmetadata: {name: base}\nspec:\n  targetRefs: [{kind: Gateway, name: edge}]\n  authentication: \
+               {providers: [people, agents]}\n",
+        to: "kind: APIAccessPolicy\nmetadata: {name: chat}\nspec:\n  targetRefs: [{kind: Route, name: chat}]\n  authentication: \
+             {providers: [people, agents]}\n---\napiVersion: secure.platformspec.io/v1alpha1\nkind: APIAccessPolicy\nmetadata: {name: \
+             base}\nspec:\n  targetRefs: [{kind: Gateway, name: edge}]\n",
+    },
     Defect { needs: ("PV-030", TO_APP), from: "http://127.0.0.1:8080", to: "http://app.internal.example:8080" },
 ];
 
 /// Every exception that could be written for this set.
-const EXCEPTIONS: [Named; 13] = [
+const EXCEPTIONS: [Named; 15] = [
+    ("PV-010", APP),
+    ("PV-010", CHAT),
     ("PV-070", CHAT),
     ("PV-070", APP),
     ("PV-050", CHAT),
@@ -152,7 +162,7 @@ fn what_is_waived_says_by_which_exception_and_until_when() {
     assert_eq!(what, [Waiver::Unguarded, Waiver::Unaudited, Waiver::Unlimited]);
     let policy = snapshot.manifests.iter().position(|manifest| manifest.kind == "Policy").unwrap();
     for route in &snapshot.routes {
-        assert_eq!(route.policy.waived.is_empty(), route.name == "app");
+        assert_eq!(route.policy.identity.is_open, route.name == "app");
         // The wide permit is a part of both.
         assert!(route.policy.manifests.contains(&policy), "{}", route.name);
     }

@@ -115,7 +115,12 @@ impl Compiler<'_> {
         if !address.is_empty() {
             steps.push(step(Filter::AddressLimits(AddressLimits::new(limits.clone(), &self.route.name)), address));
         }
-        let identify = Identify::new(policy.identity.clone(), tokens, authorizer.clone());
+        let identify = Identify::new(
+            policy.identity.clone(),
+            tokens,
+            authorizer.clone(),
+            self.route.tenant.as_deref().unwrap_or_default(),
+        );
         steps.push(step(Filter::Identify(identify), [Identify::GUARD]));
         if !principal.is_empty() {
             steps

@@ -28,7 +28,7 @@ pub struct Principal {
 pub struct Assurance {
     /// Name of the provider.
     pub provider: String,
-    /// `jwt`, `spiffe`, or `socket` for the workload behind an outbound listener.
+    /// `jwt`, `spiffe`, `socket` for the workload behind an outbound listener, or `none` for who is anonymous.
     pub method: String,
     pub acr: String,
     pub amr: Vec<String>,
@@ -50,6 +50,28 @@ pub struct SpiffeSubject {
 }
 
 impl Principal {
+    /// Who came without a credential. Everybody who does is the same one, of the tenant of what is asked.
+    pub(crate) fn anonymous(tenant: &str) -> Self {
+        Self {
+            kind: PrincipalType::Anonymous,
+            issuer: String::new(),
+            subject: "anonymous".to_owned(),
+            tenant: tenant.to_owned(),
+            groups: Vec::new(),
+            scopes: Vec::new(),
+            tags: Vec::new(),
+            // Nothing was proven, at no time; nothing ends.
+            authn: Assurance { method: "none".to_owned(), expires_at: i64::MAX, ..Assurance::default() },
+            on_behalf_of: None,
+        }
+    }
+
+    /// Whether it stands for whoever came without a credential.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.kind == PrincipalType::Anonymous
+    }
+
     /// [`Assurance::method`] of a workload that a listener names and the kernel vouches for.
     pub(crate) const BY_SOCKET: &'static str = "socket";
 
@@ -62,7 +84,11 @@ impl Principal {
     /// Qualified id: `issuer|subject`, or the SPIFFE ID. Cedar entity id, limit key and name in records.
     #[must_use]
     pub fn id(&self) -> String {
-        if self.is_workload() { self.subject.clone() } else { format!("{}|{}", self.issuer, self.subject) }
+        if self.is_workload() || self.is_anonymous() {
+            self.subject.clone()
+        } else {
+            format!("{}|{}", self.issuer, self.subject)
+        }
     }
 }
 

@@ -198,10 +198,16 @@ impl Connection {
         if tls.version < settings.min_version {
             return Err("its TLS version is too old".to_owned());
         }
+        if tls.listener.profile() < settings.profile {
+            return Err("it was made under another crypto profile".to_owned());
+        }
         if !tls.chain.is_empty() {
             current.peer(&tls.chain).map_err(|error| error.to_string())?;
         } else if settings.client_auth == ClientAuth::Required {
             return Err("a client certificate is required".to_owned());
+        }
+        if !current.still_holds(&tls.listener, tls.server_name.as_deref()) {
+            return Err("what we presented to it was taken back, or has ended".to_owned());
         }
         *trusted = Arc::downgrade(current);
         Ok(())

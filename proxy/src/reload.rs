@@ -17,6 +17,7 @@ use tracing::{error, info};
 use crate::listeners::Opening;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
+use crate::spiffe::Agents;
 use crate::{connections, hardening, record};
 pub(crate) use stamps::Stamps;
 use watch::Watching;
@@ -126,7 +127,7 @@ pub(crate) async fn reload(shared: &Arc<Shared>, config: &Path) -> Reload {
 async fn attempt(shared: &Arc<Shared>, config: &Path, last: &mut LastLoad, known: Option<String>) -> Reload {
     let now = shared.clock.unix_ms() / 1000;
     let files = shared.runtime.load().files.clone();
-    let (loaded, stamps) = load_whole(config, files, &shared.limits, now).await;
+    let (loaded, stamps) = load_whole(config, files, &shared.limits, &shared.agents, now).await;
     last.stamps = stamps;
     let outcome = loaded.map_err(|error| error.to_string());
     let outcome = outcome.and_then(|new| match shared.runtime.load().needs_restart(&new) {
@@ -155,6 +156,8 @@ async fn attempt(shared: &Arc<Shared>, config: &Path, last: &mut LastLoad, known
             Reload::Taken
         }
         Err(why) => {
+            // What only the refused set needs is not listened to.
+            shared.agents.keep(&shared.runtime.load().places);
             last.refused = Some(why.clone());
             if known.as_ref() != Some(&why) {
                 refuse(shared, &why);
@@ -170,16 +173,17 @@ pub(crate) async fn load_whole(
     config: &Path,
     mut files: Vec<PathBuf>,
     limits: &Arc<LimitStore>,
+    agents: &Arc<Agents>,
     now: i64,
 ) -> (Result<Runtime, LoadError>, Stamps) {
     for read in 0..READS {
         if read > 1 {
             tokio::time::sleep(BETWEEN_READS).await;
         }
-        let (path, limits, known) = (config.to_owned(), limits.clone(), files.clone());
+        let (path, limits, agents, known) = (config.to_owned(), limits.clone(), agents.clone(), files.clone());
         let load = move || {
             let before = Stamps::of(&known);
-            let loaded = Runtime::load(&path, &limits, now);
+            let loaded = Runtime::load(&path, &limits, &agents, now);
             // Where a file became known only now, nothing tells that it did not change: the next read will.
             let after = Stamps::of(loaded.as_ref().map_or(known.as_slice(), |new| new.files.as_slice()));
             (loaded, before, after)

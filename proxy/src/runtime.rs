@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use postern_certs::ListenerTls;
+use postern_certs::{ListenerTls, Workloads};
 use postern_config::{
     Anchor, AuditKey, Bind, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot, Waived,
 };
@@ -12,21 +12,26 @@ use postern_filters::limit::LimitStore;
 use postern_filters::{Chains, Reason, Refusal};
 use tracing::warn;
 
+use crate::build;
 use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
+use crate::spiffe::{self, Agents, Places};
 use crate::upstream::{States, Upstream};
 
 /// A compiled policy set, ready to serve.
 #[derive(Debug)]
 pub(crate) struct Runtime {
-    pub(crate) snapshot: Snapshot,
-    pub(crate) chains: Chains,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) chains: Arc<Chains>,
     /// Who may connect.
-    pub(crate) gate: Gate,
+    pub(crate) gate: Arc<Gate>,
     /// By route: who may use it, and where its calls may go.
-    networks: HashMap<String, Network>,
-    guards: Guards,
+    networks: Arc<HashMap<String, Network>>,
+    guards: Arc<Guards>,
+    /// Where agents are asked, and what they said when it was made.
+    pub(crate) places: Places,
+    pub(crate) workloads: Workloads,
     listeners: HashMap<String, Arc<ListenerTls>>,
     upstreams: Vec<Arc<Upstream>>,
     /// Problems that do not stop a load.
@@ -60,18 +65,30 @@ impl LoadError {
 }
 
 impl Runtime {
-    /// Reads, merges and compiles everything that `config` names.
+    /// Reads, merges and compiles everything that `config` names, and waits for the agents that it needs. For a thread that
+    /// may wait.
     ///
     /// # Errors
     /// [`LoadError`], complete: nothing was changed.
-    pub(crate) fn load(config: &Path, limits: &LimitStore, now: i64) -> Result<Self, LoadError> {
+    pub(crate) fn load(config: &Path, limits: &LimitStore, agents: &Agents, now: i64) -> Result<Self, LoadError> {
         let loaded = postern_config::load(config, now).map_err(|report| LoadError { report, material: Vec::new() })?;
         let mut warnings: Vec<String> = loaded.warnings.problems().iter().map(ToString::to_string).collect();
         let snapshot = loaded.snapshot;
+        let mut unbuilt = Report::new();
+        build::check(&snapshot, config, &mut unbuilt);
+        if unbuilt.has_errors() {
+            return Err(LoadError { report: unbuilt, material: Vec::new() });
+        }
         let chains = postern_filters::compile(&snapshot, limits);
         let mut problems = Vec::new();
-        let listeners = load_listeners(&snapshot, now, &mut warnings, &mut problems);
-        let upstreams = load_upstreams(&snapshot, now, &mut warnings, &mut problems);
+        let places = spiffe::places(&snapshot);
+        let workloads = said(agents, &places, &mut problems);
+        let (mut listeners, mut upstreams) = (HashMap::new(), Vec::new());
+        // Without an agent's word each place that needs it would be named, and there is one problem.
+        if let Some(workloads) = &workloads {
+            listeners = load_listeners(&snapshot, workloads, now, &mut warnings, &mut problems);
+            upstreams = load_upstreams(&snapshot, workloads, now, &mut warnings, &mut problems);
+        }
         let (gate, networks) = load_networks(&snapshot, &mut problems);
         let guards = Guards::compile(&snapshot, limits, &mut problems);
         let chains = match chains {
@@ -83,7 +100,50 @@ impl Runtime {
         files.extend(material_files(&snapshot));
         files.sort();
         files.dedup();
-        Ok(Self { snapshot, chains, gate, networks, guards, listeners, upstreams, warnings, files })
+        Ok(Self {
+            snapshot: Arc::new(snapshot),
+            chains: Arc::new(chains),
+            gate: Arc::new(gate),
+            networks: Arc::new(networks),
+            guards: Arc::new(guards),
+            places,
+            workloads: workloads.unwrap_or_default(),
+            listeners,
+            upstreams,
+            warnings,
+            files,
+        })
+    }
+
+    /// The same set by what agents say now: TLS that comes from them is made anew, everything else is shared. Nothing is read.
+    ///
+    /// # Errors
+    /// Where TLS cannot be set up.
+    pub(crate) fn renewed(&self, workloads: Workloads) -> Result<Self, String> {
+        let mut listeners = HashMap::new();
+        for (name, tls) in &self.listeners {
+            let renewed = tls.renewed(&workloads).map_err(|e| format!("listener `{name}`: {e}"))?;
+            listeners.insert(name.clone(), renewed.map_or_else(|| tls.clone(), Arc::new));
+        }
+        let mut upstreams = Vec::new();
+        for upstream in &self.upstreams {
+            let name = &upstream.settings.name;
+            let renewed = upstream.renewed(&workloads).map_err(|e| format!("upstream `{name}`: {e}"))?;
+            upstreams.push(renewed.map_or_else(|| upstream.clone(), Arc::new));
+        }
+        Ok(Self {
+            snapshot: self.snapshot.clone(),
+            chains: self.chains.clone(),
+            gate: self.gate.clone(),
+            networks: self.networks.clone(),
+            guards: self.guards.clone(),
+            places: self.places.clone(),
+            workloads,
+            listeners,
+            upstreams,
+            warnings: Vec::new(),
+            files: self.files.clone(),
+        })
     }
 
     /// Logs what does not stop a load, and what is allowed against the rules.
@@ -155,6 +215,11 @@ impl Runtime {
         self.upstreams.iter().for_each(|upstream| upstream.start(clock));
     }
 
+    /// Closes connections to upstreams that this set would not make. Verifying is work.
+    pub(crate) fn judge_upstreams(&self) {
+        self.upstreams.iter().for_each(|upstream| upstream.judge());
+    }
+
     /// Every upstream with the states of its endpoints.
     pub(crate) fn upstreams(&self) -> impl Iterator<Item = (&str, States)> {
         self.upstreams.iter().map(|upstream| (upstream.settings.name.as_str(), upstream.states()))
@@ -206,8 +271,18 @@ fn same_key(old: &AuditKey, new: &AuditKey) -> bool {
     }
 }
 
+/// What agents say; `None` after a problem.
+fn said(agents: &Agents, places: &Places, problems: &mut Vec<String>) -> Option<Workloads> {
+    if places.is_empty() {
+        return Some(Workloads::default());
+    }
+    let first = tokio::runtime::Handle::current().block_on(agents.first(places));
+    first.map_err(|why| problems.extend(why)).ok()
+}
+
 fn load_listeners(
     snapshot: &Snapshot,
+    workloads: &Workloads,
     now: i64,
     warnings: &mut Vec<String>,
     problems: &mut Vec<String>,
@@ -215,7 +290,7 @@ fn load_listeners(
     let mut loaded = HashMap::new();
     for listener in &snapshot.listeners {
         let Some(settings) = &listener.tls else { continue };
-        match ListenerTls::load(settings, now) {
+        match ListenerTls::load(settings, workloads, now) {
             Ok(tls) => {
                 warnings.extend(tls.warnings(now).iter().map(|w| format!("listener `{}`: {w}", listener.name)));
                 loaded.insert(listener.name.clone(), Arc::new(tls));
@@ -228,13 +303,14 @@ fn load_listeners(
 
 fn load_upstreams(
     snapshot: &Snapshot,
+    workloads: &Workloads,
     now: i64,
     warnings: &mut Vec<String>,
     problems: &mut Vec<String>,
 ) -> Vec<Arc<Upstream>> {
     let mut loaded = Vec::new();
     for settings in &snapshot.upstreams {
-        match Upstream::prepare(settings.clone(), now) {
+        match Upstream::prepare(settings.clone(), workloads, now) {
             Ok((upstream, endings)) => {
                 warnings.extend(endings.iter().map(|ending| format!("upstream `{}`: {ending}", settings.name)));
                 loaded.push(Arc::new(upstream));
@@ -289,12 +365,14 @@ fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
 fn of_identity(identity: &OwnIdentity) -> Vec<&Material> {
     match &identity.source {
         IdentitySource::Files { cert, key } => vec![cert, key],
+        IdentitySource::Spiffe { .. } => Vec::new(),
     }
 }
 
 fn of_trust(trust: &PeerTrust) -> Vec<&Material> {
-    let anchors = trust.anchors.iter().map(|anchor| match anchor {
-        Anchor::Pem(material) => material,
+    let anchors = trust.anchors.iter().filter_map(|anchor| match anchor {
+        Anchor::Pem(material) => Some(material),
+        Anchor::Spiffe { .. } => None,
     });
     anchors.chain(&trust.crls).collect()
 }

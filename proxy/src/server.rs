@@ -26,7 +26,8 @@ pub use crate::private::PrivateError;
 use crate::reload::Reload;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
-use crate::{connections, guard, hardening, private, record, reload};
+use crate::spiffe::Agents;
+use crate::{connections, guard, hardening, private, record, reload, spiffe};
 
 /// How long cut requests may take to leave their records.
 const CUT: Duration = Duration::from_secs(2);
@@ -72,6 +73,8 @@ pub struct Running {
     watching: JoinHandle<()>,
     /// Looks after open connections.
     judging: JoinHandle<()>,
+    /// Listens to agents.
+    renewing: JoinHandle<()>,
 }
 
 /// How a proxy stopped.
@@ -114,14 +117,15 @@ impl Server {
         // process finds it installed.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let limits = Arc::new(LimitStore::default());
+        let agents = Arc::new(Agents::new(clock.clone()));
         let (loaded, stamps) =
-            reload::load_whole(config, vec![config.to_owned()], &limits, clock.unix_ms() / 1000).await;
+            reload::load_whole(config, vec![config.to_owned()], &limits, &agents, clock.unix_ms() / 1000).await;
         let runtime = loaded?;
         runtime.tell();
         let hardened = hardening::enforce(runtime.snapshot.harden)?;
         make_state_dir(&runtime.snapshot.state_dir)?;
         let Holdings { listeners, opening, audit, vkey, before } = gather(&runtime, &clock, upgrade).await?;
-        let shared = Arc::new(Shared::new((runtime, stamps), listeners, audit, vkey, clock, limits));
+        let shared = Arc::new(Shared::new((runtime, stamps), listeners, audit, vkey, clock, limits, agents));
         if let Some((_, released)) = &before {
             shared.count_from(released.connections);
         }
@@ -210,9 +214,19 @@ fn serve(shared: &Arc<Shared>, config: &Path, opening: Opening) -> Running {
     tokio::spawn(guard::measure(shared.clone(), stopping.clone()));
     let watching = tokio::spawn(reload::run(shared.clone(), config.to_owned(), hangup, stopping.clone()));
     let judging = tokio::spawn(connections::run(shared.clone(), stopping.clone()));
+    let renewing = tokio::spawn(spiffe::run(shared.clone(), stopping.clone()));
     shared.listeners.open(shared, opening);
     tokio::spawn(handover::run(shared.clone(), give, stopping));
-    Running { shared: shared.clone(), config: config.to_owned(), stop, given, predecessor: None, watching, judging }
+    Running {
+        shared: shared.clone(),
+        config: config.to_owned(),
+        stop,
+        given,
+        predecessor: None,
+        watching,
+        judging,
+        renewing,
+    }
 }
 
 impl Running {
@@ -246,7 +260,7 @@ impl Running {
     /// The running policy.
     #[must_use]
     pub fn snapshot(&self) -> postern_config::Snapshot {
-        self.shared.runtime.load().snapshot.clone()
+        Arc::unwrap_or_clone(self.shared.runtime.load().snapshot.clone())
     }
 
     /// Loads the files again, now.
@@ -287,6 +301,8 @@ impl Running {
         let _ = self.stop.send(true);
         let _ = self.watching.await;
         let _ = self.judging.await;
+        let _ = self.renewing.await;
+        self.shared.agents.keep(&Vec::new());
         self.shared.listeners.close_health().await;
         if let Some(end) = &mut self.predecessor {
             // Its records would find the log closed.

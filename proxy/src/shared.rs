@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use postern_certs::Workloads;
 use postern_filters::Peer;
 use postern_filters::limit::LimitStore;
 use tokio::sync::watch;
@@ -21,6 +22,7 @@ use crate::listeners::Listeners;
 use crate::record;
 use crate::reload::{LastLoad, Stamps};
 use crate::runtime::Runtime;
+use crate::spiffe::Agents;
 use crate::story::Story;
 use crate::telemetry::{Active, Metrics};
 
@@ -29,6 +31,10 @@ pub(crate) struct Shared {
     /// The one thing that a reload swaps.
     pub(crate) runtime: ArcSwap<Runtime>,
     pub(crate) last_load: tokio::sync::Mutex<LastLoad>,
+    /// Whoever swaps holds it, so that no set is made from one that is no longer the running one.
+    swapping: Mutex<()>,
+    /// The SPIFFE Workload APIs that the running set needs.
+    pub(crate) agents: Arc<Agents>,
     /// Sets that were swapped out, as far as requests still use them.
     older: Mutex<Vec<Weak<Runtime>>>,
     pub(crate) listeners: Listeners,
@@ -71,6 +77,7 @@ impl Shared {
         vkey: String,
         clock: Arc<dyn Clock>,
         limits: Arc<LimitStore>,
+        agents: Arc<Agents>,
     ) -> Self {
         let metrics = Arc::new(Metrics::new());
         runtime.start(&clock);
@@ -78,6 +85,8 @@ impl Shared {
         Self {
             runtime: ArcSwap::from_pointee(runtime),
             last_load: tokio::sync::Mutex::new(LastLoad::new(stamps)),
+            swapping: Mutex::default(),
+            agents,
             older: Mutex::default(),
             listeners,
             audit,
@@ -102,10 +111,40 @@ impl Shared {
     }
 
     /// Puts a set into service. Requests that have begun keep the one they began with.
-    pub(crate) fn swap(&self, mut new: Runtime) {
+    pub(crate) fn swap(&self, new: Runtime) {
+        let _one = self.swapping.lock().unwrap_or_else(PoisonError::into_inner);
+        // Agents may have spoken while the set was made.
+        let said = self.agents.now(&new.places);
+        let renewed = if said.is_same(&new.workloads) { None } else { self.renewed(&new, said) };
+        self.put(renewed.unwrap_or(new));
+        self.agents.keep(&self.runtime.load().places);
+    }
+
+    /// Takes what agents say now into the running set. False where it is the same.
+    pub(crate) fn renew(&self) -> bool {
+        let _one = self.swapping.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = self.runtime.load_full();
+        let said = self.agents.now(&running.places);
+        if said.is_same(&running.workloads) {
+            return false;
+        }
+        let renewed = self.renewed(&running, said);
+        let changed = renewed.is_some();
+        renewed.into_iter().for_each(|new| self.put(new));
+        changed
+    }
+
+    fn renewed(&self, set: &Runtime, said: Workloads) -> Option<Runtime> {
+        let failed = |why| error!("error.type" = "spiffe", why, "what the Workload API said cannot be taken over");
+        set.renewed(said).map_err(failed).ok()
+    }
+
+    fn put(&self, mut new: Runtime) {
         new.adopt(&self.runtime.load());
         new.start(&self.clock);
-        let old = self.runtime.swap(Arc::new(new));
+        let new = Arc::new(new);
+        let old = self.runtime.swap(new.clone());
+        tokio::task::spawn_blocking(move || new.judge_upstreams());
         let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
         older.retain(|set| set.strong_count() > 0);
         older.push(Arc::downgrade(&old));
@@ -234,6 +273,7 @@ impl Shared {
         self.metrics.audit_entries.set(self.audit.status().size);
         let now = self.clock.unix_ms() / 1000;
         self.metrics.certificates(self.runtime.load().certificates_left(now));
+        self.metrics.agents(self.agents.heard(), now);
         self.metrics.exceptions(self.runtime.load().exceptions_left(now));
         self.metrics.sets.set(i64::try_from(self.sets()).unwrap_or(i64::MAX));
         self.metrics.upstreams(self.runtime.load().upstreams());

@@ -13,6 +13,7 @@ mod endpoint;
 mod failure;
 mod h2_stream;
 mod health;
+mod judge;
 mod pool;
 mod resolve;
 mod socket;
@@ -23,7 +24,7 @@ mod wire;
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderName;
-use postern_certs::{CertProblem, Ending, UpstreamTls, Workload};
+use postern_certs::{CertProblem, Ending, UpstreamTls, Workloads};
 use postern_config::{MaterialError, Redacted, Upstream as Settings};
 use tokio::task::AbortHandle;
 
@@ -89,7 +90,11 @@ impl Upstream {
     ///
     /// # Errors
     /// Everything that cannot be had.
-    pub(crate) fn prepare(settings: Settings, now: i64) -> Result<(Self, Vec<Ending>), Vec<UpstreamError>> {
+    pub(crate) fn prepare(
+        settings: Settings,
+        workloads: &Workloads,
+        now: i64,
+    ) -> Result<(Self, Vec<Ending>), Vec<UpstreamError>> {
         let mut errors = Vec::new();
         let mut injections = Vec::new();
         for credential in &settings.credentials {
@@ -102,7 +107,7 @@ impl Upstream {
                 None => errors.push(UpstreamError::BadEndpoint(endpoint.authority.clone())),
             }
         }
-        let tls = settings.tls.as_ref().map(|tls| UpstreamTls::load(tls, &Workload::default(), now)).transpose();
+        let tls = settings.tls.as_ref().map(|tls| UpstreamTls::load(tls, workloads, now)).transpose();
         let tls = tls.unwrap_or_else(|problems| {
             errors.extend(problems.into_iter().map(UpstreamError::Tls));
             None
@@ -115,24 +120,54 @@ impl Upstream {
             return Err(errors);
         }
         let endings = tls.as_ref().map(|tls| tls.warnings(now)).unwrap_or_default();
-        let tls =
-            tls.map(|tls| PeerTls { config: tls.client_config(&[alpn(settings.protocol)]), name: tls.server_name() });
-        let upstream = Self {
+        Ok((Self::of(settings, injections, endpoints, tls.map(Arc::new)), endings))
+    }
+
+    fn of(
+        settings: Settings,
+        injections: Vec<Injection>,
+        endpoints: Vec<Arc<Endpoint>>,
+        tls: Option<Arc<UpstreamTls>>,
+    ) -> Self {
+        let peer = tls.as_ref().map(|tls| PeerTls {
+            config: tls.client_config(&[alpn(settings.protocol)]),
+            name: tls.server_name(),
+            open: Arc::default(),
+            made_by: tls.clone(),
+        });
+        Self {
             endpoints,
             turns: Turns::default(),
             breaker: Breaker::new(settings.circuit_breaker),
             budget: RetryBudget::new(settings.retries.budget),
-            dialler: Dialler { protocol: settings.protocol, tls },
+            dialler: Dialler { protocol: settings.protocol, tls: peer },
             tending: OnceLock::new(),
             settings,
             injections,
-        };
-        Ok((upstream, endings))
+        }
     }
 
-    /// Takes over what `old` knows: which endpoints are in order, and how much is in use. Connections stay behind.
+    /// The same upstream by what agents say now, with connections of its own: none that was made before is used again.
+    /// `None` where nothing of its TLS comes from an agent.
+    ///
+    /// # Errors
+    /// Where TLS cannot be set up.
+    pub(crate) fn renewed(&self, workloads: &Workloads) -> Result<Option<Self>, CertProblem> {
+        let tls = self.dialler.tls.as_ref().map(|peer| peer.made_by.renewed(workloads));
+        let Some(tls) = tls.transpose()?.flatten() else {
+            return Ok(None);
+        };
+        let endpoints = self.endpoints.iter().map(|endpoint| Arc::new(endpoint.renewed())).collect();
+        Ok(Some(Self::of(self.settings.clone(), self.injections.clone(), endpoints, Some(Arc::new(tls)))))
+    }
+
+    /// Takes over what `old` knows: which endpoints are in order, and how much is in use. Connections stay behind, but they are
+    /// judged by what is believed now.
     pub(crate) fn adopt(&mut self, old: &Self) {
         self.breaker.adopt(&old.breaker);
+        if let (Some(peer), Some(known)) = (&mut self.dialler.tls, &old.dialler.tls) {
+            peer.open = known.open.clone();
+        }
         for endpoint in &mut self.endpoints {
             let known = old.endpoints.iter().find(|known| known.label == endpoint.label);
             if let (Some(known), Some(endpoint)) = (known, Arc::get_mut(endpoint)) {
@@ -141,6 +176,13 @@ impl Upstream {
                     endpoint.health.forget_answers();
                 }
             }
+        }
+    }
+
+    /// Closes connections, of sets before this one too, that it would not make.
+    pub(crate) fn judge(&self) {
+        if let Some(peer) = &self.dialler.tls {
+            peer.open.judge(&peer.made_by, &self.settings.name);
         }
     }
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use postern_certs::{Authority, CertProblem, Issued, ListenerTls, PeerRefusal};
+use postern_certs::{Authority, CertProblem, Issued, ListenerTls, PeerRefusal, Workloads};
 use postern_config::{
-    Anchor, ClientAuth, Curve, ForwardCertificate, IdentitySource, KeyExchange, ListenerTls as Settings, Material,
-    OwnIdentity, PeerTrust, TlsVersion,
+    Anchor, ClientAuth, CryptoProfile, Curve, ForwardCertificate, IdentitySource, KeyExchange, ListenerTls as Settings,
+    Material, OwnIdentity, PeerTrust, TlsVersion,
 };
 use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, ClientConnection, ServerConfig, ServerConnection};
@@ -46,6 +46,7 @@ pub(crate) struct World {
     pub(crate) ca: Authority,
     pub(crate) clock: Arc<Clock>,
     pub(crate) settings: Settings,
+    pub(crate) workloads: Workloads,
 }
 
 impl World {
@@ -59,6 +60,7 @@ impl World {
             ca,
             clock: Arc::new(Clock(AtomicU64::new(now.as_secs()))),
             settings: settings(vec![Anchor::Pem(anchor)]),
+            workloads: Workloads::default(),
         };
         let issued = world.ca.server(&["localhost", "127.0.0.1"]).unwrap();
         let identity = world.identity("web", &[], &issued);
@@ -86,7 +88,7 @@ impl World {
     }
 
     pub(crate) fn load(&self) -> Result<ListenerTls, Vec<CertProblem>> {
-        ListenerTls::load_with_clock(&self.settings, self.clock.unix(), self.clock.clone())
+        ListenerTls::load_with_clock(&self.settings, &self.workloads, self.clock.unix(), self.clock.clone())
     }
 
     pub(crate) fn client(&self, issued: Option<&Issued>) -> ClientConfig {
@@ -120,6 +122,7 @@ fn settings(anchors: Vec<Anchor>) -> Settings {
         },
         min_version: TlsVersion::V1_3,
         key_exchange: KeyExchange::HybridPreferred,
+        profile: CryptoProfile::Default,
         hsts: None,
         warn_before: Duration::from_secs(30 * 86_400),
         deny_after_expiry: true,
@@ -185,6 +188,6 @@ pub(crate) fn refusal(error: &rustls::Error) -> String {
 
 /// Certificate and key of an identity.
 pub(crate) fn files(identity: &mut OwnIdentity) -> (&mut Material, &mut Material) {
-    let IdentitySource::Files { cert, key } = &mut identity.source;
+    let IdentitySource::Files { cert, key } = &mut identity.source else { panic!("no files") };
     (cert, key)
 }

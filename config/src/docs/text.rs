@@ -63,8 +63,8 @@ Exactly one of `targetRefs` and `targetSelector` is written (PV-004); process-wi
 always act.";
 
 pub(super) const REFUSALS: &str = "\
-Codes are stable. All but warnings end the load; `postern validate` then exits with 2. An exception needs the kind `Policy`,
-which this version refuses, so nothing can be waived yet.";
+Codes are stable. All but warnings end the load; `postern validate` then exits with 2. Those with a **W** can be waived for a time, by
+an exception in a Policy.";
 
 pub(super) const DEPARTURES: &str = "\
 ## Where this version departs from the contract
@@ -77,6 +77,7 @@ Additions:
   upgraded connection.
 - `listeners[].direction`, `peers`, `principal`, `loopback`, `routes[].match.listener` and `routes[].tunnel`: the workload's side of a
   sidecar. A route that names no listener serves inbound listeners only.
+- `Anonymous` in `principals[]` of AccessControlPolicy: who came without a credential to a route that an exception for PV-010 opens.
 - `manifests.requireEnd`: makes every cut of a manifest file visible. `index`, which will do the same for whole sets, is PV-007.
 - `file:` paths may be relative to the bootstrap file, so that a folder of configuration can be moved as a whole.
 

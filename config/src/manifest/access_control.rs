@@ -1,10 +1,10 @@
 //! AccessControlPolicy: rules on attributes.
 
+use crate::Effect;
 use crate::decode::{At, spec, words};
 use crate::values::{Cedar, Name};
-use crate::{Effect, PrincipalType};
 
-use super::ActionWord;
+use super::{ActionWord, RulePrincipal};
 
 spec! {
     /// Rules on attributes, in Cedar. The proxy adds `principal is`, `action in` and `resource in` from the fields, so an expression
@@ -24,7 +24,7 @@ spec! {
         [E] effect: At<Effect>,
         /// Types of principals it is about. A `Permit` needs `principals` or `roles` (PV-020); a `Forbid` without either is about
         /// everybody.
-        [E] principals: Vec<At<PrincipalType>>,
+        [E] principals: Vec<At<RulePrincipal>>,
         /// Roles of an RBACPolicy it is about, any of them.
         [E] roles: Vec<At<Name>>,
         /// What it is about.

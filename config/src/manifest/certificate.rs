@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::decode::{At, Setting, spec, tagged, words};
-use crate::values::{Host, Name, PeerName, RsaBits};
+use crate::decode::{At, Fields, Setting, spec, tagged, words};
+use crate::values::{Host, Name, PeerName, RsaBits, SpiffeName, TrustDomain, WorkloadSocket};
 use crate::{ClientAuth, Curve, ForwardCertificate, Material};
 
 spec! {
@@ -40,8 +40,9 @@ tagged! {
     pub enum CertificateSource {
         /// PEM files.
         Files(CertificateFiles),
+        /// An X.509-SVID of the SPIFFE Workload API. It is renewed as the agent says so, without a reload.
+        Spiffe(SpiffeSource),
     }
-    later { "Spiffe" }
 }
 
 spec! {
@@ -51,6 +52,17 @@ spec! {
         [E] cert_from: At<Material>,
         /// The private key; a file that group or others may read is refused.
         [E] key_from: At<Material>,
+    }
+}
+
+spec! {
+    /// One of the X.509-SVIDs that the agent gives to this workload. One that the agent takes back is presented no more, and
+    /// connections it was presented on are closed. Clients that believe it expect a SPIFFE ID: it needs no host name.
+    pub struct SpiffeSource {
+        /// Where the agent listens. Default: what `SPIFFE_ENDPOINT_SOCKET` of the proxy's environment says.
+        [E] socket: Option<At<WorkloadSocket>>,
+        /// Which SVID. Default: the first one that the agent gives, whatever its ID.
+        [E] spiffe_id: Option<At<SpiffeName>>,
     }
 }
 
@@ -96,16 +108,32 @@ words! {
 }
 
 spec! {
-    /// One root, or several in one file.
+    /// Authorities: those of a file, or those of a SPIFFE trust domain.
     pub struct Anchor {
         /// For records and problems.
         [E] name: At<Name>,
-        /// A bundle of CA certificates in PEM.
-        [E] ca_from: At<Material>,
+        /// A bundle of CA certificates in PEM. Not with `spiffeTrustDomain`.
+        [E] ca_from: Option<At<Material>>,
+        /// The bundle of this trust domain, as the SPIFFE Workload API gives it: our own, or one that it is federated with. It
+        /// vouches for the SPIFFE IDs of this domain and for nothing else: no ID of another domain, no host name.
+        [E] spiffe_trust_domain: Option<At<TrustDomain>>,
+        /// Where the agent listens that gives the bundle; only with `spiffeTrustDomain`. Default: what `SPIFFE_ENDPOINT_SOCKET` of
+        /// the proxy's environment says.
+        [E] socket: Option<At<WorkloadSocket>>,
     }
-    later {
-        /// The bundle of a SPIFFE trust domain.
-        [E] "spiffeTrustDomain",
+    check check_anchor
+}
+
+fn check_anchor(anchor: &Anchor, fields: &mut Fields<'_, '_, '_>) {
+    let position = fields.position.clone();
+    let help = "write one of `caFrom` and `spiffeTrustDomain`";
+    match (&anchor.ca_from, &anchor.spiffe_trust_domain) {
+        (Some(_), Some(_)) => fields.cx.shape(&position, "an anchor is a file or a trust domain, not both", help),
+        (None, None) => fields.cx.shape(&position, "an anchor without authorities", help),
+        (Some(_), None) if anchor.socket.is_some() => {
+            fields.cx.shape(&position, "`socket` is about the bundle of a trust domain", "remove `socket`");
+        }
+        _ => {}
     }
 }
 
@@ -138,7 +166,7 @@ spec! {
     pub struct CertificateRotation {
         /// How new files are noticed.
         [E] reload: Setting<Reload> = "Watch",
-        /// How long before expiry a warning is logged.
+        /// How long before the end of a file's certificate a warning is logged. SVIDs live for hours; a metric tells of them.
         [E] warn_before: Setting<Duration> = "30d",
         /// Whether requests on an open connection are refused once its client certificate has expired.
         [E] deny_after_expiry: Setting<bool> = "true",

@@ -60,7 +60,7 @@ spec! {
         [E] name: At<Name>,
         /// The refusal that is waived. Any that is not listed cannot be waived (PV-006).
         [E] allow: At<Waiver>,
-        /// Where. A Route for PV-013, PV-050, PV-060 and PV-070; the Gateway for PV-022; a listener (the Gateway with `sectionName`) or an
+        /// Where. A Route for PV-010, PV-013, PV-050, PV-060 and PV-070; the Gateway for PV-022; a listener (the Gateway with `sectionName`) or an
         /// Upstream for PV-030 and PV-033. A route or listener that comes later is not covered by what was excepted before.
         [E, missing 4] target_refs: At<Vec<At<TargetRef>>>,
         /// Why, for whoever reads it at night.
@@ -90,6 +90,9 @@ fn check_said(exception: &ExceptionSpec, fields: &mut Fields<'_, '_, '_>) {
 words! {
     /// A refusal that can be waived.
     impl Waiver {
+        /// A route for which no APIAccessPolicy names a provider: who brings no credential asks as `Anonymous`, and needs a permit that says
+        /// so. Afterwards its requests are refused.
+        (Waiver::Anonymous) = "PV-010",
         /// A JWT provider without sender constraint on a route that executes. Afterwards its tokens have to be bound.
         (Waiver::UnboundTokens) = "PV-013",
         /// A permit for `execute` or `modify` over the whole gateway. Afterwards the permit does not count.
@@ -106,7 +109,7 @@ words! {
         (Waiver::Unlimited) = "PV-070",
     }
     later {
-        "PV-010", "PV-015", "PV-051", "PV-061",
+        "PV-015", "PV-051", "PV-061",
         "authn.required", "authn.mfa", "authn.senderConstrained", "authn.tokenAudienceBound", "authn.noTokenPassthrough",
         "authn.revocationWithin", "authz.defaultDeny", "authz.tenantIsolation", "authz.leastPrivilege", "authz.denialsLogged",
         "tls.minVersion", "tls.approvedCrypto", "mtls.internal", "cert.notExpiring", "egress.allowList", "egress.privateBlocked",
@@ -121,5 +124,5 @@ words! {
         "PV-001", "PV-002", "PV-003", "PV-004", "PV-005", "PV-006", "PV-007", "PV-008", "PV-009", "PV-011", "PV-012", "PV-014",
         "PV-020", "PV-021", "PV-023", "PV-024", "PV-025", "PV-031", "PV-032", "PV-040", "PV-041", "PV-052", "PV-053", "PV-062",
         "PV-071", "PV-080", "PV-081", "PV-090", "PV-091", "PV-092", "PV-100"
-    } with 6, "`{}` cannot be waived", "correct what it refuses; those that can be waived are `PV-013`, `PV-022`, `PV-030`, `PV-033`, `PV-050`, `PV-060` and `PV-070`"
+    } with 6, "`{}` cannot be waived", "correct what it refuses; those that can be waived are `PV-010`, `PV-013`, `PV-022`, `PV-030`, `PV-033`, `PV-050`, `PV-060` and `PV-070`"
 }

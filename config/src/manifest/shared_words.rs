@@ -17,6 +17,26 @@ words! {
     }
 }
 
+/// Who a rule may be about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RulePrincipal(pub PrincipalType);
+
+words! {
+    /// Who a rule may be about.
+    impl RulePrincipal {
+        /// An end user.
+        (RulePrincipal(PrincipalType::User)) = "User",
+        /// A service that acts for itself.
+        (RulePrincipal(PrincipalType::ServiceAccount)) = "ServiceAccount",
+        /// An AI execution context, alone or on behalf of a user.
+        (RulePrincipal(PrincipalType::Agent)) = "Agent",
+        /// A component of the platform.
+        (RulePrincipal(PrincipalType::Component)) = "Component",
+        /// Who came without a credential, on a route that an exception for PV-010 opens.
+        (RulePrincipal(PrincipalType::Anonymous)) = "Anonymous",
+    }
+}
+
 words! {
     /// Where in a message a text stands. Which parts a route can show follows from its dialect.
     impl Part {

@@ -7,8 +7,8 @@ use crate::bootstrap::RouteSpec;
 use crate::decode::At;
 use crate::values::Name;
 use crate::{
-    ClientAuth, Code, Demand, Identity, Listener, PrincipalType, Provider, ProviderKind, Report, Require, Route,
-    SenderConstraint,
+    Anchor, ClientAuth, Code, Demand, Identity, Listener, PeerTrust, PrincipalType, Provider, ProviderKind, Report,
+    Require, Route, SenderConstraint,
 };
 
 const PV_BLIND: Code = Code(25);
@@ -29,12 +29,14 @@ impl Certificates {
         // The workload behind an outbound listener is recognised as if it had shown an SVID.
         let named = listeners.iter().filter_map(|l| l.outbound.as_ref()).any(|outbound| outbound.principal.is_some());
         let asked = listeners.iter().filter_map(|listener| listener.tls.as_ref());
-        let lists: Vec<&[Vec<String>]> =
-            asked.filter(|tls| tls.client_auth != ClientAuth::Off).map(|tls| tls.trust.names.as_slice()).collect();
+        let trusts: Vec<&PeerTrust> =
+            asked.filter(|tls| tls.client_auth != ClientAuth::Off).map(|tls| &tls.trust).collect();
         let spiffe = |name: &String| name.starts_with("spiffe://");
+        // The bundle of a trust domain vouches for no host name.
+        let files = |trust: &PeerTrust| trust.anchors.iter().any(|anchor| matches!(anchor, Anchor::Pem(_)));
         Self {
-            svid: named || lists.iter().any(|names| names.iter().all(|list| list.iter().any(spiffe))),
-            other: lists.iter().any(|names| names.iter().all(|list| !list.iter().all(spiffe))),
+            svid: named || trusts.iter().any(|trust| trust.names.iter().all(|list| list.iter().any(spiffe))),
+            other: trusts.iter().any(|trust| files(trust) && trust.names.iter().all(|list| !list.iter().all(spiffe))),
         }
     }
 
@@ -59,7 +61,7 @@ pub(super) fn check(
         // Said already, at a better place.
         let named = callers.identity.demands.iter().flat_map(|demand| &demand.providers);
         let told = named.filter_map(|index| callers.identity.providers.get(*index)).any(|p| useless.contains(&p.name));
-        if !told && !callers.somebody(None) {
+        if !told && !callers.identity.is_open && !callers.somebody(None) {
             let message = format!("no caller could be accepted on route `{}`", spec.name.as_str());
             let help = "one request carries at most one token and one certificate, of the route's tenant: let one pair meet \
                 every attached `authentication`";

@@ -276,7 +276,7 @@ fn rule_of(manifest: &Manifest, rule: &At<manifest::Rule>, roles: &Roles<'_>, re
     let expression = |written: &Option<At<crate::values::Cedar>>| {
         written.as_ref().map(|text| Expression { text: text.as_str().to_owned(), origin: origin(manifest, text) })
     };
-    let principals: BTreeSet<PrincipalType> = rule.principals.iter().map(|kind| kind.value).collect();
+    let principals: BTreeSet<PrincipalType> = rule.principals.iter().map(|kind| kind.value.0).collect();
     good.then(|| Rule {
         name: rule.name.as_str().to_owned(),
         effect: rule.effect.value,

@@ -174,10 +174,13 @@ impl<'c> Check<'c, '_> {
     fn rule(&mut self, rule: &manifest::Rule) {
         self.actions(rule.name.as_str(), &rule.actions);
         let Some(routes) = self.resolved() else { return };
-        let types: BTreeSet<PrincipalType> =
+        let mut types: BTreeSet<PrincipalType> =
             routes.iter().flat_map(|route| &route.policy.identity.providers).flat_map(principals).collect();
+        if routes.iter().any(|route| route.policy.identity.is_open) {
+            types.insert(PrincipalType::Anonymous);
+        }
         let mut problem = None;
-        if !rule.principals.is_empty() && !rule.principals.iter().any(|kind| types.contains(&kind.value)) {
+        if !rule.principals.is_empty() && !rule.principals.iter().any(|kind| types.contains(&kind.value.0)) {
             let names: Vec<&str> = types.iter().map(|kind| kind.as_str()).collect();
             problem = rule.principals.first().map(|first| {
                 let message = format!(

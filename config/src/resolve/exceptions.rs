@@ -134,7 +134,7 @@ fn places(bootstrap: &Bootstrap, written: &ExceptionSpec, report: &mut Report) -
 /// What a refusal can be waived for, where that is not `place`.
 fn wanted(what: Waiver, place: Place) -> Option<&'static str> {
     let (fits, wanted) = match what {
-        Waiver::UnboundTokens | Waiver::Unguarded | Waiver::Unaudited | Waiver::Unlimited => {
+        Waiver::Anonymous | Waiver::UnboundTokens | Waiver::Unguarded | Waiver::Unaudited | Waiver::Unlimited => {
             (matches!(place, Place::Route(_)), "name the routes: `{kind: Route, name: …}`")
         }
         Waiver::WideGrant => {

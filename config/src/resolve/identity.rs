@@ -23,9 +23,10 @@ pub(super) fn merge(
     attached: &Attachments<'_>,
     route: usize,
     spec: &RouteSpec,
+    waived: &mut Vec<Waived>,
     report: &mut Report,
 ) -> Option<Identity> {
-    let mut identity = Identity { providers: providers(attached, route, spec, report)?, demands: Vec::new() };
+    let mut identity = Identity { providers: providers(attached, route, spec, report)?, ..Identity::default() };
     accepted::check_overlap(attached, route, &identity.providers, report);
     let (mut named, mut good) = (false, true);
     for (_, _, policy) in of!(attached.on_route(route), ApiAccessPolicy) {
@@ -37,7 +38,10 @@ pub(super) fn merge(
         }
     }
     if !named {
-        if !attached.may_miss(Kind::ApiAccessPolicy) {
+        if attached.may_miss(Kind::ApiAccessPolicy) {
+            return None;
+        }
+        let open = attached.waive(Waiver::Anonymous, Place::Route(route), || {
             let message = format!(
                 "no APIAccessPolicy names a provider for route `{}`: anybody could call it",
                 spec.name.as_str()
@@ -45,8 +49,10 @@ pub(super) fn merge(
             let help =
                 "attach an APIAccessPolicy with `authentication: {providers: [...]}` to the route or the gateway";
             spec.name.error(report, PV_ANONYMOUS, message, help);
-        }
-        return None;
+        });
+        identity.is_open = open.is_some();
+        waived.extend(open);
+        return identity.is_open.then_some(identity);
     }
     good.then_some(identity)
 }

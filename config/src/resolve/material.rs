@@ -29,13 +29,13 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
     let plain = |text: &str| Use { purpose: text.to_owned(), shown: text.to_owned() };
     match &manifest.spec {
         Spec::CertificatePolicy(policy) => {
-            let keys = policy.identities.iter().map(|identity| {
-                let CertificateSource::Files(files) = &identity.source.value;
-                (&files.key_from, plain("the key of a certificate"))
+            let keys = policy.identities.iter().filter_map(|identity| match &identity.source.value {
+                CertificateSource::Files(files) => Some((&files.key_from, plain("the key of a certificate"))),
+                CertificateSource::Spiffe(_) => None,
             });
             let anchors = policy.trust.iter().flat_map(|trust| &trust.anchors);
             let crls = policy.trust.iter().filter_map(|trust| trust.revocation.as_ref());
-            keys.chain(anchors.map(|anchor| (&anchor.ca_from, plain("a trust anchor"))))
+            keys.chain(anchors.filter_map(|anchor| Some((anchor.ca_from.as_ref()?, plain("a trust anchor")))))
                 .chain(crls.map(|revocation| (&revocation.crl_from, plain("a revocation list"))))
                 .collect()
         }

@@ -9,8 +9,8 @@ use super::attach::{Attachments, Place, of, tighten};
 use crate::bootstrap::{ListenerSpec, UpstreamSpec};
 use crate::manifest::{CertificatePolicy, EncryptionPolicy, Kind, Manifest};
 use crate::{
-    ClientAuth, Code, Expected, ForwardCertificate, Hsts, KeyExchange, ListenerTls, PeerTrust, Report, TlsVersion,
-    UpstreamTls,
+    Anchor, ClientAuth, Code, CryptoProfile, Expected, ForwardCertificate, Hsts, KeyExchange, ListenerTls, PeerTrust,
+    Report, TlsVersion, UpstreamTls,
 };
 use identities::Policies;
 use trust::Merged;
@@ -52,6 +52,7 @@ pub(super) fn listener(
         trust,
         min_version: strength.min_version.unwrap_or(TlsVersion::V1_3),
         key_exchange: strength.key_exchange,
+        profile: strength.profile,
         hsts: strength.hsts,
         warn_before: warn_before(&policies),
         deny_after_expiry: deny_after_expiry.unwrap_or(true),
@@ -120,6 +121,17 @@ fn client_trust(
             "list the SPIFFE ID globs or host names that may connect",
         ));
     }
+    if let Some(domains) = only_domains(&trust)
+        && trust.names.iter().any(|list| !list.is_empty() && !list.iter().any(|name| is_of(name, &domains)))
+    {
+        problems.push((
+            format!(
+                "listener `{name}` accepts no client certificate: `trust.names` lists no SPIFFE ID of {}",
+                domains.join(", ")
+            ),
+            "list SPIFFE IDs of the trust domain of the anchor: its bundle vouches for nothing else",
+        ));
+    }
     problems.extend(impossible(&trust, "client certificate"));
     let good = problems.is_empty();
     for (message, help) in problems {
@@ -129,6 +141,24 @@ fn client_trust(
         }
     }
     good.then_some((client_auth, trust))
+}
+
+/// The trust domains of the anchors, where there is no other anchor.
+fn only_domains(trust: &PeerTrust) -> Option<Vec<&str>> {
+    fn domain(anchor: &Anchor) -> Option<&str> {
+        match anchor {
+            Anchor::Spiffe { trust_domain, .. } => Some(trust_domain),
+            Anchor::Pem(_) => None,
+        }
+    }
+    let domains: Option<Vec<&str>> = trust.anchors.iter().map(domain).collect();
+    domains.filter(|domains| !domains.is_empty())
+}
+
+/// Whether a SPIFFE ID, or a glob on them, is of one of these trust domains.
+fn is_of(name: &str, domains: &[&str]) -> bool {
+    let domain = name.strip_prefix("spiffe://").map(|id| id.split('/').next().unwrap_or_default());
+    domain.is_some_and(|domain| domains.contains(&domain))
 }
 
 /// Demands that no certificate meets.
@@ -172,6 +202,7 @@ pub(super) fn upstream(
             "let the `trust.anchors` of the manifests name the same files; a further manifest never adds one",
         ));
     }
+    problems.extend(only_domains(&merged.trust).and_then(|domains| unvouched(spec, &expected, &domains)));
     if let Some(place) = merged.place {
         problems.into_iter().for_each(|(message, help)| place.error(report, PV_TRUST, message, help));
     }
@@ -185,6 +216,7 @@ pub(super) fn upstream(
         // Many services of others are not there yet (§10); AEAD and forward secrecy are all that we speak of 1.2.
         min_version: strength.min_version.unwrap_or(TlsVersion::V1_2),
         key_exchange: strength.key_exchange,
+        profile: strength.profile,
         identity,
         warn_before: warn_before(&policies),
     })
@@ -202,6 +234,24 @@ fn expected(spec: &UpstreamSpec, merged: &Merged<'_>, report: &mut Report) -> Ex
         id.error(report, PV_TRUST, message, help);
     }
     Expected::Spiffe(id.as_str().to_owned())
+}
+
+/// An upstream that none of the trust domains can vouch for.
+fn unvouched(spec: &UpstreamSpec, expected: &Expected, domains: &[&str]) -> Option<(String, &'static str)> {
+    match expected {
+        Expected::ServerName => Some((
+            format!(
+                "upstream `{}` is expected by its host name, which the bundle of a trust domain vouches for in no case",
+                spec.name.as_str()
+            ),
+            "write `tls: {spiffeId: …}` for the upstream in the bootstrap, or add an anchor with `caFrom`",
+        )),
+        Expected::Spiffe(id) if !is_of(id, domains) => Some((
+            format!("no anchor vouches for `{id}`, which the bootstrap expects of upstream `{}`", spec.name.as_str()),
+            "add an anchor with the trust domain of that ID, or one with `caFrom`",
+        )),
+        Expected::Spiffe(_) => None,
+    }
 }
 
 /// Fields that act on listeners alone do not stand in a manifest of upstreams alone: somebody believes that they act.
@@ -245,15 +295,17 @@ fn listeners_only(manifest: &Manifest, attached: &Attachments<'_>, report: &mut 
 struct Strength {
     min_version: Option<TlsVersion>,
     key_exchange: KeyExchange,
+    profile: CryptoProfile,
     hsts: Option<Hsts>,
 }
 
 impl Strength {
     fn merge<'m>(policies: impl Iterator<Item = (Place, &'m Manifest, &'m EncryptionPolicy)>) -> Self {
-        let (mut min_version, mut exchange, mut hsts) = (None, None, None);
+        let (mut min_version, mut exchange, mut profile, mut hsts) = (None, None, None, None);
         for (_, _, policy) in policies {
             let transit = &policy.in_transit;
             tighten(&mut min_version, transit.min_version.written().map(|v| v.value), TlsVersion::max);
+            tighten(&mut profile, transit.profile.written().map(|p| p.value), CryptoProfile::max);
             tighten(&mut exchange, transit.key_exchange.written().map(|k| k.value), KeyExchange::max);
             let written = transit
                 .hsts
@@ -264,6 +316,11 @@ impl Strength {
                 include_subdomains: a.include_subdomains | b.include_subdomains,
             });
         }
-        Self { min_version, key_exchange: exchange.unwrap_or(KeyExchange::HybridPreferred), hsts }
+        Self {
+            min_version,
+            key_exchange: exchange.unwrap_or(KeyExchange::HybridPreferred),
+            profile: profile.unwrap_or(CryptoProfile::Default),
+            hsts,
+        }
     }
 }

@@ -9,6 +9,8 @@ use crate::values::Time;
 /// What an exception can allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Waiver {
+    /// A route that asks for no credential.
+    Anonymous,
     /// Tokens that are not bound to their sender, where requests execute.
     UnboundTokens,
     /// A permit for `execute` or `modify` over the whole gateway.
@@ -26,10 +28,22 @@ pub enum Waiver {
 }
 
 impl Waiver {
+    pub const ALL: [Self; 8] = [
+        Self::Anonymous,
+        Self::UnboundTokens,
+        Self::WideGrant,
+        Self::Plaintext,
+        Self::UnknownRevocation,
+        Self::Unguarded,
+        Self::Unaudited,
+        Self::Unlimited,
+    ];
+
     /// The refusal that it waives.
     #[must_use]
     pub fn code(self) -> Code {
         Code(match self {
+            Self::Anonymous => 10,
             Self::UnboundTokens => 13,
             Self::WideGrant => 22,
             Self::Plaintext => 30,

@@ -10,8 +10,10 @@ use crate::Material;
 pub struct Identity {
     /// Providers recognised on the route.
     pub providers: Vec<Provider>,
-    /// One per APIAccessPolicy that demands authentication; each must hold. Never empty: anonymous routes do not load.
+    /// One per APIAccessPolicy that demands authentication; each must hold. Empty exactly where the route is open.
     pub demands: Vec<Demand>,
+    /// Who brings no credential is let in as nobody in particular. Only ever by an exception.
+    pub is_open: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -98,10 +100,12 @@ pub enum PrincipalType {
     ServiceAccount,
     Agent,
     Component,
+    /// Nobody in particular: who came without a credential to a route that is open by an exception.
+    Anonymous,
 }
 
 impl PrincipalType {
-    pub const ALL: [Self; 4] = [Self::User, Self::ServiceAccount, Self::Agent, Self::Component];
+    pub const ALL: [Self; 5] = [Self::User, Self::ServiceAccount, Self::Agent, Self::Component, Self::Anonymous];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -110,6 +114,7 @@ impl PrincipalType {
             Self::ServiceAccount => "ServiceAccount",
             Self::Agent => "Agent",
             Self::Component => "Component",
+            Self::Anonymous => "Anonymous",
         }
     }
 }

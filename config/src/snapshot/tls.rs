@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Material;
+use crate::{Material, WorkloadSocket};
 
 /// TLS of a listener.
 #[derive(Debug, Clone)]
@@ -14,6 +14,7 @@ pub struct ListenerTls {
     pub trust: PeerTrust,
     pub min_version: TlsVersion,
     pub key_exchange: KeyExchange,
+    pub profile: CryptoProfile,
     pub hsts: Option<Hsts>,
     /// How long before expiry a warning is logged.
     pub warn_before: Duration,
@@ -33,6 +34,7 @@ pub struct UpstreamTls {
     pub trust: PeerTrust,
     pub min_version: TlsVersion,
     pub key_exchange: KeyExchange,
+    pub profile: CryptoProfile,
     /// What we present when we are asked.
     pub identity: Option<OwnIdentity>,
     /// How long before expiry a warning is logged.
@@ -60,7 +62,15 @@ pub struct OwnIdentity {
 /// Where a chain and its key come from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum IdentitySource {
-    Files { cert: Material, key: Material },
+    Files {
+        cert: Material,
+        key: Material,
+    },
+    /// Of the Workload API at `socket`, or where the environment says: the SVID with this ID, or the first.
+    Spiffe {
+        socket: Option<WorkloadSocket>,
+        id: Option<String>,
+    },
 }
 
 /// Which certificates of peers are believed.
@@ -82,6 +92,9 @@ pub struct PeerTrust {
 pub enum Anchor {
     /// A bundle in PEM.
     Pem(Material),
+    /// What the Workload API at `socket`, or where the environment says, gives for a trust domain. It vouches for the SPIFFE
+    /// IDs of that domain alone.
+    Spiffe { socket: Option<WorkloadSocket>, trust_domain: String },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,6 +131,13 @@ pub enum KeyExchange {
     Classical,
     HybridPreferred,
     HybridRequired,
+}
+
+/// Suites, groups and signature schemes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CryptoProfile {
+    Default,
+    Fips,
 }
 
 /// `Strict-Transport-Security`.

@@ -11,7 +11,7 @@ macro_rules! text_types {
     ($( $(#[doc = $doc:literal])* $type:ident; )*) => {$(
         $(#[doc = $doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $type(pub(super) String);
+        pub struct $type(pub(in crate::values) String);
 
         impl $type {
             #[must_use]

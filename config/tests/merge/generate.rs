@@ -151,7 +151,12 @@ fn api_access(written: Written) -> impl Strategy<Value = Content> {
 fn certificate(written: Written) -> impl Strategy<Value = Content> {
     let names =
         some(&["\"spiffe://example.org/**\"", "\"spiffe://example.org/ns/acme/**\"", "\"*.clients.example.org\""]);
-    let anchors = some(&["{name: mesh, caFrom: \"file:mesh.pem\"}", "{name: other, caFrom: \"file:other.pem\"}"]);
+    let anchors = some(&[
+        "{name: mesh, caFrom: \"file:mesh.pem\"}",
+        "{name: other, caFrom: \"file:other.pem\"}",
+        "{name: own, spiffeTrustDomain: example.org}",
+        "{name: own, spiffeTrustDomain: example.org, socket: \"unix:/run/other.sock\"}",
+    ]);
     let trust = (
         names,
         maybe(written, anchors.prop_map(|anchors| list(&anchors))),
@@ -184,12 +189,13 @@ fn encryption() -> impl Strategy<Value = Content> {
     let fields = (
         select(vec!["TLSv1.2", "TLSv1.3"]),
         select(vec!["Classical", "HybridPreferred", "HybridRequired"]),
+        select(vec!["Default", "Fips"]),
         select(vec!["1h", "30d"]),
         any::<bool>(),
     );
-    let fields = fields.prop_map(|(version, exchange, age, below)| {
+    let fields = fields.prop_map(|(version, exchange, profile, age, below)| {
         vec![Some(format!(
-            "inTransit: {{minVersion: {version}, keyExchange: {exchange}, hsts: {{maxAge: {age}, includeSubdomains: {below}}}}}"
+            "inTransit: {{minVersion: {version}, keyExchange: {exchange}, profile: {profile}, hsts: {{maxAge: {age}, includeSubdomains: {below}}}}}"
         ))]
     });
     content("EncryptionPolicy", &[GATEWAY, LISTENER], fields)

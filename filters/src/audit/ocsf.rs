@@ -151,8 +151,10 @@ fn write_request(json: &mut Json<'_>, record: &AuditRecord, request: &RequestEve
         json.object("policy", |json| json.text("name", rule, ID));
     }
     json.object("actor", |json| match &request.principal {
-        Some(principal) => json.object("user", |json| write_user(json, principal, Field::UserId)),
-        None => json.object("user", |json| write_nobody(json)),
+        Some(principal) if !principal.is_anonymous() => {
+            json.object("user", |json| write_user(json, principal, Field::UserId));
+        }
+        Some(_) | None => json.object("user", |json| write_nobody(json)),
     });
     write_http(json, record, request);
     write_source(json, record.connection.as_ref());
@@ -210,6 +212,7 @@ fn write_user(json: &mut Json<'_>, principal: &Principal, id: Field) {
         PrincipalType::Component => 3,
         PrincipalType::ServiceAccount => 4,
         PrincipalType::Agent => 99,
+        PrincipalType::Anonymous => 0,
     };
     json.field(id, "uid", &principal.id(), ID);
     json.number("type_id", type_id);

@@ -172,7 +172,10 @@ impl AuditRecord {
     #[must_use]
     pub fn is_anonymous_refusal(&self) -> bool {
         match &self.event {
-            Event::Request(request) => request.principal.is_none() && request.decision != Decision::Allow,
+            Event::Request(request) => {
+                let nobody = request.principal.as_ref().is_none_or(|principal| principal.is_anonymous());
+                nobody && request.decision != Decision::Allow
+            }
             Event::Connection(_) => true,
             Event::Lifecycle(_) => false,
         }

@@ -6,7 +6,7 @@
 //! certificate, and serves only a principal that is equal in all it says.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::header::AUTHORIZATION;
 use postern_config::{Identity, Provider, ProviderKind, Waived};
@@ -22,6 +22,9 @@ pub(crate) struct Identify {
     authorizer: Arc<Authorizer>,
     /// Workloads that came without a token, by the SHA-256 of their certificate.
     workloads: Cache<[u8; 32], Arc<PreparedPrincipal>>,
+    /// Who comes without a credential, where the route is open.
+    anonymous: Option<Arc<Principal>>,
+    prepared_anonymous: OnceLock<Arc<PreparedPrincipal>>,
 }
 
 /// Workloads remembered per route.
@@ -30,8 +33,11 @@ const WORKLOADS: usize = 1024;
 impl Identify {
     pub(crate) const GUARD: &str = "identify";
 
-    pub(crate) fn new(identity: Identity, tokens: TokenSet, authorizer: Arc<Authorizer>) -> Self {
-        Self { identity, tokens, authorizer, workloads: Cache::new(WORKLOADS) }
+    /// `tenant` is that of the route: who is anonymous is of no other.
+    pub(crate) fn new(identity: Identity, tokens: TokenSet, authorizer: Arc<Authorizer>, tenant: &str) -> Self {
+        let anonymous = identity.is_open.then(|| Arc::new(Principal::anonymous(tenant)));
+        let workloads = Cache::new(WORKLOADS);
+        Self { identity, tokens, authorizer, workloads, anonymous, prepared_anonymous: OnceLock::new() }
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
@@ -59,7 +65,11 @@ impl Identify {
         if let Some(over) = waived.filter(|waived| waived.has_ended(cx.now_ms())) {
             return Err(TokenError::NoLongerUnbound(over.ended()));
         }
-        let principal = token::identify(&self.identity, verified.as_deref(), req.peer)?;
+        let principal = match (token::identify(&self.identity, verified.as_deref(), req.peer), &self.anonymous) {
+            // Nothing was presented at all; whatever was presented has to be accepted.
+            (Err(TokenError::Missing), Some(anonymous)) => return Ok((anonymous.clone(), self.nobody(anonymous, cx))),
+            (identified, _) => identified?,
+        };
         let prepared = self.prepared(verified.as_deref(), leaf, &principal, cx.now_ms());
         if let Some(waived) = waived {
             cx.note_exception(waived);
@@ -74,6 +84,10 @@ impl Identify {
             ProviderKind::Jwt(jwt) => jwt.unbound.as_ref().filter(|_| token.cnf_x5t_s256.is_none()),
             ProviderKind::Spiffe => None,
         }
+    }
+
+    fn nobody(&self, anonymous: &Arc<Principal>, cx: &Context) -> Arc<PreparedPrincipal> {
+        self.prepared_anonymous.get_or_init(|| Arc::new(self.authorizer.prepare(anonymous, cx.now_ms()))).clone()
     }
 
     fn prepared(

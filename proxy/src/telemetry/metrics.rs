@@ -14,6 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 use postern_config::Harden;
 
 use super::names;
+use crate::spiffe::Heard;
 use crate::upstream::States;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -88,6 +89,18 @@ struct ByIdentity {
     postern_identity: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BySocket {
+    postern_socket: String,
+}
+
+/// IDs that the agent gives, of which there is a limited number.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BySvid {
+    postern_socket: String,
+    postern_spiffe_id: String,
+}
+
 /// All metrics of a process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -98,6 +111,8 @@ pub struct Metrics {
     refused: Family<ByListener, Counter>,
     cuts: Family<ByReason, Counter>,
     certificates: Family<ByIdentity, Gauge>,
+    agents: Family<BySocket, Gauge>,
+    svids: Family<BySvid, Gauge>,
     exceptions: Family<OfState, Gauge>,
     exception_expiry: Family<Alone, Gauge>,
     reloads: Family<ByOutcome, Counter>,
@@ -148,6 +163,8 @@ impl Metrics {
             refused: Family::default(),
             cuts: Family::default(),
             certificates: Family::default(),
+            agents: Family::default(),
+            svids: Family::default(),
             exceptions: Family::default(),
             exception_expiry: Family::default(),
             reloads: Family::default(),
@@ -193,6 +210,17 @@ impl Metrics {
             "Time until a certificate that is presented ends",
             Unit::Seconds,
             metrics.certificates.clone(),
+        );
+        registry.register(
+            name(names::SPIFFE_CONNECTED),
+            "1 for a SPIFFE Workload API that is being heard, 0 for one that is lost",
+            metrics.agents.clone(),
+        );
+        registry.register_with_unit(
+            name(names::SVID_EXPIRY),
+            "Time until an SVID of ours ends",
+            Unit::Seconds,
+            metrics.svids.clone(),
         );
         registry.register(name(names::EXCEPTIONS), "Exceptions by state", metrics.exceptions.clone());
         registry.register_with_unit(
@@ -292,6 +320,20 @@ impl Metrics {
         for (place, identity, seconds) in left {
             let labels = ByIdentity { postern_listener: place, postern_identity: identity };
             self.certificates.get_or_create(&labels).set(seconds);
+        }
+    }
+
+    /// The Workload APIs that are listened to, and no others.
+    pub(crate) fn agents(&self, heard: Vec<Heard>, now: i64) {
+        self.agents.clear();
+        self.svids.clear();
+        for agent in heard {
+            let labels = BySocket { postern_socket: agent.socket.clone() };
+            self.agents.get_or_create(&labels).set(i64::from(agent.connected));
+            for (id, end) in agent.svids {
+                let labels = BySvid { postern_socket: agent.socket.clone(), postern_spiffe_id: id };
+                self.svids.get_or_create(&labels).set(end.saturating_sub(now));
+            }
         }
     }
 

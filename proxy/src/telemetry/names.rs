@@ -26,6 +26,10 @@ pub const LOAD: &str = "postern.load";
 pub const CONNECTIONS_CUT: &str = "postern.connections.cut";
 /// Seconds until a certificate that we present ends, by listener and identity; negative once it has.
 pub const CERTIFICATE_EXPIRY: &str = "postern.certificate.expiry";
+/// 1 for a SPIFFE Workload API that is being heard, 0 for one that is lost, by socket.
+pub const SPIFFE_CONNECTED: &str = "postern.spiffe.connected";
+/// Seconds until an SVID of ours ends, by socket and SPIFFE ID.
+pub const SVID_EXPIRY: &str = "postern.svid.expiry";
 /// Exceptions of the running set, by state: `active`, `ended`.
 pub const EXCEPTIONS: &str = "postern.exceptions";
 /// Seconds until the next exception ends; nothing where none is in force.

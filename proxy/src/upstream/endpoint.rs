@@ -27,7 +27,7 @@ pub(crate) struct Endpoint {
 }
 
 /// Where it is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Place {
     Tcp { host: String, resolver: Arc<Resolver> },
     Unix(Path),
@@ -65,6 +65,19 @@ impl Endpoint {
             pool: Pool::default(),
             under_way: AtomicUsize::new(0),
         })
+    }
+
+    /// The same endpoint without its connections.
+    pub(crate) fn renewed(&self) -> Self {
+        Self {
+            label: self.label.clone(),
+            place: self.place.clone(),
+            authority: self.authority.clone(),
+            hash: self.hash,
+            health: self.health.clone(),
+            pool: Pool::default(),
+            under_way: AtomicUsize::new(0),
+        }
     }
 
     pub(crate) fn load(&self) -> usize {

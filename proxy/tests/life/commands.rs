@@ -2,12 +2,36 @@
 
 use serde_json::Value;
 
-use crate::process::told;
+use tokio::task::block_in_place;
+
+use crate::process::{Process, told};
 use crate::site::{Policy, Site};
 
 fn validate(site: &Site, more: &[&str]) -> (i32, String, String) {
     let config = site.config();
     told(&[&["validate", "--config", config.to_str().unwrap()], more].concat())
+}
+
+/// This binary is not built for it; one that is runs the same files.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_that_the_binary_cannot_keep_is_refused_by_name() {
+    let site = Site::new().await;
+    site.change("manifests/identity.yaml", "{minVersion: TLSv1.3}", "{minVersion: TLSv1.3, profile: Fips}");
+    if postern_certs::is_fips() {
+        eprintln!("skipped: this binary can keep it");
+        return;
+    }
+    let (code, out, _) = validate(&site, &[]);
+    assert_eq!(code, 2, "{out}");
+    let mut process = Process::spawn(&site.config(), &[]);
+    let ended = block_in_place(|| process.ended());
+    assert_eq!(ended.code(), Some(2), "{}", process.all());
+    for said in [out, process.all()] {
+        for wanted in ["PV-007", "`profile: Fips` of listener `public`", "`--features fips`", "Go and CMake"] {
+            assert!(said.contains(wanted), "no `{wanted}`: {said}");
+        }
+    }
+    assert!(!site.path("state").exists(), "nothing was started or made");
 }
 
 #[tokio::test]
@@ -148,4 +172,37 @@ fn help_names_every_command_and_a_wrong_call_exits_with_2() {
     }
     let (code, out, _) = told(&["--version"]);
     assert!(code == 0 && out.starts_with("postern "), "{out}");
+}
+
+#[tokio::test]
+async fn validate_tells_the_exceptions_in_force_and_those_that_have_ended() {
+    let site = Site::new().await;
+    let now = i64::try_from(rustls_pki_types::UnixTime::now().as_secs()).unwrap();
+    let until = |seconds: i64| postern_config::values::Time(now + seconds).to_string();
+    site.change(
+        "postern.yaml",
+        "protocol: https}",
+        "protocol: https}\n  - {name: bare, bind: \"0.0.0.0:0\", protocol: http}",
+    );
+    let posture = |until: &str| {
+        format!(
+            "apiVersion: secure.platformspec.io/v1alpha1\nkind: Policy\nmetadata: {{name: posture}}\nspec:\n  type: SecurityPolicy\n  \
+             exceptions:\n    - {{name: bare, allow: PV-030, targetRefs: [{{kind: Gateway, name: site, sectionName: bare}}], reason: The \
+             migration., owner: sre@example.com, until: \"{until}\"}}\n...\n"
+        )
+    };
+    for (seconds, title, ended) in [(3600, "exceptions in force:", false), (-60, "exceptions that have ended:", true)] {
+        let until = until(seconds);
+        site.write("manifests/posture.yaml", &posture(&until));
+        let (code, out, err) = validate(&site, &[]);
+        assert_eq!((code, err.as_str()), (0, ""), "{out}");
+        let line =
+            format!("Policy/default/posture#bare allows PV-030 for listener bare until {until}; owner sre@example.com");
+        assert!(out.contains(title) && out.contains(&line) && out.contains("The migration."), "{out}");
+        assert_eq!(out.contains("warning[PV-006]"), ended, "{out}");
+        let (_, out, _) = validate(&site, &["--format", "json"]);
+        let report: Value = serde_json::from_str(&out).unwrap();
+        let told = &report["exceptions"][0];
+        assert_eq!((&told["allow"], &told["until"], &told["ended"]), (&"PV-030".into(), &until.into(), &ended.into()));
+    }
 }

@@ -257,3 +257,54 @@ async fn an_exception_that_has_ended_never_stops_a_start_and_what_it_allowed_is_
     assert_eq!(house.model.count(), 2);
     house.stop().await;
 }
+
+#[tokio::test]
+async fn a_route_for_everybody_is_open_until_the_exception_ends_and_only_to_who_is_permitted() {
+    let route = "  - {name: forms,";
+    let status =
+        "  - {name: status, match: {pathPrefix: /status}, upstream: plain, dialect: http, labels: {tenant: acme}}\n";
+    let access = "apiVersion: secure.platformspec.io/v1alpha1\nkind: APIAccessPolicy\nmetadata: {name: status}\nspec:\n  targetRefs: \
+                  [{kind: Route, name: status}]\n  allow: [{methods: [GET, DELETE], paths: [/status]}]\n---\n\
+                  apiVersion: secure.platformspec.io/v1alpha1\nkind: AccessControlPolicy\nmetadata: {name: status}\nspec:\n  targetRefs: \
+                  [{kind: Route, name: status}]\n  rules:\n    - {name: everybody, effect: Permit, principals: [Anonymous], actions: [read], \
+                  when: 'context.http.path == \"/status\"'}\n    - {name: users, effect: Permit, principals: [User], actions: [delete], when: \
+                  'context.net.tls'}\n";
+    let house = House::plan()
+        .with("postern.yaml", route, &format!("{status}{route}"))
+        .also(access)
+        .also(&policy(&[("PV-010", "{kind: Route, name: status}")]))
+        .start()
+        .await;
+    let asked = |ask: Ask| house.send(None, ask.open());
+    for h2 in [false, true] {
+        assert_eq!(asked(Ask::get("/status").over(h2)).await.status, 200);
+    }
+    assert_eq!(asked(Ask::new("DELETE", "/status")).await.status, 403, "a permit for Users is none for nobody");
+    assert_eq!(asked(Ask::get("/orders")).await.status, 401, "the others are as they were");
+    let token = house.token(&house.who.mia);
+    for (case, value) in [
+        ("a good token that nothing there accepts", format!("Bearer {token}")),
+        ("a token that is none", "Bearer nonsense".to_owned()),
+        ("a password", "Basic bWlhOm1pYQ==".to_owned()),
+    ] {
+        let ask = Ask::get("/status").header("authorization", &value);
+        assert_eq!(house.send(Some(&house.who.mia.issued), ask).await.status, 401, "{case}");
+    }
+    let svid = Some(&house.who.assistant.issued);
+    assert_eq!(house.send(svid, Ask::get("/status")).await.status, 401, "an agent does not pass for nobody");
+    assert_eq!(
+        house.send(Some(&house.who.mia.issued), Ask::get("/status")).await.status,
+        200,
+        "a certificate is no credential there"
+    );
+    house.clock.forward(LEFT);
+    assert_eq!(asked(Ask::get("/status")).await.status, 403);
+    assert_eq!(house.plain.count(), 3);
+    assert!(house.plain.seen().iter().all(|seen| seen.header("authorization").is_empty()));
+    let records = house.stop().await;
+    let (first, last) = (records.requests()[0], records.requests()[9]);
+    assert_eq!(first.exceptions(), ["Policy/default/posture#pv-010"]);
+    assert_eq!((first.outcome().as_str(), first.principal()), ("allow", ""));
+    assert!(first.rule().ends_with("rule everybody"), "{}", first.rule());
+    assert_eq!(last.outcome(), "deny: exception_ended");
+}

@@ -22,6 +22,8 @@ mod proxies;
 mod relay;
 mod sidecars;
 mod sockets;
+mod spiffe;
+mod spiffe_upstream;
 mod standing;
 mod story;
 mod tls;

@@ -47,8 +47,15 @@ fn same_identity(a: &manifest::CertificateIdentity, b: &manifest::CertificateIde
 }
 
 fn source(identity: &manifest::CertificateIdentity) -> IdentitySource {
-    let CertificateSource::Files(files) = &identity.source.value;
-    IdentitySource::Files { cert: files.cert_from.value.clone(), key: files.key_from.value.clone() }
+    match &identity.source.value {
+        CertificateSource::Files(files) => {
+            IdentitySource::Files { cert: files.cert_from.value.clone(), key: files.key_from.value.clone() }
+        }
+        CertificateSource::Spiffe(spiffe) => IdentitySource::Spiffe {
+            socket: spiffe.socket.as_ref().map(|socket| socket.value.clone()),
+            id: spiffe.spiffe_id.as_ref().map(|id| id.as_str().to_owned()),
+        },
+    }
 }
 
 /// One identity for all the hosts it was chosen for; exact hosts first, then wildcards, then the one for any host.

@@ -31,7 +31,7 @@ pub(super) fn merge<'m>(policies: &Policies<'m>) -> Merged<'m> {
         let Some(trust) = written(policy) else { continue };
         place = Some(trust);
         if !trust.anchors.is_empty() {
-            anchors = Some(in_both(anchors, trust.anchors.iter().map(|written| anchor(written)).collect()));
+            anchors = Some(in_both(anchors, trust.anchors.iter().filter_map(|written| anchor(written)).collect()));
         }
         names.push(trust.names.iter().map(|name| name.as_str().to_owned()).collect());
         crls.extend(crl(trust).cloned());
@@ -60,8 +60,15 @@ fn written<'m>(policy: &&'m CertificatePolicy) -> Option<&'m At<manifest::Trust>
     policy.trust.as_ref()
 }
 
-fn anchor(written: &manifest::Anchor) -> Anchor {
-    Anchor::Pem(written.ca_from.value.clone())
+/// INVARIANT: an anchor is one of the two, its check has seen to it.
+fn anchor(written: &manifest::Anchor) -> Option<Anchor> {
+    match (&written.ca_from, &written.spiffe_trust_domain) {
+        (Some(material), _) => Some(Anchor::Pem(material.value.clone())),
+        (None, domain) => Some(Anchor::Spiffe {
+            socket: written.socket.as_ref().map(|socket| socket.value.clone()),
+            trust_domain: domain.as_ref()?.as_str().to_owned(),
+        }),
+    }
 }
 
 fn crl(trust: &manifest::Trust) -> Option<&Material> {

@@ -152,7 +152,7 @@ fn credentials_of_every_kind_make_one_principal_or_none() {
         ),
         ("of two the accepted one", &vec![mesh, agents], vec![any_of(&[1])], None, Some(&bot), AGENT),
     ] {
-        let identity = Identity { providers: providers.clone(), demands };
+        let identity = Identity { providers: providers.clone(), demands, is_open: false };
         let got = show(&identity, token, peer);
         assert!(got.starts_with(want), "{case}: {got}");
     }
@@ -160,8 +160,11 @@ fn credentials_of_every_kind_make_one_principal_or_none() {
 
 #[test]
 fn what_two_credentials_prove_ends_with_the_first_of_them() {
-    let identity =
-        Identity { providers: vec![sso(), spiffe("agents", PrincipalType::Agent)], demands: vec![any_of(&[1])] };
+    let identity = Identity {
+        providers: vec![sso(), spiffe("agents", PrincipalType::Agent)],
+        demands: vec![any_of(&[1])],
+        is_open: false,
+    };
     let principal = identify(&identity, Some(&token(&sso(), json!({}))), Some(&peer(BOT))).unwrap();
     assert_eq!(principal.authn.expires_at, NOW + 200);
     assert_eq!((principal.authn.method.as_str(), principal.authn.sender_bound), ("spiffe", true));
@@ -172,7 +175,7 @@ fn what_two_credentials_prove_ends_with_the_first_of_them() {
 #[test]
 fn a_token_with_an_actor_never_passes_as_its_user() {
     let agents = spiffe("agents", PrincipalType::Agent);
-    let identity = Identity { providers: vec![sso(), agents], demands: vec![any_of(&[0])] };
+    let identity = Identity { providers: vec![sso(), agents], demands: vec![any_of(&[0])], is_open: false };
     let acting = |actor: &str| token(&sso(), json!({"act": {"sub": actor, "act": {"sub": "earlier"}}}));
     let bot = peer(BOT);
     for (case, actor, peer, want) in [
@@ -225,8 +228,11 @@ fn a_spiffe_id_names_the_tenant_or_is_refused() {
 
 #[test]
 fn refusals_have_public_reasons() {
-    let identity =
-        Identity { providers: vec![sso(), spiffe("agents", PrincipalType::Agent)], demands: vec![all_of(&[0, 1])] };
+    let identity = Identity {
+        providers: vec![sso(), spiffe("agents", PrincipalType::Agent)],
+        demands: vec![all_of(&[0, 1])],
+        is_open: false,
+    };
     let user = token(&sso(), json!({}));
     let reason = |token, peer: Option<PeerFacts>| identify(&identity, token, peer.as_ref()).unwrap_err().reason();
     assert_eq!(reason(None, None), Reason::CredentialMissing);

@@ -1,6 +1,7 @@
 //! A proxy with everything around it, for one test: a CA, callers, an issuer of tokens, two upstreams and a set of
 //! manifests that a test can change before it starts.
 
+pub mod agent;
 pub mod caller;
 pub mod client;
 pub mod clock;
@@ -174,6 +175,11 @@ impl Plan {
     }
 
     pub async fn start(self) -> House {
+        self.try_start().await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// As [`Plan::start`], where it may be refused.
+    pub async fn try_start(self) -> Result<House, String> {
         let now = UnixTime::now();
         let dir = tempfile::Builder::new().prefix("postern-wire-").tempdir().unwrap();
         let ca = Authority::new("House CA", now).unwrap();
@@ -200,9 +206,9 @@ impl Plan {
         write(dir.path(), "keys/model", set::UPSTREAM_KEY.as_bytes());
         let clock = Arc::new(TestClock::new());
         let started = Server::start_with(&dir.path().join("postern.yaml"), clock.clone()).await;
-        let proxy = started.unwrap_or_else(|error| panic!("{error}"));
+        let proxy = started.map_err(|error| error.to_string())?;
         let now = i64::try_from(now.as_secs()).unwrap();
-        House { dir, ca, issuer, who, now, model, plain, clock, proxy }
+        Ok(House { dir, ca, issuer, who, now, model, plain, clock, proxy })
     }
 }
 
