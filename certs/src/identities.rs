@@ -64,6 +64,12 @@ impl Identity {
         }
     }
 
+    /// Whether what this presented is still ours: an agent may have taken the SVID back, or it has ended.
+    pub(crate) fn is_held(&self, workloads: &Workloads) -> bool {
+        let (Origin::Workload { socket, .. }, Some(id)) = (&self.origin, self.spiffe()) else { return true };
+        workloads.get(socket.as_ref()).is_none_or(|workload| workload.svid(Some(&id)).is_some())
+    }
+
     /// The same identity by what agents say now. An SVID that was taken back is not presented any more, nor is one whose key
     /// `provider` does not approve.
     pub(crate) fn renewed(&self, workloads: &Workloads, provider: &CryptoProvider) -> Self {

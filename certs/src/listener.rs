@@ -186,9 +186,7 @@ impl ListenerTls {
     /// Whether what `before` presented to this SNI is still ours: an agent may have taken the SVID back, or it has ended.
     #[must_use]
     pub fn still_holds(&self, before: &Self, sni: Option<&str>) -> bool {
-        let Some(presented) = before.identities.select(sni) else { return true };
-        let (Origin::Workload { socket, .. }, Some(id)) = (&presented.origin, presented.spiffe()) else { return true };
-        self.workloads.get(socket.as_ref()).is_none_or(|workload| workload.svid(Some(&id)).is_some())
+        before.identities.select(sni).is_none_or(|presented| presented.is_held(&self.workloads))
     }
 
     /// Names of the identities that are there, and the unix seconds at which the first certificate of each chain ends.

@@ -27,6 +27,9 @@ pub struct UpstreamTls {
     server_name: ServerName<'static>,
     identity: Option<Identity>,
     trust: Arc<Trust>,
+    verifier: Arc<UpstreamVerifier>,
+    /// What agents said when it was made.
+    workloads: Workloads,
     settings: Settings,
 }
 
@@ -89,8 +92,9 @@ impl UpstreamTls {
         }
         let expected = expected(&settings)?;
         let verifier = UpstreamVerifier::new(trust.clone(), workloads, expected, server_name.clone(), &provider)?;
-        let config = config(&settings, provider, verifier, identity.as_ref(), clock)?;
-        Ok(Self { config, server_name, identity, trust, settings })
+        let verifier = Arc::new(verifier);
+        let config = config(&settings, provider, verifier.clone(), identity.as_ref(), clock)?;
+        Ok(Self { config, server_name, identity, trust, verifier, workloads: workloads.clone(), settings })
     }
 
     /// The same settings and the same files, by what agents say now. `None` where nothing of it comes from an agent.
@@ -107,6 +111,27 @@ impl UpstreamTls {
         Self::assemble(self.settings.clone(), name, identity, self.trust.clone(), workloads, clock)
             .map(Some)
             .map_err(CertFault::nowhere)
+    }
+
+    /// Whether a connection that was made with `before`, and whose other end showed `chain`, would be made now. Where another
+    /// one is expected now, nobody is judged: what was asked of the other goes on to its end.
+    ///
+    /// # Errors
+    /// Why it would not.
+    pub fn judge(&self, before: &Self, chain: &[CertificateDer<'_>]) -> Result<(), String> {
+        let expected = |tls: &Self| (tls.settings.expected.clone(), tls.settings.server_name.clone());
+        if expected(self) != expected(before) {
+            return Ok(());
+        }
+        if before.identity.as_ref().is_some_and(|own| !own.is_held(&self.workloads)) {
+            return Err("what we presented to it was taken back, or has ended".to_owned());
+        }
+        let Some((leaf, intermediates)) = chain.split_first() else {
+            return Err("it showed no certificate".to_owned());
+        };
+        let now = self.config.time_provider.current_time().ok_or("there is no time")?;
+        let verified = self.verifier.verify_server_cert(leaf, intermediates, &self.server_name, &[], now);
+        verified.map(|_| ()).map_err(|error| error.to_string())
     }
 
     /// Why nobody may be connected to, if so: without the identity that policy wants presented, we would come as nobody.
@@ -153,7 +178,7 @@ fn expected(settings: &Settings) -> Result<Option<SpiffeId>, CertFault> {
 fn config(
     settings: &Settings,
     provider: Arc<CryptoProvider>,
-    verifier: UpstreamVerifier,
+    verifier: Arc<UpstreamVerifier>,
     identity: Option<&Identity>,
     clock: Arc<dyn TimeProvider>,
 ) -> Result<ClientConfig, CertFault> {
@@ -161,7 +186,7 @@ fn config(
         .with_protocol_versions(&versions(settings.min_version, settings.key_exchange))
         .map_err(CertFault::Tls)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
+        .with_custom_certificate_verifier(verifier);
     let mut config = match identity.and_then(Identity::key) {
         Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))),
         None => builder.with_no_client_auth(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use postern_certs::{ListenerTls, Workloads};
 use postern_config::{
-    Anchor, AuditKey, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot, Waived,
+    Anchor, AuditKey, Bind, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot, Waived,
 };
 use postern_filters::limit::LimitStore;
 use postern_filters::{Chains, Reason, Refusal};
@@ -154,6 +154,17 @@ impl Runtime {
         for exception in &self.snapshot.exceptions {
             warn!(reason = exception.reason, "exception: {exception}");
         }
+        let own = rustix::process::geteuid().as_raw();
+        for listener in &self.snapshot.listeners {
+            let others = listener.outbound.as_ref().and_then(|outbound| outbound.uids.as_deref()).unwrap_or_default();
+            let closed = matches!(listener.bind, Bind::Unix { mode, .. } if mode & 0o060 == 0);
+            if closed && own != 0 && others.iter().any(|user| *user != own) {
+                let name = &listener.name;
+                warn!(
+                    "listener `{name}` lets users in who cannot open its socket: give it `mode: \"0660\"` and a group of theirs"
+                );
+            }
+        }
     }
 
     /// The TLS of a listener, and the settings it was made from; `None` where it is plain, or not there.
@@ -202,6 +213,11 @@ impl Runtime {
     /// Begins what goes on beside requests. It ends when the set is dropped.
     pub(crate) fn start(&self, clock: &Arc<dyn Clock>) {
         self.upstreams.iter().for_each(|upstream| upstream.start(clock));
+    }
+
+    /// Closes connections to upstreams that this set would not make. Verifying is work.
+    pub(crate) fn judge_upstreams(&self) {
+        self.upstreams.iter().for_each(|upstream| upstream.judge());
     }
 
     /// Every upstream with the states of its endpoints.

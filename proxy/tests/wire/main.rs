@@ -24,6 +24,8 @@ mod sidecars;
 mod sizes;
 mod sockets;
 mod spiffe;
+mod spiffe_upstream;
+mod standing;
 mod story;
 mod tls;
 mod unix;
