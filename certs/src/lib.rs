@@ -14,6 +14,7 @@ mod revocation;
 mod rules;
 mod spiffe;
 mod trust;
+mod unknown;
 mod upstream;
 mod verifier;
 mod workload;

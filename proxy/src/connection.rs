@@ -139,6 +139,12 @@ impl Connection {
         }
     }
 
+    /// Whether the client was believed although no current list covers its certificate.
+    pub(crate) fn revocation_is_unknown(&self) -> bool {
+        let peer = self.tls.as_ref().and_then(|tls| tls.peer.as_ref());
+        peer.is_some_and(VerifiedPeer::revocation_is_unknown)
+    }
+
     /// Has the next look at its trust verify again.
     pub(crate) fn forget_trust(&self) {
         if let Some(tls) = &self.tls {
