@@ -11,6 +11,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem};
 
 use crate::certificate::Certificate;
 use crate::listener::date;
+use crate::strength::signs;
 use crate::{CertFault, CertProblem, SpiffeId, Workloads};
 
 /// The identities of a listener, in the order of their manifests.
@@ -63,10 +64,17 @@ impl Identity {
         }
     }
 
-    /// The same identity by what agents say now. An SVID that was taken back is not presented any more.
-    pub(crate) fn renewed(&self, workloads: &Workloads) -> Self {
+    /// Whether what this presented is still ours: an agent may have taken the SVID back, or it has ended.
+    pub(crate) fn is_held(&self, workloads: &Workloads) -> bool {
+        let (Origin::Workload { socket, .. }, Some(id)) = (&self.origin, self.spiffe()) else { return true };
+        workloads.get(socket.as_ref()).is_none_or(|workload| workload.svid(Some(&id)).is_some())
+    }
+
+    /// The same identity by what agents say now. An SVID that was taken back is not presented any more, nor is one whose key
+    /// `provider` does not approve.
+    pub(crate) fn renewed(&self, workloads: &Workloads, provider: &CryptoProvider) -> Self {
         let Origin::Workload { socket, id } = &self.origin else { return self.clone() };
-        let svid = workloads.svid(socket.as_ref(), id.as_ref()).ok();
+        let svid = workloads.svid(socket.as_ref(), id.as_ref()).ok().filter(|svid| signs(&*svid.key.key, provider));
         let (chain, key) = svid.map(|svid| (svid.chain.clone(), svid.key.clone())).unzip();
         Self { chain: chain.unwrap_or_default(), key, ..self.clone() }
     }
@@ -148,8 +156,8 @@ impl Identities {
     }
 
     /// The same identities by what agents say now.
-    pub(crate) fn renewed(&self, workloads: &Workloads) -> Self {
-        Self(self.0.iter().map(|identity| identity.renewed(workloads)).collect())
+    pub(crate) fn renewed(&self, workloads: &Workloads, provider: &CryptoProvider) -> Self {
+        Self(self.0.iter().map(|identity| identity.renewed(workloads, provider)).collect())
     }
 
     /// Whether what is presented to this SNI speaks for `host`. An SVID carries no name of a host: it speaks for those that
@@ -260,6 +268,9 @@ fn certified(
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, CertFault> {
     let key = provider.key_provider.load_private_key(key).map_err(CertFault::UnusableKey)?;
+    if !signs(&*key, provider) {
+        return Err(CertFault::NotApproved);
+    }
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
         Ok(()) => Ok(certified),

@@ -4,20 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_config::{ClientAuth, KeyExchange, ListenerTls as Settings, Material, TlsVersion};
-use rustls::crypto::aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
-use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
-use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use postern_config::{ClientAuth, CryptoProfile, ListenerTls as Settings, Material};
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::NoServerSessionStorage;
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
-use rustls::version::{TLS12, TLS13};
-use rustls::{ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::CertificateDer;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::certificate::Certificate;
 use crate::identities::{Identities, Identity, Origin};
+use crate::strength::{provider, signs, versions};
 use crate::trust::Trust;
 use crate::unknown::Unknown;
 use crate::verifier::PeerVerifier;
@@ -85,7 +84,7 @@ impl ListenerTls {
         clock: Arc<dyn TimeProvider>,
     ) -> Result<Self, Vec<CertProblem>> {
         let mut problems = Vec::new();
-        let provider = provider(settings.key_exchange);
+        let provider = provider(settings.profile, settings.key_exchange);
         let identities = Identities::load(&settings.identities, &provider, workloads, now, &mut problems);
         let asks = settings.client_auth != ClientAuth::Off;
         let trust = if asks { Trust::load(&settings.trust, false, workloads, now, &mut problems) } else { None };
@@ -103,12 +102,19 @@ impl ListenerTls {
         workloads: Workloads,
         clock: Arc<dyn TimeProvider>,
     ) -> Result<Self, CertFault> {
-        let provider = Arc::new(provider(settings.key_exchange));
+        let provider = Arc::new(provider(settings.profile, settings.key_exchange));
+        if identities.iter().filter_map(Identity::key).any(|key| !signs(&*key.key, &provider)) {
+            return Err(CertFault::NotApproved);
+        }
         let identities = Arc::new(identities);
         let verifier = trust.clone().map(|t| PeerVerifier::new(settings.client_auth, t, &workloads, &provider));
         let verifier = verifier.transpose()?;
         let config =
             server_config(&settings, provider, &identities, verifier.clone(), clock).map_err(CertFault::Tls)?;
+        // INVARIANT: the name promises validated cryptography; what a binary lacks, no setting makes up for.
+        if settings.profile == CryptoProfile::Fips && !config.fips() {
+            return Err(CertFault::NotFips);
+        }
         Ok(Self { config: Arc::new(config), identities, verifier, trust, workloads, settings })
     }
 
@@ -124,7 +130,7 @@ impl ListenerTls {
             return Ok(None);
         }
         let clock = self.config.time_provider.clone();
-        let identities = self.identities.renewed(workloads);
+        let identities = self.identities.renewed(workloads, self.config.crypto_provider());
         Self::assemble(self.settings.clone(), identities, self.trust.clone(), workloads.clone(), clock)
             .map(Some)
             .map_err(CertFault::nowhere)
@@ -181,9 +187,7 @@ impl ListenerTls {
     /// Whether what `before` presented to this SNI is still ours: an agent may have taken the SVID back, or it has ended.
     #[must_use]
     pub fn still_holds(&self, before: &Self, sni: Option<&str>) -> bool {
-        let Some(presented) = before.identities.select(sni) else { return true };
-        let (Origin::Workload { socket, .. }, Some(id)) = (&presented.origin, presented.spiffe()) else { return true };
-        self.workloads.get(socket.as_ref()).is_none_or(|workload| workload.svid(Some(&id)).is_some())
+        before.identities.select(sni).is_none_or(|presented| presented.is_held(&self.workloads))
     }
 
     /// Names of the identities that are there, and the unix seconds at which the first certificate of each chain ends.
@@ -196,6 +200,12 @@ impl ListenerTls {
     #[must_use]
     pub fn unknown_passed(&self) -> u64 {
         self.trust.as_ref().and_then(|trust| trust.unknown.as_ref()).map_or(0, Unknown::passed)
+    }
+
+    /// What its connections are made under.
+    #[must_use]
+    pub fn profile(&self) -> CryptoProfile {
+        self.settings.profile
     }
 
     /// Unix seconds at which a revocation list is over: from then on nobody is believed until there is a new one.
@@ -224,23 +234,6 @@ pub(crate) fn endings<'c>(
             serial: certificate.serial.clone(),
         })
         .collect()
-}
-
-pub(crate) fn provider(key_exchange: KeyExchange) -> CryptoProvider {
-    let kx_groups: Vec<&'static dyn SupportedKxGroup> = match key_exchange {
-        KeyExchange::Classical => vec![X25519, SECP256R1, SECP384R1],
-        KeyExchange::HybridPreferred => vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1],
-        KeyExchange::HybridRequired => vec![X25519MLKEM768],
-    };
-    CryptoProvider { kx_groups, ..default_provider() }
-}
-
-/// TLS 1.2 has no hybrid key exchange, so who demands one does not speak it.
-pub(crate) fn versions(least: TlsVersion, key_exchange: KeyExchange) -> Vec<&'static SupportedProtocolVersion> {
-    match (least, key_exchange) {
-        (TlsVersion::V1_3, _) | (_, KeyExchange::HybridRequired) => vec![&TLS13],
-        (TlsVersion::V1_2, _) => vec![&TLS13, &TLS12],
-    }
 }
 
 fn server_config(

@@ -79,6 +79,13 @@ pub enum CertFault {
     PeerHost(String),
     #[error("there is no identity to present")]
     NoIdentity,
+    #[error("a key of this kind signs nothing that the profile approves; use ECDSA over P-256 or P-384, or RSA")]
+    NotApproved,
+    #[error(
+        "`profile: Fips` promises cryptography of a validated module, and this binary was built without one; build it with \
+        `--features fips` (which needs Go and CMake), or remove the profile"
+    )]
+    NotFips,
     #[error("the Workload API has not been asked")]
     NoWorkload,
     #[error("the Workload API gives this workload no SVID: is it registered with the agent?")]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use postern_config::{Expected, UpstreamTls as Settings};
+use postern_config::{CryptoProfile, Expected, UpstreamTls as Settings};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
@@ -13,9 +13,10 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::identities::{Identity, Origin, Role};
-use crate::listener::{endings, provider, soon, versions};
+use crate::listener::{endings, soon};
 use crate::revocation::Revoked;
 use crate::rules::{read, refused};
+use crate::strength::{provider, signs, versions};
 use crate::trust::Trust;
 use crate::unknown::{Unknown, judge};
 use crate::{CertFault, CertProblem, Ending, PeerRefusal, SpiffeId, Workloads};
@@ -27,6 +28,9 @@ pub struct UpstreamTls {
     server_name: ServerName<'static>,
     identity: Option<Identity>,
     trust: Arc<Trust>,
+    verifier: Arc<UpstreamVerifier>,
+    /// What agents said when it was made.
+    workloads: Workloads,
     settings: Settings,
 }
 
@@ -56,7 +60,7 @@ impl UpstreamTls {
         clock: Arc<dyn TimeProvider>,
     ) -> Result<Self, Vec<CertProblem>> {
         let mut problems = Vec::new();
-        let provider = Arc::new(provider(settings.key_exchange));
+        let provider = Arc::new(provider(settings.profile, settings.key_exchange));
         let expected = expected(settings).map_err(|fault| problems.push(fault.nowhere())).ok().flatten();
         // A SPIFFE ID that only some authority of the web vouches for would be no identity.
         let trust = Trust::load(&settings.trust, expected.is_none(), workloads, now, &mut problems);
@@ -83,11 +87,15 @@ impl UpstreamTls {
         workloads: &Workloads,
         clock: Arc<dyn TimeProvider>,
     ) -> Result<Self, CertFault> {
-        let provider = Arc::new(provider(settings.key_exchange));
+        let provider = Arc::new(provider(settings.profile, settings.key_exchange));
+        if identity.as_ref().and_then(Identity::key).is_some_and(|key| !signs(&*key.key, &provider)) {
+            return Err(CertFault::NotApproved);
+        }
         let expected = expected(&settings)?;
         let verifier = UpstreamVerifier::new(trust.clone(), workloads, expected, server_name.clone(), &provider)?;
-        let config = config(&settings, provider, verifier, identity.as_ref(), clock)?;
-        Ok(Self { config, server_name, identity, trust, settings })
+        let verifier = Arc::new(verifier);
+        let config = config(&settings, provider, verifier.clone(), identity.as_ref(), clock)?;
+        Ok(Self { config, server_name, identity, trust, verifier, workloads: workloads.clone(), settings })
     }
 
     /// The same settings and the same files, by what agents say now. `None` where nothing of it comes from an agent.
@@ -99,7 +107,7 @@ impl UpstreamTls {
         if !presents && self.trust.domains.is_empty() {
             return Ok(None);
         }
-        let identity = self.identity.as_ref().map(|own| own.renewed(workloads));
+        let identity = self.identity.as_ref().map(|own| own.renewed(workloads, self.config.crypto_provider()));
         let (clock, name) = (self.config.time_provider.clone(), self.server_name.clone());
         Self::assemble(self.settings.clone(), name, identity, self.trust.clone(), workloads, clock)
             .map(Some)
@@ -110,6 +118,27 @@ impl UpstreamTls {
     #[must_use]
     pub fn unknown_passed(&self) -> u64 {
         self.trust.unknown.as_ref().map_or(0, Unknown::passed)
+    }
+
+    /// Whether a connection that was made with `before`, and whose other end showed `chain`, would be made now. Where another
+    /// one is expected now, nobody is judged: what was asked of the other goes on to its end.
+    ///
+    /// # Errors
+    /// Why it would not.
+    pub fn judge(&self, before: &Self, chain: &[CertificateDer<'_>]) -> Result<(), String> {
+        let expected = |tls: &Self| (tls.settings.expected.clone(), tls.settings.server_name.clone());
+        if expected(self) != expected(before) {
+            return Ok(());
+        }
+        if before.identity.as_ref().is_some_and(|own| !own.is_held(&self.workloads)) {
+            return Err("what we presented to it was taken back, or has ended".to_owned());
+        }
+        let Some((leaf, intermediates)) = chain.split_first() else {
+            return Err("it showed no certificate".to_owned());
+        };
+        let now = self.config.time_provider.current_time().ok_or("there is no time")?;
+        let verified = self.verifier.check(leaf, intermediates, &[], now);
+        verified.map(|_| ()).map_err(|error| error.to_string())
     }
 
     /// Why nobody may be connected to, if so: without the identity that policy wants presented, we would come as nobody.
@@ -156,7 +185,7 @@ fn expected(settings: &Settings) -> Result<Option<SpiffeId>, CertFault> {
 fn config(
     settings: &Settings,
     provider: Arc<CryptoProvider>,
-    verifier: UpstreamVerifier,
+    verifier: Arc<UpstreamVerifier>,
     identity: Option<&Identity>,
     clock: Arc<dyn TimeProvider>,
 ) -> Result<ClientConfig, CertFault> {
@@ -164,7 +193,7 @@ fn config(
         .with_protocol_versions(&versions(settings.min_version, settings.key_exchange))
         .map_err(CertFault::Tls)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
+        .with_custom_certificate_verifier(verifier);
     let mut config = match identity.and_then(Identity::key) {
         Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))),
         None => builder.with_no_client_auth(),
@@ -173,6 +202,10 @@ fn config(
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     config.require_ems = true;
+    // INVARIANT: as of a listener.
+    if settings.profile == CryptoProfile::Fips && !config.fips() {
+        return Err(CertFault::NotFips);
+    }
     Ok(config)
 }
 
@@ -254,17 +287,15 @@ impl UpstreamVerifier {
         let lenient = || ask(chain.lenient.as_ref().unwrap_or(&chain.strict));
         judge(self.trust.unknown.as_ref(), now, || ask(&chain.strict), lenient)
     }
-}
 
-impl ServerCertVerifier for UpstreamVerifier {
-    fn verify_server_cert(
+    /// Whom the other end is; true where nobody can say of all of its chain that it is not revoked.
+    fn check(
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _asked: &ServerName<'_>,
         ocsp: &[u8],
         now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+    ) -> Result<bool, rustls::Error> {
         let mut why = None;
         let mut vouched = None;
         for (chain, revoked) in &self.chains {
@@ -286,7 +317,20 @@ impl ServerCertVerifier for UpstreamVerifier {
         }
         let name = self.server_name.to_str();
         self.trust.rules.check_upstream(&certificates, &name, self.expected.as_ref()).map_err(refused)?;
-        if let (true, Some(unknown)) = (unknown, &self.trust.unknown) {
+        Ok(unknown)
+    }
+}
+
+impl ServerCertVerifier for UpstreamVerifier {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _asked: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if let (true, Some(unknown)) = (self.check(leaf, intermediates, ocsp, now)?, &self.trust.unknown) {
             unknown.count();
         }
         Ok(ServerCertVerified::assertion())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_certs::{KeyType, Template};
-use postern_config::{Anchor, ClientAuth, KeyExchange, Material, TlsVersion};
+use postern_config::{Anchor, ClientAuth, CryptoProfile, KeyExchange, Material, TlsVersion};
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
 use rustls::{ClientConfig, HandshakeKind, NamedGroup, ProtocolVersion, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::CertificateDer;
@@ -160,6 +160,31 @@ fn a_session_with_a_client_certificate_is_never_resumed() {
             assert_eq!(connected.client.tls13_tickets_received(), 0);
         }
     }
+}
+
+#[test]
+fn the_name_fips_is_kept_or_nothing_loads() {
+    let mut world = World::new();
+    world.settings.profile = CryptoProfile::Fips;
+    let ecdsa = world.ca.server(&["localhost"]).unwrap();
+    world.settings.identities = vec![world.identity("web", &[], &ecdsa)];
+    match world.load() {
+        Ok(tls) => assert!(postern_certs::is_fips() && tls.server_config().fips()),
+        Err(problems) => {
+            assert!(!postern_certs::is_fips());
+            assert_eq!(problems.len(), 1);
+            let said = problems[0].to_string();
+            assert!(said.contains("--features fips") && said.contains("Go and CMake"), "{said}");
+        }
+    }
+    // A key that signs nothing that is approved, whatever the build.
+    let edwards = Template { key: KeyType::Ed25519, ..Template::server(&["localhost"]) };
+    let edwards = world.ca.issue(&edwards).unwrap();
+    world.settings.identities = vec![world.identity("web", &[], &edwards)];
+    let said: String = world.load().map(|_| ()).unwrap_err().iter().map(ToString::to_string).collect();
+    assert!(said.contains("a key of this kind signs nothing that the profile approves"), "{said}");
+    world.settings.profile = CryptoProfile::Default;
+    assert!(world.load().is_ok());
 }
 
 /// Every problem of one load, as an operator reads it.

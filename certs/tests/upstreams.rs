@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_certs::{Authority, Issued, KeyType, Template, UpstreamTls};
-use postern_config::{Anchor, Curve, Expected, KeyExchange, PeerTrust, TlsVersion, UpstreamTls as Settings};
+use postern_config::{
+    Anchor, CryptoProfile, Curve, Expected, KeyExchange, PeerTrust, TlsVersion, UpstreamTls as Settings,
+};
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
@@ -33,6 +35,7 @@ fn settings(world: &World) -> Settings {
         },
         min_version: TlsVersion::V1_2,
         key_exchange: KeyExchange::HybridPreferred,
+        profile: CryptoProfile::Default,
         identity: None,
         warn_before: Duration::ZERO,
     }

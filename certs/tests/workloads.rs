@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use postern_certs::{Authority, Issued, MessageSvid, Template, UpstreamTls, Workload, WorkloadMessage, Workloads};
 use postern_config::{
-    Anchor, Expected, IdentitySource, KeyExchange, OwnIdentity, Redacted, TlsVersion, UpstreamTls as UpstreamSettings,
+    Anchor, CryptoProfile, Expected, IdentitySource, KeyExchange, OwnIdentity, Redacted, TlsVersion,
+    UpstreamTls as UpstreamSettings,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -272,6 +273,7 @@ fn an_upstream_is_vouched_for_by_its_own_trust_domain() {
         },
         min_version: TlsVersion::V1_3,
         key_exchange: KeyExchange::HybridPreferred,
+        profile: CryptoProfile::Default,
         identity: Some(svid(None)),
         warn_before: std::time::Duration::ZERO,
     };

@@ -187,6 +187,9 @@ impl Connection {
         if tls.version < settings.min_version {
             return Err("its TLS version is too old".to_owned());
         }
+        if tls.listener.profile() < settings.profile {
+            return Err("it was made under another crypto profile".to_owned());
+        }
         if !tls.chain.is_empty() {
             current.peer(&tls.chain).map_err(|error| error.to_string())?;
         } else if settings.client_auth == ClientAuth::Required {

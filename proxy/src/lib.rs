@@ -8,6 +8,7 @@ mod answer;
 mod app;
 pub mod audit;
 mod budget;
+mod build;
 pub mod cli;
 mod client_certificate;
 pub mod clock;

@@ -12,6 +12,7 @@ use postern_filters::limit::LimitStore;
 use postern_filters::{Chains, Reason, Refusal};
 use tracing::warn;
 
+use crate::build;
 use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
@@ -73,6 +74,11 @@ impl Runtime {
         let loaded = postern_config::load(config, now).map_err(|report| LoadError { report, material: Vec::new() })?;
         let mut warnings: Vec<String> = loaded.warnings.problems().iter().map(ToString::to_string).collect();
         let snapshot = loaded.snapshot;
+        let mut unbuilt = Report::new();
+        build::check(&snapshot, config, &mut unbuilt);
+        if unbuilt.has_errors() {
+            return Err(LoadError { report: unbuilt, material: Vec::new() });
+        }
         let chains = postern_filters::compile(&snapshot, limits);
         let mut problems = Vec::new();
         let places = spiffe::places(&snapshot);
@@ -208,6 +214,11 @@ impl Runtime {
     /// Begins what goes on beside requests. It ends when the set is dropped.
     pub(crate) fn start(&self, clock: &Arc<dyn Clock>) {
         self.upstreams.iter().for_each(|upstream| upstream.start(clock));
+    }
+
+    /// Closes connections to upstreams that this set would not make. Verifying is work.
+    pub(crate) fn judge_upstreams(&self) {
+        self.upstreams.iter().for_each(|upstream| upstream.judge());
     }
 
     /// Every upstream with the states of its endpoints.

@@ -142,7 +142,9 @@ impl Shared {
     fn put(&self, mut new: Runtime) {
         new.adopt(&self.runtime.load());
         new.start(&self.clock);
-        let old = self.runtime.swap(Arc::new(new));
+        let new = Arc::new(new);
+        let old = self.runtime.swap(new.clone());
+        tokio::task::spawn_blocking(move || new.judge_upstreams());
         let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
         older.retain(|set| set.strong_count() > 0);
         older.push(Arc::downgrade(&old));

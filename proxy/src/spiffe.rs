@@ -212,6 +212,10 @@ pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
             () = shared.agents.changed.notified() => {}
             _ = tick.tick() => shared.agents.purge(),
         }
+        let running = shared.runtime.load_full();
+        if shared.agents.now(&running.places).is_same(&running.workloads) {
+            continue;
+        }
         let renewing = shared.clone();
         // Certificates are read and keys compared: beside the runtime's threads.
         let renewed = tokio::task::spawn_blocking(move || renewing.renew()).await;

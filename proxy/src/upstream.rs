@@ -13,6 +13,7 @@ mod endpoint;
 mod failure;
 mod h2_stream;
 mod health;
+mod judge;
 mod pool;
 mod resolve;
 mod socket;
@@ -55,8 +56,6 @@ pub(crate) struct Upstream {
     breaker: Breaker,
     budget: RetryBudget,
     dialler: Dialler,
-    /// What `dialler` was made of.
-    tls: Option<UpstreamTls>,
     tending: OnceLock<AbortHandle>,
     clock: OnceLock<Arc<dyn Clock>>,
     /// Connections that hung on an exception were let go.
@@ -125,19 +124,20 @@ impl Upstream {
             return Err(errors);
         }
         let endings = tls.as_ref().map(|tls| tls.warnings(now)).unwrap_or_default();
-        Ok((Self::of(settings, injections, endpoints, tls), endings))
+        Ok((Self::of(settings, injections, endpoints, tls.map(Arc::new)), endings))
     }
 
     fn of(
         settings: Settings,
         injections: Vec<Injection>,
         endpoints: Vec<Arc<Endpoint>>,
-        tls: Option<UpstreamTls>,
+        tls: Option<Arc<UpstreamTls>>,
     ) -> Self {
         let peer = tls.as_ref().map(|tls| PeerTls {
             config: tls.client_config(&[alpn(settings.protocol)]),
             name: tls.server_name(),
-            lacks: tls.lacks(),
+            open: Arc::default(),
+            made_by: tls.clone(),
         });
         Self {
             endpoints,
@@ -145,7 +145,6 @@ impl Upstream {
             breaker: Breaker::new(settings.circuit_breaker),
             budget: RetryBudget::new(settings.retries.budget),
             dialler: Dialler { protocol: settings.protocol, tls: peer },
-            tls,
             tending: OnceLock::new(),
             clock: OnceLock::new(),
             let_go: AtomicBool::new(false),
@@ -160,16 +159,21 @@ impl Upstream {
     /// # Errors
     /// Where TLS cannot be set up.
     pub(crate) fn renewed(&self, workloads: &Workloads) -> Result<Option<Self>, CertProblem> {
-        let Some(tls) = self.tls.as_ref().map(|tls| tls.renewed(workloads)).transpose()?.flatten() else {
+        let tls = self.dialler.tls.as_ref().map(|peer| peer.made_by.renewed(workloads));
+        let Some(tls) = tls.transpose()?.flatten() else {
             return Ok(None);
         };
         let endpoints = self.endpoints.iter().map(|endpoint| Arc::new(endpoint.renewed())).collect();
-        Ok(Some(Self::of(self.settings.clone(), self.injections.clone(), endpoints, Some(tls))))
+        Ok(Some(Self::of(self.settings.clone(), self.injections.clone(), endpoints, Some(Arc::new(tls)))))
     }
 
-    /// Takes over what `old` knows: which endpoints are in order, and how much is in use. Connections stay behind.
+    /// Takes over what `old` knows: which endpoints are in order, and how much is in use. Connections stay behind, but they are
+    /// judged by what is believed now.
     pub(crate) fn adopt(&mut self, old: &Self) {
         self.breaker.adopt(&old.breaker);
+        if let (Some(peer), Some(known)) = (&mut self.dialler.tls, &old.dialler.tls) {
+            peer.open = known.open.clone();
+        }
         for endpoint in &mut self.endpoints {
             let known = old.endpoints.iter().find(|known| known.label == endpoint.label);
             if let (Some(known), Some(endpoint)) = (known, Arc::get_mut(endpoint)) {
@@ -178,6 +182,13 @@ impl Upstream {
                     endpoint.health.forget_answers();
                 }
             }
+        }
+    }
+
+    /// Closes connections, of sets before this one too, that it would not make.
+    pub(crate) fn judge(&self) {
+        if let Some(peer) = &self.dialler.tls {
+            peer.open.judge(&peer.made_by, &self.settings.name);
         }
     }
 
@@ -207,7 +218,7 @@ impl Upstream {
     /// Handshakes that passed although no current list covered the upstream's chain; nothing where none may.
     pub(crate) fn unknown_passed(&self) -> Option<u64> {
         self.settings.tls.as_ref()?.trust.unknown.as_ref()?;
-        self.tls.as_ref().map(UpstreamTls::unknown_passed)
+        self.dialler.tls.as_ref().map(|tls| tls.made_by.unknown_passed())
     }
 
     pub(crate) fn states(&self) -> States {

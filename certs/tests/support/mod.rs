@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use postern_certs::{Authority, CertProblem, Issued, ListenerTls, PeerRefusal, Workloads};
 use postern_config::{
-    Anchor, ClientAuth, Curve, ForwardCertificate, IdentitySource, KeyExchange, ListenerTls as Settings, Material,
-    OwnIdentity, PeerTrust, TlsVersion,
+    Anchor, ClientAuth, CryptoProfile, Curve, ForwardCertificate, IdentitySource, KeyExchange, ListenerTls as Settings,
+    Material, OwnIdentity, PeerTrust, TlsVersion,
 };
 use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, ClientConnection, ServerConfig, ServerConnection};
@@ -123,6 +123,7 @@ fn settings(anchors: Vec<Anchor>) -> Settings {
         },
         min_version: TlsVersion::V1_3,
         key_exchange: KeyExchange::HybridPreferred,
+        profile: CryptoProfile::Default,
         hsts: None,
         warn_before: Duration::from_secs(30 * 86_400),
         deny_after_expiry: true,

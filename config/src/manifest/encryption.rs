@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::decode::{At, Setting, spec, words};
 use crate::values::WebUrl;
-use crate::{KeyExchange, TlsVersion};
+use crate::{CryptoProfile, KeyExchange, TlsVersion};
 
 spec! {
     /// How strong connections must be.
@@ -29,7 +29,7 @@ spec! {
         [E] min_version: Setting<TlsVersion> = "TLSv1.3",
         /// Suites, groups and signature schemes as one choice.
         [E] profile: Setting<CryptoProfile> = "Default",
-        /// Key exchange; hybrid is X25519MLKEM768.
+        /// Key exchange; hybrid is X25519MLKEM768, with `profile: Fips` SecP256r1MLKEM768.
         [E] key_exchange: Setting<KeyExchange> = "HybridPreferred",
         /// Tells browsers to stay with https (RFC 6797).
         [E] hsts: Option<At<HstsSpec>>,
@@ -40,21 +40,23 @@ spec! {
 
 words! {
     /// Suites, groups and signature schemes.
-    pub enum CryptoProfile {
+    impl CryptoProfile {
         /// AEAD suites with forward secrecy.
-        Default = "Default",
+        (CryptoProfile::Default) = "Default",
+        /// What NIST approves, done by a validated module: AES-GCM, P-256 and P-384, ECDSA and RSA with SHA-2. The hybrid group is
+        /// SecP256r1MLKEM768 then. A binary that was not built with the feature `fips` refuses it at start.
+        (CryptoProfile::Fips) = "Fips",
     }
-    later { "Fips" }
 }
 
 words! {
     /// Key exchange.
     impl KeyExchange {
-        /// X25519 and the NIST curves.
+        /// X25519 and the NIST curves; with `profile: Fips` the NIST curves.
         (KeyExchange::Classical) = "Classical",
-        /// X25519MLKEM768 first, the classical groups for peers without it.
+        /// The hybrid group first, the classical groups for peers without it.
         (KeyExchange::HybridPreferred) = "HybridPreferred",
-        /// X25519MLKEM768 only.
+        /// The hybrid group only.
         (KeyExchange::HybridRequired) = "HybridRequired",
     }
 }

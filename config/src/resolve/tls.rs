@@ -10,8 +10,8 @@ use crate::bootstrap::{ListenerSpec, UpstreamSpec};
 use crate::decode::At;
 use crate::manifest::{CertificatePolicy, EncryptionPolicy, Kind, Manifest, OnUnavailable};
 use crate::{
-    Anchor, ClientAuth, Code, Expected, ForwardCertificate, Hsts, KeyExchange, ListenerTls, PeerTrust, Report,
-    TlsVersion, UpstreamTls, Waived, Waiver,
+    Anchor, ClientAuth, Code, CryptoProfile, Expected, ForwardCertificate, Hsts, KeyExchange, ListenerTls, PeerTrust,
+    Report, TlsVersion, UpstreamTls, Waived, Waiver,
 };
 use identities::Policies;
 use trust::Merged;
@@ -54,6 +54,7 @@ pub(super) fn listener(
         trust,
         min_version: strength.min_version.unwrap_or(TlsVersion::V1_3),
         key_exchange: strength.key_exchange,
+        profile: strength.profile,
         hsts: strength.hsts,
         warn_before: warn_before(&policies),
         deny_after_expiry: deny_after_expiry.unwrap_or(true),
@@ -234,6 +235,7 @@ pub(super) fn upstream(
         // Many services of others are not there yet (§10); AEAD and forward secrecy are all that we speak of 1.2.
         min_version: strength.min_version.unwrap_or(TlsVersion::V1_2),
         key_exchange: strength.key_exchange,
+        profile: strength.profile,
         identity,
         warn_before: warn_before(&policies),
     })
@@ -312,15 +314,17 @@ fn listeners_only(manifest: &Manifest, attached: &Attachments<'_>, report: &mut 
 struct Strength {
     min_version: Option<TlsVersion>,
     key_exchange: KeyExchange,
+    profile: CryptoProfile,
     hsts: Option<Hsts>,
 }
 
 impl Strength {
     fn merge<'m>(policies: impl Iterator<Item = (Place, &'m Manifest, &'m EncryptionPolicy)>) -> Self {
-        let (mut min_version, mut exchange, mut hsts) = (None, None, None);
+        let (mut min_version, mut exchange, mut profile, mut hsts) = (None, None, None, None);
         for (_, _, policy) in policies {
             let transit = &policy.in_transit;
             tighten(&mut min_version, transit.min_version.written().map(|v| v.value), TlsVersion::max);
+            tighten(&mut profile, transit.profile.written().map(|p| p.value), CryptoProfile::max);
             tighten(&mut exchange, transit.key_exchange.written().map(|k| k.value), KeyExchange::max);
             let written = transit
                 .hsts
@@ -331,6 +335,11 @@ impl Strength {
                 include_subdomains: a.include_subdomains | b.include_subdomains,
             });
         }
-        Self { min_version, key_exchange: exchange.unwrap_or(KeyExchange::HybridPreferred), hsts }
+        Self {
+            min_version,
+            key_exchange: exchange.unwrap_or(KeyExchange::HybridPreferred),
+            profile: profile.unwrap_or(CryptoProfile::Default),
+            hsts,
+        }
     }
 }

@@ -15,6 +15,7 @@ pub struct ListenerTls {
     pub trust: PeerTrust,
     pub min_version: TlsVersion,
     pub key_exchange: KeyExchange,
+    pub profile: CryptoProfile,
     pub hsts: Option<Hsts>,
     /// How long before expiry a warning is logged.
     pub warn_before: Duration,
@@ -34,6 +35,7 @@ pub struct UpstreamTls {
     pub trust: PeerTrust,
     pub min_version: TlsVersion,
     pub key_exchange: KeyExchange,
+    pub profile: CryptoProfile,
     /// What we present when we are asked.
     pub identity: Option<OwnIdentity>,
     /// How long before expiry a warning is logged.
@@ -132,6 +134,13 @@ pub enum KeyExchange {
     Classical,
     HybridPreferred,
     HybridRequired,
+}
+
+/// Suites, groups and signature schemes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CryptoProfile {
+    Default,
+    Fips,
 }
 
 /// `Strict-Transport-Security`.

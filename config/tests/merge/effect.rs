@@ -140,8 +140,8 @@ fn of_listener(tls: &ListenerTls) -> Vec<String> {
         format!("anchors {:?} curves {:?}", sorted(&trust.anchors), sorted(&trust.curves)),
         format!("{:?} {} {:?}", tls.client_auth, trust.min_rsa_bits, trust.max_lifetime),
         format!(
-            "{:?} {:?} {:?} {:?} {}",
-            tls.min_version, tls.key_exchange, tls.hsts, tls.warn_before, tls.deny_after_expiry
+            "{:?} {:?} {:?} {:?} {:?} {}",
+            tls.min_version, tls.key_exchange, tls.profile, tls.hsts, tls.warn_before, tls.deny_after_expiry
         ),
     ];
     lines.push(format!("crls {:?} forward {:?}", sorted(&trust.crls), tls.forward));

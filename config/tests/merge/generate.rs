@@ -189,12 +189,13 @@ fn encryption() -> impl Strategy<Value = Content> {
     let fields = (
         select(vec!["TLSv1.2", "TLSv1.3"]),
         select(vec!["Classical", "HybridPreferred", "HybridRequired"]),
+        select(vec!["Default", "Fips"]),
         select(vec!["1h", "30d"]),
         any::<bool>(),
     );
-    let fields = fields.prop_map(|(version, exchange, age, below)| {
+    let fields = fields.prop_map(|(version, exchange, profile, age, below)| {
         vec![Some(format!(
-            "inTransit: {{minVersion: {version}, keyExchange: {exchange}, hsts: {{maxAge: {age}, includeSubdomains: {below}}}}}"
+            "inTransit: {{minVersion: {version}, keyExchange: {exchange}, profile: {profile}, hsts: {{maxAge: {age}, includeSubdomains: {below}}}}}"
         ))]
     });
     content("EncryptionPolicy", &[GATEWAY, LISTENER], fields)

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use postern_config::{
-    Action, AddressClass, Anchor, Cidr, ClientAuth, ConnectionGuard, ContentAction, CrossSite, Curve, Demand, Dialect,
-    Direction, Effect, Egress, EgressRule, Harden, Ingress, IngressRule, KeyExchange, ListenerTls, Material, NamedRate,
-    Part, PrincipalType, PrivateRanges, Redirects, RequestGuard, Require, Route, RuntimeAction, Snapshot, TlsVersion,
-    address, host_matches,
+    Action, AddressClass, Anchor, Cidr, ClientAuth, ConnectionGuard, ContentAction, CrossSite, CryptoProfile, Curve,
+    Demand, Dialect, Direction, Effect, Egress, EgressRule, Harden, Ingress, IngressRule, KeyExchange, ListenerTls,
+    Material, NamedRate, Part, PrincipalType, PrivateRanges, Redirects, RequestGuard, Require, Route, RuntimeAction,
+    Snapshot, TlsVersion, address, host_matches,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -18,6 +18,8 @@ pub(crate) struct Facts {
     pub(crate) route: &'static str,
     version: TlsVersion,
     exchange: KeyExchange,
+    /// Whether suite, group and signatures are those of the profile `Fips`.
+    approved: bool,
     certificate: Option<Certificate>,
     /// Names of the providers that recognised something.
     presented: Vec<&'static str>,
@@ -102,7 +104,7 @@ fn certificate() -> impl Strategy<Value = Certificate> {
 pub(crate) fn facts() -> impl Strategy<Value = Facts> {
     let connection = (
         mostly(&[TlsVersion::V1_3, TlsVersion::V1_2]),
-        mostly(&[KeyExchange::HybridRequired, KeyExchange::Classical]),
+        (mostly(&[KeyExchange::HybridRequired, KeyExchange::Classical]), mostly(&[true, false])),
         option::weighted(0.9, certificate()),
         mostly(&[vec!["people", "agents"], vec![], vec!["people"], vec!["agents"], vec!["partner"]]),
         select(vec![PrincipalType::User, PrincipalType::Agent]),
@@ -163,7 +165,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
     );
     (connection, request, content, network, busy).prop_map(
         |(
-            (version, exchange, certificate, presented, principal),
+            (version, (exchange, approved), certificate, presented, principal),
             ((route, method, path, content_type), body, origin),
             (part, direction, data, score, spent),
             (source, dialled, redirect, hardened),
@@ -172,6 +174,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             route,
             version,
             exchange,
+            approved,
             certificate,
             presented,
             principal,
@@ -302,7 +305,8 @@ fn connects(tls: &ListenerTls, facts: &Facts) -> bool {
         (ClientAuth::Off, _) | (ClientAuth::Optional, None) => true,
         (_, Some(certificate)) => believed(certificate),
     };
-    facts.version >= tls.min_version && strong && peer
+    let approved = facts.approved || tls.profile == CryptoProfile::Default;
+    facts.version >= tls.min_version && strong && approved && peer
 }
 
 fn is_named(glob: &str, name: &str) -> bool {

@@ -5,12 +5,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use postern_config::values::Time;
-use postern_config::{Exception, Report, Severity};
+use postern_config::{Exception, Report, Severity, WorkloadSocket};
 use postern_filters::limit::LimitStore;
 use serde_json::{Value, json};
 
 use super::{Format, MISCONFIGURED};
+use crate::build;
 use crate::clock::{Clock, SystemClock};
+use crate::spiffe;
 
 pub(super) fn run(config: &Path, format: Format) -> ExitCode {
     let (report, loaded) = check(config, SystemClock.unix_ms());
@@ -26,6 +28,8 @@ struct Loads {
     summary: String,
     /// Each with whether it has ended.
     exceptions: Vec<(Exception, bool)>,
+    /// Agents that a start would ask.
+    not_asked: Vec<String>,
 }
 
 fn check(config: &Path, now_ms: i64) -> (Report, Option<Loads>) {
@@ -34,6 +38,10 @@ fn check(config: &Path, now_ms: i64) -> (Report, Option<Loads>) {
         Err(report) => return (report, None),
     };
     let mut report = loaded.warnings;
+    build::check(&loaded.snapshot, config, &mut report);
+    if report.has_errors() {
+        return (report, None);
+    }
     if let Err(errors) = postern_filters::check(&loaded.snapshot, &LimitStore::default()) {
         report.extend(errors);
         return (report, None);
@@ -45,18 +53,24 @@ fn check(config: &Path, now_ms: i64) -> (Report, Option<Loads>) {
         snapshot.routes.len(),
         snapshot.listeners.len()
     );
+    let agent = |place: Option<WorkloadSocket>| match place {
+        Some(socket) => format!("the SPIFFE Workload API at `{socket}`"),
+        None => format!("the SPIFFE Workload API that `{}` names", WorkloadSocket::VARIABLE),
+    };
+    let not_asked = spiffe::places(&snapshot).into_iter().map(agent).collect();
     let exceptions = snapshot.exceptions.into_iter().map(|one| (one.has_ended(now_ms), one));
-    (report, Some(Loads { summary, exceptions: exceptions.map(|(ended, one)| (one, ended)).collect() }))
+    (report, Some(Loads { summary, exceptions: exceptions.map(|(ended, one)| (one, ended)).collect(), not_asked }))
 }
 
 fn print_text(report: &Report, loads: Option<&Loads>) {
     print!("{report}");
-    let Some(Loads { summary, exceptions }) = loads else {
+    let Some(Loads { summary, exceptions, not_asked }) = loads else {
         let errors = report.problems().iter().filter(|p| p.severity == Severity::Error).count();
         println!("{errors} {}", if errors == 1 { "problem" } else { "problems" });
         return;
     };
     println!("{summary}");
+    not_asked.iter().for_each(|agent| println!("not asked: {agent}"));
     for (title, wanted) in [("exceptions in force:", false), ("exceptions that have ended:", true)] {
         let of_state: Vec<&Exception> =
             exceptions.iter().filter(|(_, ended)| *ended == wanted).map(|(one, _)| one).collect();
@@ -100,5 +114,6 @@ fn as_json(report: &Report, loads: Option<&Loads>) -> Value {
             })
         })
         .collect();
-    json!({"valid": !report.has_errors(), "problems": problems, "exceptions": exceptions})
+    let not_asked: Vec<&String> = loads.iter().flat_map(|loads| &loads.not_asked).collect();
+    json!({"valid": !report.has_errors(), "problems": problems, "exceptions": exceptions, "notAsked": not_asked})
 }

@@ -194,8 +194,8 @@ mod tests {
     use hyper_util::server::conn::auto;
     use postern_certs::ListenerTls;
     use postern_config::{
-        Anchor, ClientAuth, Curve, ForwardCertificate, IdentitySource, KeyExchange, ListenerTls as Settings, Material,
-        OwnIdentity, PeerTrust, TlsVersion,
+        Anchor, ClientAuth, CryptoProfile, Curve, ForwardCertificate, IdentitySource, KeyExchange,
+        ListenerTls as Settings, Material, OwnIdentity, PeerTrust, TlsVersion,
     };
     use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
@@ -225,6 +225,7 @@ mod tests {
             },
             min_version: TlsVersion::V1_3,
             key_exchange: KeyExchange::HybridPreferred,
+            profile: CryptoProfile::Default,
             hsts: None,
             warn_before: Duration::ZERO,
             deny_after_expiry: true,

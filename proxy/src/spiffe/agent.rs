@@ -17,6 +17,9 @@ use crate::clock::Clock;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
+/// Between two messages, so that an agent that never stops talking costs a limited part of a core.
+const BETWEEN: Duration = Duration::from_millis(20);
+
 /// What is known of one Workload API.
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -70,6 +73,7 @@ impl Listening {
             let message = message::read(&bytes)?;
             self.take(&message)?;
             *heard = true;
+            tokio::time::sleep(BETWEEN).await;
             bytes = call.next().await?;
         }
     }

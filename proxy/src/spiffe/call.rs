@@ -144,10 +144,24 @@ impl Call {
         if length > MAX_MESSAGE {
             return Err(CallError::TooLong(length));
         }
-        let Some((message, rest)) = rest.split_at_checked(length) else { return Ok(None) };
+        let Some((message, rest)) = rest.split_at_checked(length) else {
+            self.room(length);
+            return Ok(None);
+        };
         let (message, rest) = (Zeroizing::new(message.to_vec()), Zeroizing::new(rest.to_vec()));
         self.came = rest;
         Ok(Some(message))
+    }
+}
+
+impl Call {
+    /// Room for a message of this length and what stands before it: a buffer that grows leaves what it held behind.
+    fn room(&mut self, length: usize) {
+        if self.came.capacity() < length.saturating_add(5) {
+            let mut wider = Vec::with_capacity(length.saturating_add(5 + WINDOW as usize));
+            wider.extend_from_slice(&self.came);
+            self.came = Zeroizing::new(wider);
+        }
     }
 }
 

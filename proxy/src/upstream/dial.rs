@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use postern_certs::UpstreamTls;
 use postern_config::UpstreamProtocol;
 use postern_filters::Peer;
 use rustls::ClientConfig;
@@ -17,6 +18,7 @@ use tokio_rustls::TlsConnector;
 
 use super::breaker::Lease;
 use super::failure::{Failure, FailureKind};
+use super::judge::Open;
 use super::wire::{Line, Wire};
 
 /// Head start of an address over the next one (RFC 8305 §5).
@@ -36,8 +38,8 @@ pub(crate) struct Dialler {
 pub(crate) struct PeerTls {
     pub(crate) config: Arc<ClientConfig>,
     pub(crate) name: ServerName<'static>,
-    /// Why nobody may be connected to, if so.
-    pub(crate) lacks: Option<String>,
+    pub(crate) made_by: Arc<UpstreamTls>,
+    pub(crate) open: Arc<Open>,
 }
 
 impl std::fmt::Debug for PeerTls {
@@ -62,8 +64,8 @@ impl Dialler {
         lease: Option<Lease>,
         deadline: Instant,
     ) -> Result<Wire, Failure> {
-        if let Some(why) = self.tls.as_ref().and_then(|tls| tls.lacks.as_ref()) {
-            return Err(Failure::new(FailureKind::Tls, why.clone()));
+        if let Some(why) = self.tls.as_ref().and_then(|tls| tls.open.lacks(&tls.made_by)) {
+            return Err(Failure::new(FailureKind::Tls, why));
         }
         let late = |what: &str| {
             Failure::new(FailureKind::Connect, format!("the upstream could not be reached: {what} took too long"))
@@ -86,7 +88,10 @@ impl Dialler {
             let detail = format!("TLS with {address}: it did not agree to `{}`", String::from_utf8_lossy(wanted));
             return Err(Failure::new(FailureKind::Tls, detail));
         }
-        Ok(Wire::new(Line::Tls(Box::new(stream)), Peer::Tcp(address), lease))
+        let wire = Wire::new(Line::Tls(Box::new(stream)), Peer::Tcp(address), lease);
+        let entered = tls.open.enter(&wire, &tls.made_by);
+        entered.map_err(|why| Failure::new(FailureKind::Tls, format!("TLS with {address}: {why}")))?;
+        Ok(wire)
     }
 }
 

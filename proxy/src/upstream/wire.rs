@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
@@ -15,6 +15,8 @@ use pingora_core::protocols::{
     UniqueIDType, raw_connect::ProxyDigest,
 };
 use postern_filters::Peer;
+use rustix::net::{Shutdown as Halves, shutdown};
+use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
@@ -38,6 +40,19 @@ pub(crate) struct Wire {
     shared: Arc<Shared>,
 }
 
+/// A connection that somebody else holds, or nobody any more.
+pub(crate) struct WeakWire(Weak<Shared>);
+
+impl WeakWire {
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    pub(crate) fn upgrade(&self) -> Option<Wire> {
+        self.0.upgrade().map(|shared| Wire { shared })
+    }
+}
+
 struct Shared {
     line: Mutex<Line>,
     number: i32,
@@ -52,6 +67,28 @@ impl Wire {
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let shared = Shared { line: Mutex::new(line), number, address, read: AtomicU64::new(0), _lease: lease };
         Self { shared: Arc::new(shared) }
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakWire {
+        WeakWire(Arc::downgrade(&self.shared))
+    }
+
+    /// What the other end showed in the handshake, leaf first; nothing without TLS.
+    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
+        match &*self.line() {
+            Line::Tls(tls) => tls.get_ref().1.peer_certificates().map(<[_]>::to_vec).unwrap_or_default(),
+            Line::Plain(_) | Line::Unix(_) => Vec::new(),
+        }
+    }
+
+    /// Ends it, whatever goes on there: reads and writes fail from now on.
+    pub(crate) fn shut(&self) {
+        // One that is at its end already cannot be shut, and need not be.
+        let _ = match &*self.line() {
+            Line::Plain(tcp) => shutdown(tcp, Halves::Both),
+            Line::Unix(unix) => shutdown(unix, Halves::Both),
+            Line::Tls(tls) => shutdown(tls.get_ref().0, Halves::Both),
+        };
     }
 
     /// Where it leads.

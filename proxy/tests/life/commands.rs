@@ -2,12 +2,36 @@
 
 use serde_json::Value;
 
-use crate::process::told;
+use tokio::task::block_in_place;
+
+use crate::process::{Process, told};
 use crate::site::{Policy, Site};
 
 fn validate(site: &Site, more: &[&str]) -> (i32, String, String) {
     let config = site.config();
     told(&[&["validate", "--config", config.to_str().unwrap()], more].concat())
+}
+
+/// This binary is not built for it; one that is runs the same files.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_that_the_binary_cannot_keep_is_refused_by_name() {
+    let site = Site::new().await;
+    site.change("manifests/identity.yaml", "{minVersion: TLSv1.3}", "{minVersion: TLSv1.3, profile: Fips}");
+    if postern_certs::is_fips() {
+        eprintln!("skipped: this binary can keep it");
+        return;
+    }
+    let (code, out, _) = validate(&site, &[]);
+    assert_eq!(code, 2, "{out}");
+    let mut process = Process::spawn(&site.config(), &[]);
+    let ended = block_in_place(|| process.ended());
+    assert_eq!(ended.code(), Some(2), "{}", process.all());
+    for said in [out, process.all()] {
+        for wanted in ["PV-007", "`profile: Fips` of listener `public`", "`--features fips`", "Go and CMake"] {
+            assert!(said.contains(wanted), "no `{wanted}`: {said}");
+        }
+    }
+    assert!(!site.path("state").exists(), "nothing was started or made");
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(unreachable_pub, missing_debug_implementations, dead_code, reason = "one binary, nothing leaves it")]
 
+#[path = "../wire/house/agent.rs"]
+mod agent;
 #[path = "../wire/house/caller.rs"]
 mod caller;
 mod client;
@@ -14,6 +16,7 @@ mod load;
 mod process;
 mod secrets;
 mod site;
+mod spiffe;
 mod stop;
 mod takeover;
 mod upgrade;

@@ -23,6 +23,7 @@ mod relay;
 mod sidecars;
 mod sockets;
 mod spiffe;
+mod spiffe_upstream;
 mod story;
 mod tls;
 mod unix;

@@ -18,11 +18,11 @@ use crate::house::agent::{Agent, Says};
 use crate::house::raw::Wire;
 use crate::house::{Caller, House, Plan, within};
 
-const EDGE: &str = "spiffe://mesh.test/ns/edge/sa/postern";
+pub(crate) const EDGE: &str = "spiffe://mesh.test/ns/edge/sa/postern";
 const BOT: &str = "spiffe://mesh.test/ns/acme/sa/bot";
 const PARTNER: &str = "spiffe://other.test/ns/acme/sa/bot";
 /// What an operator is promised.
-const PROMISED: Duration = Duration::from_secs(1);
+pub(crate) const PROMISED: Duration = Duration::from_secs(1);
 
 const FILES: &str = r#"    - {name: house, source: {type: Files, certFrom: "file:tls/server.pem", keyFrom: "file:tls/server.key"}}
   trust:
@@ -32,15 +32,15 @@ const FILES: &str = r#"    - {name: house, source: {type: Files, certFrom: "file
 "#;
 
 /// An agent of `mesh.test`, which is federated with `other.test`.
-struct Mesh {
-    agent: Agent,
-    mesh: Authority,
-    other: Authority,
+pub(crate) struct Mesh {
+    pub(crate) agent: Agent,
+    pub(crate) mesh: Authority,
+    pub(crate) other: Authority,
 }
 
 impl Mesh {
     /// An agent that gives the proxy its SVID.
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let now = UnixTime::now();
         let (mesh, other) = (Authority::new("Mesh CA", now).unwrap(), Authority::new("Other CA", now).unwrap());
         let mesh = Self { agent: Agent::start(), mesh, other };
@@ -49,13 +49,13 @@ impl Mesh {
     }
 
     /// Gives it another one.
-    fn renew(&self) -> Issued {
+    pub(crate) fn renew(&self) -> Issued {
         let issued = self.mesh.issue(&Template::svid(EDGE)).unwrap();
         self.agent.says(&self.says(&issued));
         issued
     }
 
-    fn says(&self, issued: &Issued) -> Says {
+    pub(crate) fn says(&self, issued: &Issued) -> Says {
         Says::svid(EDGE, issued, &self.mesh).federated("other.test", &self.other)
     }
 
