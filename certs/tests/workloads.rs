@@ -5,15 +5,17 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use postern_certs::{Authority, Issued, MessageSvid, Template, UpstreamTls, Workload, WorkloadMessage, Workloads};
 use postern_config::{
     Anchor, CryptoProfile, Expected, IdentitySource, KeyExchange, OwnIdentity, Redacted, TlsVersion,
     UpstreamTls as UpstreamSettings,
 };
+use proptest::prelude::*;
+use proptest::sample::Index;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use support::{BOT, World, client, handshake, refusal};
 
 const EDGE: &str = "spiffe://example.org/ns/edge/sa/postern";
@@ -316,4 +318,37 @@ fn server(issued: &Issued, world: &World) -> rustls::ServerConfig {
         .unwrap();
     config.alpn_protocols = vec![b"h2".to_vec()];
     config
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// What is changed anywhere is refused, or was of no account; nothing panics.
+    #[test]
+    fn a_message_that_was_damaged_never_panics(field in 0..5_usize, at in any::<Index>(), bits in 1..=255_u8, cut in any::<bool>()) {
+        static GOOD: LazyLock<(World, Authority, Issued)> = LazyLock::new(|| {
+            let (world, partner) = mesh();
+            let issued = world.ca.issue(&Template::svid(EDGE)).unwrap();
+            (world, partner, issued)
+        });
+        let (world, partner, issued) = &*GOOD;
+        let mut message = federated(message(EDGE, issued, &world.ca), "partner.example", partner);
+        let pem = world.ca.crl(&[issued], 60).unwrap();
+        message.crls.push(CertificateRevocationListDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec());
+        let mut key = message.svids[0].key.expose().clone();
+        let bytes = match field {
+            0 => &mut message.svids[0].chain,
+            1 => &mut key,
+            2 => &mut message.svids[0].bundle,
+            3 => &mut message.crls[0],
+            _ => &mut message.federated[0].1,
+        };
+        let at = at.index(bytes.len());
+        bytes[at] ^= bits;
+        if cut {
+            bytes.truncate(at);
+        }
+        message.svids[0].key = Redacted::new(key);
+        let _ = Workload::read(&message, world.clock.unix());
+    }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use postern_config::{Dialect, Direction};
 
 use crate::answer::Answers;
-use crate::context::Ticket;
+use crate::context::{Seen, Ticket};
 use crate::filter::Filter;
 use crate::{AnswerHead, AnswerWay, Context, FilterError, Flow, Permit, Refusal, RequestView};
 
@@ -70,6 +70,22 @@ impl Chain {
         self.run(req, cx, false)?;
         let streams = cx.message()?.streams();
         Ok((Permit::grant(self.answers.inspect(), streams), cx.body().clone()))
+    }
+
+    /// Decides once more about a request that a chain permitted before: who asks, and whether they may. Nothing is counted, and
+    /// nothing in the body is looked for again. No permit comes of it.
+    ///
+    /// # Errors
+    /// The refusal of the first filter that does not say yes.
+    pub fn reconsider(&self, req: &RequestView<'_>, seen: &Seen, cx: &mut Context) -> Result<(), Refusal> {
+        cx.begin()?;
+        cx.recall(seen);
+        for step in self.steps.iter().filter(|step| step.filter.decides()) {
+            if let Flow::Refuse(refusal) = step.filter.check(req, cx)? {
+                return Err(refusal);
+            }
+        }
+        Ok(())
     }
 
     fn ticket(&self, req: &RequestView<'_>) -> Ticket {

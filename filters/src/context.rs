@@ -13,6 +13,14 @@ use crate::{ContentFinding, FilterError, Principal};
 /// Which chain checked which head: [`crate::Chain`] number, and a digest of the head.
 pub(crate) type Ticket = (u64, u64);
 
+/// What the chain saw in a request, for a decision that comes later.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    body: Bytes,
+    risk: u8,
+    data_class: DataClass,
+}
+
 /// How far the exchange has come. It only goes forward: a context serves one request of one chain.
 #[derive(Debug, PartialEq, Eq)]
 enum Progress {
@@ -122,6 +130,17 @@ impl Context {
     #[must_use]
     pub fn is_bodiless(&self) -> bool {
         self.bodiless
+    }
+
+    /// What was seen of the request, for [`crate::Chain::reconsider`].
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        Seen { body: self.body.clone(), risk: self.risk, data_class: self.data_class }
+    }
+
+    pub(crate) fn recall(&mut self, seen: &Seen) {
+        self.body = seen.body.clone();
+        (self.risk, self.data_class) = (seen.risk, seen.data_class);
     }
 
     pub(crate) fn set_body(&mut self, body: Bytes) {

@@ -41,6 +41,21 @@ impl Filter {
         }
     }
 
+    /// Whether it may be asked again about a request that was permitted: it counts nothing and changes nothing.
+    pub(crate) fn decides(&self) -> bool {
+        match self {
+            Self::Exceptions(_)
+            | Self::Frame(_)
+            | Self::CrossSite(_)
+            | Self::Identify(_)
+            | Self::Parse(_)
+            | Self::Authorize(_) => true,
+            Self::AddressLimits(_) | Self::PrincipalLimits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => {
+                false
+            }
+        }
+    }
+
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
         match self {
             Self::Exceptions(filter) => filter.check(cx),

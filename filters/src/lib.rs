@@ -37,7 +37,7 @@ mod verdict;
 pub use answer::{AnswerHead, AnswerStream, AnswerWay};
 pub use chain::Chain;
 pub use compile::{Chains, check, compile};
-pub use context::Context;
+pub use context::{Context, Seen};
 pub use message::{Message, PartText};
 pub use permit::Permit;
 pub use principal::{Assurance, Principal, SpiffeSubject};

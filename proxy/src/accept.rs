@@ -109,6 +109,8 @@ pub(crate) async fn run(shared: Arc<Shared>, door: Door, mut accepting: watch::R
 fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, door: &Door) {
     let name = &door.name;
     let Some(admitted) = guard::admit(shared, name, source) else { return };
+    // Here, not in the task: once nobody accepts any more, no number is taken any more.
+    let number = shared.next_connection();
     let (shared, name, plain, notice) = (shared.clone(), name.clone(), door.plain, door.notice.clone());
     tokio::spawn(async move {
         let cut = async {
@@ -121,15 +123,17 @@ fn admit(shared: &Arc<Shared>, stream: L4Stream, source: Peer, door: &Door) {
             tokio::time::sleep(LAST_WORDS).await;
         };
         tokio::select! {
-            () = serve(shared.clone(), stream, source, name, plain, notice.clone(), admitted.clone()) => {}
+            () = serve(shared.clone(), number, stream, source, name, plain, notice.clone(), admitted.clone()) => {}
             () = cut => {}
             () = banished => {}
         }
     });
 }
 
+#[expect(clippy::too_many_arguments, reason = "one call site; a struct for it would only rename the arguments")]
 async fn serve(
     shared: Arc<Shared>,
+    number: u64,
     mut stream: L4Stream,
     source: Peer,
     name: String,
@@ -137,7 +141,6 @@ async fn serve(
     notice: Notice,
     admitted: Arc<Admitted>,
 ) {
-    let number = shared.next_connection();
     let excepted =
         shared.runtime.load().plaintext(&name).filter(|waived| waived.has_ended(shared.clock.unix_ms())).cloned();
     if let Some(over) = excepted {

@@ -25,6 +25,7 @@ use crate::accept::Notice;
 use crate::connection::Connection;
 use crate::exchange::Exchange;
 use crate::shared::Shared;
+use crate::standing::Standing;
 use crate::story::Story;
 use crate::tunnel::{self, Flow, Tunnel};
 
@@ -66,9 +67,10 @@ impl ConnectionApp {
         let _busy = self.shared.begin_request();
         let _asking = self.connection.admitted.as_ref().map(|admitted| admitted.ask());
         let mut story = Story::begin(&self.connection, &self.shared);
-        let reusable = self.serve(&mut session, &mut story, begun).await;
+        let standing = Arc::<Standing>::default();
+        let reusable = self.serve(&mut session, &mut story, begun, &standing).await;
         if let Some(tunnel) = story.tunnel.take() {
-            self.tunnel(session, tunnel, &mut story).await;
+            self.tunnel(session, tunnel, &mut story, &standing).await;
             self.shared.finish(story, &self.connection);
             return None;
         }
@@ -90,7 +92,7 @@ impl ConnectionApp {
     }
 
     /// Runs a tunnel on the connection of its request, which carries nothing else afterwards.
-    async fn tunnel(&self, session: ServerSession, tunnel: Tunnel, story: &mut Story) {
+    async fn tunnel(&self, session: ServerSession, tunnel: Tunnel, story: &mut Story, standing: &Standing) {
         let ServerSession::H1(session) = session else {
             return story.refuse(Refusal::new(Reason::Internal, "a tunnel on something else than HTTP/1.1"));
         };
@@ -101,6 +103,7 @@ impl ConnectionApp {
             () = self.notice.cut(&self.shared) => Some("cut at the deadline of a drain".to_owned()),
             () = self.connection.banished(&self.shared) => Some("cut, as its address is banned".to_owned()),
             cut = self.connection.was_cut() => Some(format!("the connection was cut: {}", cut.detail)),
+            over = standing.over() => Some(over),
             ended = AssertUnwindSafe(run).catch_unwind() => ended.is_err().then(|| "the tunnel panicked".to_owned()),
         };
         flow.note(story);
@@ -110,14 +113,21 @@ impl ConnectionApp {
     }
 
     /// Serves the request that was read. Returns whether the connection may carry another.
-    async fn serve(&self, session: &mut ServerSession, story: &mut Story, begun: Result<(), Refusal>) -> bool {
-        let exchange = Exchange::new(&self.shared, &self.connection, &self.notice);
+    async fn serve(
+        &self,
+        session: &mut ServerSession,
+        story: &mut Story,
+        begun: Result<(), Refusal>,
+        standing: &Arc<Standing>,
+    ) -> bool {
+        let exchange = Exchange::new(&self.shared, &self.connection, &self.notice, standing);
         let served = tokio::select! {
             // First: the cut also drops the connection, and would be taken for the client's leaving.
             biased;
             () = self.notice.cut(&self.shared) => Err("cut at the deadline of a drain".to_owned()),
             () = self.connection.banished(&self.shared) => Err("cut, as its address is banned".to_owned()),
             cut = self.connection.was_cut() => Err(format!("the connection was cut: {}", cut.detail)),
+            over = standing.over() => Err(over),
             served = AssertUnwindSafe(exchange.run(session, story, begun)).catch_unwind() => Ok(served),
         };
         match served {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub use queue::{AuditFull, NotDurable, Place, Receipt, Status};
 pub use recover::OpenError;
-pub(crate) use successor::Successor;
+pub(crate) use successor::{Successor, Word};
 pub use verify::{VerifyArgs, VerifyOutcome, run};
 pub use writer::{AuditWriter, Limits};
 

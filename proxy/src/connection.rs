@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::connections::Cut;
 
+use crate::standing::Standing;
 use crate::workload::Workload;
 
 /// Facts about a connection that do not change while it is open.
@@ -37,6 +38,8 @@ pub(crate) struct Connection {
     sequence: AtomicU32,
     /// Set once, when it has to end whatever it does.
     cut: watch::Sender<Option<Cut>>,
+    /// Its streams that outlive a load of policy; at most as many as it has streams open.
+    standing: Mutex<Vec<Weak<Standing>>>,
 }
 
 /// What the handshake settled.
@@ -71,6 +74,7 @@ impl Connection {
             opened: Instant::now(),
             sequence: AtomicU32::new(0),
             cut: watch::Sender::new(None),
+            standing: Mutex::default(),
         }
     }
 
@@ -143,6 +147,19 @@ impl Connection {
     pub(crate) fn revocation_is_unknown(&self) -> bool {
         let peer = self.tls.as_ref().and_then(|tls| tls.peer.as_ref());
         peer.is_some_and(VerifiedPeer::revocation_is_unknown)
+    }
+
+    /// Notes a stream that every set from here on judges.
+    pub(crate) fn stands(&self, stream: &Arc<Standing>) {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        standing.retain(|other| other.strong_count() > 0);
+        standing.push(Arc::downgrade(stream));
+    }
+
+    /// The streams that are open.
+    pub(crate) fn streams(&self) -> Vec<Arc<Standing>> {
+        let standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        standing.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Has the next look at its trust verify again.

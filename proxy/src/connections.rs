@@ -91,15 +91,20 @@ impl Registry {
     }
 }
 
-/// Judges every open connection by the running set: what its client presented must be believed today. Verifying is work, so
-/// it is done beside the runtime's threads, on several at once.
+/// Judges every open connection by the running set: what its client presented must be believed today, and what streams on it
+/// must be permitted today. Verifying is work, so it is done beside the runtime's threads, on several at once.
 pub(crate) async fn judge(shared: &Arc<Shared>) {
     let mut open = Vec::new();
     shared.registry.for_each(|connection| open.push(connection.clone()));
     let runtime = shared.runtime.load_full();
     let judging = open.chunks(CHUNK).map(|chunk| {
         let (chunk, shared, runtime) = (chunk.to_vec(), shared.clone(), runtime.clone());
-        tokio::task::spawn_blocking(move || chunk.iter().for_each(|one| judge_one(&shared, &runtime, one)))
+        tokio::task::spawn_blocking(move || {
+            for one in chunk {
+                judge_one(&shared, &runtime, &one);
+                one.streams().iter().for_each(|stream| stream.judge(&shared, &runtime, &one));
+            }
+        })
     });
     for judged in judging.collect::<Vec<_>>() {
         // A panic in there was reported by the runtime; the next request of the connection is judged again.

@@ -16,6 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use http::HeaderMap;
 use pingora_core::protocols::http::ServerSession;
 use postern_config::Route;
 use postern_filters::{Chain, Reason, Refusal, RequestView, Source, forwarded};
@@ -26,8 +27,9 @@ use crate::guard::{self, Pace, Patience, RouteGuard};
 use crate::head::{self, Head};
 use crate::runtime::{Network, Runtime};
 use crate::shared::Shared;
+use crate::standing::Standing;
 use crate::story::Story;
-use crate::{answer, relay, tunnel};
+use crate::{answer, relay, tunnel, workload};
 
 /// Serves requests of one connection.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +37,7 @@ pub(crate) struct Exchange<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) connection: &'a Connection,
     notice: &'a Notice,
+    pub(crate) standing: &'a Arc<Standing>,
 }
 
 /// The route that matched, with all that was compiled for it.
@@ -58,8 +61,13 @@ impl Matched<'_> {
 type Reusable = bool;
 
 impl<'a> Exchange<'a> {
-    pub(crate) fn new(shared: &'a Arc<Shared>, connection: &'a Connection, notice: &'a Notice) -> Self {
-        Self { shared, connection, notice }
+    pub(crate) fn new(
+        shared: &'a Arc<Shared>,
+        connection: &'a Connection,
+        notice: &'a Notice,
+        standing: &'a Arc<Standing>,
+    ) -> Self {
+        Self { shared, connection, notice, standing }
     }
 
     /// Serves the request in `session`, or refuses it where reading its head came to that; `story` holds what happened.
@@ -87,8 +95,10 @@ impl<'a> Exchange<'a> {
             Err(refusal) => {
                 story.refuse(refusal);
                 // The rest of a body nobody will read must not be taken for the next request (attack 1), and where the
-                // head was ambiguous nobody knows where the next one begins.
-                let reusable = story.head.is_some() && session.is_body_done() && story.trouble.is_none();
+                // head was ambiguous nobody knows where the next one begins. What comes behind a `CONNECT` was meant for
+                // its tunnel (attack 38).
+                let request = story.head.as_ref().is_some_and(|head| head.connect.is_none());
+                let reusable = request && session.is_body_done() && story.trouble.is_none();
                 if !reusable {
                     session.set_keepalive(None);
                 }
@@ -121,7 +131,7 @@ impl<'a> Exchange<'a> {
             // The place among the connections is the proxy's, so that a ban of the client does not end this one.
             guard::judge_client(self.shared, self.connection, guard::client_address(self.connection.source))?;
         }
-        let matched = self.matched(runtime, &head, session)?;
+        let matched = matched(runtime, self.connection, &head, &session.req_header().headers)?;
         story.route = Some(matched.route.name.clone());
         story.dialect = matched.route.dialect;
         guard::judge_route(&matched.network.gate, self.connection, head.client)?;
@@ -215,15 +225,8 @@ impl<'a> Exchange<'a> {
         })
     }
 
-    /// A workload is who the listener said it was when it was let in, or nobody.
     fn refuse_displaced(self, runtime: &Runtime, session: &mut ServerSession) -> Result<(), Refusal> {
-        match &self.connection.workload {
-            Some(workload) if !workload.is_current(&runtime.snapshot, &self.connection.listener) => {
-                session.set_keepalive(None);
-                Err(Refusal::new(Reason::CredentialInvalid, "the listener says something else of its workload now"))
-            }
-            _ => Ok(()),
-        }
+        workload::judge(&runtime.snapshot, self.connection).inspect_err(|_| session.set_keepalive(None))
     }
 
     /// A listener that is there because of an exception serves nobody after it, open connections included.
@@ -252,43 +255,11 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn matched<'r>(self, runtime: &'r Runtime, head: &Head, session: &ServerSession) -> Result<Matched<'r>, Refusal> {
-        let headers = &session.req_header().headers;
-        let sole = |name: &str| {
-            let mut values = headers.get_all(name).iter();
-            let first = values.next()?.to_str().ok()?;
-            values.next().is_none().then_some(first)
-        };
-        let found = runtime.snapshot.route(&self.connection.listener, &head.host, &head.method, &head.path, sole);
-        let route = found.ok_or_else(|| Refusal::new(Reason::NotPermitted, "no route matches"))?;
-        let chain = runtime
-            .chains
-            .of(&route.name)
-            .ok_or_else(|| Refusal::new(Reason::Undecided, format!("route `{}` has no chain", route.name)))?;
-        let network = runtime
-            .network(&route.name)
-            .ok_or_else(|| Refusal::new(Reason::Undecided, format!("route `{}` has no network policy", route.name)))?;
-        let guard = runtime
-            .route_guard(&route.name, &self.connection.listener)
-            .ok_or_else(|| Refusal::new(Reason::Undecided, "the listener is not in the set any more"))?;
-        Ok(Matched { runtime, route, chain, network, guard })
-    }
-
     pub(crate) fn view<'v>(self, head: &'v Head, session: &'v ServerSession) -> RequestView<'v>
     where
         'a: 'v,
     {
-        RequestView {
-            method: &head.method,
-            host: &head.host,
-            path: &head.path,
-            query: head.query.as_deref(),
-            headers: &session.req_header().headers,
-            source: head.client.map_or(self.connection.source.source(), Source::Ip),
-            tls: self.connection.tls.is_some(),
-            peer: self.connection.peer_facts(),
-            listener: &self.connection.listener,
-        }
+        view(self.connection, head, &session.req_header().headers)
     }
 
     /// What holds for requests of the route: how often, how large, under which load, and from here on how long.
@@ -315,5 +286,50 @@ impl<'a> Exchange<'a> {
 
     pub(crate) fn hsts(self) -> Option<&'a postern_config::Hsts> {
         self.connection.tls.as_ref()?.hsts.as_ref()
+    }
+}
+
+/// The route for a request, with all that was compiled for it.
+///
+/// # Errors
+/// A refusal where none matches.
+pub(crate) fn matched<'r>(
+    runtime: &'r Runtime,
+    connection: &Connection,
+    head: &Head,
+    headers: &HeaderMap,
+) -> Result<Matched<'r>, Refusal> {
+    let sole = |name: &str| {
+        let mut values = headers.get_all(name).iter();
+        let first = values.next()?.to_str().ok()?;
+        values.next().is_none().then_some(first)
+    };
+    let found = runtime.snapshot.route(&connection.listener, &head.host, &head.method, &head.path, sole);
+    let route = found.ok_or_else(|| Refusal::new(Reason::NotPermitted, "no route matches"))?;
+    let chain = runtime
+        .chains
+        .of(&route.name)
+        .ok_or_else(|| Refusal::new(Reason::Undecided, format!("route `{}` has no chain", route.name)))?;
+    let network = runtime
+        .network(&route.name)
+        .ok_or_else(|| Refusal::new(Reason::Undecided, format!("route `{}` has no network policy", route.name)))?;
+    let guard = runtime
+        .route_guard(&route.name, &connection.listener)
+        .ok_or_else(|| Refusal::new(Reason::Undecided, "the listener is not in the set any more"))?;
+    Ok(Matched { runtime, route, chain, network, guard })
+}
+
+/// A request as filters see it.
+pub(crate) fn view<'v>(connection: &'v Connection, head: &'v Head, headers: &'v HeaderMap) -> RequestView<'v> {
+    RequestView {
+        method: &head.method,
+        host: &head.host,
+        path: &head.path,
+        query: head.query.as_deref(),
+        headers,
+        source: head.client.map_or(connection.source.source(), Source::Ip),
+        tls: connection.tls.is_some(),
+        peer: connection.peer_facts(),
+        listener: &connection.listener,
     }
 }

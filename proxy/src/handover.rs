@@ -6,14 +6,15 @@
 //!  | -- Offer, one descriptor a socket -----> |  binds what it needs beside
 //!  | <------------------------------ Ready -- |
 //!  |  stops accepting, ends its log           |  connections wait in the system's queue
-//!  | -- Released ---------------------------> |  opens the log, accepts
+//!  | -- Released ---------------------------> |  opens the log
 //!  | <------------------------------ Taken -- |
+//!  | -- Given ------------------------------> |  accepts
 //!  |  drains                                  |
 //!  | -- Record … Sync ----------------------> |  writes the old one's records into its log
 //!  | <----------------------------- Synced -- |
 //! ```
 //!
-//! Until `Taken`, whatever fails leaves the old process as it was: it accepts again and takes its log back. After it, a
+//! Until `Given`, whatever fails leaves the old process as it was: it accepts again and takes its log back. After it, a
 //! new process that dies gives the log back to an old one that still drains.
 
 mod frame;
@@ -37,8 +38,9 @@ const PROTOCOL: u32 = 1;
 const MAX_SOCKETS: usize = 256;
 /// Time for the next word of the other side, where it has nothing to do for it.
 const WORD: Duration = Duration::from_secs(10);
-/// Time in which a new process makes ready what it was offered.
-const READY: Duration = Duration::from_secs(60);
+/// Time in which a new process, which has loaded its set by then, binds what it needs beside; and in which the old one
+/// stops accepting and ends its log.
+const READY: Duration = Duration::from_secs(15);
 
 /// Where a process waits for the one that will follow it.
 fn path(state_dir: &Path) -> PathBuf {

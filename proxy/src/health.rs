@@ -27,9 +27,9 @@ pub(crate) async fn run(shared: Arc<Shared>, listener: Arc<TcpListener>, mut sto
     loop {
         let accepted = tokio::select! {
             () = stopped(&mut stop) => return,
-            accepted = listener.accept() => accepted,
+            accepted = async { (places.clone().acquire_owned().await, listener.accept().await) } => accepted,
         };
-        let (Ok((stream, _)), Ok(place)) = (accepted, places.clone().acquire_owned().await) else { continue };
+        let (Ok(place), Ok((stream, _))) = accepted else { continue };
         let shared = shared.clone();
         tokio::spawn(async move {
             let _place = place;

@@ -34,6 +34,7 @@ mod runtime;
 pub mod server;
 mod shared;
 mod spiffe;
+mod standing;
 mod story;
 pub mod telemetry;
 mod trouble;

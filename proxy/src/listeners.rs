@@ -18,7 +18,7 @@ use tracing::info;
 
 use crate::accept::{self, Accepting, Door, Notice};
 use crate::health;
-use crate::listen::{BindError, Socket};
+use crate::listen::{BindError, Socket, SocketError};
 use crate::shared::Shared;
 pub(crate) use inherited::{Inherited, Offering};
 
@@ -83,6 +83,17 @@ pub enum ListenError {
     Mode(PathBuf),
 }
 
+impl ListenError {
+    /// Whether somebody else listens there.
+    pub(crate) fn is_taken(&self) -> bool {
+        match self {
+            Self::Bind { source: BindError::Tcp(error), .. } => error.kind() == std::io::ErrorKind::AddrInUse,
+            Self::Bind { source: BindError::Unix(error), .. } => matches!(error, SocketError::Busy),
+            Self::Mode(_) => false,
+        }
+    }
+}
+
 impl Site {
     fn all(snapshot: &Snapshot) -> Vec<Self> {
         let site =
@@ -121,6 +132,10 @@ impl Listeners {
     pub(crate) async fn prepare(&self, snapshot: &Snapshot) -> Result<Opening, ListenError> {
         let (sites, open, health, inherited) = {
             let open = self.lock();
+            if open.closed {
+                // What drains takes new policy over, and opens nothing.
+                return Ok(Opening { listeners: Vec::new(), health: None });
+            }
             let sites: Vec<_> = open.listeners.iter().map(|listener| listener.site.clone()).collect();
             let own = open.listeners.iter().map(|listener| (listener.site.clone(), listener.socket.clone()));
             let sockets: Vec<_> = own.chain(open.inherited.sockets.iter().cloned()).collect();

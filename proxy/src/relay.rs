@@ -64,7 +64,10 @@ pub(crate) async fn run(
     story.called(told);
     let mut answering = begun.map_err(|failure| exchange::refusal(failure, deadline))?;
     let authority = answering.authority().clone();
-    request.insert_header(http::header::HOST, authority).map_err(|error| failed("the upstream request", &error))?;
+    let host = answering.host().to_owned();
+    request
+        .insert_header(http::header::HOST, authority.clone())
+        .map_err(|error| failed("the upstream request", &error))?;
     let Conversation::H1(h1) = &mut answering.conversation else {
         return Err(Refusal::new(Reason::Undecided, "an upgrade needs HTTP/1.1 on the other side"));
     };
@@ -75,6 +78,7 @@ pub(crate) async fn run(
             Err(_) => Err(deadline.missed().refusal("the upstream's switch")),
         };
     if switched.is_ok() {
+        exchange.stand(matched, head, session, story, &host);
         tunnel(client, session, story, deadline).await;
     }
     // A tunnel's connection carries nothing else afterwards, on neither side (attack 2).

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use postern_certs::{ListenerTls, Workloads};
 use postern_config::{
-    Anchor, AuditKey, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot, Waived,
+    Anchor, AuditKey, Bind, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot, Waived,
 };
 use postern_filters::limit::LimitStore;
 use postern_filters::{Chains, Reason, Refusal};
@@ -153,6 +153,17 @@ impl Runtime {
         }
         for exception in &self.snapshot.exceptions {
             warn!(reason = exception.reason, "exception: {exception}");
+        }
+        let own = rustix::process::geteuid().as_raw();
+        for listener in &self.snapshot.listeners {
+            let others = listener.outbound.as_ref().and_then(|outbound| outbound.uids.as_deref()).unwrap_or_default();
+            let closed = matches!(listener.bind, Bind::Unix { mode, .. } if mode & 0o060 == 0);
+            if closed && own != 0 && others.iter().any(|user| *user != own) {
+                let name = &listener.name;
+                warn!(
+                    "listener `{name}` lets users in who cannot open its socket: give it `mode: \"0660\"` and a group of theirs"
+                );
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use postern_filters::limit::LimitStore;
@@ -16,7 +17,7 @@ use postern_filters::limit::LimitStore;
 use crate::audit::{AuditWriter, OpenError, key};
 use crate::clock::{Clock, SystemClock};
 pub use crate::handover::UpgradeError;
-use crate::handover::{self, Predecessor};
+use crate::handover::{self, Predecessor, Released};
 pub use crate::hardening::HardenError;
 pub use crate::listen::{BindError, SocketError};
 pub use crate::listeners::ListenError;
@@ -30,6 +31,10 @@ use crate::{connections, guard, hardening, private, record, reload, spiffe};
 
 /// How long cut requests may take to leave their records.
 const CUT: Duration = Duration::from_secs(2);
+
+/// How long a process that follows another one waits for what it needs, where somebody has it who does not hand it over yet.
+const TAKEN: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Why the proxy does not start.
 #[derive(Debug, thiserror::Error)]
@@ -63,11 +68,22 @@ pub struct Running {
     stop: watch::Sender<bool>,
     /// Turns true when another process has taken over.
     given: watch::Receiver<bool>,
+    /// Turns true when the process before has handed in its last record.
+    predecessor: Option<watch::Receiver<bool>>,
     watching: JoinHandle<()>,
     /// Looks after open connections.
     judging: JoinHandle<()>,
     /// Listens to agents.
     renewing: JoinHandle<()>,
+}
+
+/// How a proxy stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    /// Connections that did not end in time.
+    pub cut: usize,
+    /// Every record was written.
+    pub recorded: bool,
 }
 
 impl Server {
@@ -108,29 +124,69 @@ impl Server {
         runtime.tell();
         let hardened = hardening::enforce(runtime.snapshot.harden)?;
         make_state_dir(&runtime.snapshot.state_dir)?;
-        let (predecessor, listeners) = match upgrade {
-            true => Predecessor::find(&runtime.snapshot.state_dir).await?,
-            false => None,
-        }
-        .map_or_else(|| (None, Listeners::default()), |(found, sockets)| (Some(found), Listeners::with(sockets)));
-        let opening = listeners.prepare(&runtime.snapshot).await?;
-        // From here on nobody accepts, and who connects waits.
-        let released = match predecessor {
-            Some(predecessor) => Some(predecessor.release().await?),
-            None => None,
-        };
-        let (audit, vkey) = open_log(&runtime, clock.clone(), released.is_some())?;
+        let Holdings { listeners, opening, audit, vkey, before } = gather(&runtime, &clock, upgrade).await?;
         let shared = Arc::new(Shared::new((runtime, stamps), listeners, audit, vkey, clock, limits, agents));
-        if let Some((_, released)) = &released {
+        if let Some((_, released)) = &before {
             shared.count_from(released.connections);
         }
         shared.metrics.hardened(hardened);
         shared.submit(record::of_start(&shared.runtime.load().snapshot, shared.clock.unix_ms()));
-        let running = serve(&shared, config, opening);
-        if let Some((predecessor, _)) = released {
-            predecessor.taken(&shared);
-        }
+        let mut running = serve(&shared, config, opening);
+        running.predecessor = before.map(|(predecessor, _)| predecessor.outlive(&shared));
         Ok(running)
+    }
+}
+
+/// What one process has at a time.
+struct Holdings {
+    listeners: Listeners,
+    opening: Opening,
+    audit: AuditWriter,
+    vkey: String,
+    /// Who had it before.
+    before: Option<(Predecessor, Released)>,
+}
+
+/// Binds the sockets and opens the log; in an upgrade from whoever has them. One that is about to leave, or to take back what
+/// another one had, is waited for.
+async fn gather(runtime: &Runtime, clock: &Arc<dyn Clock>, upgrade: bool) -> Result<Holdings, StartError> {
+    let until = Instant::now() + if upgrade { TAKEN } else { Duration::ZERO };
+    loop {
+        match gather_once(runtime, clock, upgrade).await {
+            Err(error) if error.is_taken() && Instant::now() < until => tokio::time::sleep(AGAIN).await,
+            done => return done,
+        }
+    }
+}
+
+async fn gather_once(runtime: &Runtime, clock: &Arc<dyn Clock>, upgrade: bool) -> Result<Holdings, StartError> {
+    let found = if upgrade { Predecessor::find(&runtime.snapshot.state_dir).await? } else { None };
+    let (predecessor, listeners) = match found {
+        Some((found, sockets)) => (Some(found), Listeners::with(sockets)),
+        None => (None, Listeners::default()),
+    };
+    let opening = listeners.prepare(&runtime.snapshot).await?;
+    // From here on nobody accepts, and who connects waits.
+    let released = match predecessor {
+        Some(predecessor) => Some(predecessor.release().await?),
+        None => None,
+    };
+    let (audit, vkey) = open_log(runtime, clock.clone(), released.is_some())?;
+    let before = match released {
+        Some((predecessor, released)) => Some((predecessor.agree().await?, released)),
+        None => None,
+    };
+    Ok(Holdings { listeners, opening, audit, vkey, before })
+}
+
+impl StartError {
+    /// Whether another process has what this one needs.
+    fn is_taken(&self) -> bool {
+        match self {
+            Self::Audit { source: OpenError::Locked(_), .. } => true,
+            Self::Listen(error) => error.is_taken(),
+            _ => false,
+        }
     }
 }
 
@@ -161,7 +217,16 @@ fn serve(shared: &Arc<Shared>, config: &Path, opening: Opening) -> Running {
     let renewing = tokio::spawn(spiffe::run(shared.clone(), stopping.clone()));
     shared.listeners.open(shared, opening);
     tokio::spawn(handover::run(shared.clone(), give, stopping));
-    Running { shared: shared.clone(), config: config.to_owned(), stop, given, watching, judging, renewing }
+    Running {
+        shared: shared.clone(),
+        config: config.to_owned(),
+        stop,
+        given,
+        predecessor: None,
+        watching,
+        judging,
+        renewing,
+    }
 }
 
 impl Running {
@@ -212,13 +277,18 @@ impl Running {
     }
 
     /// Stops accepting, lets open requests end within `gateway.drain`, writes the last records and a checkpoint.
-    pub async fn shutdown(self) {
+    pub async fn shutdown(self) -> Stopped {
         let grace = self.shared.runtime.load().snapshot.drain;
-        self.shutdown_within(grace).await;
+        self.stop(grace).await
     }
 
     /// As [`Running::shutdown`], with another deadline. Returns how many connections had to be cut.
     pub async fn shutdown_within(self, grace: Duration) -> usize {
+        self.stop(grace).await.cut
+    }
+
+    async fn stop(mut self, grace: Duration) -> Stopped {
+        let until = Instant::now() + grace;
         self.shared.draining.store(true, Ordering::Relaxed);
         self.shared.listeners.close(true).await;
         drained(&self.shared, grace).await;
@@ -234,14 +304,19 @@ impl Running {
         let _ = self.renewing.await;
         self.shared.agents.keep(&Vec::new());
         self.shared.listeners.close_health().await;
+        if let Some(end) = &mut self.predecessor {
+            // Its records would find the log closed.
+            let _ = tokio::time::timeout_at(until, end.wait_for(|ended| *ended)).await;
+        }
         self.shared.submit(record::of_stop(left, &self.shared.runtime.load().snapshot, self.shared.clock.unix_ms()));
         let shared = self.shared.clone();
         let closed = tokio::task::spawn_blocking(move || shared.audit.close()).await;
-        if let Some(why) = closed.ok().and_then(|status| status.failed) {
+        let failed = closed.map_or_else(|panic| Some(panic.to_string()), |status| status.failed);
+        if let Some(why) = &failed {
             error!("error.type" = "audit", why, "the last records could not be written");
         }
         info!(cut = left, "stopped");
-        left
+        Stopped { cut: left, recorded: failed.is_none() }
     }
 }
 

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures::FutureExt as _;
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
 use postern_config::Timeouts;
 use postern_filters::hello::{self, Hello, MAX_HELLO};
-use postern_filters::{Context, Permit, Reason, Refusal};
+use postern_filters::{Context, Peer, Permit, Reason, Refusal};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -66,6 +67,8 @@ pub(crate) async fn open(
     story.upstream = Some(format!("{}:{port}", head.host));
     let addresses = matched.network.egress.resolve(&head.host, port).await?;
     let upstream = dial(permit, &addresses).await?;
+    story.told.address = upstream.peer_addr().ok().map(Peer::Tcp);
+    exchange.stand(matched, head, session, story, &head.host);
     story.tunnel = Some(Tunnel { host: head.host.clone(), upstream });
     Ok(())
 }
@@ -74,20 +77,23 @@ pub(crate) async fn open(
 async fn dial(_: Permit, addresses: &[SocketAddr]) -> Result<TcpStream, Refusal> {
     let failed = |why: String| Refusal::new(Reason::UpstreamFailed, format!("the host could not be reached: {why}"));
     let mut last = failed("no address".to_owned());
-    let connect = async {
-        for address in addresses.iter().take(ATTEMPTS) {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = failed(format!("{address}: {error}")),
+    let until = Instant::now() + CONNECT;
+    let mut left = u32::try_from(addresses.len().min(ATTEMPTS)).unwrap_or(1);
+    for address in addresses.iter().take(ATTEMPTS) {
+        // Each its share of what is left, so that one that swallows everything does not stand for the others.
+        let share = until.saturating_duration_since(Instant::now()) / left.max(1);
+        left = left.saturating_sub(1);
+        match tokio::time::timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                // A delayed segment is the only harm of a socket that does not take the option.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
             }
+            Ok(Err(error)) => last = failed(format!("{address}: {error}")),
+            Err(_) => last = failed(format!("{address}: not within {} ms", share.as_millis())),
         }
-        Err(last)
-    };
-    let stream = tokio::time::timeout(CONNECT, connect).await;
-    let stream = stream.unwrap_or_else(|_| Err(failed(format!("not within {} s", CONNECT.as_secs()))))?;
-    // A delayed segment is the only harm of a socket that does not take the option.
-    let _ = stream.set_nodelay(true);
-    Ok(stream)
+    }
+    Err(last)
 }
 
 /// Runs a tunnel to its end. What went through it is in `flow`, also where this is dropped in the middle.
@@ -95,6 +101,10 @@ pub(crate) async fn run(mut client: Stream, tunnel: Tunnel, flow: &Flow, story: 
     let Tunnel { host, mut upstream } = tunnel;
     let deadline = Deadline::of(story, &TIMEOUTS);
     story.status = 200;
+    // What came by now was sent without waiting for an answer: it is for whoever would have answered otherwise.
+    if client.read_buf(&mut BytesMut::with_capacity(1)).now_or_never().is_some() {
+        return story.refuse(Refusal::new(Reason::Malformed, "bytes behind `CONNECT` before its answer"));
+    }
     let began = async {
         let head = format!("HTTP/1.1 200 Connected\r\npostern-decision: {}\r\n\r\n", story.id);
         client.write_all(head.as_bytes()).await.and(client.flush().await).map_err(|_| Ended::Left)?;

@@ -2,7 +2,9 @@
 
 use postern_config::{Bind, Outbound, Snapshot};
 use postern_filters::token::PeerFacts;
-use postern_filters::{Peer, SpiffeSubject};
+use postern_filters::{Peer, Reason, Refusal, SpiffeSubject};
+
+use crate::connection::Connection;
 
 /// A process that was let in.
 #[derive(Debug)]
@@ -43,13 +45,18 @@ impl Workload {
     pub(crate) fn facts(&self) -> Option<&PeerFacts> {
         self.facts.as_ref()
     }
-
-    /// Whether a set still says of the listener what it said when the process was let in.
-    pub(crate) fn is_current(&self, snapshot: &Snapshot, listener: &str) -> bool {
-        settings(snapshot, listener) == Some(&self.settings)
-    }
 }
 
-fn settings<'s>(snapshot: &'s Snapshot, listener: &str) -> Option<&'s Outbound> {
-    snapshot.listeners.iter().find(|other| other.name == listener)?.outbound.as_ref()
+/// A workload is who the listener said it was when it was let in, or nobody; and who was let in as somebody else is no
+/// workload.
+///
+/// # Errors
+/// The set says something else of the listener than the one that let the connection in.
+pub(crate) fn judge(snapshot: &Snapshot, connection: &Connection) -> Result<(), Refusal> {
+    let listener = snapshot.listeners.iter().find(|other| other.name == connection.listener);
+    let says = listener.and_then(|listener| listener.outbound.as_ref());
+    if says == connection.workload.as_ref().map(|workload| &workload.settings) {
+        return Ok(());
+    }
+    Err(Refusal::new(Reason::CredentialInvalid, "the listener says something else of its workload now"))
 }

@@ -120,7 +120,7 @@ spec! {
         /// vouches for the SPIFFE IDs of this domain and for nothing else: no ID of another domain, no host name.
         [E] spiffe_trust_domain: Option<At<TrustDomain>>,
         /// Where the agent listens that gives the bundle; only with `spiffeTrustDomain`. Default: what `SPIFFE_ENDPOINT_SOCKET` of
-        /// the proxy's environment says.
+        /// the proxy's environment says. It stands here as well as beside `Spiffe`: identities of several agents may be listed.
         [E] socket: Option<At<WorkloadSocket>>,
     }
     check check_anchor

@@ -72,31 +72,31 @@ pub(super) fn run(mut writer: Writer) {
     while let Done::Given(successor) = writer.run() {
         // Everything is written and signed.
         let desk = writer.let_go();
-        let (left, refused) = match serve(successor, &desk.queue, &desk.redaction, desk.limits.linger) {
+        let (left, told, word) = match serve(successor, &desk.queue, &desk.redaction, desk.limits.linger) {
             Ended::Closed => return,
-            Ended::Gone(left) => (left, None),
-            Ended::Refused(told, why) => (Vec::new(), Some((told, why))),
+            Ended::Gone { left, told, word } => (left, told, word),
         };
-        let Some((again, left)) = desk.take_back(left) else { return };
+        let Some(again) = desk.take_back() else { return };
         writer = again;
-        if !writer.write(&left) {
+        // Whoever hears this may hand the log over anew, which comes after what is left.
+        if !writer.write_left(left) {
             return;
         }
-        if let Some((told, why)) = refused {
-            drop(told.send(Err(why)));
-        }
+        drop(told.send(word));
     }
 }
 
 impl Desk {
     pub(super) fn open(self, continued: bool) -> Result<Writer, OpenError> {
         let recovered = recover(&self.settings.dir, self.key.verifying_key())?;
-        let path = self.settings.dir.clone();
-        self.write_on(recovered, continued).map_err(|source| OpenError::Io { path, source })
+        let (path, torn_bytes) = (self.settings.dir.clone(), recovered.torn_bytes);
+        let mut writer = self.writer(recovered);
+        writer.begin(torn_bytes, continued).map_err(|source| OpenError::Io { path, source })?;
+        Ok(writer)
     }
 
-    fn write_on(self, recovered: Recovered, continued: bool) -> std::io::Result<Writer> {
-        let mut writer = Writer {
+    fn writer(self, recovered: Recovered) -> Writer {
+        Writer {
             tiles: TileStore::new(&self.settings.dir),
             tree: recovered.tree,
             segment: recovered.segment,
@@ -104,26 +104,20 @@ impl Desk {
             covered: recovered.covered,
             _lock: recovered.lock,
             desk: self,
-        };
-        writer.begin(recovered.torn_bytes, continued)?;
-        Ok(writer)
+        }
     }
 
-    /// Opens the log again after a successor that is no more. What is still to be written of `left` comes with it. `None`
-    /// once it gave up.
-    fn take_back(self, left: Vec<Entry>) -> Option<(Writer, Vec<Entry>)> {
+    /// Opens the log again after a successor that is no more. `None` once it gave up.
+    fn take_back(self) -> Option<Writer> {
         let mut recovered = None;
-        let queue = Arc::clone(&self.queue);
-        let opened = insist(&queue, || {
+        let opened = insist(&self.queue, || {
             recovered = Some(recover(&self.settings.dir, self.key.verifying_key()).map_err(std::io::Error::other)?);
             Ok(())
         });
         let recovered = recovered.filter(|_| opened)?;
-        let left = unwritten(&self.settings.dir, left, &self.redaction);
-        // The disk fails just now: as if it had failed a moment later, but there is no writer to try again.
-        let failed = |error: &std::io::Error| queue.note_failure(Some(error.to_string()));
-        let left = left.inspect_err(failed).ok()?;
-        Some((self.write_on(recovered, true).inspect_err(failed).ok()?, left))
+        let torn_bytes = recovered.torn_bytes;
+        let mut writer = self.writer(recovered);
+        writer.insist(|writer| writer.begin(torn_bytes, true)).then_some(writer)
     }
 }
 
@@ -186,6 +180,21 @@ impl Writer {
                 return Done::Given(successor);
             }
         }
+    }
+
+    /// Writes what a successor may have written already. `false` once it gave up.
+    fn write_left(&mut self, left: Vec<Entry>) -> bool {
+        let (count, mut left, mut missing) = (left.len(), Some(left), Vec::new());
+        let read = self.insist(|writer| {
+            let found =
+                unwritten(&writer.desk.settings.dir, left.as_deref().unwrap_or_default(), &writer.desk.redaction)?;
+            let all = left.take().unwrap_or_default().into_iter().zip(found);
+            missing = all.filter_map(|(entry, missing)| missing.then_some(entry)).collect();
+            Ok(())
+        });
+        let there = u64::try_from(count.saturating_sub(missing.len())).unwrap_or(0);
+        self.desk.queue.note_durable(there, None);
+        read && self.write(&missing)
     }
 
     /// Writes them all. `false` once it gave up.

@@ -74,6 +74,7 @@ struct State {
     asked: bool,
     /// Who takes the log over, until the writer knows.
     successor: Option<Successor>,
+    woken: bool,
     closing: bool,
     gone: bool,
     status: Status,
@@ -135,7 +136,8 @@ impl Queue {
         state.records.push(record);
         drop(state);
         if first {
-            self.work.notify_one();
+            // All: whoever waits for room waits here too.
+            self.work.notify_all();
         }
         Receipt { number, queue: Arc::clone(self) }
     }
@@ -143,7 +145,7 @@ impl Queue {
     /// Waits for work, lingering `linger` for more records unless somebody waits for durability, but not beyond `until`.
     pub(super) fn take(&self, linger: Duration, until: Instant) -> Work {
         let mut state = self.state();
-        while state.records.is_empty() && !state.closing && state.successor.is_none() {
+        while state.records.is_empty() && !state.closing && !state.woken && state.successor.is_none() {
             let Some(left) = until.checked_duration_since(Instant::now()) else { break };
             state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -151,7 +153,8 @@ impl Queue {
             let wait = self.work.wait_timeout_while(state, linger, |state| !state.asked && !state.closing);
             state = wait.unwrap_or_else(PoisonError::into_inner).0;
         }
-        (state.bytes, state.anonymous, state.anonymous_bytes, state.asked) = (0, 0, 0, false);
+        (state.bytes, state.anonymous, state.anonymous_bytes) = (0, 0, 0);
+        (state.asked, state.woken) = (false, false);
         // Nothing is taken after this, so nothing may be left here.
         state.gone |= state.closing;
         let (successor, closing) = (state.successor.take().filter(|_| !state.closing), state.closing);
@@ -190,6 +193,21 @@ impl Queue {
         state.successor = Some(successor).filter(|_| !state.gone);
         drop(state);
         self.work.notify_all();
+    }
+
+    /// Takes a successor back that the writer has not come to yet.
+    pub(super) fn withdraw(&self) -> Option<Successor> {
+        self.state().successor.take()
+    }
+
+    /// Has the writer look at what it waits for.
+    pub(super) fn wake(&self) {
+        self.state().woken = true;
+        self.work.notify_all();
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.state().closing
     }
 
     pub(super) fn is_gone(&self) -> bool {
@@ -284,7 +302,7 @@ impl Receipt {
     pub async fn durable(&self) -> Result<(), NotDurable> {
         let mut progress = self.queue.progress.subscribe();
         self.queue.state().asked = true;
-        self.queue.work.notify_one();
+        self.queue.work.notify_all();
         let number = self.number;
         match progress.wait_for(|progress| progress.durable > number || progress.failed).await {
             Ok(progress) if progress.durable > number => Ok(()),

@@ -143,6 +143,11 @@ impl AuditWriter {
         self.queue.hand_over(successor);
     }
 
+    /// Does not hand the log over after all. False where that has begun.
+    pub(crate) fn withdraw(&self) -> bool {
+        self.queue.withdraw().is_some()
+    }
+
     #[must_use]
     pub fn status(&self) -> Status {
         self.queue.status()

@@ -61,8 +61,7 @@ async fn serve(config: &Path, upgrade: bool) -> ExitCode {
         () = running.given() => {}
     }
     info!("draining");
-    running.shutdown().await;
-    ExitCode::SUCCESS
+    if running.shutdown().await.recorded { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// SIGTERM and SIGINT.

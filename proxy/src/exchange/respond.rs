@@ -19,6 +19,9 @@ use crate::upstream::{Answering, Conversation};
 /// Largest answer that is read whole.
 const MAX_WHOLE: usize = 10 * 1024 * 1024;
 
+/// Bytes of an answer that is not expected to outlive a load of policy.
+const LONG: u64 = 1024 * 1024;
+
 /// Writes the answer. Returns whether the connection may carry another request.
 ///
 /// # Errors
@@ -42,6 +45,9 @@ pub(super) async fn answer(
     }
     let way = matched.chain.open_answer(&answer_head(&response, story), &story.id.to_string());
     let deadline = Deadline::of(story, &matched.runtime.upstream(matched.route)?.settings.timeouts);
+    if lasts(&response) && !matches!(way, Ok(AnswerWay::Whole)) {
+        exchange.stand(matched, head, session, story, upstream.host());
+    }
     let done = match way {
         Err(refusal) => Err(refusal),
         Ok(AnswerWay::Pass) => {
@@ -68,6 +74,12 @@ pub(super) async fn answer(
             Err(refusal)
         }
     }
+}
+
+/// Whether an answer may take its time: it does not say how long it is, or is long.
+fn lasts(response: &ResponseHeader) -> bool {
+    let length = response.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    length.and_then(|length| length.parse::<u64>().ok()).is_none_or(|length| length > LONG)
 }
 
 fn answer_head(response: &ResponseHeader, story: &Story) -> AnswerHead {

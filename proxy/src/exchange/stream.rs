@@ -80,6 +80,7 @@ pub(super) async fn run(
         session.write_continue_response().await.map_err(|error| broken(&error))?;
         session.set_keepalive(keepalive);
     }
+    exchange.stand(matched, head, session, story, answering.host());
     let up = upload.map_or(Up::Done, Up::Ready);
     let first_byte = deadline.first_byte;
     let mut relay = Relay { exchange, matched, head, deadline, max, up, down: Down::Waiting, limit: deadline.at };

@@ -19,11 +19,21 @@ pub(crate) enum Tag {
     Record = 6,
     Sync = 7,
     Synced = 8,
+    Given = 9,
 }
 
 impl Tag {
-    const ALL: [Self; 8] =
-        [Self::Hello, Self::Offer, Self::Ready, Self::Released, Self::Taken, Self::Record, Self::Sync, Self::Synced];
+    const ALL: [Self; 9] = [
+        Self::Hello,
+        Self::Offer,
+        Self::Ready,
+        Self::Released,
+        Self::Taken,
+        Self::Record,
+        Self::Sync,
+        Self::Synced,
+        Self::Given,
+    ];
 
     fn of(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|tag| *tag as u8 == byte)
@@ -133,7 +143,7 @@ mod tests {
             (&[][..], "nothing"),
             (&[1, 0, 0, 0], "half a head"),
             (&[0, 0, 0, 0, 0], "no such tag"),
-            (&[9, 0, 0, 0, 0], "nor this"),
+            (&[10, 0, 0, 0, 0], "nor this"),
             (&[1, 0, 0, 0, 2, 0], "half a payload"),
             (&[6, 0xff, 0xff, 0xff, 0xff], "4 GiB"),
             (&[6, 0, 0x10, 0, 1], "one byte above the most"),

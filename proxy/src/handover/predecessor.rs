@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
-use super::frame::{FrameError, Tag, expect_json, read, write, write_json};
+use super::frame::{FrameError, Tag, expect, expect_json, read, write, write_json};
 use super::{Hello, MAX_SOCKETS, Offer, Offered, PROTOCOL, READY, Released, WORD, path};
 use crate::listeners::Inherited;
 use crate::shared::Shared;
@@ -96,7 +97,8 @@ impl Predecessor {
     /// [`UpgradeError`]
     pub(crate) async fn release(mut self) -> Result<(Self, Released), UpgradeError> {
         blocking(move || {
-            self.stream.set_read_timeout(Some(READY)).map_err(FrameError::Io)?;
+            // It may have to wait for its disk.
+            self.stream.set_read_timeout(Some(2 * READY)).map_err(FrameError::Io)?;
             write(&mut self.stream, Tag::Ready, &[])?;
             let released = expect_json(&mut self.stream, Tag::Released)?;
             Ok((self, released))
@@ -104,20 +106,38 @@ impl Predecessor {
         .await
     }
 
-    /// Says that we serve, and writes what the old process still has to record.
-    pub(crate) fn taken(mut self, shared: &Arc<Shared>) {
+    /// Says that the log is open here, and waits until the old process has agreed: from then on this one accepts.
+    ///
+    /// # Errors
+    /// [`UpgradeError`]; the old process serves on.
+    pub(crate) async fn agree(mut self) -> Result<Self, UpgradeError> {
+        blocking(move || {
+            self.stream.set_read_timeout(Some(READY)).map_err(FrameError::Io)?;
+            write(&mut self.stream, Tag::Taken, &[])?;
+            expect(&mut self.stream, Tag::Given)?;
+            self.stream.set_read_timeout(None).map_err(FrameError::Io)?;
+            Ok(self)
+        })
+        .await
+    }
+
+    /// Writes what the old process still has to record, until it ends. What comes back turns true then.
+    pub(crate) fn outlive(mut self, shared: &Arc<Shared>) -> watch::Receiver<bool> {
+        let (ended, end) = watch::channel(false);
         let (shared, runtime) = (shared.clone(), tokio::runtime::Handle::current());
         info!(predecessor = self.pid, "took over from the process before");
         let work = move || {
-            let ended = self.stream.set_read_timeout(None).map_err(FrameError::Io);
-            let ended = ended.and_then(|()| write(&mut self.stream, Tag::Taken, &[]));
-            if let Err(error) = ended.and_then(|()| self.write_records(&shared, &runtime)) {
+            if let Err(error) = self.write_records(&shared, &runtime) {
                 warn!("error.type" = "upgrade", %error, "the process before did not leave in order");
             }
+            // It hears before anybody here goes on.
+            drop(self);
+            ended.send_replace(true);
         };
         if let Err(error) = std::thread::Builder::new().name("predecessor".to_owned()).spawn(work) {
             warn!("error.type" = "upgrade", %error, "the process before has to write its own records");
         }
+        end
     }
 
     /// Each `Sync` is answered once all that came before it is on disk.
@@ -156,7 +176,7 @@ fn receive(stream: &UnixStream) -> Result<OwnedFd, UpgradeError> {
         _ => None,
     });
     let found = descriptors.next().and_then(|mut rights| rights.next());
-    found.ok_or_else(|| UpgradeError::Socket("no descriptor".to_owned()))
+    found.ok_or_else(|| FrameError::Io(std::io::ErrorKind::UnexpectedEof.into()).into())
 }
 
 /// No file, or one that nobody listens on.

@@ -82,11 +82,12 @@ impl Drop for Inherited {
 }
 
 impl Paused {
-    /// Another process accepts on them for good.
-    pub(crate) fn give(self) {
-        for socket in self.sockets {
-            socket.leave_file(true);
-        }
+    /// Another process accepts on them for good: nothing is opened here any more.
+    pub(crate) fn give(self, listeners: &Listeners) {
+        let mut open = listeners.lock();
+        open.closed = true;
+        // Whoever comes after that process binds it anew.
+        open.health = None;
     }
 }
 
@@ -125,8 +126,10 @@ impl Listeners {
                 health.stop.send_replace(true);
                 tasks.push(std::mem::replace(&mut health.task, tokio::spawn(async {})));
             }
-            let sockets = open.listeners.iter().map(|listener| listener.socket.clone()).collect();
+            let sockets: Vec<_> = open.listeners.iter().map(|listener| listener.socket.clone()).collect();
             drop(open);
+            // Whatever becomes of this process from here on: another one may listen on them.
+            sockets.iter().for_each(|socket| socket.leave_file(true));
             (tasks, sockets)
         };
         for task in &mut tasks {
@@ -137,7 +140,7 @@ impl Listeners {
 
     /// Accepts again.
     pub(crate) fn resume(&self, shared: &Arc<Shared>, paused: Paused) {
-        drop(paused);
+        paused.sockets.iter().for_each(|socket| socket.leave_file(false));
         let mut open = self.lock();
         if open.closed {
             return;

@@ -277,4 +277,9 @@ impl Answering {
     pub(crate) fn authority(&self) -> &http::HeaderValue {
         &self.endpoint.authority
     }
+
+    /// The host it was dialled by; empty for a socket of this machine.
+    pub(crate) fn host(&self) -> &str {
+        self.endpoint.host()
+    }
 }

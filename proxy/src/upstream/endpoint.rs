@@ -38,6 +38,14 @@ pub(crate) enum Place {
 pub(crate) struct UnderWay(Arc<Endpoint>);
 
 impl Endpoint {
+    /// The host it is dialled by; empty for a socket of this machine.
+    pub(crate) fn host(&self) -> &str {
+        match &self.place {
+            Place::Tcp { host, .. } => host,
+            Place::Unix(_) => "",
+        }
+    }
+
     pub(crate) fn new(settings: &Settings, egress: Egress) -> Option<Self> {
         let (label, place) = match &settings.place {
             EndpointPlace::Tcp { host, port } => {

@@ -60,7 +60,12 @@ impl Open {
             return;
         }
         self.current.store(Some(current.clone()));
-        let open: Vec<_> = self.wires().iter().filter_map(|(wire, by)| Some((wire.upgrade()?, by.clone()))).collect();
+        let open: Vec<_> = {
+            let mut wires = self.wires();
+            // What was made with a key of the past keeps it in memory no longer than its connection is open.
+            wires.retain(|(wire, _)| wire.is_open());
+            wires.iter().filter_map(|(wire, by)| Some((wire.upgrade()?, by.clone()))).collect()
+        };
         for (wire, made_by) in open {
             if let Err(why) = current.judge(&made_by, &wire.chain()) {
                 info!(upstream, address = %wire.address(), why, "a connection to an upstream was cut");

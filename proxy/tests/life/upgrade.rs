@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use postern_proxy::reload::Reload;
 use serde_json::Value;
 use tokio::task::{JoinHandle, block_in_place};
 
@@ -160,7 +161,7 @@ fn listener(process: &Process, name: &str) -> SocketAddr {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_successor_that_is_killed_gives_the_log_back_to_whoever_still_drains() {
+async fn a_successor_that_is_killed_gives_the_log_back_and_another_one_may_have_it() {
     let site = Site::new().await;
     let mut first = Process::serve(&site.config(), &[]);
     let (public, vkey) = (first.address(), first.vkey.clone());
@@ -173,14 +174,20 @@ async fn a_successor_that_is_killed_gives_the_log_back_to_whoever_still_drains()
     block_in_place(|| first.until("another process took over"));
     second.signal("KILL");
     block_in_place(|| second.ended());
+    // What starts in its place finds the log with the first, which still drains, and takes it over from there.
+    let mut third = block_in_place(|| Process::follow(&site.config()));
+    let mut line = site.line(third.address(), &site.who.mia, false).await;
+    assert_eq!(line.get("/never", &token).await.unwrap().status, 403);
     tell.send(b"world".to_vec()).await.unwrap();
     drop(tell);
     assert_eq!(rest(open).await.unwrap(), "helloworld");
     assert_eq!(block_in_place(|| first.ended()).code(), Some(0), "{}", first.all());
+    third.signal("TERM");
+    assert_eq!(block_in_place(|| third.ended()).code(), Some(0), "{}", third.all());
     let log = verified(&site, &vkey);
     let slow = requests(&log).into_iter().filter(|record| record.to_string().contains("/both/slow"));
     assert_eq!(slow.count(), 1, "{log:#?}");
-    assert_eq!(lifecycle(&log, "stopped").len(), 1, "that of the first");
+    assert_eq!(lifecycle(&log, "stopped").len(), 2, "all but the one that was killed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,6 +216,7 @@ async fn a_successor_that_does_not_take_over_leaves_everything_as_it_was() {
     // And then one that does.
     let mut next = block_in_place(|| Process::follow(&site.config()));
     within("the end of this one's time", proxy.given()).await;
+    assert_eq!(proxy.reload().await, Reload::Taken, "what drains still follows policy");
     within("its stop", proxy.shutdown()).await;
     let mut line = site.line(public, &site.who.mia, true).await;
     assert_eq!(line.get("/both/a", &token).await.unwrap().status, 200);

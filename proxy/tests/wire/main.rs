@@ -24,6 +24,7 @@ mod sidecars;
 mod sockets;
 mod spiffe;
 mod spiffe_upstream;
+mod standing;
 mod story;
 mod tls;
 mod unix;

@@ -244,11 +244,11 @@ async fn attack_38_a_tunnel_is_for_what_was_permitted_and_nothing_before_it() {
     ] {
         let (mut stream, head) = ask(&house, &request).await;
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{case}: {head}");
-        if status == "400" {
-            let mut rest = Vec::new();
-            let _ = within("the end", stream.read_to_end(&mut rest)).await;
-            assert!(!String::from_utf8_lossy(&rest).contains("HTTP/1.1"), "{case}: one answer and no other");
-        }
+        // Meant for the tunnel that never was.
+        let _ = stream.write_all(b"GET /orders HTTP/1.1\r\nHost: orders.internal\r\n\r\n").await;
+        let mut rest = Vec::new();
+        let _ = within("the end", stream.read_to_end(&mut rest)).await;
+        assert!(!String::from_utf8_lossy(&rest).contains("HTTP/1.1"), "{case}: one answer and no other");
     }
     for who in ["public", "open"] {
         let mut wire = house.wire_as(Some(&house.who.assistant.issued), who).await;
@@ -300,4 +300,39 @@ async fn inbound_callers_do_not_reach_what_is_the_workloads() {
     assert!(matches!(wire.answer().await.status, 403 | 421), "the route is the workload's");
     assert_eq!(house.plain.count(), 0);
     house.stop().await;
+}
+
+#[tokio::test]
+async fn attack_39_a_tunnel_ends_with_its_permission() {
+    for (file, from, to) in [
+        ("manifests/also-6.yaml", "actions: [create]", "actions: [read]"),
+        ("manifests/also-6.yaml", "hosts: [localhost]", "hosts: [other.example]"),
+        (
+            "postern.yaml",
+            "principal: \"spiffe://house.test/ns/acme/sa/assistant\"",
+            "principal: \"spiffe://house.test/ns/other/sa/assistant\"",
+        ),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let house = plan(port).start().await;
+        let (mut stream, head) = ask(&house, connect("localhost", port)).await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        let config = client_config(house.ca_pem().as_bytes(), None, &[]).unwrap();
+        let mut client =
+            rustls::ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello).unwrap();
+        stream.write_all(&hello).await.unwrap();
+        let (mut far, _) = within("the tunnel", listener.accept()).await.unwrap();
+        within("the hello", far.read_exact(&mut vec![0; hello.len()])).await.unwrap();
+        let changed = house.change(file, from, to).await;
+        assert!(matches!(changed, Reload::Taken), "{changed:?}");
+        let mut rest = Vec::new();
+        let _ = within("the end", stream.read_to_end(&mut rest)).await;
+        let _ = within("the end", far.read_to_end(&mut rest)).await;
+        assert!(rest.is_empty());
+        let records = house.stop().await;
+        assert!(records.sole().detail().contains("policy refuses it now"), "{to}: {:?}", records.sole());
+    }
 }
