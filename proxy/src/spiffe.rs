@@ -210,15 +210,18 @@ pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             () = shared.agents.changed.notified() => {}
-            _ = tick.tick() => shared.agents.purge(),
+            _ = tick.tick() => {}
         }
-        let running = shared.runtime.load_full();
-        if shared.agents.now(&running.places).is_same(&running.workloads) {
+        if shared.runtime.load().places.is_empty() {
             continue;
         }
         let renewing = shared.clone();
-        // Certificates are read and keys compared: beside the runtime's threads.
-        let renewed = tokio::task::spawn_blocking(move || renewing.renew()).await;
+        // TLS is made anew there: beside the runtime's threads. A panic in there does not end the watch.
+        let renewed = tokio::task::spawn_blocking(move || {
+            renewing.agents.purge();
+            renewing.renew()
+        });
+        let renewed = renewed.await;
         if renewed.unwrap_or(false) {
             connections::judge(&shared).await;
         }

@@ -202,8 +202,8 @@ impl Upstream {
     }
 
     /// Whether it is not called any more, because the exception that allowed it has ended.
-    fn is_over(&self, now_ms: i64) -> bool {
-        self.settings.plaintext.as_ref().is_some_and(|waived| waived.has_ended(now_ms))
+    fn is_over(&self, clock: &dyn Clock) -> bool {
+        self.settings.plaintext.as_ref().is_some_and(|waived| waived.has_ended(clock.unix_ms()))
     }
 
     /// Lets go of connections once that were made while certificates could pass that no list covers.
