@@ -8,8 +8,8 @@ use postern_config::{Dialect, Direction, Part};
 
 use crate::builtin::{Content, blocked};
 use crate::dialect::http::media_type;
-use crate::dialect::openai::{self, ChatStream, StreamLimits, StreamOut};
-use crate::message::Message;
+use crate::dialect::openai::{self, ChatStream, StreamOut};
+use crate::message::{Message, MessageLimits};
 use crate::{Context, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
 
 /// The head of an upstream's answer.
@@ -54,7 +54,7 @@ impl Answers {
         self.content.is_some() || self.dialect != Dialect::Http
     }
 
-    pub(crate) fn open(&self, head: &AnswerHead, decision: &str) -> Result<AnswerWay, Refusal> {
+    pub(crate) fn open(&self, head: &AnswerHead, decision: &str, limits: MessageLimits) -> Result<AnswerWay, Refusal> {
         if !self.inspect() {
             return Ok(AnswerWay::Pass);
         }
@@ -64,7 +64,7 @@ impl Answers {
         let is_stream = head.media_type().as_deref() == Some(EVENT_STREAM);
         match (self.dialect, is_stream) {
             (Dialect::OpenAi, true) if head.asked_to_stream && head.succeeded() => {
-                Ok(AnswerWay::Stream(self.stream(decision)))
+                Ok(AnswerWay::Stream(self.stream(decision, limits)))
             }
             (Dialect::OpenAi, true) => Err(unreadable(head, "a stream where none can be")),
             (Dialect::OpenAi, false) if head.asked_to_stream && head.succeeded() => {
@@ -74,20 +74,20 @@ impl Answers {
         }
     }
 
-    fn stream(&self, decision: &str) -> Box<AnswerStream> {
+    fn stream(&self, decision: &str, limits: MessageLimits) -> Box<AnswerStream> {
         let guards: Arc<dyn TextGuards> = match &self.content {
             Some(content) => content.guards().clone(),
             None => Arc::new(Unguarded),
         };
         Box::new(AnswerStream {
-            chat: ChatStream::new(guards, decision, StreamLimits::default()),
+            chat: ChatStream::new(guards, decision, limits.stream()),
             names: self.streamed.clone(),
             stall: self.stall,
         })
     }
 
     pub(crate) fn judge(&self, head: &AnswerHead, body: Bytes, cx: &mut Context) -> Result<Bytes, Refusal> {
-        let judged = self.read(head, body.clone()).and_then(|message| match message {
+        let judged = self.read(head, body.clone(), cx.message_limits()).and_then(|message| match message {
             Some(message) => self.look(head, &message, body, cx),
             None => Ok(body),
         });
@@ -96,14 +96,14 @@ impl Answers {
     }
 
     /// The message in a body; `None` where there is nothing to read.
-    fn read(&self, head: &AnswerHead, body: Bytes) -> Result<Option<Message>, Refusal> {
+    fn read(&self, head: &AnswerHead, body: Bytes, limits: MessageLimits) -> Result<Option<Message>, Refusal> {
         if body.is_empty() && (self.dialect == Dialect::Http || !head.succeeded() || head.status == 204) {
             return Ok(None);
         }
         let content_type = head.content_type.as_deref();
         let message = match self.dialect {
-            Dialect::OpenAi => Message::openai_answer(content_type, body),
-            Dialect::Http => Message::http(content_type, None, body),
+            Dialect::OpenAi => Message::openai_answer(content_type, body, limits),
+            Dialect::Http => Message::http(content_type, None, body, limits),
         };
         let message = message.map_err(|error| unreadable(head, &error.to_string()))?;
         match message.opaque() {
@@ -314,7 +314,7 @@ mod tests {
             ("plain http", http, head(200, "text/html", false), Ok("whole")),
             ("nothing looks", open, AnswerHead { encoded: true, ..head(200, stream, false) }, Ok("pass")),
         ] {
-            assert_eq!(way(chain.open_answer(&head, "d1")), want, "{case}");
+            assert_eq!(way(chain.open_answer(&head, "d1", MessageLimits::default())), want, "{case}");
         }
     }
 

@@ -9,7 +9,7 @@ use postern_config::{Dialect, Direction};
 use crate::answer::Answers;
 use crate::context::{Seen, Ticket};
 use crate::filter::Filter;
-use crate::{AnswerHead, AnswerWay, Context, FilterError, Flow, Permit, Refusal, RequestView};
+use crate::{AnswerHead, AnswerWay, Context, FilterError, Flow, MessageLimits, Permit, Refusal, RequestView};
 
 /// A filter in its place, with the names it has in the coverage matrix.
 #[derive(Debug)]
@@ -112,8 +112,8 @@ impl Chain {
     ///
     /// # Errors
     /// A refusal of answers that no guard could read.
-    pub fn open_answer(&self, head: &AnswerHead, decision: &str) -> Result<AnswerWay, Refusal> {
-        self.answers.open(head, decision)
+    pub fn open_answer(&self, head: &AnswerHead, decision: &str, limits: MessageLimits) -> Result<AnswerWay, Refusal> {
+        self.answers.open(head, decision, limits)
     }
 
     /// Judges a whole answer; returns what may be written.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use postern_config::{Action, DataClass, Direction, Waived};
 
 use crate::builtin::Verdicts;
-use crate::message::Message;
+use crate::message::{Message, MessageLimits};
 use crate::{ContentFinding, FilterError, Principal};
 
 /// Which chain checked which head: [`crate::Chain`] number, and a digest of the head.
@@ -56,6 +56,7 @@ pub struct Context {
     findings: Vec<ContentFinding>,
     headers: Vec<(&'static str, String)>,
     exceptions: Vec<Waived>,
+    limits: MessageLimits,
 }
 
 impl Context {
@@ -81,7 +82,18 @@ impl Context {
             findings: Vec::new(),
             headers: Vec::new(),
             exceptions: Vec::new(),
+            limits: MessageLimits::default(),
         }
+    }
+
+    /// How large what is read may be; from the policy of route and listener.
+    pub fn set_message_limits(&mut self, limits: MessageLimits) {
+        self.limits = limits;
+    }
+
+    #[must_use]
+    pub fn message_limits(&self) -> MessageLimits {
+        self.limits
     }
 
     /// Unix milliseconds at which the request began.

@@ -38,7 +38,7 @@ pub use answer::{AnswerHead, AnswerStream, AnswerWay};
 pub use chain::Chain;
 pub use compile::{Chains, check, compile};
 pub use context::{Context, Seen};
-pub use message::{Message, PartText};
+pub use message::{Message, MessageLimits, PartText};
 pub use permit::Permit;
 pub use principal::{Assurance, Principal, SpiffeSubject};
 pub use reason::Reason;

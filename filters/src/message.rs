@@ -5,9 +5,34 @@ use postern_config::{Dialect, Part};
 
 use crate::Edit;
 use crate::dialect::http::{HttpBody, media_type};
-use crate::dialect::openai::{ChatAnswer, ChatLimits, ChatRequest, Endpoint};
+use crate::dialect::openai::{ChatAnswer, ChatLimits, ChatRequest, Endpoint, StreamLimits};
 use crate::dialect::{DialectError, Message as Parsed, MessagePart};
 use crate::json::Limits;
+
+/// How large what is read may be, beside the body itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageLimits {
+    /// Arrays and objects of JSON inside each other.
+    pub json_depth: usize,
+    /// Bytes of one event of a stream.
+    pub sse_event: usize,
+}
+
+impl Default for MessageLimits {
+    fn default() -> Self {
+        Self { json_depth: Limits::default().depth, sse_event: StreamLimits::default().event }
+    }
+}
+
+impl MessageLimits {
+    fn json(self) -> Limits {
+        Limits { depth: self.json_depth, ..Limits::default() }
+    }
+
+    pub(crate) fn stream(self) -> StreamLimits {
+        StreamLimits { event: self.sse_event, json: self.json(), ..StreamLimits::default() }
+    }
+}
 
 /// A parsed message, or an unread body.
 #[derive(Debug)]
@@ -38,14 +63,20 @@ impl Message {
     /// # Errors
     /// Whatever is not strictly that protocol: another media type or charset, too, as an upstream that goes by it would
     /// read other text than the guards did.
-    pub fn openai(endpoint: Endpoint, content_type: Option<&str>, body: Bytes) -> Result<Self, DialectError> {
+    pub fn openai(
+        endpoint: Endpoint,
+        content_type: Option<&str>,
+        body: Bytes,
+        limits: MessageLimits,
+    ) -> Result<Self, DialectError> {
         if !is_json(content_type) {
             return Err(DialectError::MediaType);
         }
         match endpoint {
             Endpoint::ChatCompletions => {
                 let size = body.len();
-                Ok(Self::Chat(Box::new(ChatRequest::parse(body, ChatLimits::default())?), size))
+                let limits = ChatLimits { json: limits.json(), ..ChatLimits::default() };
+                Ok(Self::Chat(Box::new(ChatRequest::parse(body, limits)?), size))
             }
         }
     }
@@ -54,19 +85,24 @@ impl Message {
     ///
     /// # Errors
     /// Whatever is not JSON of that protocol.
-    pub fn openai_answer(content_type: Option<&str>, body: Bytes) -> Result<Self, DialectError> {
+    pub fn openai_answer(content_type: Option<&str>, body: Bytes, limits: MessageLimits) -> Result<Self, DialectError> {
         if !is_json(content_type) {
             return Err(DialectError::MediaType);
         }
-        Ok(Self::Answer(Box::new(ChatAnswer::parse(body, Limits::default())?)))
+        Ok(Self::Answer(Box::new(ChatAnswer::parse(body, limits.json())?)))
     }
 
     /// Reads a message of dialect `http` whose content is inspected. `content_type` as it was sent.
     ///
     /// # Errors
     /// Media types that are not read, and what is wrong with the body or the query.
-    pub fn http(content_type: Option<&str>, query: Option<&str>, body: Bytes) -> Result<Self, DialectError> {
-        let body = Box::new(HttpBody::parse(content_type, body, Limits::default())?);
+    pub fn http(
+        content_type: Option<&str>,
+        query: Option<&str>,
+        body: Bytes,
+        limits: MessageLimits,
+    ) -> Result<Self, DialectError> {
+        let body = Box::new(HttpBody::parse(content_type, body, limits.json())?);
         let query = query.map(decode_query).transpose()?.unwrap_or_default();
         Ok(Self::Http { body, query })
     }

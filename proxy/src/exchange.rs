@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use http::HeaderMap;
 use pingora_core::protocols::http::ServerSession;
 use postern_config::Route;
-use postern_filters::{Chain, Reason, Refusal, RequestView, Source, forwarded};
+use postern_filters::{Chain, MessageLimits, Reason, Refusal, RequestView, Source, forwarded};
 
 use crate::accept::Notice;
 use crate::connection::Connection;
@@ -273,6 +273,10 @@ impl<'a> Exchange<'a> {
         let (guard, settings) = (matched.guard, &matched.guard.settings);
         story.patience = Patience::of(settings);
         story.pace = Pace::new(settings.stream_idle);
+        story.context.set_message_limits(MessageLimits {
+            json_depth: settings.max_json_depth,
+            sse_event: settings.max_sse_event,
+        });
         guard::judge_rate(self.shared, self.connection, head.client, &guard.requests)?;
         head::check_sizes(&session.req_header().headers, settings.max_headers, settings.max_header_size)?;
         guard::judge_load(self.shared, self.connection, settings.shed)

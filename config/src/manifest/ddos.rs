@@ -120,12 +120,12 @@ spec! {
         [E, max "128Ki"] max_header_size: Setting<Size> = "32Ki",
         /// Longest request body, on top of `maxBodySize` of the APIAccessPolicies, which has a default.
         [E, max "100Mi"] max_body: Option<At<Size>>,
+        /// Arrays and objects of JSON inside each other, in requests, answers and events that are read.
+        [E, max "128"] max_json_depth: Setting<NonZeroU32> = "64",
+        /// Bytes of one event of a stream that is judged on its way.
+        [E, max "8Mi"] max_sse_event: Setting<Size> = "1Mi",
     }
     later {
-        /// Nesting of JSON. It is 64 in this version.
-        [E] "maxJsonDepth",
-        /// One event of a stream. It is what the hold-back window takes in this version.
-        [E] "maxSseEvent",
         /// Of a compressed body; in this version compressed bodies are refused where content is inspected, and opaque elsewhere.
         [E] "maxDecompressionRatio",
     }

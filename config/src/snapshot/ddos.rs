@@ -35,6 +35,10 @@ pub struct RequestGuard {
     pub max_header_size: usize,
     /// On top of what the route's API allows.
     pub max_body: u64,
+    /// Arrays and objects of JSON inside each other.
+    pub max_json_depth: usize,
+    /// Bytes of one event of a stream.
+    pub max_sse_event: usize,
     /// Requests of one address, by the policies that are attached to the route alone; all of them apply.
     pub per_ip: Vec<NamedRate>,
     /// Requests of all addresses together, likewise.
@@ -110,6 +114,8 @@ impl Default for RequestGuard {
             max_headers: 128,
             max_header_size: 32 << 10,
             max_body: 100 << 20,
+            max_json_depth: 64,
+            max_sse_event: 1 << 20,
             per_ip: Vec::new(),
             global: Vec::new(),
             shed: None,

@@ -318,8 +318,8 @@ fn guard(written: Written, connections: bool) -> impl Strategy<Value = Content> 
         maybe(
             written,
             word(&[
-                "{maxHeaders: 20, maxHeaderSize: 128Ki, maxBody: 90Mi}",
-                "{maxHeaders: 256, maxHeaderSize: 1Ki, maxBody: 3Ki}",
+                "{maxHeaders: 20, maxHeaderSize: 128Ki, maxBody: 90Mi, maxJsonDepth: 120, maxSseEvent: 1Ki}",
+                "{maxHeaders: 256, maxHeaderSize: 1Ki, maxBody: 3Ki, maxJsonDepth: 8, maxSseEvent: 8Mi}",
             ]),
         ),
         option::of(select(vec![

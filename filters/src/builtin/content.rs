@@ -195,7 +195,7 @@ mod tests {
         let mut cx = context();
         let body = Bytes::copy_from_slice(body.as_bytes());
         cx.set_body(body.clone());
-        cx.set_message(Message::http(Some("text/plain"), query, body).unwrap());
+        cx.set_message(Message::http(Some("text/plain"), query, body, crate::MessageLimits::default()).unwrap());
         assert_eq!(content.look(&mut cx).unwrap(), Flow::Continue, "looking does not act");
         (content.act(&mut cx), cx)
     }

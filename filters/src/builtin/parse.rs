@@ -39,7 +39,7 @@ impl Parse {
                     return Ok(Flow::refuse(Reason::Malformed, "a query that this dialect does not know"));
                 }
                 cx.set_action(Action::Chat);
-                Message::openai(endpoint, content_type, body)
+                Message::openai(endpoint, content_type, body, cx.message_limits())
             }
             Dialect::Http => {
                 let Some(action) = action_of(req.method) else {
@@ -52,7 +52,11 @@ impl Parse {
                     ));
                 }
                 cx.set_action(action);
-                if self.reads_http { Message::http(content_type, req.query, body) } else { Ok(Message::Unread) }
+                if self.reads_http {
+                    Message::http(content_type, req.query, body, cx.message_limits())
+                } else {
+                    Ok(Message::Unread)
+                }
             }
         };
         match parsed {

@@ -68,7 +68,10 @@ impl Site {
         let content_type = Some("application/json".to_owned());
         let head = AnswerHead { status: 200, content_type, encoded: false, asked_to_stream: false };
         let chain = self.chain(route);
-        assert!(matches!(chain.open_answer(&head, "d1").unwrap(), AnswerWay::Whole));
+        assert!(matches!(
+            chain.open_answer(&head, "d1", postern_filters::MessageLimits::default()).unwrap(),
+            AnswerWay::Whole
+        ));
         let judged = chain.judge_answer(&head, Bytes::copy_from_slice(body.as_bytes()), &mut context())?;
         Ok(String::from_utf8(judged.to_vec()).unwrap())
     }

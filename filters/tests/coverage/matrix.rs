@@ -154,7 +154,7 @@ const REPLY: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model"
 fn answered(chain: &Chain, asked_to_stream: bool, cx: &mut Context) {
     let kind = if asked_to_stream { "text/event-stream; charset=utf-8" } else { "application/json" };
     let head = AnswerHead { status: 200, content_type: Some(kind.into()), encoded: false, asked_to_stream };
-    match chain.open_answer(&head, "d1").unwrap() {
+    match chain.open_answer(&head, "d1", postern_filters::MessageLimits::default()).unwrap() {
         AnswerWay::Pass => {}
         AnswerWay::Whole => drop(chain.judge_answer(&head, Bytes::from_static(REPLY.as_bytes()), cx).unwrap()),
         AnswerWay::Stream(mut stream) => {

@@ -45,7 +45,11 @@ type Written = (Vec<u8>, Option<Reason>);
 pub fn feed<'c>(chain: &Chain, cuts: impl Iterator<Item = &'c [u8]>, cx: &mut Context) -> Written {
     let content_type = Some("text/event-stream".to_owned());
     let head = AnswerHead { status: 200, content_type, encoded: false, asked_to_stream: true };
-    let AnswerWay::Stream(mut stream) = chain.open_answer(&head, "d1").unwrap() else { panic!("no stream") };
+    let AnswerWay::Stream(mut stream) =
+        chain.open_answer(&head, "d1", postern_filters::MessageLimits::default()).unwrap()
+    else {
+        panic!("no stream")
+    };
     let mut out = Vec::new();
     for cut in cuts {
         match stream.push(cut, cx) {

@@ -43,7 +43,11 @@ pub(super) async fn answer(
     if let Some(egress) = &matched.route.policy.network.egress {
         guard::refuse_redirect(egress.redirects, &response, &head.host, exchange.connection.tls.is_some())?;
     }
-    let way = matched.chain.open_answer(&answer_head(&response, story), &story.id.to_string());
+    let way = matched.chain.open_answer(
+        &answer_head(&response, story),
+        &story.id.to_string(),
+        story.context.message_limits(),
+    );
     let deadline = Deadline::of(story, &matched.runtime.upstream(matched.route)?.settings.timeouts);
     if lasts(&response) && !matches!(way, Ok(AnswerWay::Whole)) {
         exchange.stand(matched, head, session, story, upstream.host());

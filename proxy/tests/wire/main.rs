@@ -21,6 +21,7 @@ mod outbound;
 mod proxies;
 mod relay;
 mod sidecars;
+mod sizes;
 mod sockets;
 mod spiffe;
 mod spiffe_upstream;
