@@ -15,6 +15,7 @@ mod rules;
 mod spiffe;
 mod strength;
 mod trust;
+mod unknown;
 mod upstream;
 mod verifier;
 mod workload;

@@ -18,6 +18,7 @@ use crate::certificate::Certificate;
 use crate::identities::{Identities, Identity, Origin};
 use crate::strength::{provider, signs, versions};
 use crate::trust::Trust;
+use crate::unknown::Unknown;
 use crate::verifier::PeerVerifier;
 use crate::{CertFault, CertProblem, SpiffeId, VerifiedPeer, Workloads};
 
@@ -193,6 +194,12 @@ impl ListenerTls {
     pub fn identities(&self) -> impl Iterator<Item = (&str, i64)> {
         let end = |identity: &Identity| identity.chain.iter().map(|one| one.not_after).min();
         self.identities.iter().filter_map(move |identity| Some((identity.name.as_str(), end(identity)?)))
+    }
+
+    /// Handshakes that passed although no current list covered the client's chain.
+    #[must_use]
+    pub fn unknown_passed(&self) -> u64 {
+        self.trust.as_ref().and_then(|trust| trust.unknown.as_ref()).map_or(0, Unknown::passed)
     }
 
     /// What its connections are made under.

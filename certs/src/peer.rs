@@ -12,12 +12,18 @@ pub struct VerifiedPeer {
     leaf: Certificate,
     spiffe: Option<SpiffeId>,
     valid_until: i64,
+    revocation_is_unknown: bool,
 }
 
 impl VerifiedPeer {
     /// INVARIANT: called by the verifier alone, once the whole chain was accepted.
-    pub(crate) fn new(leaf: Certificate, spiffe: Option<SpiffeId>, valid_until: i64) -> Self {
-        Self { leaf, spiffe, valid_until }
+    pub(crate) fn new(
+        leaf: Certificate,
+        spiffe: Option<SpiffeId>,
+        valid_until: i64,
+        revocation_is_unknown: bool,
+    ) -> Self {
+        Self { leaf, spiffe, valid_until, revocation_is_unknown }
     }
 
     /// SHA-256 of the DER leaf: `x5t#S256` of RFC 8705 §3.1, before base64url.
@@ -49,6 +55,12 @@ impl VerifiedPeer {
     #[must_use]
     pub fn valid_until(&self) -> i64 {
         self.valid_until
+    }
+
+    /// Whether it passed although no current list covers all of its chain, by an exception.
+    #[must_use]
+    pub fn revocation_is_unknown(&self) -> bool {
+        self.revocation_is_unknown
     }
 
     /// The SPIFFE ID, where the leaf is an X.509-SVID.

@@ -50,21 +50,26 @@ pub(crate) struct Lists {
     pub(crate) revoked: Revoked,
     /// Unix seconds at which the first of them is over.
     pub(crate) next_update: Option<i64>,
+    /// A file could not be read, which is allowed.
+    pub(crate) missing: bool,
 }
 
 impl Lists {
-    /// Reads all; every problem is pushed to `problems`.
-    pub(crate) fn load(materials: &[Material], now: i64, problems: &mut Vec<CertProblem>) -> Self {
+    /// Reads all; every problem is pushed to `problems`. With `lenient` a list may be over and a file may not be there; one
+    /// that is there is read whole all the same.
+    pub(crate) fn load(materials: &[Material], lenient: bool, now: i64, problems: &mut Vec<CertProblem>) -> Self {
         let mut lists = Self::default();
         for material in materials {
-            if let Err(fault) = lists.add(material, now) {
-                problems.push(fault.at(material));
+            match lists.add(material, lenient, now) {
+                Ok(()) => {}
+                Err(CertFault::Unreadable(_)) if lenient => lists.missing = true,
+                Err(fault) => problems.push(fault.at(material)),
             }
         }
         lists
     }
 
-    fn add(&mut self, material: &Material, now: i64) -> Result<(), CertFault> {
+    fn add(&mut self, material: &Material, lenient: bool, now: i64) -> Result<(), CertFault> {
         let bytes = material.read_public()?;
         let ders: Vec<_> = CertificateRevocationListDer::pem_slice_iter(&bytes)
             .collect::<Result<_, _>>()
@@ -73,19 +78,19 @@ impl Lists {
             return Err(CertFault::NoList);
         }
         for (index, der) in ders.into_iter().enumerate() {
-            self.add_list(index, &der, now)?;
+            self.add_list(index, &der, lenient, now)?;
             self.ders.push(der);
         }
         Ok(())
     }
 
-    fn add_list(&mut self, index: usize, der: &[u8], now: i64) -> Result<(), CertFault> {
+    fn add_list(&mut self, index: usize, der: &[u8], lenient: bool, now: i64) -> Result<(), CertFault> {
         let list = read(index, der)?;
         let Some(next) = list.next_update().map(|at| at.timestamp()) else {
             let reason = "it does not say when the next one comes".to_owned();
             return Err(CertFault::MalformedList { index, reason });
         };
-        if now > next {
+        if now > next && !lenient {
             return Err(CertFault::ListOver { index, next_update: date(next) });
         }
         self.revoked.hear(&list);

@@ -11,6 +11,7 @@ use crate::certificate::Certificate;
 use crate::identities::{certificates, validity};
 use crate::revocation::{Lists, Revoked};
 use crate::rules::PeerRules;
+use crate::unknown::Unknown;
 use crate::{CertFault, CertProblem, Workloads};
 
 /// Loaded trust: what comes from files, and whose bundles count besides.
@@ -26,6 +27,8 @@ pub(crate) struct Trust {
     pub(crate) lists_end: Option<i64>,
     /// Trust domains, and which Workload API gives the bundle.
     pub(crate) domains: Vec<(Option<WorkloadSocket>, String)>,
+    /// What may pass although no list covers it.
+    pub(crate) unknown: Option<Unknown>,
     min_rsa_bits: u32,
     curves: Vec<Curve>,
 }
@@ -63,7 +66,7 @@ impl Trust {
         if settings.anchors.is_empty() && system {
             system_roots(&mut roots).map_err(|fault| problems.push(fault.nowhere())).ok();
         }
-        let lists = Lists::load(&settings.crls, now, problems);
+        let lists = Lists::load(&settings.crls, settings.unknown.is_some(), now, problems);
         let rules = PeerRules::new(settings, Arc::new(lists.revoked))
             .map_err(|faults| problems.extend(faults.into_iter().map(CertFault::nowhere)))
             .ok()?;
@@ -77,6 +80,7 @@ impl Trust {
             rules,
             anchors,
             lists_end: lists.next_update,
+            unknown: settings.unknown.clone().map(|waived| Unknown::new(waived, lists.missing)),
             domains,
             min_rsa_bits: settings.min_rsa_bits,
             curves: settings.curves.clone(),

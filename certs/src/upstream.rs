@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use postern_config::{CryptoProfile, Expected, UpstreamTls as Settings};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{Resumption, VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::sign::SingleCertAndKey;
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
@@ -18,6 +18,7 @@ use crate::revocation::Revoked;
 use crate::rules::{read, refused};
 use crate::strength::{provider, signs, versions};
 use crate::trust::Trust;
+use crate::unknown::{Unknown, judge};
 use crate::{CertFault, CertProblem, Ending, PeerRefusal, SpiffeId, Workloads};
 
 /// The TLS towards one upstream under one generation of its settings. A reload makes a new one; nothing of an old one
@@ -113,6 +114,12 @@ impl UpstreamTls {
             .map_err(CertFault::nowhere)
     }
 
+    /// Handshakes that passed although no current list covered the upstream's chain.
+    #[must_use]
+    pub fn unknown_passed(&self) -> u64 {
+        self.trust.unknown.as_ref().map_or(0, Unknown::passed)
+    }
+
     /// Whether a connection that was made with `before`, and whose other end showed `chain`, would be made now. Where another
     /// one is expected now, nobody is judged: what was asked of the other goes on to its end.
     ///
@@ -130,7 +137,7 @@ impl UpstreamTls {
             return Err("it showed no certificate".to_owned());
         };
         let now = self.config.time_provider.current_time().ok_or("there is no time")?;
-        let verified = self.verifier.verify_server_cert(leaf, intermediates, &self.server_name, &[], now);
+        let verified = self.verifier.check(leaf, intermediates, &[], now);
         verified.map(|_| ()).map_err(|error| error.to_string())
     }
 
@@ -207,10 +214,19 @@ fn config(
 struct UpstreamVerifier {
     trust: Arc<Trust>,
     /// What may vouch, the bundle of the expected ID's own trust domain first; the bundle of another is not even asked (SPI-03).
-    chains: Vec<(Arc<WebPkiServerVerifier>, Vec<Arc<Revoked>>)>,
+    chains: Vec<(Chain, Vec<Arc<Revoked>>)>,
     expected: Option<SpiffeId>,
     server_name: ServerName<'static>,
     algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// Signatures and dates up to some authorities.
+#[derive(Debug)]
+struct Chain {
+    /// Refuses what no current list covers.
+    strict: Arc<WebPkiServerVerifier>,
+    /// Refuses only what a list revokes.
+    lenient: Option<Arc<WebPkiServerVerifier>>,
 }
 
 impl UpstreamVerifier {
@@ -222,12 +238,13 @@ impl UpstreamVerifier {
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, CertFault> {
         let verifier = |roots: RootCertStore| {
+            let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+            let builder = builder.with_crls(trust.crls.clone());
+            let lenient = trust.unknown.is_some().then(|| builder.clone().allow_unknown_revocation_status().build());
             // INVARIANT: intermediates are checked too, a status that no list tells refuses, and so does a list that is over.
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-                .with_crls(trust.crls.clone())
-                .enforce_revocation_expiration()
-                .build()
-                .map_err(|e| CertFault::Tls(rustls::Error::General(e.to_string())))
+            let strict = builder.enforce_revocation_expiration().build();
+            let failed = |e: VerifierBuilderError| CertFault::Tls(rustls::Error::General(e.to_string()));
+            Ok::<_, CertFault>(Chain { strict: strict.map_err(failed)?, lenient: lenient.transpose().map_err(failed)? })
         };
         let mut chains = Vec::new();
         let own = expected.as_ref().and_then(|id| trust.authorities(workloads).remove(id.trust_domain()));
@@ -243,14 +260,20 @@ impl UpstreamVerifier {
 
     fn vouches(
         &self,
-        chain: &WebPkiServerVerifier,
+        chain: &Chain,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         ocsp: &[u8],
         now: UnixTime,
-    ) -> Result<(), rustls::Error> {
+    ) -> Result<bool, rustls::Error> {
         use CertificateError::{NotValidForName, NotValidForNameContext};
-        match chain.verify_server_cert(leaf, intermediates, &self.server_name, ocsp, now) {
+        let ask = |chain: &WebPkiServerVerifier| match chain.verify_server_cert(
+            leaf,
+            intermediates,
+            &self.server_name,
+            ocsp,
+            now,
+        ) {
             Ok(_) => Ok(()),
             // webpki compares names last: this says that the chain and its revocation were fine (a test holds it to that).
             // An X.509-SVID has no name to compare; its ID is checked below.
@@ -260,7 +283,41 @@ impl UpstreamVerifier {
                 Ok(())
             }
             Err(error) => Err(error),
+        };
+        let lenient = || ask(chain.lenient.as_ref().unwrap_or(&chain.strict));
+        judge(self.trust.unknown.as_ref(), now, || ask(&chain.strict), lenient)
+    }
+
+    /// Whom the other end is; true where nobody can say of all of its chain that it is not revoked.
+    fn check(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<bool, rustls::Error> {
+        let mut why = None;
+        let mut vouched = None;
+        for (chain, revoked) in &self.chains {
+            match self.vouches(chain, leaf, intermediates, ocsp, now) {
+                Ok(unknown) => vouched = Some((revoked, unknown)),
+                Err(error) => why = why.or(Some(error)),
+            }
+            if vouched.is_some() {
+                break;
+            }
         }
+        let Some((revoked, unknown)) = vouched else {
+            return Err(why.unwrap_or_else(|| refused(PeerRefusal::NoBundle)));
+        };
+        let chain: Vec<_> = std::iter::once(leaf).chain(intermediates).cloned().collect();
+        let certificates = read(&chain).map_err(refused)?;
+        if let Some(index) = certificates.iter().position(|one| revoked.iter().any(|lists| lists.contains(one))) {
+            return Err(refused(PeerRefusal::Revoked { index }));
+        }
+        let name = self.server_name.to_str();
+        self.trust.rules.check_upstream(&certificates, &name, self.expected.as_ref()).map_err(refused)?;
+        Ok(unknown)
     }
 }
 
@@ -273,25 +330,9 @@ impl ServerCertVerifier for UpstreamVerifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let mut why = None;
-        let mut vouched = None;
-        for (chain, revoked) in &self.chains {
-            match self.vouches(chain, leaf, intermediates, ocsp, now) {
-                Ok(()) => vouched = Some(revoked),
-                Err(error) => why = why.or(Some(error)),
-            }
-            if vouched.is_some() {
-                break;
-            }
+        if let (true, Some(unknown)) = (self.check(leaf, intermediates, ocsp, now)?, &self.trust.unknown) {
+            unknown.count();
         }
-        let Some(revoked) = vouched else { return Err(why.unwrap_or_else(|| refused(PeerRefusal::NoBundle))) };
-        let chain: Vec<_> = std::iter::once(leaf).chain(intermediates).cloned().collect();
-        let certificates = read(&chain).map_err(refused)?;
-        if let Some(index) = certificates.iter().position(|one| revoked.iter().any(|lists| lists.contains(one))) {
-            return Err(refused(PeerRefusal::Revoked { index }));
-        }
-        let name = self.server_name.to_str();
-        self.trust.rules.check_upstream(&certificates, &name, self.expected.as_ref()).map_err(refused)?;
         Ok(ServerCertVerified::assertion())
     }
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use postern_config::ClientAuth;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
@@ -18,6 +18,7 @@ use crate::certificate::Certificate;
 use crate::revocation::Revoked;
 use crate::rules::{Voucher, read, refused, svid};
 use crate::trust::Trust;
+use crate::unknown::judge;
 use crate::{CertFault, PeerRefusal, VerifiedPeer, Workloads};
 
 /// The verifier of one listener.
@@ -25,7 +26,7 @@ use crate::{CertFault, PeerRefusal, VerifiedPeer, Workloads};
 pub(crate) struct PeerVerifier {
     trust: Arc<Trust>,
     /// By the authorities of files, where there are any.
-    files: Option<Arc<dyn ClientCertVerifier>>,
+    files: Option<Chain>,
     /// By trust domain.
     domains: BTreeMap<String, Domain>,
     mandatory: bool,
@@ -37,8 +38,17 @@ pub(crate) struct PeerVerifier {
 /// A trust domain whose bundle is there.
 #[derive(Debug)]
 struct Domain {
-    chain: Arc<dyn ClientCertVerifier>,
+    chain: Chain,
     revoked: Vec<Arc<Revoked>>,
+}
+
+/// Signatures and dates up to some authorities.
+#[derive(Debug)]
+struct Chain {
+    /// Refuses what no current list covers.
+    strict: Arc<dyn ClientCertVerifier>,
+    /// Refuses only what a list revokes.
+    lenient: Option<Arc<dyn ClientCertVerifier>>,
 }
 
 impl PeerVerifier {
@@ -53,9 +63,12 @@ impl PeerVerifier {
         let mut verifier = |roots: RootCertStore| {
             hints.extend(roots.subjects());
             let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+            let builder = builder.with_crls(trust.crls.clone());
+            let lenient = trust.unknown.is_some().then(|| builder.clone().allow_unknown_revocation_status().build());
             // INVARIANT: intermediates are checked too, a status that no list tells refuses, and so does a list that is over.
-            let builder = builder.with_crls(trust.crls.clone()).enforce_revocation_expiration();
-            builder.build().map_err(|e| CertFault::Tls(rustls::Error::General(e.to_string())))
+            let strict = builder.enforce_revocation_expiration().build();
+            let failed = |e: VerifierBuilderError| CertFault::Tls(rustls::Error::General(e.to_string()));
+            Ok::<_, CertFault>(Chain { strict: strict.map_err(failed)?, lenient: lenient.transpose().map_err(failed)? })
         };
         let files = if trust.roots.is_empty() { None } else { Some(verifier(trust.roots.clone())?) };
         let mut domains = BTreeMap::new();
@@ -80,18 +93,32 @@ impl PeerVerifier {
         };
         let mut why = None;
         if let Some(domain) = self.domain_of(leaf) {
-            match domain.chain.verify_client_cert(leaf, intermediates, now) {
-                Ok(_) => return self.accept(chain, Some(domain)),
+            match self.vouches(&domain.chain, leaf, intermediates, now) {
+                Ok(unknown) => return self.accept(chain, Some(domain), unknown),
                 Err(error) => why = Some(error),
             }
         }
         match &self.files {
             Some(files) => {
-                files.verify_client_cert(leaf, intermediates, now).map_err(|error| why.unwrap_or(error))?;
-                self.accept(chain, None)
+                let unknown = self.vouches(files, leaf, intermediates, now).map_err(|error| why.unwrap_or(error))?;
+                self.accept(chain, None, unknown)
             }
             None => Err(why.unwrap_or_else(|| refused(PeerRefusal::NoBundle))),
         }
+    }
+
+    /// Whether the chain leads to an authority; true where nobody can say of all of it that it is not revoked.
+    fn vouches(
+        &self,
+        chain: &Chain,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<bool, rustls::Error> {
+        let ask =
+            |verifier: &Arc<dyn ClientCertVerifier>| verifier.verify_client_cert(leaf, intermediates, now).map(|_| ());
+        let lenient = || ask(chain.lenient.as_ref().unwrap_or(&chain.strict));
+        judge(self.trust.unknown.as_ref(), now, || ask(&chain.strict), lenient)
     }
 
     /// The trust domain that a leaf claims, if its bundle is there. It is no more than a claim: the chain proves it.
@@ -104,7 +131,12 @@ impl PeerVerifier {
     }
 
     /// Our rules, for a chain whose signatures and dates are good.
-    fn accept(&self, chain: &[CertificateDer<'_>], domain: Option<&Domain>) -> Result<VerifiedPeer, rustls::Error> {
+    fn accept(
+        &self,
+        chain: &[CertificateDer<'_>],
+        domain: Option<&Domain>,
+        unknown: bool,
+    ) -> Result<VerifiedPeer, rustls::Error> {
         let certificates = read(chain).map_err(refused)?;
         let revoked = domain.map(|domain| domain.revoked.as_slice()).unwrap_or_default();
         let taken_back = |one: &Certificate| revoked.iter().any(|lists| lists.contains(one));
@@ -121,7 +153,7 @@ impl PeerVerifier {
             // Nobody vouches for them.
             leaf.dns.clear();
         }
-        Ok(VerifiedPeer::new(leaf, spiffe, valid_until))
+        Ok(VerifiedPeer::new(leaf, spiffe, valid_until, unknown))
     }
 }
 
@@ -145,7 +177,11 @@ impl ClientCertVerifier for PeerVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
         let chain: Vec<_> = std::iter::once(leaf).chain(intermediates).cloned().collect();
-        self.verify(&chain, now).map(|_| ClientCertVerified::assertion())
+        let peer = self.verify(&chain, now)?;
+        if let (true, Some(unknown)) = (peer.revocation_is_unknown(), &self.trust.unknown) {
+            unknown.count();
+        }
+        Ok(ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -5,6 +5,7 @@ mod support;
 use std::sync::Arc;
 
 use postern_certs::{Issued, ListenerTls, Template};
+use postern_config::{Material, Waived, Waiver};
 use support::{BOT, World, client, handshake, refusal};
 
 fn with_crls(world: &mut World, lists: &[&str]) {
@@ -106,4 +107,50 @@ fn attack_9_a_malformed_list_does_not_load() {
         let problems = world.load().unwrap_err();
         assert!(problems[0].to_string().contains(want), "{case}: {}", problems[0]);
     }
+}
+
+#[test]
+fn attack_9_what_no_list_covers_passes_until_the_exception_ends_and_what_is_revoked_never() {
+    let mut world = World::new();
+    let below = world.ca.intermediate("below").unwrap();
+    let (good, bad) = (world.ca.issue(&Template::svid(BOT)).unwrap(), world.ca.issue(&Template::svid(BOT)).unwrap());
+    let uncovered = below.issue(&Template::svid(BOT)).unwrap();
+    let list = world.ca.crl(&[&bad], 600).unwrap();
+    let waived = |until: i64| {
+        Some(Waived { what: Waiver::UnknownRevocation, exception: Arc::from("Policy/default/posture#lists"), until })
+    };
+    let start = world.clock.unix();
+    let until = start + 2000;
+    with_crls(&mut world, &[&list]);
+    let refused = |outcome: Result<(), String>, why: &str| outcome.is_err_and(|error| error.contains(why));
+    assert!(refused(connect(&world, &world.load().unwrap(), &uncovered, &below.ca_pem()), "UnknownRevocationStatus"));
+    world.settings.trust.unknown = waived(until);
+    let tls = world.load().unwrap();
+    assert_eq!(connect(&world, &tls, &good, ""), Ok(()));
+    assert_eq!(tls.unknown_passed(), 0, "what a list covers does not hang on the exception");
+    assert_eq!(connect(&world, &tls, &uncovered, &below.ca_pem()), Ok(()));
+    assert!(refused(connect(&world, &tls, &bad, ""), "evoked"));
+    assert_eq!(tls.unknown_passed(), 1);
+    world.clock.advance(700);
+    assert_eq!(connect(&world, &tls, &good, ""), Ok(()), "the list is over");
+    assert!(refused(connect(&world, &tls, &bad, ""), "evoked"), "and still says who is revoked");
+    assert_eq!(tls.unknown_passed(), 2);
+    let old = world.load().unwrap();
+    assert_eq!(connect(&world, &old, &good, ""), Ok(()), "an old list loads");
+    assert!(refused(connect(&world, &old, &bad, ""), "evoked"));
+    let present = std::mem::take(&mut world.settings.trust.crls);
+    world.settings.trust.crls = vec![Material::File("/nowhere/crl.pem".into())];
+    let without = world.load().unwrap();
+    assert_eq!(connect(&world, &without, &good, ""), Ok(()), "there is no list");
+    world.settings.trust.crls = vec![world.file("junk.pem", b"nonsense", 0o644)];
+    assert!(world.load().is_err(), "a file that says something nobody understands is no file that is not there");
+    world.settings.trust.crls = present;
+    world.clock.advance(u64::try_from(until - world.clock.unix()).unwrap());
+    for (case, tls) in [("as it was", &tls), ("an old list", &old), ("no list", &without)] {
+        assert!(connect(&world, tls, &good, "").is_err(), "{case}: the exception has ended");
+    }
+    assert!(connect(&world, &world.load().unwrap(), &good, "").is_err(), "it loads, and refuses");
+    let fresh = world.ca.crl(&[&bad], 6000).unwrap();
+    with_crls(&mut world, &[&fresh]);
+    assert_eq!(connect(&world, &world.load().unwrap(), &good, ""), Ok(()), "with a list of today nothing hangs on it");
 }

@@ -28,6 +28,7 @@ fn settings(world: &World) -> Settings {
             anchors: vec![Anchor::Pem(world.file("ca.pem", world.ca.ca_pem().as_bytes(), 0o644))],
             names: Vec::new(),
             crls: Vec::new(),
+            unknown: None,
             min_rsa_bits: 2048,
             curves: vec![Curve::P256, Curve::P384, Curve::Ed25519],
             max_lifetime: None,

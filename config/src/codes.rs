@@ -58,6 +58,7 @@ pub const REFUSALS: &[Refusal] = &[
     now(30, "a listener without TLS, or an `http:` upstream, that is not on this machine; TLS below 1.2"),
     now(31, "no trust anchors where certificates must be checked"),
     now(32, "RSA below 2048 bits"),
+    now(33, "certificates that pass although no current list tells whether they are revoked (`onUnavailable: Allow`)"),
     now(40, "an egress rule for everything together with private ranges"),
     now(41, "an origin that is a pattern"),
     now(50, "an AI route without a DataProtectionPolicy, or without a RuntimeSecurityPolicy"),

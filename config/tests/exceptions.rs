@@ -32,7 +32,7 @@ struct Defect {
     to: &'static str,
 }
 
-const DEFECTS: [Defect; 8] = [
+const DEFECTS: [Defect; 9] = [
     Defect {
         needs: ("PV-070", CHAT),
         from: "  rateLimits: [{name: per-caller, key: [Principal], unit: Requests, limit: 60, window: 1m}]\n",
@@ -70,11 +70,18 @@ const DEFECTS: [Defect; 8] = [
              {providers: [people, agents]}\n---\napiVersion: secure.platformspec.io/v1alpha1\nkind: APIAccessPolicy\nmetadata: {name: \
              base}\nspec:\n  targetRefs: [{kind: Gateway, name: edge}]\n",
     },
+    Defect {
+        needs: ("PV-033", PUBLIC),
+        from: "    clientAuth: Optional\n",
+        to: "    clientAuth: Optional\n    revocation: {crlFrom: \"file:ca.crl\", onUnavailable: Allow}\n",
+    },
     Defect { needs: ("PV-030", TO_APP), from: "http://127.0.0.1:8080", to: "http://app.internal.example:8080" },
 ];
 
 /// Every exception that could be written for this set.
-const EXCEPTIONS: [Named; 15] = [
+const EXCEPTIONS: [Named; 17] = [
+    ("PV-033", PUBLIC),
+    ("PV-033", TO_MODEL),
     ("PV-010", APP),
     ("PV-010", CHAT),
     ("PV-070", CHAT),

@@ -143,6 +143,12 @@ impl Connection {
         }
     }
 
+    /// Whether the client was believed although no current list covers its certificate.
+    pub(crate) fn revocation_is_unknown(&self) -> bool {
+        let peer = self.tls.as_ref().and_then(|tls| tls.peer.as_ref());
+        peer.is_some_and(VerifiedPeer::revocation_is_unknown)
+    }
+
     /// Notes a stream that every set from here on judges.
     pub(crate) fn stands(&self, stream: &Arc<Standing>) {
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use postern_certs::ListenerTls;
 use postern_config::ListenerTls as Settings;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -158,12 +159,22 @@ fn look(shared: &Shared) {
         if has_expired(connection, settings, now) {
             let detail = "the client certificate has expired".to_owned();
             shared.registry.cut(connection.number, CutReason::Expired, detail);
-        } else if tls.lists_end().is_some_and(|end| end < now) {
+        } else if nobody_knows(connection, tls, settings, now_ms) {
             // A list that is over believes nobody whom it would have to cover.
             connection.forget_trust();
             judge_one(shared, &runtime, connection);
         }
     });
+}
+
+/// Whether it may be that no current list covers the client's certificate, and no exception allows that any more.
+fn nobody_knows(connection: &Connection, tls: &ListenerTls, settings: &Settings, now_ms: i64) -> bool {
+    let over = tls.lists_end().is_some_and(|end| end < now_ms / 1000);
+    match &settings.trust.unknown {
+        Some(waived) if !waived.has_ended(now_ms) => false,
+        Some(_) => over || connection.revocation_is_unknown(),
+        None => over,
+    }
 }
 
 fn has_expired(connection: &Connection, settings: &Settings, now: i64) -> bool {

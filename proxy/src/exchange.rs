@@ -120,9 +120,9 @@ impl<'a> Exchange<'a> {
         story.head = Some(head.clone());
         self.refuse_misdirected(&head)?;
         self.refuse_expired(runtime, story)?;
+        self.refuse_excepted(runtime, session, story)?;
         self.refuse_distrusted(runtime, session)?;
         self.refuse_displaced(runtime, session)?;
-        self.refuse_excepted(runtime, session, story)?;
         if let Some(client) = self.behind(runtime, session)? {
             head.client = Some(client);
             story.head = Some(head.clone());
@@ -231,6 +231,14 @@ impl<'a> Exchange<'a> {
 
     /// A listener that is there because of an exception serves nobody after it, open connections included.
     fn refuse_excepted(self, runtime: &Runtime, session: &mut ServerSession, story: &mut Story) -> Result<(), Refusal> {
+        let unknown =
+            runtime.tls_of(&self.connection.listener).and_then(|(_, settings)| settings.trust.unknown.as_ref());
+        match unknown.filter(|_| self.connection.revocation_is_unknown()) {
+            // Its trust is judged next, and by the lists alone.
+            Some(waived) if waived.has_ended(story.context.now_ms()) => self.connection.forget_trust(),
+            Some(waived) => story.context.note_exception(waived),
+            None => {}
+        }
         let Some(waived) = runtime.plaintext(&self.connection.listener) else { return Ok(()) };
         if waived.has_ended(story.context.now_ms()) {
             session.set_keepalive(None);

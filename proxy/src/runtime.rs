@@ -178,6 +178,18 @@ impl Runtime {
         self.snapshot.listeners.iter().find(|listener| listener.name == name)?.plaintext.as_ref()
     }
 
+    /// Where certificates may pass that no current list covers, and how many did.
+    pub(crate) fn unknown_passed(&self) -> impl Iterator<Item = (String, u64)> {
+        let may = |name: &str| self.tls_of(name).is_some_and(|(_, settings)| settings.trust.unknown.is_some());
+        let listeners = self.listeners.iter().filter(move |(name, _)| may(name));
+        let listeners = listeners.map(|(name, tls)| (format!("listener {name}"), tls.unknown_passed()));
+        let upstreams = self
+            .upstreams
+            .iter()
+            .filter_map(|upstream| Some((format!("upstream {}", upstream.settings.name), upstream.unknown_passed()?)));
+        listeners.chain(upstreams)
+    }
+
     /// Seconds that are left of every exception; none or less of one that has ended.
     pub(crate) fn exceptions_left(&self, now: i64) -> impl Iterator<Item = i64> {
         self.snapshot.exceptions.iter().map(move |exception| exception.until.saturating_sub(now))

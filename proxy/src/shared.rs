@@ -274,6 +274,7 @@ impl Shared {
         let now = self.clock.unix_ms() / 1000;
         self.metrics.certificates(self.runtime.load().certificates_left(now));
         self.metrics.agents(self.agents.heard(), now);
+        self.metrics.revocation_unknown(self.runtime.load().unknown_passed());
         self.metrics.exceptions(self.runtime.load().exceptions_left(now));
         self.metrics.sets.set(i64::try_from(self.sets()).unwrap_or(i64::MAX));
         self.metrics.upstreams(self.runtime.load().upstreams());

@@ -21,6 +21,7 @@ mod tend;
 mod upload;
 mod wire;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderName;
@@ -56,6 +57,9 @@ pub(crate) struct Upstream {
     budget: RetryBudget,
     dialler: Dialler,
     tending: OnceLock<AbortHandle>,
+    clock: OnceLock<Arc<dyn Clock>>,
+    /// Connections that hung on an exception were let go.
+    let_go: AtomicBool,
 }
 
 /// Why an upstream cannot be made. Names places, never a secret.
@@ -142,6 +146,8 @@ impl Upstream {
             budget: RetryBudget::new(settings.retries.budget),
             dialler: Dialler { protocol: settings.protocol, tls: peer },
             tending: OnceLock::new(),
+            clock: OnceLock::new(),
+            let_go: AtomicBool::new(false),
             settings,
             injections,
         }
@@ -188,6 +194,7 @@ impl Upstream {
 
     /// Begins to tend it. Ends when it is dropped.
     pub(crate) fn start(self: &Arc<Self>, clock: &Arc<dyn Clock>) {
+        let _ = self.clock.set(clock.clone());
         let task = tokio::spawn(tend::run(Arc::downgrade(self), self.settings.health.clone(), clock.clone()));
         if let Err(second) = self.tending.set(task.abort_handle()) {
             second.abort();
@@ -197,6 +204,21 @@ impl Upstream {
     /// Whether it is not called any more, because the exception that allowed it has ended.
     fn is_over(&self, clock: &dyn Clock) -> bool {
         self.settings.plaintext.as_ref().is_some_and(|waived| waived.has_ended(clock.unix_ms()))
+    }
+
+    /// Lets go of connections once that were made while certificates could pass that no list covers.
+    fn let_go(&self) {
+        let unknown = self.settings.tls.as_ref().and_then(|tls| tls.trust.unknown.as_ref());
+        let (Some(waived), Some(clock)) = (unknown, self.clock.get()) else { return };
+        if waived.has_ended(clock.unix_ms()) && !self.let_go.swap(true, Ordering::Relaxed) {
+            self.endpoints.iter().for_each(|endpoint| endpoint.pool.clear());
+        }
+    }
+
+    /// Handshakes that passed although no current list covered the upstream's chain; nothing where none may.
+    pub(crate) fn unknown_passed(&self) -> Option<u64> {
+        self.settings.tls.as_ref()?.trust.unknown.as_ref()?;
+        self.dialler.tls.as_ref().map(|tls| tls.made_by.unknown_passed())
     }
 
     pub(crate) fn states(&self) -> States {

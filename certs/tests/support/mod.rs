@@ -115,6 +115,7 @@ fn settings(anchors: Vec<Anchor>) -> Settings {
         trust: PeerTrust {
             anchors,
             crls: Vec::new(),
+            unknown: None,
             names: vec![vec!["spiffe://example.org/**".to_owned()]],
             min_rsa_bits: 2048,
             curves: vec![Curve::P256, Curve::P384, Curve::Ed25519],

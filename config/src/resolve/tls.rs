@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::attach::{Attachments, Place, of, tighten};
 use crate::bootstrap::{ListenerSpec, UpstreamSpec};
-use crate::manifest::{CertificatePolicy, EncryptionPolicy, Kind, Manifest};
+use crate::decode::At;
+use crate::manifest::{CertificatePolicy, EncryptionPolicy, Kind, Manifest, OnUnavailable};
 use crate::{
     Anchor, ClientAuth, Code, CryptoProfile, Expected, ForwardCertificate, Hsts, KeyExchange, ListenerTls, PeerTrust,
-    Report, TlsVersion, UpstreamTls,
+    Report, TlsVersion, UpstreamTls, Waived, Waiver,
 };
 use identities::Policies;
 use trust::Merged;
@@ -19,6 +20,7 @@ const PV_SHAPE: Code = Code(2);
 const PV_CONFLICT: Code = Code(5);
 const PV_BLIND: Code = Code(25);
 const PV_TRUST: Code = Code(31);
+const PV_UNKNOWN: Code = Code(33);
 
 const DEFAULT_WARNING: Duration = Duration::from_secs(30 * 86_400);
 
@@ -39,7 +41,7 @@ pub(super) fn listener(
         spec.name.error(report, PV_TRUST, message, help);
         return None;
     }
-    let (client_auth, trust) = client_trust(spec, trust::merge(&policies), attached, report)?;
+    let (client_auth, trust) = client_trust(index, spec, trust::merge(&policies), attached, report)?;
     let mut deny_after_expiry = None;
     for (_, _, policy) in &policies {
         let written = policy.rotation.deny_after_expiry.written().map(|deny| deny.value);
@@ -88,12 +90,13 @@ fn warn_before(policies: &Policies<'_>) -> Duration {
 
 /// What clients of a listener must present, where the listener asks at all. `None` after a problem was reported.
 fn client_trust(
+    index: usize,
     spec: &ListenerSpec,
     merged: Merged<'_>,
     attached: &Attachments<'_>,
     report: &mut Report,
 ) -> Option<(ClientAuth, PeerTrust)> {
-    let Merged { trust, client_auth, lists_anchors, place } = merged;
+    let Merged { mut trust, client_auth, lists_anchors, allows_unknown, place } = merged;
     let default = if *spec.internal { ClientAuth::Required } else { ClientAuth::Off };
     let client_auth = client_auth.unwrap_or(default);
     if client_auth != ClientAuth::Off && place.is_none() && attached.may_miss(Kind::CertificatePolicy) {
@@ -102,6 +105,7 @@ fn client_trust(
     if client_auth == ClientAuth::Off {
         return Some((client_auth, trust));
     }
+    trust.unknown = unknown(allows_unknown, Place::Listener(index), attached, report);
     let name = spec.name.as_str();
     let mut problems = Vec::new();
     if trust.anchors.is_empty() && lists_anchors {
@@ -161,6 +165,20 @@ fn is_of(name: &str, domains: &[&str]) -> bool {
     domain.is_some_and(|domain| domains.contains(&domain))
 }
 
+/// The exception that lets pass what no list covers, where a manifest asks for that.
+fn unknown(
+    written: Option<&At<OnUnavailable>>,
+    place: Place,
+    attached: &Attachments<'_>,
+    report: &mut Report,
+) -> Option<Waived> {
+    let written = written?;
+    attached.waive(Waiver::UnknownRevocation, place, || {
+        let message = "certificates would pass although nobody can say whether they are revoked";
+        written.error(report, PV_UNKNOWN, message, "write `Deny`, and keep the lists current");
+    })
+}
+
 /// Demands that no certificate meets.
 fn impossible(trust: &PeerTrust, what: &str) -> Vec<(String, &'static str)> {
     let mut problems = Vec::new();
@@ -207,6 +225,7 @@ pub(super) fn upstream(
         problems.into_iter().for_each(|(message, help)| place.error(report, PV_TRUST, message, help));
     }
     let mut trust = merged.trust;
+    trust.unknown = unknown(merged.allows_unknown, Place::Upstream(index), attached, report);
     // The name of the bootstrap is always checked; a manifest without names adds nothing to it.
     trust.names.retain(|list| !list.is_empty());
     Some(UpstreamTls {

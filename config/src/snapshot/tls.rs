@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Waived;
 use crate::{Material, WorkloadSocket};
 
 /// TLS of a listener.
@@ -81,6 +82,8 @@ pub struct PeerTrust {
     pub names: Vec<Vec<String>>,
     /// PEM files of revocation lists. Where there is one, every certificate of a chain must be known to be good.
     pub crls: Vec<Material>,
+    /// Why a certificate may pass that no current list covers. Once it has ended, it may not.
+    pub unknown: Option<Waived>,
     pub min_rsa_bits: u32,
     pub curves: Vec<Curve>,
     /// Longest accepted `notAfter - notBefore`.

@@ -218,6 +218,7 @@ mod tests {
                 anchors: vec![Anchor::Pem(file("tls/ca.pem"))],
                 names: vec![names.to_vec()],
                 crls: Vec::new(),
+                unknown: None,
                 min_rsa_bits: 2048,
                 curves: vec![Curve::P256, Curve::P384, Curve::Ed25519],
                 max_lifetime: None,

@@ -63,6 +63,12 @@ struct ByState {
     postern_state: &'static str,
 }
 
+/// A listener or an upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AtPlace {
+    postern_place: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfState {
     postern_state: &'static str,
@@ -113,6 +119,7 @@ pub struct Metrics {
     certificates: Family<ByIdentity, Gauge>,
     agents: Family<BySocket, Gauge>,
     svids: Family<BySvid, Gauge>,
+    revocation_unknown: Family<AtPlace, Gauge<u64, AtomicU64>>,
     exceptions: Family<OfState, Gauge>,
     exception_expiry: Family<Alone, Gauge>,
     reloads: Family<ByOutcome, Counter>,
@@ -165,6 +172,7 @@ impl Metrics {
             certificates: Family::default(),
             agents: Family::default(),
             svids: Family::default(),
+            revocation_unknown: Family::default(),
             exceptions: Family::default(),
             exception_expiry: Family::default(),
             reloads: Family::default(),
@@ -221,6 +229,11 @@ impl Metrics {
             "Time until an SVID of ours ends",
             Unit::Seconds,
             metrics.svids.clone(),
+        );
+        registry.register(
+            name(names::REVOCATION_UNKNOWN),
+            "Handshakes since the load that passed although no current list covered the peer",
+            metrics.revocation_unknown.clone(),
         );
         registry.register(name(names::EXCEPTIONS), "Exceptions by state", metrics.exceptions.clone());
         registry.register_with_unit(
@@ -334,6 +347,14 @@ impl Metrics {
                 let labels = BySvid { postern_socket: agent.socket.clone(), postern_spiffe_id: id };
                 self.svids.get_or_create(&labels).set(end.saturating_sub(now));
             }
+        }
+    }
+
+    /// Handshakes that hung on an exception for revocation, by place. What is not named is gone.
+    pub(crate) fn revocation_unknown(&self, passed: impl Iterator<Item = (String, u64)>) {
+        self.revocation_unknown.clear();
+        for (postern_place, number) in passed {
+            self.revocation_unknown.get_or_create(&AtPlace { postern_place }).set(number);
         }
     }
 

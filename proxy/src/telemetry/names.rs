@@ -30,6 +30,8 @@ pub const CERTIFICATE_EXPIRY: &str = "postern.certificate.expiry";
 pub const SPIFFE_CONNECTED: &str = "postern.spiffe.connected";
 /// Seconds until an SVID of ours ends, by socket and SPIFFE ID.
 pub const SVID_EXPIRY: &str = "postern.svid.expiry";
+/// Handshakes since the load that passed although no current list covered the peer, by place.
+pub const REVOCATION_UNKNOWN: &str = "postern.revocation.unknown";
 /// Exceptions of the running set, by state: `active`, `ended`.
 pub const EXCEPTIONS: &str = "postern.exceptions";
 /// Seconds until the next exception ends; nothing where none is in force.

@@ -55,6 +55,7 @@ impl Upstream {
     }
 
     fn kept(&self, endpoint: &Endpoint, route: &Egress) -> Option<Conversation> {
+        self.let_go();
         let may = |at: Peer| match (&endpoint.place, at) {
             (Place::Tcp { host, .. }, Peer::Tcp(address)) => route.permits(host, address).is_ok(),
             // No address, and so nothing that a list of addresses speaks of.

@@ -76,6 +76,14 @@ impl Pool {
         lock(&self.shared).push(connection);
     }
 
+    /// Lets go of everything: what is idle closes, and no further request goes to what is in use.
+    pub(crate) fn clear(&self) {
+        lock(&self.idle).clear();
+        for connection in lock(&self.shared).drain(..) {
+            connection.state.retire();
+        }
+    }
+
     /// Lets go of what is over, or was idle for too long.
     pub(crate) fn sweep(&self) {
         let idle: Vec<_> = std::mem::take(&mut *lock(&self.idle));

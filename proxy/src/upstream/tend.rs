@@ -35,7 +35,7 @@ pub(super) async fn run(upstream: Weak<Upstream>, check: Option<HealthCheck>, cl
         let Some(upstream) = upstream.upgrade() else { return };
         if upstream.is_over(&*clock) {
             // Requests are refused on their way; nothing else may go there either, and what is open is closed.
-            upstream.endpoints.iter().for_each(|endpoint| while endpoint.pool.evict() {});
+            upstream.endpoints.iter().for_each(|endpoint| endpoint.pool.clear());
             continue;
         }
         match asking {

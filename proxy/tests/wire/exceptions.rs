@@ -308,3 +308,35 @@ async fn a_route_for_everybody_is_open_until_the_exception_ends_and_only_to_who_
     assert!(first.rule().ends_with("rule everybody"), "{}", first.rule());
     assert_eq!(last.outcome(), "deny: exception_ended");
 }
+
+#[tokio::test]
+async fn attack_9_a_client_that_no_list_covers_is_let_go_when_the_exception_ends() {
+    let house = House::plan()
+        .with(
+            "manifests/tls.yaml",
+            "    clientAuth: Required\n",
+            "    clientAuth: Required\n    revocation: {crlFrom: \"file:tls/gone.crl\", onUnavailable: Allow}\n",
+        )
+        .also(&policy_until(now() + 6, &[("PV-033", "{kind: Gateway, name: house, sectionName: public}")]))
+        .start()
+        .await;
+    let mia = &house.who.mia;
+    let mut open = house.wire(mia).await;
+    let lines = house.lines(mia);
+    open.send(format!("GET /orders HTTP/1.1\r\n{lines}\r\n")).await;
+    assert_eq!(open.answer().await.status, 200);
+    let page = house.metrics().await;
+    assert!(page.contains("postern_revocation_unknown{postern_place=\"listener public\"} 1\n"), "{page}");
+    // The handshake goes by the machine's clock, so the end is waited for.
+    assert!(within("the end of an open connection", open.is_closed()).await);
+    let token = house.token(mia);
+    let late = house.try_send(Some(&mia.issued), Ask::get("/orders").bearer(&token)).await;
+    assert!(late.is_err(), "{late:?}");
+    assert_eq!(house.call(mia, Ask::get("/orders").open()).await.status, 200, "the other listener is as it was");
+    assert_eq!(house.plain.count(), 2);
+    let records = house.stop().await;
+    assert_eq!(records.requests()[0].exceptions(), ["Policy/default/posture#pv-033"]);
+    assert!(records.requests()[1].exceptions().is_empty());
+    let details: Vec<&str> = records.connections().iter().map(|record| record.detail()).collect();
+    assert_eq!(details.iter().filter(|detail| detail.contains("UnknownRevocationStatus")).count(), 2, "{details:?}");
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::identities::Policies;
 use crate::decode::At;
-use crate::manifest::{self, CertificatePolicy};
+use crate::manifest::{self, CertificatePolicy, OnUnavailable};
 use crate::resolve::attach::tighten;
 use crate::{Anchor, ClientAuth, Curve, Material, PeerTrust};
 
@@ -17,6 +17,8 @@ pub(super) struct Merged<'m> {
     pub(super) client_auth: Option<ClientAuth>,
     /// Some manifest lists anchors; none may be left.
     pub(super) lists_anchors: bool,
+    /// Every manifest that says so lets pass what no list covers; one of them.
+    pub(super) allows_unknown: Option<&'m At<OnUnavailable>>,
     /// A `trust` that was written, for problems.
     pub(super) place: Option<&'m At<manifest::Trust>>,
 }
@@ -27,6 +29,7 @@ pub(super) fn merge<'m>(policies: &Policies<'m>) -> Merged<'m> {
     let (mut names, mut crls) = (Vec::new(), Vec::new());
     let (mut client_auth, mut rsa, mut lifetime) = (None, None, None);
     let mut place = None;
+    let (mut allowing, mut denied) = (None, false);
     for (_, _, policy) in policies {
         let Some(trust) = written(policy) else { continue };
         place = Some(trust);
@@ -35,6 +38,11 @@ pub(super) fn merge<'m>(policies: &Policies<'m>) -> Merged<'m> {
         }
         names.push(trust.names.iter().map(|name| name.as_str().to_owned()).collect());
         crls.extend(crl(trust).cloned());
+        match trust.revocation.as_ref().and_then(|revocation| revocation.on_unavailable.written()) {
+            Some(written) if written.value == OnUnavailable::Allow => allowing = Some(written),
+            Some(_) => denied = true,
+            None => {}
+        }
         tighten(&mut client_auth, trust.client_auth.as_ref().map(|auth| auth.value), ClientAuth::max);
         tighten(&mut rsa, trust.min_rsa_bits.written().map(|bits| bits.value.0), u32::max);
         tighten(&mut lifetime, trust.max_lifetime.as_ref().map(|lifetime| lifetime.value), Duration::min);
@@ -47,12 +55,14 @@ pub(super) fn merge<'m>(policies: &Policies<'m>) -> Merged<'m> {
     let trust = PeerTrust {
         names,
         crls,
+        unknown: None,
         min_rsa_bits: rsa.unwrap_or(DEFAULT_RSA_BITS),
         curves: curves.unwrap_or_else(|| DEFAULT_CURVES.to_vec()),
         max_lifetime: lifetime,
         anchors: anchors.clone().unwrap_or_default(),
     };
-    Merged { trust, client_auth, lists_anchors: anchors.is_some(), place }
+    let allows_unknown = allowing.filter(|_| !denied);
+    Merged { trust, client_auth, lists_anchors: anchors.is_some(), allows_unknown, place }
 }
 
 fn written<'m>(policy: &&'m CertificatePolicy) -> Option<&'m At<manifest::Trust>> {
