@@ -55,6 +55,11 @@ impl Matched<'_> {
     fn max_body(&self) -> u64 {
         self.chain.max_body().min(self.guard.settings.max_body)
     }
+
+    pub(crate) fn message_limits(&self) -> MessageLimits {
+        let settings = &self.guard.settings;
+        MessageLimits { json_depth: settings.max_json_depth, sse_event: settings.max_sse_event }
+    }
 }
 
 /// Whether the connection may carry another request.
@@ -273,10 +278,7 @@ impl<'a> Exchange<'a> {
         let (guard, settings) = (matched.guard, &matched.guard.settings);
         story.patience = Patience::of(settings);
         story.pace = Pace::new(settings.stream_idle);
-        story.context.set_message_limits(MessageLimits {
-            json_depth: settings.max_json_depth,
-            sse_event: settings.max_sse_event,
-        });
+        story.context.set_message_limits(matched.message_limits());
         guard::judge_rate(self.shared, self.connection, head.client, &guard.requests)?;
         head::check_sizes(&session.req_header().headers, settings.max_headers, settings.max_header_size)?;
         guard::judge_load(self.shared, self.connection, settings.shed)

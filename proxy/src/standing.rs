@@ -78,6 +78,7 @@ impl Asked {
             matched.network.egress.permits(host, *address)?;
         }
         let mut context = Context::new(shared.clock.unix_ms(), shared.uptime());
+        context.set_message_limits(matched.message_limits());
         matched.chain.reconsider(&view(connection, &self.head, &self.headers), &self.seen, &mut context)
     }
 }
