@@ -1,5 +1,7 @@
 //! One request and its answer on a connection to an upstream: HTTP/1.1 through Pingora's session, HTTP/2 through h2.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use pingora_core::protocols::http::v1::client::HttpSession;
@@ -26,12 +28,14 @@ pub(crate) struct H1 {
     pub(crate) wire: Wire,
     reused: bool,
     read_before: u64,
+    /// The answer came before the request had been sent to its end.
+    short: bool,
 }
 
 impl Conversation {
     pub(crate) fn h1(wire: Wire, reused: bool) -> Self {
         let (session, read_before) = (HttpSession::new(Box::new(wire.clone())), wire.bytes_read());
-        Self::H1(Box::new(H1 { session, wire, reused, read_before }))
+        Self::H1(Box::new(H1 { session, wire, reused, read_before, short: false }))
     }
 
     pub(crate) fn address(&self) -> Peer {
@@ -123,6 +127,10 @@ impl Conversation {
     /// Ends a conversation whose answer was read. What comes back can be kept.
     pub(crate) async fn end(self) -> Option<Wire> {
         match self {
+            Self::H1(mut h1) if h1.short => {
+                h1.session.shutdown().await;
+                None
+            }
             Self::H1(mut h1) => {
                 h1.session.respect_keepalive();
                 let wire = h1.wire;
@@ -154,11 +162,31 @@ impl Conversation {
 impl H1 {
     async fn ask(&mut self, request: Box<RequestHeader>, body: Bytes) -> pingora_core::Result<()> {
         self.session.write_request_header(request).await?;
-        if !body.is_empty() {
-            self.session.write_body(&body).await?;
+        if body.is_empty() {
+            self.session.finish_body().await?;
+            return self.read_head().await;
         }
-        self.session.finish_body().await?;
-        self.read_head().await
+        // A server that refuses a body may say so and read no further: its answer is read while the body goes out.
+        let left = Some(u64::try_from(body.len()).unwrap_or(u64::MAX));
+        let mut sending = pin!(Upload::H1 { wire: self.wire.clone(), left }.push(body, true));
+        let first = {
+            let mut reading = pin!(self.read_head());
+            tokio::select! {
+                read = &mut reading => Err(read),
+                // Not all was taken: what was said before that is the answer.
+                sent = &mut sending => Ok((sent.is_err(), reading.await)),
+            }
+        };
+        let (short, read) = match first {
+            Ok((short, read)) => (short, read),
+            Err(read) => {
+                let refused = self.session.resp_header().is_none_or(|head| head.status.as_u16() >= 300);
+                // Otherwise the server goes on reading, and has a right to the rest.
+                (refused || sending.await.is_err(), read)
+            }
+        };
+        self.short = short;
+        read
     }
 
     pub(crate) async fn read_head(&mut self) -> pingora_core::Result<()> {

@@ -3,6 +3,9 @@
 use serde_json::json;
 
 use crate::house::upstream::{Act, Upstream, answer, json_answer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
 use crate::house::{Ask, House, Plan, within};
 
 /// The plain upstream with these settings in place of its address.
@@ -277,4 +280,39 @@ async fn a_reload_uses_no_connection_that_was_made_before() {
     house.plain.left(1).await;
     assert_eq!(house.call(&house.who.mia, Ask::get("/orders")).await.status, 200);
     house.stop().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_refuses_a_body_before_it_has_it_all_is_heard() {
+    for (status, head) in [
+        (413, "HTTP/1.1 413 Content Too Large\r\ncontent-length: 4\r\nconnection: close\r\n\r\nmuch"),
+        // Nothing is sent on that connection afterwards, whatever it says.
+        (429, "HTTP/1.1 429 Too Many Requests\r\ncontent-length: 4\r\n\r\nmuch"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let house = plan(&format!("url: \"http://{}\"", listener.local_addr().unwrap()))
+            .with("manifests/plain.yaml", "maxBodySize: 16Ki", "maxBodySize: 9Mi")
+            .start()
+            .await;
+        let server = tokio::spawn(async move {
+            let mut streams = Vec::new();
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut came = Vec::new();
+                while !came.windows(4).any(|four| four == b"\r\n\r\n") {
+                    stream.read_buf(&mut came).await.unwrap();
+                }
+                stream.write_all(head.as_bytes()).await.unwrap();
+                streams.push(stream);
+            }
+            streams
+        });
+        let large = serde_json::to_vec(&json!({"n": "x".repeat(8 << 20)})).unwrap();
+        for _ in 0..2 {
+            let reply = house.call(&house.who.mia, Ask::post("/orders", "application/json", large.clone())).await;
+            assert_eq!((reply.status, reply.body.as_str()), (status, "much"));
+        }
+        within("the server", server).await.unwrap();
+        house.stop().await;
+    }
 }
