@@ -87,7 +87,10 @@ impl Identify {
     }
 
     fn nobody(&self, anonymous: &Arc<Principal>, cx: &Context) -> Arc<PreparedPrincipal> {
-        self.prepared_anonymous.get_or_init(|| Arc::new(self.authorizer.prepare(anonymous, cx.now_ms()))).clone()
+        let fresh = || Arc::new(self.authorizer.prepare(anonymous, cx.now_ms()));
+        let kept = self.prepared_anonymous.get_or_init(fresh);
+        // A binding of everybody may have ended since.
+        if kept.is_valid(cx.now_ms()) { kept.clone() } else { fresh() }
     }
 
     fn prepared(
