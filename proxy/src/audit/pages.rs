@@ -82,7 +82,7 @@ pub(super) fn run(mut writer: Writer) {
         if !writer.write_left(left) {
             return;
         }
-        drop(told.send(word));
+        drop(told.try_send(word));
     }
 }
 

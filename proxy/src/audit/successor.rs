@@ -32,7 +32,7 @@ pub(crate) struct Successor {
     pub(crate) stream: UnixStream,
     pub(crate) released: Released,
     /// Hears how it goes.
-    pub(crate) told: mpsc::UnboundedSender<Word>,
+    pub(crate) told: mpsc::Sender<Word>,
 }
 
 /// What is told of a successor, in this order; at most two words.
@@ -52,7 +52,7 @@ pub(super) enum Ended {
     /// The queue is closed and everything is on disk.
     Closed,
     /// Once the log is back, this word is due, and these are to be written: they are not known to be on disk.
-    Gone { left: Vec<Entry>, told: mpsc::UnboundedSender<Word>, word: Word },
+    Gone { left: Vec<Entry>, told: mpsc::Sender<Word>, word: Word },
 }
 
 /// Hands the log over, which nobody holds at this moment, and then every record that comes.
@@ -62,7 +62,8 @@ pub(super) fn serve(successor: Successor, queue: &Arc<Queue>, redaction: &Redact
         Ok(link) => link,
         Err(error) => return Ended::Gone { left: Vec::new(), told, word: Word::Refused(error.to_string()) },
     };
-    drop(told.send(Word::Began));
+    // There is room for both words.
+    drop(told.try_send(Word::Began));
     loop {
         let taken = queue.take(linger, Instant::now() + BEGIN);
         let mut entries = taken.entries;

@@ -82,7 +82,7 @@ async fn hand_over(
     shared: &Arc<Shared>,
     stream: UnixStream,
     door: &mut Option<Door>,
-) -> Result<mpsc::UnboundedReceiver<Word>, String> {
+) -> Result<mpsc::Receiver<Word>, String> {
     // Nothing is reloaded meanwhile: what was offered is what is handed over.
     let _loading = shared.last_load.lock().await;
     let offering = shared.listeners.offer();
@@ -92,7 +92,7 @@ async fn hand_over(
     let paused = shared.listeners.pause().await;
     // The one that follows awaits its own successor under this name.
     *door = None;
-    let (told, mut words) = mpsc::unbounded_channel();
+    let (told, mut words) = mpsc::channel(2);
     let released = Released { connections: shared.last_connection() };
     shared.audit.hand_over(Successor { stream, released, told });
     let first = match tokio::time::timeout(READY, words.recv()).await {
