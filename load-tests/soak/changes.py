@@ -56,7 +56,7 @@ class Upstream:
     """An upstream that can be killed and started again on its port; remembers when it was not there."""
 
     def __init__(self, port, name):
-        self.port, self.name, self.away = port, name, []
+        self.port, self.name, self.away, self.deaths = port, name, [], []
         self._process = None
 
     def start(self):
@@ -75,13 +75,14 @@ class Upstream:
     def fail_for(self, seconds):
         began = time.monotonic()
         self.kill()
+        self.deaths.append((began, time.monotonic()))
         time.sleep(seconds)
         self.start()
         self.away.append((began, time.monotonic()))
 
-    def died_within(self, began, ended):
-        """Whether it was killed at some moment between."""
-        return any(began < gone < ended for gone, _ in self.away)
+    def was_dying(self, began, ended):
+        """Whether it was being killed at some moment between. That takes a while, in which its sockets still take requests."""
+        return any(asked < ended and began < dead for asked, dead in self.deaths)
 
     def was_away(self, began, ended):
         """Whether it was away at some moment between."""
@@ -107,8 +108,8 @@ class Pair:
         self.endpoints[self.killed % 2].fail_for(DOWN_S)
         self.killed += 1
 
-    def died_within(self, began, ended):
-        return any(endpoint.died_within(began, ended) for endpoint in self.endpoints)
+    def was_dying(self, began, ended):
+        return any(endpoint.was_dying(began, ended) for endpoint in self.endpoints)
 
 
 class Clock:

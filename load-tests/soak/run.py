@@ -107,7 +107,7 @@ def answers(accounts, flaky, pair):
     forbidden = [each for account in accounts for each in account.forbidden]
     failures = [each for account in accounts for each in account.failures]
     excused = [each for each in failures if each[0] == "flaky" and flaky.was_away(each[1], each[2])]
-    in_flight = [each for each in failures if each[0] == "pair" and pair.died_within(each[1], each[2])]
+    in_flight = [each for each in failures if each[0] == "pair" and pair.was_dying(each[1], each[2])]
     failed = [each for each in failures if each not in excused and each not in in_flight]
     print(f"forbidden answers: {len(forbidden)}; failed requests: {len(failed)}; while their only upstream was away: {len(excused)} "
           f"in {len(flaky.away)} absences; with the endpoint that was killed: {len(in_flight)} in {pair.killed}")
