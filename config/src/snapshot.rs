@@ -4,6 +4,8 @@
 //! optional that has a default, and every reference is an index that exists. Written policy, with its positions, is
 //! [`crate::manifest`]; nothing here is parsed from text again.
 
+mod access;
+mod authz;
 mod content;
 mod ddos;
 mod exceptions;
@@ -17,6 +19,8 @@ mod upstream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use access::*;
+pub use authz::*;
 pub use content::*;
 pub use ddos::*;
 pub use exceptions::*;

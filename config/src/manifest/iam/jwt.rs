@@ -1,0 +1,106 @@
+//! Signed tokens.
+
+use std::time::Duration;
+
+use super::{TagFrom, TenantFrom};
+use crate::decode::{At, Fields, Setting, spec, words};
+use crate::values::{Claim, Issuer, Name};
+use crate::{Code, JwtAlgorithm, Material, PrincipalType, SenderConstraint};
+
+spec! {
+    /// Signed tokens of one issuer.
+    pub struct JwtProvider {
+        /// Named by `authentication.providers` of an APIAccessPolicy.
+        [E] name: At<Name>,
+        /// The exact `iss`.
+        [E, missing 11] issuer: At<Issuer>,
+        /// A token must carry one of them in `aud`.
+        [E, missing 11] audiences: At<Vec<At<String>>>,
+        /// The only algorithms accepted, whatever a token's `alg` says. All asymmetric.
+        [E, missing 11] algorithms: At<Vec<At<JwtAlgorithm>>>,
+        /// Accepted `typ` values, compared without case and without an `application/` prefix.
+        [E] token_types: Setting<Vec<At<String>>> = "[at+jwt]",
+        /// The issuer's keys as a JWK set (RFC 7517) in a file or variable. Watched and reloaded.
+        [E] jwks_from: At<Material>,
+        /// Longest time since `iat`.
+        [E, max "24h"] max_token_age: Setting<Duration> = "1h",
+        /// Difference between our clock and the issuer's that is let pass.
+        [E, max "5m"] clock_skew: Setting<Duration> = "30s",
+        /// How a token must be bound to its sender.
+        [E] sender_constraint: Setting<SenderConstraint> = "Any",
+        /// What a verified token makes of its sender.
+        [E] principal: At<JwtPrincipal>,
+        /// Where the principal's tenant comes from.
+        [E] tenant: At<TenantFrom>,
+        /// The tenants this provider may assert; a principal of any other is refused.
+        [E] tenants: At<Vec<At<String>>>,
+        /// Claim that lists groups. Without it a principal has none.
+        [E] groups_claim: Option<At<Claim>>,
+        /// Claim that lists scopes, in one string or a list.
+        [E] scopes_claim: Setting<Claim> = "scope",
+        /// Claims that rules may read as tags of the principal.
+        [E] tags: Vec<At<TagFrom>>,
+    }
+    later {
+        /// Address of the key set; this version reads `jwksFrom`.
+        [E] "jwksUrl",
+    }
+    check check_jwt
+}
+
+fn check_jwt(jwt: &JwtProvider, fields: &mut Fields<'_, '_, '_>) {
+    if let Some(segment) = &jwt.tenant.spiffe_segment {
+        segment.error(fields.cx.report, Code(2), "a token has no SPIFFE segment", "use `claim` or `value`");
+    }
+}
+
+words! {
+    /// Signature algorithms of RFC 7518 and RFC 8037.
+    impl JwtAlgorithm {
+        /// ECDSA on P-256.
+        (JwtAlgorithm::ES256) = "ES256",
+        /// ECDSA on P-384.
+        (JwtAlgorithm::ES384) = "ES384",
+        /// Ed25519.
+        (JwtAlgorithm::EdDSA) = "EdDSA",
+        /// RSA PKCS#1 v1.5 with SHA-256.
+        (JwtAlgorithm::RS256) = "RS256",
+        /// RSA PKCS#1 v1.5 with SHA-384.
+        (JwtAlgorithm::RS384) = "RS384",
+        /// RSA PKCS#1 v1.5 with SHA-512.
+        (JwtAlgorithm::RS512) = "RS512",
+        /// RSA-PSS with SHA-256.
+        (JwtAlgorithm::PS256) = "PS256",
+        /// RSA-PSS with SHA-384.
+        (JwtAlgorithm::PS384) = "PS384",
+        /// RSA-PSS with SHA-512.
+        (JwtAlgorithm::PS512) = "PS512",
+    }
+    never { "none", "None", "NONE", "HS256", "HS384", "HS512" } with 11, "`{}` lets everybody who can check a token make one",
+        "use an asymmetric algorithm: ES256, EdDSA, PS256"
+}
+
+words! {
+    /// How a token must be bound to its sender.
+    impl SenderConstraint {
+        /// A bearer token is enough.
+        (SenderConstraint::None) = "None",
+        /// Bound by any mechanism this version knows, which is `Mtls`.
+        (SenderConstraint::Any) = "Any",
+        /// Bound to the client certificate (RFC 8705 `x5t#S256`).
+        (SenderConstraint::Mtls) = "Mtls",
+    }
+    later { "Dpop" }
+}
+
+spec! {
+    /// What a verified token makes of its sender.
+    pub struct JwtPrincipal {
+        /// Its type.
+        [E] kind as "type": At<PrincipalType>,
+        /// Claim with the principal's id.
+        [E] id_claim: Setting<Claim> = "sub",
+        /// Claim with the party that acts for the principal (RFC 8693 §4.1).
+        [E] actor_claim: Setting<Claim> = "act",
+    }
+}

@@ -1,0 +1,58 @@
+//! What a request may look like, and how many there may be.
+
+use std::time::Duration;
+
+/// What one API demands of a request, besides identity.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// One list per manifest; a request must be matched by a rule of each. Empty: nothing passes.
+    pub allow: Vec<Vec<AllowRule>>,
+    /// Bytes.
+    pub max_body: u64,
+    pub rate_limits: Vec<RateLimit>,
+    pub response_remove: Vec<String>,
+    /// Lower-case names.
+    pub response_set: Vec<(String, String)>,
+    pub cross_site: CrossSite,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AllowRule {
+    /// Upper case; not empty.
+    pub methods: Vec<String>,
+    /// Globs over the canonical path, whole-path; not empty.
+    pub paths: Vec<String>,
+    /// Media types without parameters, lower case. `None` for requests that need no body.
+    pub content_types: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum CrossSite {
+    /// A browser request with a non-safe method from another site is refused.
+    #[default]
+    Deny,
+    AllowOrigins(Vec<String>),
+}
+
+/// How much one key may use in a window (GCRA).
+#[derive(Debug, Clone)]
+pub struct RateLimit {
+    pub name: String,
+    /// Namespace and name of the manifest: two manifests' limits never share a bucket.
+    pub owner: String,
+    /// Not empty.
+    pub key: Vec<LimitKey>,
+    /// Requests per `window`, at least 1.
+    pub limit: u32,
+    pub window: Duration,
+    /// Requests let through at once.
+    pub burst: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LimitKey {
+    Principal,
+    Tenant,
+    SourceIp,
+    Route,
+}
