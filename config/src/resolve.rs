@@ -178,6 +178,7 @@ fn exceptions<'p>(
 ) -> impl Iterator<Item = &'p str> {
     let unbound = identity.providers.iter().filter_map(|provider| match &provider.kind {
         crate::ProviderKind::Jwt(jwt) => jwt.unbound.as_ref(),
+        crate::ProviderKind::Introspection(asked) => asked.unbound.as_ref(),
         crate::ProviderKind::Spiffe => None,
     });
     let grants = authz.roles.iter().flat_map(|role| &role.permissions).filter_map(|granted| granted.waived.as_ref());

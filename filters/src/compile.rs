@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_config::{
-    Code, Dialect, Direction, Part, Position, ProviderKind, Report, Route, Snapshot, TenantSource, Upstream, Waived,
-    capability,
+    Code, Dialect, Direction, JwtKeys, Part, Position, ProviderKind, Report, Route, Snapshot, TenantSource, Upstream,
+    Waived, capability,
 };
 
 use crate::answer::Answers;
@@ -18,7 +18,7 @@ use crate::chain::{Chain, Step};
 use crate::filter::Filter;
 use crate::limit::{LimitSet, LimitStore};
 use crate::scan::ContentGuards;
-use crate::token::{JwtVerifier, KeySet, TokenCache, TokenSet};
+use crate::token::{Introspector, JwtVerifier, KeyRings, KeySet, TokenCache, TokenSet};
 
 /// The chains of a snapshot, by route.
 #[derive(Debug)]
@@ -34,12 +34,13 @@ impl Chains {
     }
 }
 
-/// Compiles every route. `limits` holds what was spent so far, so that a reload refills nothing.
+/// Compiles every route. `limits` holds what was spent so far, so that a reload refills nothing, and `rings` the keys that were
+/// fetched so far, so that it forgets none.
 ///
 /// # Errors
 /// All problems of all routes: rules that do not validate, guards that cannot be built, key sets that cannot be read.
-pub fn compile(snapshot: &Snapshot, limits: &LimitStore) -> Result<Chains, Report> {
-    build(snapshot, limits, true)
+pub fn compile(snapshot: &Snapshot, limits: &LimitStore, rings: &KeyRings) -> Result<Chains, Report> {
+    build(snapshot, limits, rings, true)
 }
 
 /// Compiles everything that needs no key material, and throws it away: for validation offline.
@@ -47,15 +48,15 @@ pub fn compile(snapshot: &Snapshot, limits: &LimitStore) -> Result<Chains, Repor
 /// # Errors
 /// As [`compile`], without what is wrong with key sets.
 pub fn check(snapshot: &Snapshot, limits: &LimitStore) -> Result<(), Report> {
-    build(snapshot, limits, false).map(|_| ())
+    build(snapshot, limits, &KeyRings::new(), false).map(|_| ())
 }
 
-fn build(snapshot: &Snapshot, limits: &LimitStore, with_keys: bool) -> Result<Chains, Report> {
+fn build(snapshot: &Snapshot, limits: &LimitStore, rings: &KeyRings, with_keys: bool) -> Result<Chains, Report> {
     let mut report = Report::new();
     let cache = Arc::new(TokenCache::default());
     let mut by_route = HashMap::new();
     for route in &snapshot.routes {
-        let compiler = Compiler { snapshot, route, limits, cache: &cache, with_keys };
+        let compiler = Compiler { snapshot, route, limits, rings, cache: &cache, with_keys };
         if let Some(chain) = compiler.chain(&mut report) {
             by_route.insert(route.name.clone(), chain);
         }
@@ -67,6 +68,7 @@ struct Compiler<'a> {
     snapshot: &'a Snapshot,
     route: &'a Route,
     limits: &'a LimitStore,
+    rings: &'a KeyRings,
     cache: &'a Arc<TokenCache>,
     with_keys: bool,
 }
@@ -183,13 +185,19 @@ impl Compiler<'_> {
             if !self.with_keys {
                 continue;
             }
-            let place = format!("provider `{}`, key set `{}`", provider.name, jwt.jwks);
-            let made = jwt
-                .jwks
-                .read_public()
-                .map_err(|error| error.to_string())
-                .and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()))
-                .and_then(|keys| JwtVerifier::new(provider, keys).map_err(|error| error.to_string()));
+            let (place, made) = match &jwt.keys {
+                JwtKeys::Material(from) => {
+                    let read = from.read_public().map_err(|error| error.to_string());
+                    let made = read
+                        .and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()))
+                        .and_then(|keys| JwtVerifier::new(provider, keys).map_err(|error| error.to_string()));
+                    (format!("provider `{}`, key set `{from}`", provider.name), made)
+                }
+                JwtKeys::Fetched { source, max_age } => {
+                    let made = JwtVerifier::with_ring(provider, self.rings.of(source), *max_age);
+                    (format!("provider `{}`", provider.name), made.map_err(|error| error.to_string()))
+                }
+            };
             match made {
                 Ok(verifier) => verifiers.push(verifier),
                 Err(error) => {
@@ -198,7 +206,19 @@ impl Compiler<'_> {
                 }
             }
         }
-        (!failed).then(|| TokenSet::new(verifiers, self.cache.clone()))
+        let set = TokenSet::new(verifiers, self.cache.clone());
+        let asked =
+            self.route.policy.identity.providers.iter().find(|p| matches!(p.kind, ProviderKind::Introspection(_)));
+        let set = match asked.map(|provider| (provider, Introspector::new(provider))) {
+            None => set,
+            Some((_, Ok(introspector))) => set.asking(introspector),
+            Some((provider, Err(error))) => {
+                failed = true;
+                self.problem(report, 11, format!("provider `{}`: {error}", provider.name), "correct the provider");
+                set
+            }
+        };
+        (!failed).then_some(set)
     }
 
     fn facts(&self) -> RouteFacts {

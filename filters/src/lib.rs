@@ -40,7 +40,7 @@ pub use chain::Chain;
 pub use compile::{Chains, check, compile};
 pub use context::{Context, Seen};
 pub use message::{Message, MessageLimits, PartText};
-pub use need::{Given, KeysGiven, KeysWanted, Need, Progress, WhyKeys};
+pub use need::{Given, IntrospectionGiven, IntrospectionWanted, KeysGiven, KeysWanted, Need, Progress, WhyKeys};
 pub use permit::Permit;
 pub use principal::{Assurance, Principal, SpiffeSubject};
 pub use reason::Reason;

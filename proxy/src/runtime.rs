@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use postern_certs::{ListenerTls, Workloads};
 use postern_config::{
-    Anchor, AuditKey, Bind, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot, Waived,
+    Anchor, AuditKey, Bind, IdentitySource, JwtKeys, Material, OwnIdentity, PeerTrust, ProviderKind, Report, Route,
+    Snapshot, Waived,
 };
 use postern_filters::limit::LimitStore;
+use postern_filters::token::KeyRings;
 use postern_filters::{Chains, Reason, Refusal};
 use tracing::warn;
 
@@ -16,6 +18,7 @@ use crate::build;
 use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
+use crate::outside::Setup;
 use crate::spiffe::{self, Agents, Places};
 use crate::upstream::{States, Upstream};
 
@@ -29,6 +32,8 @@ pub(crate) struct Runtime {
     /// By route: who may use it, and where its calls may go.
     networks: Arc<HashMap<String, Network>>,
     guards: Arc<Guards>,
+    /// What its own calls need.
+    pub(crate) setup: Arc<Setup>,
     /// Where agents are asked, and what they said when it was made.
     pub(crate) places: Places,
     pub(crate) workloads: Workloads,
@@ -70,7 +75,13 @@ impl Runtime {
     ///
     /// # Errors
     /// [`LoadError`], complete: nothing was changed.
-    pub(crate) fn load(config: &Path, limits: &LimitStore, agents: &Agents, now: i64) -> Result<Self, LoadError> {
+    pub(crate) fn load(
+        config: &Path,
+        limits: &LimitStore,
+        rings: &KeyRings,
+        agents: &Agents,
+        now: i64,
+    ) -> Result<Self, LoadError> {
         let loaded = postern_config::load(config, now).map_err(|report| LoadError { report, material: Vec::new() })?;
         let mut warnings: Vec<String> = loaded.warnings.problems().iter().map(ToString::to_string).collect();
         let snapshot = loaded.snapshot;
@@ -79,7 +90,7 @@ impl Runtime {
         if unbuilt.has_errors() {
             return Err(LoadError { report: unbuilt, material: Vec::new() });
         }
-        let chains = postern_filters::compile(&snapshot, limits);
+        let chains = postern_filters::compile(&snapshot, limits, rings);
         let mut problems = Vec::new();
         let places = spiffe::places(&snapshot);
         let workloads = said(agents, &places, &mut problems);
@@ -89,6 +100,7 @@ impl Runtime {
             listeners = load_listeners(&snapshot, workloads, now, &mut warnings, &mut problems);
             upstreams = load_upstreams(&snapshot, workloads, now, &mut warnings, &mut problems);
         }
+        let setup = Setup::load(&snapshot, &mut problems);
         let (gate, networks) = load_networks(&snapshot, &mut problems);
         let guards = Guards::compile(&snapshot, limits, &mut problems);
         let chains = match chains {
@@ -106,6 +118,7 @@ impl Runtime {
             gate: Arc::new(gate),
             networks: Arc::new(networks),
             guards: Arc::new(guards),
+            setup: Arc::new(setup),
             places,
             workloads: workloads.unwrap_or_default(),
             listeners,
@@ -137,6 +150,7 @@ impl Runtime {
             gate: self.gate.clone(),
             networks: self.networks.clone(),
             guards: self.guards.clone(),
+            setup: self.setup.clone(),
             places: self.places.clone(),
             workloads,
             listeners,
@@ -362,8 +376,16 @@ fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
     }
     for route in &snapshot.routes {
         for provider in &route.policy.identity.providers {
-            if let postern_config::ProviderKind::Jwt(jwt) = &provider.kind {
-                materials.push(&jwt.jwks);
+            match &provider.kind {
+                ProviderKind::Jwt(jwt) => match &jwt.keys {
+                    JwtKeys::Material(from) => materials.push(from),
+                    JwtKeys::Fetched { source, .. } => materials.extend(&source.ca),
+                },
+                ProviderKind::Introspection(asked) => {
+                    materials.push(&asked.at.client_auth);
+                    materials.extend(&asked.at.ca);
+                }
+                ProviderKind::Spiffe => {}
             }
         }
     }

@@ -1,5 +1,6 @@
 //! IAMPolicy: who can be recognised at all, and what is known about them.
 
+mod introspection;
 mod jwt;
 mod mapping;
 mod spiffe;
@@ -7,6 +8,7 @@ mod tenancy;
 
 use std::time::Duration;
 
+pub use introspection::*;
 pub use jwt::*;
 pub use mapping::*;
 pub use spiffe::*;
@@ -44,10 +46,12 @@ tagged! {
     pub enum Provider {
         /// Signed tokens of one issuer (RFC 7519, RFC 8725, RFC 9068).
         Jwt(Box<JwtProvider>),
+        /// Tokens that their issuer is asked about (RFC 7662).
+        Introspection(Box<IntrospectionProvider>),
         /// X.509-SVIDs presented over mTLS.
         Spiffe(Box<SpiffeProvider>),
     }
-    later { "Introspection", "Mtls", "ApiKey", "TxnToken", "HttpSignature" }
+    later { "Mtls", "ApiKey", "TxnToken", "HttpSignature" }
 }
 
 impl Provider {
@@ -55,6 +59,7 @@ impl Provider {
     pub fn name(&self) -> &At<Name> {
         match self {
             Self::Jwt(jwt) => &jwt.name,
+            Self::Introspection(introspection) => &introspection.name,
             Self::Spiffe(spiffe) => &spiffe.name,
         }
     }
@@ -63,6 +68,7 @@ impl Provider {
     pub fn tenant(&self) -> &At<TenantFrom> {
         match self {
             Self::Jwt(jwt) => &jwt.tenant,
+            Self::Introspection(introspection) => &introspection.tenant,
             Self::Spiffe(spiffe) => &spiffe.tenant,
         }
     }

@@ -133,6 +133,7 @@ fn needs_certificate(provider: &Provider) -> bool {
     match &provider.kind {
         ProviderKind::Spiffe => true,
         ProviderKind::Jwt(jwt) => jwt.sender_constraint != SenderConstraint::None,
+        ProviderKind::Introspection(asked) => asked.sender_constraint != SenderConstraint::None,
     }
 }
 
@@ -235,6 +236,8 @@ fn same_credential(a: &Provider, b: &Provider) -> bool {
                 && meet(&x.algorithms, &y.algorithms)
                 && meet(&types(&x.token_types), &types(&y.token_types))
         }
+        // Which of them was to be asked would be a guess, and each would be shown the other's tokens.
+        (ProviderKind::Introspection(_), ProviderKind::Introspection(_)) => true,
         (ProviderKind::Spiffe, ProviderKind::Spiffe) => {
             format!("{:?}", a.tenant) == format!("{:?}", b.tenant) && meet(&a.tenants, &b.tenants)
         }

@@ -43,6 +43,7 @@ pub struct Provider {
 #[derive(Debug, Clone)]
 pub enum ProviderKind {
     Jwt(Box<JwtProvider>),
+    Introspection(Box<IntrospectionProvider>),
     /// X.509-SVIDs presented over mTLS.
     Spiffe,
 }
@@ -56,8 +57,7 @@ pub struct JwtProvider {
     pub algorithms: Vec<JwtAlgorithm>,
     /// Accepted `typ` values, compared without case and without an `application/` prefix.
     pub token_types: Vec<String>,
-    /// A JWK set on disk.
-    pub jwks: Material,
+    pub keys: JwtKeys,
     pub max_token_age: Duration,
     pub clock_skew: Duration,
     pub sender_constraint: SenderConstraint,
@@ -69,6 +69,46 @@ pub struct JwtProvider {
     pub scopes_claim: String,
     /// Tag name and RFC 6901 pointer into the claims.
     pub tags: Vec<(String, String)>,
+}
+
+/// Where the keys of a provider come from.
+#[derive(Debug, Clone)]
+pub enum JwtKeys {
+    /// A JWK set on disk.
+    Material(Material),
+    /// Fetched over the network. They are good for `max_age` after the issuer was last heard.
+    Fetched { source: KeySource, max_age: Duration },
+}
+
+/// Tokens that their issuer is asked about.
+#[derive(Debug, Clone)]
+pub struct IntrospectionProvider {
+    pub issuer: String,
+    /// Not empty; an answer must carry one of them.
+    pub audiences: Vec<String>,
+    pub at: IntrospectionSource,
+    pub cache_for: Duration,
+    pub max_token_age: Duration,
+    pub clock_skew: Duration,
+    pub sender_constraint: SenderConstraint,
+    /// Why tokens may be unbound on a route that executes. Once it has ended, they may not.
+    pub unbound: Option<Waived>,
+    pub id_claim: String,
+    pub actor_claim: String,
+    pub groups_claim: Option<String>,
+    pub scopes_claim: String,
+    /// Tag name and RFC 6901 pointer into the answer.
+    pub tags: Vec<(String, String)>,
+}
+
+/// Where an issuer is asked about tokens, and how we prove there who we are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IntrospectionSource {
+    pub url: String,
+    /// `id:secret`.
+    pub client_auth: Material,
+    /// Authorities that are believed there, and no others; PEM. Without them, those of the machine.
+    pub ca: Option<Material>,
 }
 
 /// Where an issuer publishes its keys.

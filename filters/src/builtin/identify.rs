@@ -14,7 +14,7 @@ use quick_cache::sync::Cache;
 
 use crate::authz::{Authorizer, PreparedPrincipal};
 use crate::token::{self, TokenError, TokenSet, VerifiedToken};
-use crate::{Context, Flow, Principal, RequestView, Verdict};
+use crate::{Context, Flow, Given, Principal, RequestView, Verdict};
 
 pub(crate) struct Identify {
     identity: Identity,
@@ -41,12 +41,17 @@ impl Identify {
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
-        match self.identify(req, cx) {
+        let given = cx.take_given();
+        match self.identify(req, cx, given.as_ref()) {
             Ok((principal, prepared)) => {
                 cx.set_principal(principal, Some(prepared));
                 Ok(Flow::Continue)
             }
-            Err(error) => Ok(Flow::refuse(error.reason(), error.to_string())),
+            Err(error) => Ok(match error.need() {
+                // What was asked for is not asked for again.
+                Some(need) if given.is_none() => Flow::Wait(need),
+                _ => Flow::refuse(error.reason(), error.to_string()),
+            }),
         }
     }
 
@@ -54,11 +59,12 @@ impl Identify {
         &self,
         req: &RequestView<'_>,
         cx: &mut Context,
+        given: Option<&Given>,
     ) -> Result<(Arc<Principal>, Arc<PreparedPrincipal>), TokenError> {
         let values: Vec<&[u8]> = req.headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect();
         let leaf = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
         let verified = match token::bearer(&values)? {
-            Some(text) => Some(self.tokens.authenticate(text, leaf, cx.now())?),
+            Some(text) => Some(self.tokens.authenticate(text, leaf, cx.now(), given)?),
             None => None,
         };
         let waived = verified.as_deref().and_then(|token| self.unbound(token));
@@ -82,6 +88,7 @@ impl Identify {
         let of_token = |provider: &&Provider| provider.name == token.principal.authn.provider;
         match &self.identity.providers.iter().find(of_token)?.kind {
             ProviderKind::Jwt(jwt) => jwt.unbound.as_ref().filter(|_| token.cnf_x5t_s256.is_none()),
+            ProviderKind::Introspection(asked) => asked.unbound.as_ref().filter(|_| token.cnf_x5t_s256.is_none()),
             ProviderKind::Spiffe => None,
         }
     }
