@@ -174,6 +174,12 @@ impl Plan {
         self
     }
 
+    /// Adds a file that manifests read.
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
     pub async fn start(self) -> House {
         self.try_start().await.unwrap_or_else(|error| panic!("{error}"))
     }
