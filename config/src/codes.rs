@@ -44,7 +44,10 @@ pub const REFUSALS: &[Refusal] = &[
     now(8, "a process-wide kind, or `env:` and `file:` material, outside the system namespace"),
     now(9, "a value above its ceiling; a file or set of files that is too large"),
     now(10, "a route for which no attached APIAccessPolicy names a provider"),
-    now(11, "a JWT provider without `issuer`, `audiences` or `algorithms`; `none` and symmetric algorithms; keys of a provider that cannot be used"),
+    now(
+        11,
+        "a JWT provider without `issuer`, `audiences` or `algorithms`; `none` and symmetric algorithms; keys of a provider that cannot be used",
+    ),
     now(12, "an issuer that is not https (loopback excepted)"),
     now(13, "a bearer provider with `senderConstraint: None` on a route with `execute` actions"),
     now(14, "forwarding of the caller's token to an upstream"),
@@ -76,7 +79,8 @@ pub const REFUSALS: &[Refusal] = &[
     later(80, "an incident action without end or approval", "the kind `IncidentResponsePlan` is PV-007"),
     later(81, "an incident plan that triggers itself or names no rule", "the kind `IncidentResponsePlan` is PV-007"),
     later(90, "an unsigned or older bundle", "`trust` is PV-007"),
-    now(91, "one key or piece of material for two purposes or hosts"),
+    now(91, "one key or piece of material for two purposes or hosts; one secret under two names"),
     later(92, "a data key destroyed too early", "`destroy` is PV-007"),
+    now(93, "a credential in the query of a URL (`inject: {type: QueryParam}`)"),
     later(100, "a standard or threat that names an unknown check", "`ComplianceStandard` and `ThreatModel` are PV-007"),
 ];

@@ -123,7 +123,11 @@ impl Scalar for KeyPrefix {
 
     fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
         let help = "use 3 to 32 letters, digits, `_` and `-`, the last of them `_` or `-`: `acme_`";
-        if key_prefix_is_sound(text) { Ok(Self(text.to_owned())) } else { Err(malformed(text, cx, "a prefix of keys", help)) }
+        if key_prefix_is_sound(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(malformed(text, cx, "a prefix of keys", help))
+        }
     }
 }
 

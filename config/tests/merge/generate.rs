@@ -391,7 +391,11 @@ fn others() -> impl Strategy<Value = Content> {
     prop_oneof![
         content("AuditPolicy", &[GATEWAY, APP, CHAT], audit),
         content("RBACPolicy", &[APP, CHAT], roles.prop_map(|field| vec![Some(field.to_owned())])),
-        content("IAMPolicy", &[GATEWAY, APP, CHAT], select(vec![partner, keys]).prop_map(|field| vec![Some(field.to_owned())])),
+        content(
+            "IAMPolicy",
+            &[GATEWAY, APP, CHAT],
+            select(vec![partner, keys]).prop_map(|field| vec![Some(field.to_owned())])
+        ),
     ]
 }
 

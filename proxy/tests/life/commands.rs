@@ -210,7 +210,8 @@ async fn validate_tells_the_exceptions_in_force_and_those_that_have_ended() {
 #[test]
 fn a_new_key_is_shown_once_beside_the_line_that_knows_it() {
     let until = ["--until", "2999-01-31T00:00:00Z"];
-    let asked = [&["api-key", "new", "--prefix", "acme_", "--id", "ci-bot", "--tenant", "acme", "--group", "ci"], &until[..]];
+    let asked =
+        [&["api-key", "new", "--prefix", "acme_", "--id", "ci-bot", "--tenant", "acme", "--group", "ci"], &until[..]];
     let (code, out, err) = told(&[&asked.concat()[..], &["--format", "json"]].concat());
     assert_eq!((code, err.as_str()), (0, ""));
     let made: Value = serde_json::from_str(&out).unwrap();

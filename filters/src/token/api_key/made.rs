@@ -53,8 +53,7 @@ impl MadeKey {
         key.truncate(prefix.len() + written);
         let key = Redacted::new(key);
         let digest: String = sha256(key.expose()).iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut line =
-            json!({"id": id, "sha256": digest, "tenant": tenant, "notAfter": Time(until).to_string()});
+        let mut line = json!({"id": id, "sha256": digest, "tenant": tenant, "notAfter": Time(until).to_string()});
         if let Some(members) = line.as_object_mut().filter(|_| !groups.is_empty()) {
             members.insert("groups".to_owned(), json!(groups));
         }
