@@ -19,11 +19,7 @@ pub(super) fn check_ambiguous(policy: &RbacPolicy, providers: &[Provider], repor
         let issuers: BTreeSet<&str> = providers
             .iter()
             .filter(|provider| may_assert(provider, subject))
-            .filter_map(|provider| match &provider.kind {
-                ProviderKind::Jwt(jwt) => Some(jwt.issuer.as_str()),
-                ProviderKind::Introspection(asked) => Some(asked.issuer.as_str()),
-                ProviderKind::Spiffe => None,
-            })
+            .filter_map(|provider| provider.kind.issuer())
             .collect();
         if issuers.len() > 1 {
             let message = format!("several issuers can assert {} `{}`", kind(subject), subject.name.value);
@@ -54,6 +50,7 @@ pub(super) fn may_assert(provider: &Provider, subject: &Subject) -> bool {
     match (&provider.kind, subject.kind.value) {
         (ProviderKind::Jwt(jwt), _) => by_token(&jwt.issuer, jwt.groups_claim.is_some()),
         (ProviderKind::Introspection(asked), _) => by_token(&asked.issuer, asked.groups_claim.is_some()),
+        (ProviderKind::ApiKey(keys), _) => by_token(&keys.issuer, true),
         (ProviderKind::Spiffe, SubjectKind::Principal(kind)) => {
             // Its issuer is the trust domain, which the name says.
             provider.principal == kind && is_spiffe_id(&subject.name) && subject.issuer.is_none()

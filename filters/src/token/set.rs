@@ -4,12 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_lc_rs::digest;
 use quick_cache::sync::Cache;
 
 use super::claims::Claims;
 use super::introspection::Introspector;
-use super::{Excerpt, JwtVerifier, MAX_TOKEN_BYTES, TokenError, VerifiedToken, jws};
+use super::{Excerpt, JwtVerifier, MAX_TOKEN_BYTES, TokenError, VerifiedToken, jws, sha256};
 use crate::{Given, IntrospectionGiven};
 
 /// `iss` of a token, believed by nobody: only good for choosing whose keys to try.
@@ -211,13 +210,4 @@ fn ask(
         Some(Given::Introspection(IntrospectionGiven::Away(why))) => Err(introspector.away(why)),
         _ => Err(introspector.wanted(token, token_sha256)),
     }
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    // INVARIANT: SHA-256 has 32 bytes; `zip` rather than a copy that could panic.
-    for (to, from) in out.iter_mut().zip(digest::digest(&digest::SHA256, bytes).as_ref()) {
-        *to = *from;
-    }
-    out
 }

@@ -61,8 +61,8 @@ impl JwtVerifier {
         if jwt.issuer.contains('|') {
             return Err(refuse("has an issuer with `|`, which separates issuer and subject"));
         }
-        if matches!(provider.tenant, TenantSource::SpiffeSegment(_)) {
-            return Err(refuse("takes the tenant from a SPIFFE ID, which a token does not have"));
+        if matches!(provider.tenant, TenantSource::SpiffeSegment(_) | TenantSource::Key) {
+            return Err(refuse("takes the tenant from a SPIFFE ID or a key, which a token does not have"));
         }
         Ok(Self { provider: provider.clone(), jwt: jwt.as_ref().clone(), keys })
     }
