@@ -48,7 +48,7 @@ pub const REFUSALS: &[Refusal] = &[
         11,
         "a JWT provider without `issuer`, `audiences` or `algorithms`; `none` and symmetric algorithms; keys of a provider that cannot be used",
     ),
-    now(12, "an issuer that is not https (loopback excepted)"),
+    now(12, "an issuer, or a URL where one is called, that is not https (loopback excepted)"),
     now(13, "a bearer provider with `senderConstraint: None` on a route with `execute` actions"),
     now(14, "forwarding of the caller's token to an upstream"),
     later(15, "an API key as the only factor on a route of dialect `mcp` or `a2a`", "both dialects are PV-007"),

@@ -234,8 +234,10 @@ pub(super) fn check_overlap(attached: &Attachments<'_>, route: usize, providers:
 
 /// Whether two lists that are kept apart name their principals by one issuer.
 fn same_names(a: &Provider, b: &Provider) -> bool {
-    let jwts = matches!((&a.kind, &b.kind), (ProviderKind::Jwt(_), ProviderKind::Jwt(_)));
-    !jwts && a.kind.issuer().is_some() && a.kind.issuer() == b.kind.issuer()
+    // One issuer gives tokens in both forms.
+    let tokens = |kind: &ProviderKind| matches!(kind, ProviderKind::Jwt(_) | ProviderKind::Introspection(_));
+    let one_list = tokens(&a.kind) && tokens(&b.kind);
+    !one_list && a.kind.issuer().is_some() && a.kind.issuer() == b.kind.issuer()
 }
 
 fn same_credential(a: &Provider, b: &Provider) -> bool {

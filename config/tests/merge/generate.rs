@@ -386,6 +386,12 @@ fn others() -> impl Strategy<Value = Content> {
     ]);
     let partner = "providers: [{name: partner, type: Jwt, issuer: \"https://partner.example\", audiences: [a], algorithms: [ES256], \
         jwksFrom: \"file:partner.json\", senderConstraint: Mtls, principal: {type: ServiceAccount}, tenant: {value: acme}, tenants: [acme]}]";
+    let fetched = "providers: [{name: fetched, type: Jwt, issuer: \"https://fetched.example\", audiences: [a], algorithms: [ES256], \
+        jwksUrl: \"https://fetched.example/keys\", keysMaxAge: 1h, senderConstraint: Mtls, principal: {type: ServiceAccount}, \
+        tenant: {value: acme}, tenants: [acme]}]";
+    let asked = "providers: [{name: asked, type: Introspection, issuer: \"https://asked.example\", audiences: [a], \
+        introspectionUrl: \"https://asked.example/ask\", clientAuthFrom: \"file:client\", cacheFor: 10s, senderConstraint: Mtls, \
+        principal: {type: ServiceAccount}, tenant: {value: acme}, tenants: [acme]}]";
     let keys = "providers: [{name: %, type: ApiKey, issuer: \"https://%.example\", prefix: %_, keysFrom: \"file:%.keys\", \
         principal: {type: ServiceAccount}, tenants: [acme]}]";
     prop_oneof![
@@ -394,7 +400,7 @@ fn others() -> impl Strategy<Value = Content> {
         content(
             "IAMPolicy",
             &[GATEWAY, APP, CHAT],
-            select(vec![partner, keys]).prop_map(|field| vec![Some(field.to_owned())])
+            select(vec![partner, fetched, asked, keys]).prop_map(|field| vec![Some(field.to_owned())])
         ),
     ]
 }

@@ -6,6 +6,7 @@ mod identify;
 mod keysets;
 mod properties;
 mod refusals;
+mod rings;
 mod wycheproof;
 
 use std::time::Duration;

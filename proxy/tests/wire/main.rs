@@ -16,6 +16,7 @@ mod health;
 mod house;
 mod hygiene;
 mod identity;
+mod issuers;
 mod length;
 mod network;
 mod outbound;
