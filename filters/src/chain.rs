@@ -7,6 +7,7 @@ use bytes::Bytes;
 use postern_config::{Dialect, Direction};
 
 use crate::answer::Answers;
+use crate::challenge::Challenge;
 use crate::context::{Seen, Ticket};
 use crate::filter::Filter;
 use crate::{AnswerHead, AnswerWay, Context, FilterError, Flow, MessageLimits, Permit, Refusal, RequestView};
@@ -28,6 +29,7 @@ pub struct Chain {
     pub(crate) max_body: u64,
     pub(crate) steps: Vec<Step>,
     pub(crate) answers: Answers,
+    pub(crate) challenge: Challenge,
 }
 
 impl Chain {
@@ -88,6 +90,24 @@ impl Chain {
         Ok(())
     }
 
+    /// Counts a request that the proxy answers itself, as metadata: only what addresses may ask holds for it, and no permit comes
+    /// of it.
+    ///
+    /// # Errors
+    /// The refusal of a limit.
+    pub fn count(&self, req: &RequestView<'_>, cx: &mut Context) -> Result<(), Refusal> {
+        cx.begin()?;
+        for step in &self.steps {
+            if let Filter::AddressLimits(limits) = &step.filter
+                && let Flow::Refuse(refusal) = limits.check(req, cx)?
+            {
+                return Err(refusal);
+            }
+        }
+        cx.set_rule("built-in protected-resource");
+        Ok(())
+    }
+
     fn ticket(&self, req: &RequestView<'_>) -> Ticket {
         let mut head = DefaultHasher::new();
         (req.method, req.host, req.path, req.query, req.source, req.listener).hash(&mut head);
@@ -102,7 +122,7 @@ impl Chain {
                 cx.note(Direction::Request, guard);
             }
             if let Flow::Refuse(refusal) = flow {
-                return Err(refusal);
+                return Err(self.challenge.complete(req, refusal));
             }
         }
         Ok(())

@@ -12,9 +12,10 @@ use postern_config::{
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    AddressLimits, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
+    AddressLimits, Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
 };
 use crate::chain::{Chain, Step};
+use crate::challenge::{Challenge, Metadata};
 use crate::filter::Filter;
 use crate::limit::{LimitSet, LimitStore};
 use crate::scan::ContentGuards;
@@ -24,6 +25,7 @@ use crate::token::{JwtVerifier, KeySet, TokenCache, TokenSet};
 #[derive(Debug)]
 pub struct Chains {
     by_route: HashMap<String, Chain>,
+    metadata: Metadata,
 }
 
 impl Chains {
@@ -31,6 +33,12 @@ impl Chains {
     #[must_use]
     pub fn of(&self, route: &str) -> Option<&Chain> {
         self.by_route.get(route)
+    }
+
+    /// What is told of protected resources.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 }
 
@@ -60,7 +68,7 @@ fn build(snapshot: &Snapshot, limits: &LimitStore, with_keys: bool) -> Result<Ch
             by_route.insert(route.name.clone(), chain);
         }
     }
-    if report.has_errors() { Err(report) } else { Ok(Chains { by_route }) }
+    if report.has_errors() { Err(report) } else { Ok(Chains { by_route, metadata: Metadata::new(&snapshot.routes) }) }
 }
 
 struct Compiler<'a> {
@@ -91,6 +99,7 @@ impl Compiler<'_> {
             max_body: policy.access.max_body,
             steps: self.steps(&authorizer, tokens, request.as_ref(), answer.is_some(), &limits),
             answers: self.answers(answer),
+            challenge: Challenge::new(policy.challenges.resource.as_ref()),
         })
     }
 
@@ -122,6 +131,9 @@ impl Compiler<'_> {
             self.route.tenant.as_deref().unwrap_or_default(),
         );
         steps.push(step(Filter::Identify(identify), [Identify::GUARD]));
+        if !policy.challenges.assurance.is_empty() {
+            steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
+        }
         if !principal.is_empty() {
             steps
                 .push(step(Filter::PrincipalLimits(PrincipalLimits::new(limits.clone(), &self.route.name)), principal));

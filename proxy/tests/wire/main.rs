@@ -6,6 +6,7 @@
 
 mod access;
 mod certificates;
+mod challenges;
 mod content;
 mod cuts;
 mod exceptions;
