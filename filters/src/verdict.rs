@@ -2,7 +2,7 @@
 
 use postern_config::OnDeny;
 
-use crate::Reason;
+use crate::{Need, Reason};
 
 /// `Ok(Flow)` is a decision, `Err` is none.
 pub type Verdict = Result<Flow, FilterError>;
@@ -13,6 +13,8 @@ pub type Verdict = Result<Flow, FilterError>;
 pub enum Flow {
     Continue,
     Refuse(Refusal),
+    /// The check cannot say before it knows this. It runs again, with the answer in its context.
+    Wait(Need),
 }
 
 impl Flow {
@@ -57,6 +59,12 @@ pub enum FilterError {
     NoMessage,
     #[error("the head of this request was not checked by this chain, or its context served another request")]
     OutOfOrder,
+    #[error("the chain was run again without an answer to what it asked for")]
+    Unanswered,
+    #[error("the chain asked for more than it may")]
+    TooManyRounds,
+    #[error("a check of a body asked for something from outside")]
+    WaitsTooLate,
     #[error("policy could not be evaluated: {0}")]
     Evaluation(String),
     #[error("the content guards could not run: {0}")]

@@ -141,17 +141,19 @@ impl Pattern {
             .map_err(|e| refuse(Box::new(e)))?;
         let terminal = HashSet::new();
         let mut pattern = Self { dfa, checks, lead: None, evident, value: |_| 0, max_len, starts, terminal };
-        pattern.terminal = pattern.find_terminal();
+        // One byte of each class: all others of it lead to the same state.
+        let bytes: Vec<u8> = nfa.byte_classes().representatives(..).filter_map(|unit| unit.as_u8()).collect();
+        pattern.terminal = pattern.find_terminal(&bytes);
         Ok(pattern)
     }
 
-    fn find_terminal(&self) -> HashSet<StateID> {
+    fn find_terminal(&self, bytes: &[u8]) -> HashSet<StateID> {
         let mut known: HashSet<StateID> = self.starts.iter().copied().collect();
         let mut open: Vec<StateID> = known.iter().copied().collect();
         let mut terminal = HashSet::new();
         while let Some(state) = open.pop() {
             let mut goes_on = false;
-            for byte in 0..=255 {
+            for byte in bytes.iter().copied() {
                 let next = self.next(state, byte);
                 if !self.is_dead(next) {
                     goes_on = true;

@@ -4,10 +4,11 @@
 
 use pingora_core::protocols::http::ServerSession;
 use postern_filters::challenge::MetadataDocument;
-use postern_filters::{Reason, Refusal};
+use postern_filters::{Progress, Reason, Refusal};
 
 use super::{Exchange, Reusable, compiled};
 use crate::head::Head;
+use crate::outside::Outside;
 use crate::runtime::Runtime;
 use crate::story::Story;
 use crate::{answer, guard};
@@ -27,10 +28,18 @@ pub(super) async fn answer(
     story.dialect = route.dialect;
     guard::judge_route(&matched.network.gate, exchange.connection, head.client)?;
     exchange.within_limits(matched, head, session, story)?;
-    {
-        let view = exchange.view(head, session);
-        matched.chain.count(&view, &mut story.context)?;
+    let until = Outside::deadline();
+    loop {
+        let progress = {
+            let view = exchange.view(head, session);
+            matched.chain.count(&view, &mut story.context)?
+        };
+        match progress {
+            Progress::Passed => break,
+            Progress::Waits(need) => story.context.supply(exchange.shared.outside.answer(need, until).await?),
+        }
     }
+    story.context.set_built_in("protected-resource");
     exchange.keep_place(story)?;
     exchange.announce_drain(session);
     // A body that nobody reads must not be taken for the next request (attack 1).
