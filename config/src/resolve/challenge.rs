@@ -64,7 +64,9 @@ fn check_met(
     let Some(identity) = identity.filter(|identity| !identity.providers.is_empty()) else { return };
     let kinds: BTreeSet<PrincipalType> = identity.providers.iter().flat_map(blind::principals).collect();
     for kind in kinds {
-        let mut lists = demands.iter().filter(|d| d.applies_to(kind)).filter_map(|d| d.acr_values.as_deref());
+        let lists = demands.iter().filter(|d| d.applies_to(kind)).filter_map(|d| d.acr_values.as_deref());
+        // An empty list was reported where it stands.
+        let mut lists = lists.filter(|list| !list.is_empty());
         let Some(first) = lists.next() else { continue };
         let lists: Vec<&[String]> = lists.collect();
         if !first.iter().any(|value| lists.iter().all(|list| list.contains(value))) {
