@@ -45,7 +45,7 @@ impl Challenge {
     /// client must not believe it about anything else (RFC 9728 §3.3).
     pub(crate) fn complete(&self, req: &RequestView<'_>, mut refusal: Refusal) -> Refusal {
         let own = self.resource.as_ref().filter(|r| r.host == req.host && prefix_matches(&r.path, req.path));
-        if let Some(value) = value(refusal.reason, refusal.ask.as_ref(), own.map(|resource| &*resource.metadata)) {
+        if let Some(value) = value(refusal.reason, refusal.ask.as_deref(), own.map(|resource| &*resource.metadata)) {
             refusal.headers.push((HEADER, value));
         }
         refusal
@@ -183,7 +183,7 @@ mod tests {
             (Reason::NotPermitted, Some(scope(&["a"])), None),
             (Reason::Undecided, None, None),
         ] {
-            let refusal = || Refusal { ask: ask.clone(), ..Refusal::new(reason, "why") };
+            let refusal = || Refusal { ask: ask.clone().map(Box::new), ..Refusal::new(reason, "why") };
             let told = |challenge: &Challenge, path: &str| {
                 let refusal = challenge.complete(&asked("GET", path).view(), refusal());
                 refusal.headers.first().map(|(_, value)| value.clone())

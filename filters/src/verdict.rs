@@ -33,7 +33,7 @@ pub struct Refusal {
     /// The rule or limit that decided, where one did.
     pub rule: Option<String>,
     /// What the caller can do about it, beyond coming with another credential.
-    pub ask: Option<OnDeny>,
+    pub ask: Option<Box<OnDeny>>,
     /// Headers the caller gets with it, `Retry-After` and the like.
     pub headers: Vec<(&'static str, String)>,
 }

@@ -6,6 +6,7 @@
 mod deadline;
 mod forward;
 mod metadata;
+mod outgoing;
 mod request;
 mod respond;
 mod stream;

@@ -20,7 +20,7 @@ pub(crate) struct Assure {
 struct Demands {
     all: Vec<AssuranceDemand>,
     /// What meets all of them, as far as a challenge can say it.
-    ask: Option<OnDeny>,
+    ask: Option<Box<OnDeny>>,
 }
 
 impl Assure {
@@ -30,7 +30,7 @@ impl Assure {
         let of = |kind: PrincipalType| {
             let all: Vec<AssuranceDemand> = demands.iter().filter(|demand| demand.applies_to(kind)).cloned().collect();
             let asks: Vec<OnDeny> = all.iter().filter_map(ask).collect();
-            (!all.is_empty()).then(|| (kind, Demands { ask: challenge::together(&asks), all }))
+            (!all.is_empty()).then(|| (kind, Demands { ask: challenge::together(&asks).map(Box::new), all }))
         };
         Self { by_kind: PrincipalType::ALL.into_iter().filter_map(of).collect() }
     }

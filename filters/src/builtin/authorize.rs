@@ -84,7 +84,7 @@ fn refusal(denial: Denial, error: Option<String>, ask: Option<OnDeny>, rules: St
         (_, Some(OnDeny::Scope { .. })) => Reason::InsufficientScope,
         (_, None) => denial.reason(),
     };
-    Refusal { ask, ..Refusal::new(reason, detail).by(rules) }
+    Refusal { ask: ask.map(Box::new), ..Refusal::new(reason, detail).by(rules) }
 }
 
 #[cfg(test)]
