@@ -384,13 +384,16 @@ fn others() -> impl Strategy<Value = Content> {
         "roles: [{name: reader, permissions: [{actions: [read]}]}]",
         "exclusive: [[writer, asker], [asker, writer]]",
     ]);
+    let keys = "providers: [{name: %, type: ApiKey, issuer: \"https://%.example\", prefix: %_, keysFrom: \"file:%.keys\", \
+        principal: {type: ServiceAccount}, tenants: [acme]}]";
     prop_oneof![
         content("AuditPolicy", &[GATEWAY, APP, CHAT], audit),
         content("RBACPolicy", &[APP, CHAT], roles.prop_map(|field| vec![Some(field.to_owned())])),
         content(
             "IAMPolicy",
             &[GATEWAY, APP, CHAT],
-            assurance().prop_map(|assurance| vec![Some(PARTNER.to_owned()), assurance])
+            (select(vec![PARTNER, keys]), assurance())
+                .prop_map(|(field, assurance)| vec![Some(field.to_owned()), assurance])
         ),
     ]
 }
