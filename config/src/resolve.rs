@@ -17,8 +17,10 @@ mod material;
 mod names;
 mod network;
 mod outbound;
+mod posture;
 mod secrets;
 mod subjects;
+mod tenancy;
 mod tls;
 mod traffic;
 mod upstream;
@@ -88,6 +90,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     let routes = routes(bootstrap, &attached, &manifests, now, report);
     blind::check(bootstrap, &attached, &routes, report);
     challenge::check(bootstrap, &attached, &routes, report);
+    posture::check(bootstrap, &attached, &routes, report);
     let certificates = accepted::Certificates::of(listeners.as_deref());
     accepted::check(&attached, &bootstrap.spec.routes, &routes, certificates, report);
     material::check_uses(bootstrap, &attached, report);
@@ -126,9 +129,10 @@ fn routes(
     let specs = bootstrap.spec.routes.iter().enumerate();
     specs
         .map(|(index, spec)| {
-            let tenant = identity::tenant(attached, index, spec, report);
             let policy = policy(bootstrap, attached, manifests, index, spec, now, report);
-            traffic::route(bootstrap, spec, tenant, policy?)
+            let identity = policy.as_ref().map(|policy| &policy.identity);
+            let tenancy = tenancy::of_route(attached, index, spec, identity, report);
+            traffic::route(bootstrap, spec, tenancy, policy?)
         })
         .collect()
 }
@@ -164,10 +168,13 @@ fn policy(
     waived.dedup();
     let coverage = crate::Coverage::default();
     let identity = identity?;
-    let manifests = attached.indices(route, manifests, exceptions(&waived, &identity, &authz));
+    let (posture, postures) = posture::of_route(attached, spec);
+    let beside = exceptions(&waived, &identity, &authz).chain(postures.iter().map(String::as_str));
+    let manifests = attached.indices(route, manifests, beside);
     let mut policy = EffectivePolicy {
         identity,
         challenges,
+        posture,
         access,
         authz,
         data,

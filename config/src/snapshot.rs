@@ -12,6 +12,7 @@ mod ddos;
 mod exceptions;
 mod identity;
 mod network;
+mod posture;
 mod proxies;
 mod secrets;
 mod tls;
@@ -29,6 +30,7 @@ pub use ddos::*;
 pub use exceptions::*;
 pub use identity::*;
 pub use network::*;
+pub use posture::*;
 pub use proxies::*;
 pub use secrets::*;
 pub use tls::*;
@@ -127,6 +129,7 @@ impl AuditKey {
 pub struct EffectivePolicy {
     pub identity: Identity,
     pub challenges: Challenges,
+    pub posture: Posture,
     pub access: Access,
     pub authz: Authz,
     pub data: DataProtection,

@@ -47,6 +47,8 @@ pub struct RouteFacts {
     pub sets_risk: bool,
     /// Whether a detector of the route sets `context.ai.dataClass`.
     pub sets_data_class: bool,
+    /// Whether any compliance mode is declared.
+    pub sets_compliance: bool,
     /// Every tenant that a provider of the route may assert.
     pub tenants: Vec<String>,
 }
@@ -58,6 +60,8 @@ pub enum Tenancy {
     Off,
     /// This tenant's, and nobody else's. An empty name is nobody's.
     Of(String),
+    /// That of each request, which says it: [`AuthzRequest::tenant`].
+    PerRequest,
     /// Tenants are compared and the route names none: nobody's, so nobody passes.
     Unlabelled,
 }
@@ -66,7 +70,7 @@ impl Tenancy {
     fn as_str(&self) -> &str {
         match self {
             Self::Of(tenant) => tenant,
-            Self::Off | Self::Unlabelled => "",
+            Self::Off | Self::PerRequest | Self::Unlabelled => "",
         }
     }
 }
@@ -84,6 +88,8 @@ pub struct Authorizer {
     /// What a caller can do about each policy, by the policy's number.
     on_deny_of: Vec<Option<Arc<OnDeny>>>,
     base: Entities,
+    /// As `base`, with the route of each tenant, where requests say which.
+    by_tenant: BTreeMap<String, Entities>,
     cedar: cedar_policy::Authorizer,
     /// Tells principals prepared here from those prepared elsewhere.
     identity: Arc<()>,
@@ -142,7 +148,11 @@ impl Authorizer {
         let names = Vocabulary::new()?;
         let schema = vocabulary::schema(authz, facts)?;
         let (policies, sources, reads_action) = policies(&names, authz, facts, report)?;
-        let base = entities::base(&names, facts, &schema, reads_action)?;
+        let base = entities::base(&names, facts, facts.tenant.as_str(), &schema, reads_action)?;
+        let mut by_tenant = BTreeMap::new();
+        for tenant in facts.tenants.iter().filter(|_| facts.tenant == Tenancy::PerRequest) {
+            by_tenant.insert(tenant.clone(), entities::base(&names, facts, tenant, &schema, reads_action)?);
+        }
         validate::validate(schema, &policies, &sources, report)?;
         let rule_of = policies.iter().filter_map(|p| sources.get(p.source)).map(|s| Arc::clone(&s.id)).collect();
         Ok(Self {
@@ -154,6 +164,7 @@ impl Authorizer {
             rule_of,
             on_deny_of: policies.iter().map(|policy| policy.on_deny.clone()).collect(),
             base,
+            by_tenant,
             cedar: cedar_policy::Authorizer::new(),
             identity: Arc::new(()),
         })
@@ -209,8 +220,13 @@ impl Authorizer {
             prepared.until = prepared.until.into_iter().chain(roles.until).min();
             prepared.conflict = prepared.conflict.take().or(roles.conflict);
         }
-        prepared.entities = entities::add(self.base.clone(), made).map_err(|broken| broken.chain())?;
+        prepared.entities = entities::add(self.base_of(&principal).clone(), made).map_err(|broken| broken.chain())?;
         Ok(())
+    }
+
+    /// What is there on every request that `principal` can pass with: one of its own tenant.
+    fn base_of(&self, principal: &Principal) -> &Entities {
+        self.by_tenant.get(&principal.tenant).unwrap_or(&self.base)
     }
 
     fn made(&self, prepared: &PreparedPrincipal) -> bool {

@@ -12,7 +12,7 @@ use postern_config::{
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    AddressLimits, Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
+    AddressLimits, Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, OfTenant, Parse, PrincipalLimits,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
@@ -129,7 +129,12 @@ impl Compiler<'_> {
             recognised,
             authorizer.clone(),
             self.route.tenant.as_deref().unwrap_or_default(),
+            &policy.posture.identity_types,
         );
+        if let Some(from) = &self.route.tenant_from {
+            let known = policy.identity.providers.iter().flat_map(|provider| &provider.tenants);
+            steps.push(step(Filter::OfTenant(OfTenant::new(from, known.map(String::as_str))), [""; 0]));
+        }
         steps.push(step(Filter::Identify(identify), [Identify::GUARD]));
         if !policy.challenges.assurance.is_empty() {
             steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
@@ -143,7 +148,7 @@ impl Compiler<'_> {
         if let Some(content) = request {
             steps.push(step(Filter::Look(content.clone()), [""; 0]));
         }
-        let authorize = Arc::new(Authorize::new(authorizer.clone(), self.vendor()));
+        let authorize = Arc::new(Authorize::new(authorizer.clone(), self.vendor(), policy.posture.compliance.clone()));
         steps.push(step(Filter::Authorize(authorize.clone()), [Authorize::GUARD]));
         if let Some(content) = request {
             steps.push(step(Filter::Act(content.clone()), content.names()));
@@ -251,10 +256,12 @@ impl Compiler<'_> {
             labels: self.route.labels.clone(),
             tenant: match &self.route.tenant {
                 Some(tenant) => Tenancy::Of(tenant.clone()),
+                None if self.route.tenant_from.is_some() => Tenancy::PerRequest,
                 None if speaks_of_tenants => Tenancy::Unlabelled,
                 None => Tenancy::Off,
             },
             dialect: self.route.dialect,
+            sets_compliance: policy.posture.sets_compliance,
             sets_risk: policy.runtime.detectors.iter().any(|detector| self.asks_for(&detector.parts)),
             sets_data_class: policy.data.rules.iter().any(|rule| rule.request && self.asks_for(&rule.parts)),
             tenants: tenants.into_iter().collect(),

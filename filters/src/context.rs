@@ -70,6 +70,7 @@ pub struct Context {
     rounds: u8,
     /// The rule that let the head pass is for requests without a body.
     bodiless: bool,
+    tenant: Option<Arc<str>>,
     principal: Option<Arc<Principal>>,
     prepared: Option<Arc<crate::authz::PreparedPrincipal>>,
     body: Bytes,
@@ -98,6 +99,7 @@ impl Context {
             given: None,
             rounds: 0,
             bodiless: false,
+            tenant: None,
             principal: None,
             prepared: None,
             body: Bytes::new(),
@@ -249,6 +251,16 @@ impl Context {
     #[must_use]
     pub fn ran(&self, direction: Direction) -> Vec<Arc<str>> {
         self.ran.iter().filter(|(d, _)| *d == direction).map(|(_, guard)| guard.clone()).collect()
+    }
+
+    pub(crate) fn set_tenant(&mut self, tenant: Option<Arc<str>>) {
+        self.tenant = tenant;
+    }
+
+    /// Of which tenant the resource is, where each request says so and it is one that is known.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&Arc<str>> {
+        self.tenant.as_ref()
     }
 
     /// Settles who asks. The first call stands: a principal never changes.

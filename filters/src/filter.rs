@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::builtin::{
-    AddressLimits, Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
+    AddressLimits, Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, OfTenant, Parse, PrincipalLimits,
 };
-use crate::{Context, RequestView, Verdict};
+use crate::{Context, Flow, RequestView, Verdict};
 
 /// A check of requests. It holds settings, never request state.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(crate) enum Filter {
     Frame(Frame),
     CrossSite(CrossSite),
     AddressLimits(AddressLimits),
+    /// Whose data is asked for. It goes on whatever it finds.
+    OfTenant(OfTenant),
     Identify(Identify),
     Assure(Assure),
     PrincipalLimits(PrincipalLimits),
@@ -39,6 +41,7 @@ impl Filter {
             | Self::Frame(_)
             | Self::CrossSite(_)
             | Self::AddressLimits(_)
+            | Self::OfTenant(_)
             | Self::Identify(_)
             | Self::Assure(_)
             | Self::PrincipalLimits(_) => true,
@@ -54,6 +57,7 @@ impl Filter {
             Self::Exceptions(_)
             | Self::Frame(_)
             | Self::CrossSite(_)
+            | Self::OfTenant(_)
             | Self::Identify(_)
             | Self::Assure(_)
             | Self::Parse(_)
@@ -72,6 +76,10 @@ impl Filter {
             Self::Frame(filter) => filter.check(req, cx),
             Self::CrossSite(filter) => filter.check(req, cx),
             Self::AddressLimits(filter) => filter.check(req, cx),
+            Self::OfTenant(filter) => {
+                filter.find(req, cx);
+                Ok(Flow::Continue)
+            }
             Self::Identify(filter) => filter.check(req, cx),
             Self::Assure(filter) => filter.check(cx),
             Self::PrincipalLimits(filter) => filter.check(req, cx),

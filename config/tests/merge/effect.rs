@@ -41,7 +41,7 @@ fn sorted<T: std::fmt::Debug>(items: &[T]) -> Vec<String> {
 fn of_route(route: &Route) -> Vec<String> {
     let policy = &route.policy;
     let mut lines = vec![
-        format!("tenant {:?}", route.tenant),
+        format!("tenant {:?} {:?} {:?}", route.tenant, route.tenant_from, policy.posture),
         format!("providers {:?}", sorted(&policy.identity.providers)),
         format!("assurance {:?} resource {:?}", sorted(&policy.challenges.assurance), policy.challenges.resource),
         format!("body {} cross {:?}", policy.access.max_body, policy.access.cross_site),

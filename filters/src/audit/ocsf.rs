@@ -238,6 +238,9 @@ fn write_decision(json: &mut Json<'_>, request: &RequestEvent) {
             json.object("on_behalf_of", |json| write_user(json, user, Field::OnBehalfOf));
         }
     }
+    if let Some(tenant) = &request.tenant {
+        json.field(Field::Tenant, "resource_tenant", tenant, NAME);
+    }
     if let Some(dialect) = request.dialect {
         json.text("dialect", dialect.as_str(), NAME);
     }

@@ -81,6 +81,8 @@ pub enum Decision {
 #[derive(Debug, Clone)]
 pub struct RequestEvent {
     pub principal: Option<Arc<Principal>>,
+    /// Tenant whose resource was asked for, where the request says it and it is known.
+    pub tenant: Option<Name>,
     pub route: Option<Name>,
     pub upstream: Option<Name>,
     /// Names of the credentials that the upstream was shown.

@@ -122,7 +122,7 @@ impl Authorizer {
     }
 
     fn decide_for(&self, prepared: &PreparedPrincipal, request: &AuthzRequest<'_>) -> Decision {
-        if !self.same_tenant(prepared.principal()) {
+        if !self.same_tenant(prepared.principal(), request.tenant) {
             return Decision::deny(Denial::OtherTenant, TENANT_GUARD);
         }
         if let Some(error) = &prepared.error {
@@ -161,10 +161,11 @@ impl Authorizer {
     }
 
     /// Without Cedar, so that no policy and no error of one can let a tenant through to another.
-    fn same_tenant(&self, principal: &Principal) -> bool {
+    fn same_tenant(&self, principal: &Principal, asked: Option<&str>) -> bool {
         let own = match &self.facts.tenant {
             Tenancy::Off => true,
             Tenancy::Unlabelled => false,
+            Tenancy::PerRequest => asked.is_some_and(|tenant| !tenant.is_empty() && principal.tenant == tenant),
             Tenancy::Of(tenant) => !tenant.is_empty() && principal.tenant == *tenant,
         };
         own && principal.on_behalf_of.as_ref().is_none_or(|user| user.tenant == principal.tenant)
@@ -179,7 +180,8 @@ impl Authorizer {
         match (ResourceKind::of(request.action), request.resource) {
             (ResourceKind::Route, ResourceRef::Route) => Ok((self.names.route(&self.facts.route), None)),
             (ResourceKind::Model, ResourceRef::Model { name, vendor }) if request.ai.is_some() => {
-                let model = entities::model(&self.names, &self.facts, name, vendor)?;
+                let tenant = request.tenant.unwrap_or(self.facts.tenant.as_str());
+                let model = entities::model(&self.names, &self.facts, tenant, name, vendor)?;
                 let store = entities::add(prepared.entities.clone(), [model])?;
                 Ok((self.names.model(name), Some(store)))
             }

@@ -123,6 +123,7 @@ fn facts(dialect: Dialect) -> RouteFacts {
         dialect,
         sets_risk: true,
         sets_data_class: true,
+        sets_compliance: true,
         tenants: vec!["acme".into(), "globex".into()],
     }
 }
@@ -185,6 +186,7 @@ fn ask(principal: &PreparedPrincipal, action: Action) -> AuthzRequest<'_> {
         ai: chat.then(ai),
         risk: 10,
         now: NOW,
+        tenant: None,
         compliance: &[],
     }
 }

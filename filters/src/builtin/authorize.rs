@@ -12,13 +12,15 @@ pub(crate) struct Authorize {
     authorizer: Arc<Authorizer>,
     /// Label `vendor` of the upstream.
     vendor: String,
+    /// Compliance modes of the route.
+    compliance: Vec<String>,
 }
 
 impl Authorize {
     pub(crate) const GUARD: &str = "authorize";
 
-    pub(crate) fn new(authorizer: Arc<Authorizer>, vendor: String) -> Self {
-        Self { authorizer, vendor }
+    pub(crate) fn new(authorizer: Arc<Authorizer>, vendor: String, compliance: Vec<String>) -> Self {
+        Self { authorizer, vendor, compliance }
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
@@ -61,6 +63,7 @@ impl Authorize {
             principal: prepared,
             action,
             resource,
+            tenant: cx.tenant().map(|tenant| &**tenant),
             http: HttpFacts { method: req.method, host: req.host, path: req.path },
             net: NetFacts {
                 source_ip: req.source.ip(),
@@ -70,7 +73,7 @@ impl Authorize {
             ai,
             risk: cx.risk(),
             now: cx.now_ms(),
-            compliance: &[],
+            compliance: &self.compliance,
         }))
     }
 }

@@ -30,6 +30,7 @@ mod spiffe;
 mod spiffe_upstream;
 mod standing;
 mod story;
+mod tenancy;
 mod tls;
 mod unix;
 mod upstream;

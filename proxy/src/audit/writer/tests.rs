@@ -59,6 +59,7 @@ fn request(sequence: u64) -> AuditRecord {
     let connection =
         ConnectionRef { listener: "edge".into(), peer: None, client: None, tls: None, number: 0, sequence };
     let request = RequestEvent {
+        tenant: None,
         principal: None,
         route: Some("chat".into()),
         upstream: Some("model".into()),
