@@ -23,6 +23,7 @@ mod subjects;
 mod tenancy;
 mod tls;
 mod traffic;
+mod trial;
 mod upstream;
 mod workload;
 
@@ -75,6 +76,7 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
 pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Report) -> Option<Snapshot> {
     let attached = Attachments::find(bootstrap, parsed, now, report);
     names::check(&attached, report);
+    trial::check(&attached, now, report);
     workload::check(&attached, report);
     let mut upstreams = upstream::all(bootstrap, &attached, report);
     secrets::add(&mut upstreams, &attached, report);
@@ -114,7 +116,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         upstreams,
         routes: routes.into_iter().collect::<Option<_>>()?,
         audit: audit?,
-        exceptions: attached.exceptions.into_snapshot(),
+        exceptions: attached.exceptions.snapshot(),
     })
 }
 
@@ -151,7 +153,9 @@ fn policy(
     let mut waived = Vec::new();
     let identity = identity::merge(attached, route, spec, &mut waived, report);
     let providers = identity.as_ref().map(|identity| identity.providers.as_slice());
-    let authz = authz::merge(attached, route, providers, now, report);
+    let (authz, trials) = trial::authz(attached, route, now, report, |attached, report| {
+        authz::merge(attached, route, providers, now, report)
+    });
     let access = access::merge(attached, route, spec, &mut waived, report);
     let challenges = challenge::merge(attached, route, spec, identity.as_ref(), report);
     let data = content::data(attached, route, spec, &mut waived, report);
@@ -177,6 +181,7 @@ fn policy(
         posture,
         access,
         authz,
+        trials,
         data,
         runtime,
         network,

@@ -124,6 +124,14 @@ impl AuditKey {
     }
 }
 
+impl EffectivePolicy {
+    /// Authorization with everything that is on trial.
+    #[must_use]
+    pub fn whole_authz(&self) -> &Authz {
+        self.trials.last().map_or(&self.authz, |trial| &trial.authz)
+    }
+}
+
 /// All that was attached to one route, merged: the strictest of everything.
 #[derive(Debug, Clone)]
 pub struct EffectivePolicy {
@@ -132,6 +140,8 @@ pub struct EffectivePolicy {
     pub posture: Posture,
     pub access: Access,
     pub authz: Authz,
+    /// What takes its place, in the order of its beginnings; empty where nothing is on trial.
+    pub trials: Vec<AuthzTrial>,
     pub data: DataProtection,
     pub runtime: RuntimeSecurity,
     pub network: Network,

@@ -21,12 +21,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cedar_policy::Entities;
-use postern_config::{Authz, Code, Dialect, OnDeny, Position, PrincipalType, Report};
+use postern_config::{Authz, AuthzTrial, Code, Dialect, OnDeny, Position, PrincipalType, Report};
 
 use crate::Principal;
 use compile::{Builder, Compiled, Source};
 use decide::Party;
-pub use decide::{Decision, Denial};
+pub use decide::{Decision, Denial, Rehearsal};
 pub(crate) use request::age_seconds;
 pub use request::{AiFacts, AuthzRequest, HttpFacts, NetFacts, ResourceRef};
 pub use roles::RoleSet;
@@ -93,6 +93,16 @@ pub struct Authorizer {
     cedar: cedar_policy::Authorizer,
     /// Tells principals prepared here from those prepared elsewhere.
     identity: Arc<()>,
+    /// What takes its place, and from which unix millisecond on, in that order.
+    later: Vec<Later>,
+}
+
+#[derive(Debug)]
+struct Later {
+    from: i64,
+    authorizer: Authorizer,
+    /// Manifests that begin to act then.
+    manifests: Vec<Arc<str>>,
 }
 
 /// A principal as the authorizer of one route sees it. Worth keeping as long as its credential: making one costs tens of
@@ -109,6 +119,8 @@ pub struct PreparedPrincipal {
     until: Option<i64>,
     /// Why nothing can be decided for this principal.
     error: Option<String>,
+    /// The same for what is on trial.
+    to_come: Option<Box<PreparedPrincipal>>,
 }
 
 impl PreparedPrincipal {
@@ -167,7 +179,33 @@ impl Authorizer {
             by_tenant,
             cedar: cedar_policy::Authorizer::new(),
             identity: Arc::new(()),
+            later: Vec::new(),
         })
+    }
+
+    /// As [`Authorizer::compile`], with what is on trial: it decides nothing until its moment, and then without a reload.
+    #[must_use]
+    pub fn compile_with(authz: &Authz, trials: &[AuthzTrial], facts: &RouteFacts, report: &mut Report) -> Option<Self> {
+        let first = Self::compile(authz, facts, report);
+        let later: Option<Vec<Later>> = trials
+            .iter()
+            .map(|trial| {
+                let authorizer = Self::compile(&trial.authz, facts, report)?;
+                let manifests = trial.manifests.iter().map(|name| Arc::from(name.as_str())).collect();
+                Some(Later { from: trial.from.saturating_mul(1000), authorizer, manifests })
+            })
+            .collect();
+        Some(Self { later: later?, ..first? })
+    }
+
+    /// What decides at `now` (unix milliseconds).
+    fn at(&self, now: i64) -> &Self {
+        self.later.iter().rev().find(|later| later.from <= now).map_or(self, |later| &later.authorizer)
+    }
+
+    /// What will decide once everything on trial acts; nothing where nothing is left on trial.
+    fn to_come(&self, now: i64) -> Option<&Self> {
+        self.later.last().filter(|later| later.from > now).map(|later| &later.authorizer)
     }
 
     /// Rules and roles with an action that the route's dialect can ask for. One that is in no route's list can match
@@ -186,6 +224,15 @@ impl Authorizer {
     /// Makes what every decision for `principal` shares. `now` in unix milliseconds.
     #[must_use]
     pub fn prepare(&self, principal: &Arc<Principal>, now: i64) -> PreparedPrincipal {
+        let mut prepared = self.at(now).prepare_here(principal, now);
+        // The next one has other roles and rules.
+        let next = self.later.iter().map(|later| later.from).find(|from| *from > now);
+        prepared.until = prepared.until.into_iter().chain(next).min();
+        prepared.to_come = self.to_come(now).map(|to_come| Box::new(to_come.prepare_here(principal, now)));
+        prepared
+    }
+
+    fn prepare_here(&self, principal: &Arc<Principal>, now: i64) -> PreparedPrincipal {
         let mut prepared = PreparedPrincipal {
             principal: Arc::clone(principal),
             made_by: Arc::clone(&self.identity),
@@ -194,6 +241,7 @@ impl Authorizer {
             conflict: None,
             until: None,
             error: None,
+            to_come: None,
         };
         if let Err(error) = self.fill(&mut prepared, now) {
             prepared.parties.clear();

@@ -82,7 +82,7 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     fn chain(&self, report: &mut Report) -> Option<Chain> {
         let policy = &self.route.policy;
-        let authorizer = Authorizer::compile(&policy.authz, &self.facts(), report).map(Arc::new);
+        let authorizer = Authorizer::compile_with(&policy.authz, &policy.trials, &self.facts(), report).map(Arc::new);
         let recognised = self.recognised(report);
         let request = self.content(Direction::Request, report);
         let answer = self.content(Direction::Response, report);
@@ -276,8 +276,10 @@ impl Compiler<'_> {
 
     /// Whether a rule may read `context.risk`; said of some that do not, never missed in one that does.
     fn reads_risk(&self) -> bool {
-        let rules = &self.route.policy.authz.rules;
-        let texts = rules.iter().flat_map(|rule| [&rule.when, &rule.unless]).flatten();
+        let policy = &self.route.policy;
+        let rules =
+            policy.trials.iter().map(|trial| &trial.authz).chain([&policy.authz]).flat_map(|authz| &authz.rules);
+        let texts = rules.flat_map(|rule| [&rule.when, &rule.unless]).flatten();
         // An escape in a string may spell the name: `context["r\u{69}sk"]`.
         texts.map(|expression| &expression.text).any(|text| text.contains("risk") || text.contains('\\'))
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use postern_config::{Action, DataClass, Direction, Waived};
 
+use crate::authz::Rehearsal;
 use crate::builtin::Verdicts;
 use crate::message::{Message, MessageLimits};
 use crate::need::{self, Kind};
@@ -82,6 +83,7 @@ pub struct Context {
     action: Option<Action>,
     model: Option<String>,
     rule: Option<String>,
+    rehearsal: Option<Rehearsal>,
     ran: Vec<(Direction, Arc<str>)>,
     findings: Vec<ContentFinding>,
     headers: Vec<(&'static str, String)>,
@@ -111,6 +113,7 @@ impl Context {
             action: None,
             model: None,
             rule: None,
+            rehearsal: None,
             ran: Vec::with_capacity(16),
             findings: Vec::new(),
             headers: Vec::new(),
@@ -342,6 +345,17 @@ impl Context {
     #[must_use]
     pub fn model(&self) -> Option<&str> {
         self.model.as_deref()
+    }
+
+    /// What is decided last counts: a body that was rewritten is decided about again.
+    pub(crate) fn set_rehearsal(&mut self, rehearsal: Option<Rehearsal>) {
+        self.rehearsal = rehearsal;
+    }
+
+    /// What policy on trial would have made of the request, where that is something else.
+    #[must_use]
+    pub fn rehearsal(&self) -> Option<&Rehearsal> {
+        self.rehearsal.as_ref()
     }
 
     /// Notes that something built in decided: what is told to everybody.

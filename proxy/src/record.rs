@@ -60,6 +60,7 @@ pub(crate) fn of_request(story: Story, connection: &Connection) -> AuditRecord {
         decision: concluded,
         reason: story.refusal.as_ref().map(|refusal| refusal.reason),
         rule: rule.map(Arc::from),
+        rehearsal: cx.rehearsal().cloned(),
         request_guards: cx.ran(Request),
         response_guards: cx.ran(Response),
         findings: cx.findings().to_vec(),

@@ -84,6 +84,7 @@ fn of_route(route: &Route) -> Vec<String> {
             .iter()
             .map(|d| format!("runtime {:?} {:?} {} {:?}", d.kind, d.parts, d.threshold, d.action)),
     );
+    lines.extend(policy.trials.iter().map(|trial| format!("trial {} {:?}", trial.from, trial.authz)));
     lines.extend(of_ingress(&policy.network.ingress));
     lines.extend(policy.guards.iter().enumerate().flat_map(|(listener, guard)| of_requests(listener, guard)));
     lines.extend(of_egress(policy.network.egress.as_ref()));

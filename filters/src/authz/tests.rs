@@ -6,6 +6,7 @@ mod equivalence;
 mod failures;
 mod grants;
 mod loading;
+mod trials;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

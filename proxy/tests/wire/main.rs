@@ -32,6 +32,7 @@ mod standing;
 mod story;
 mod tenancy;
 mod tls;
+mod trials;
 mod unix;
 mod upstream;
 mod upstream_h2;

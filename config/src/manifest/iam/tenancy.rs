@@ -67,14 +67,14 @@ impl ResourceTenant {
     fn way_out(&self) -> Option<&'static str> {
         let key = self.key.as_str();
         Some(match self.from.value {
-        ResourceTenantSource::Label if !is_label(key) => "write the name of a label: `tenant`",
-        ResourceTenantSource::Host if host_pattern(key).is_none() => {
-            "write the whole host with `{tenant}` in place of one label: `{tenant}.ai.example.com`"
-        }
-        ResourceTenantSource::PathSegment if segment(key).is_none() => {
-            "write the number of a segment, counted from 0, in quotes: `\"1\"`"
-        }
-        ResourceTenantSource::Header if !is_header(key) => "write the name of a header of your own: `X-Tenant`",
+            ResourceTenantSource::Label if !is_label(key) => "write the name of a label: `tenant`",
+            ResourceTenantSource::Host if host_pattern(key).is_none() => {
+                "write the whole host with `{tenant}` in place of one label: `{tenant}.ai.example.com`"
+            }
+            ResourceTenantSource::PathSegment if segment(key).is_none() => {
+                "write the number of a segment, counted from 0, in quotes: `\"1\"`"
+            }
+            ResourceTenantSource::Header if !is_header(key) => "write the name of a header of your own: `X-Tenant`",
             _ => return None,
         })
     }

@@ -59,6 +59,7 @@ fn request(text: &str) -> AuditRecord {
         detail: Some(text.to_owned()),
         event: Event::Request(Box::new(RequestEvent {
             tenant: None,
+            rehearsal: None,
             principal: Some(Arc::new(Principal { on_behalf_of: Some(Arc::new(user)), ..principal(text) })),
             route: Some(name.clone()),
             upstream: Some(name.clone()),
