@@ -11,6 +11,7 @@ mod content;
 mod cover;
 mod ddos;
 mod exceptions;
+mod forwarding;
 mod identity;
 mod material;
 mod names;
@@ -84,6 +85,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     let manifests = manifest_refs(parsed);
     traffic::check_routes(bootstrap, report);
     outbound::check(bootstrap, report);
+    forwarding::check(bootstrap, &attached, &upstreams, report);
     let routes = routes(bootstrap, &attached, &manifests, now, report);
     blind::check(bootstrap, &attached, &routes, report);
     let certificates = accepted::Certificates::of(listeners.as_deref());
@@ -159,11 +161,23 @@ fn policy(
     waived.extend(audit::check_route(attached, route, spec, report));
     waived.sort();
     waived.dedup();
+    let token_forwarding = forwarding::merge(attached, route, report);
     let coverage = crate::Coverage::default();
     let identity = identity?;
     let manifests = attached.indices(route, manifests, exceptions(&waived, &identity, &authz));
-    let mut policy =
-        EffectivePolicy { identity, access, authz, data, runtime, network, guards, waived, coverage, manifests };
+    let mut policy = EffectivePolicy {
+        identity,
+        token_forwarding,
+        access,
+        authz,
+        data,
+        runtime,
+        network,
+        guards,
+        waived,
+        coverage,
+        manifests,
+    };
     traffic::check_relayed(spec, &policy, report);
     outbound::check_tunnel(spec, &policy, report);
     policy.coverage = cover::coverage(&policy, spec.dialect.value, spec.upstream.is_none());

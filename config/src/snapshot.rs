@@ -124,6 +124,7 @@ impl AuditKey {
 #[derive(Debug, Clone)]
 pub struct EffectivePolicy {
     pub identity: Identity,
+    pub token_forwarding: TokenForwarding,
     pub access: Access,
     pub authz: Authz,
     pub data: DataProtection,

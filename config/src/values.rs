@@ -9,14 +9,14 @@ mod patterns;
 mod quantity;
 mod spiffe;
 
-pub use address::{BindAddress, Issuer, Origin, UpstreamPlace, UpstreamUrl, WebUrl};
+pub use address::{BindAddress, CallUrl, Issuer, Origin, UpstreamPlace, UpstreamUrl, WebUrl};
 pub use cidr::{Cidr, CidrError, Port};
 pub use http::{
     EgressHost, HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix, QueryName, Stripped,
     TargetPath,
 };
 pub use listen::ListenAddress;
-pub use names::{Claim, FilePath, LogOrigin, Name, Pointer, SpiffeName};
+pub use names::{Claim, FilePath, LogOrigin, Name, Pointer, Scope, SpiffeName};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName, SpiffeGlob};
 pub use quantity::{Percent, RsaBits, Size, Time, show_duration};
 pub use spiffe::{TrustDomain, WorkloadSocket};

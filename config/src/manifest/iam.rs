@@ -1,5 +1,6 @@
 //! IAMPolicy: who can be recognised at all, and what is known about them.
 
+mod forwarding;
 mod jwt;
 mod mapping;
 mod spiffe;
@@ -12,7 +13,8 @@ pub use mapping::*;
 pub use spiffe::*;
 pub use tenancy::*;
 
-use crate::decode::{At, Setting, spec, tagged, words};
+use crate::TokenForwarding;
+use crate::decode::{At, Setting, spec, tagged};
 use crate::values::Name;
 
 spec! {
@@ -66,18 +68,6 @@ impl Provider {
             Self::Spiffe(spiffe) => &spiffe.tenant,
         }
     }
-}
-
-words! {
-    /// What becomes of the caller's token.
-    pub enum TokenForwarding {
-        /// It is removed.
-        Strip = "Strip",
-    }
-    later { "Exchange", "TxnToken" }
-    never { "Forward", "Passthrough", "PassThrough", "Pass", "Relay", "Keep" } with 14,
-        "`tokenForwarding: {}` would hand the caller's token to an upstream it was not made for",
-        "use `Strip`, and give the upstream its own credential with SecretManagement"
 }
 
 spec! {

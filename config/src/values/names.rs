@@ -44,6 +44,8 @@ text_types! {
     Pointer;
     /// Name of a claim at the top of a token.
     Claim;
+    /// A scope-token of RFC 6749 §3.3.
+    Scope;
     /// Origin line of a transparency log.
     LogOrigin;
     /// A SPIFFE ID of a workload.
@@ -89,6 +91,18 @@ impl Scalar for Claim {
         let valid = (1..=256).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic());
         let help = "write the claim's name, 1 to 256 visible ASCII characters";
         if valid { Ok(Self(text.to_owned())) } else { Err(malformed(text, cx, "a claim name", help)) }
+    }
+}
+
+impl Scalar for Scope {
+    const NAME: &'static str = "Scope";
+    const DOC: &'static str = "One scope, as its service calls it: visible ASCII without blanks, `\"` and `\\`.";
+
+    fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
+        let valid =
+            (1..=256).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\'));
+        let help = "write each scope as an item of its own: `[read, write]`";
+        if valid { Ok(Self(text.to_owned())) } else { Err(malformed(text, cx, "a scope", help)) }
     }
 }
 
