@@ -1,7 +1,7 @@
 //! SecretManagement: credentials for upstreams.
 
 use crate::decode::{At, Fields, Setting, spec, tagged};
-use crate::values::{CallUrl, HeaderFormat, HeaderName, Name, QueryName, Scope, Stripped};
+use crate::values::{CallUrl, ChallengeWord, HeaderFormat, HeaderName, Name, QueryName, Stripped};
 use crate::{Code, Material};
 
 const PV_SHAPE: Code = Code(2);
@@ -113,7 +113,7 @@ spec! {
         /// Whom the token is for, as the service calls it.
         [E] audience: At<String>,
         /// What the token has to allow. Without it, the service decides.
-        [E] scopes: Vec<At<Scope>>,
+        [E] scopes: Vec<At<ChallengeWord>>,
         /// What we prove there who we are with: `id:secret`, sent as HTTP Basic (`client_secret_basic`, RFC 6749 §2.3.1). A
         /// secret: readable by its owner alone.
         [E] client_auth_from: At<Material>,

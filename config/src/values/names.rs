@@ -44,12 +44,12 @@ text_types! {
     Pointer;
     /// Name of a claim at the top of a token.
     Claim;
-    /// A scope-token of RFC 6749 §3.3.
-    Scope;
     /// Origin line of a transparency log.
     LogOrigin;
     /// A SPIFFE ID of a workload.
     SpiffeName;
+    /// How every API key of a provider begins.
+    KeyPrefix;
 }
 
 impl Scalar for Name {
@@ -94,18 +94,6 @@ impl Scalar for Claim {
     }
 }
 
-impl Scalar for Scope {
-    const NAME: &'static str = "Scope";
-    const DOC: &'static str = "One scope, as its service calls it: visible ASCII without blanks, `\"` and `\\`.";
-
-    fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
-        let valid =
-            (1..=256).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\'));
-        let help = "write each scope as an item of its own: `[read, write]`";
-        if valid { Ok(Self(text.to_owned())) } else { Err(malformed(text, cx, "a scope", help)) }
-    }
-}
-
 impl Scalar for LogOrigin {
     const NAME: &'static str = "Log origin";
     const DOC: &'static str = "A schema-less URL that names the log for ever (C2SP tlog-checkpoint): `audit.example.com/edge`. No spaces, no `+`.";
@@ -116,6 +104,30 @@ impl Scalar for LogOrigin {
             && !text.contains("://");
         let help = "write a schema-less URL such as `audit.example.com/edge`, without spaces and `+`";
         if valid { Ok(Self(text.to_owned())) } else { Err(malformed(text, cx, "a log origin", help)) }
+    }
+}
+
+/// Whether API keys may begin with `text`.
+#[must_use]
+pub fn key_prefix_is_sound(text: &str) -> bool {
+    (3..=32).contains(&text.len())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        && text.ends_with(['_', '-'])
+        && !text.starts_with("eyJ")
+}
+
+impl Scalar for KeyPrefix {
+    const NAME: &'static str = "Key prefix";
+    const DOC: &'static str = "How API keys begin: 3 to 32 letters, digits, `_` and `-`, of which the last is `_` or `-`: `acme_`. \
+        It cannot begin like a token, with `eyJ`.";
+
+    fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
+        let help = "use 3 to 32 letters, digits, `_` and `-`, the last of them `_` or `-`: `acme_`";
+        if key_prefix_is_sound(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(malformed(text, cx, "a prefix of keys", help))
+        }
     }
 }
 

@@ -5,7 +5,9 @@
 #![allow(unreachable_pub, missing_debug_implementations, reason = "one binary, nothing leaves it")]
 
 mod access;
+mod api_keys;
 mod certificates;
+mod challenges;
 mod content;
 mod cuts;
 mod exceptions;

@@ -77,7 +77,7 @@ async fn call(house: &House, token: &str, ask: Ask) -> u16 {
 }
 
 #[tokio::test]
-async fn attack_26_the_callers_token_is_exchanged_and_never_forwarded() {
+async fn the_callers_token_is_exchanged_and_never_forwarded() {
     let service = service().await;
     let house = plan(&service, "", OF_CALLERS).start().await;
     let token = house.token(&house.who.mia);
