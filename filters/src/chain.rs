@@ -77,6 +77,8 @@ impl Chain {
         let Progress::Passed = self.walk(Walk::Message, ticket, 0, req, cx)? else {
             return Err(FilterError::WaitsTooLate.into());
         };
+        // What is sent is charged before it is.
+        cx.meter().charge(cx.body().len(), cx.uptime())?;
         let streams = cx.message()?.streams();
         Ok((Permit::grant(self.answers.inspect(), streams), cx.body().clone()))
     }

@@ -16,6 +16,7 @@ mod house;
 mod hygiene;
 mod identity;
 mod length;
+mod limits;
 mod network;
 mod outbound;
 mod proxies;
