@@ -1,5 +1,6 @@
 //! The filters, one file each, in the order of the chain.
 
+mod assure;
 mod authorize;
 mod content;
 mod cross_site;
@@ -9,6 +10,7 @@ mod identify;
 mod limits;
 mod parse;
 
+pub(crate) use assure::Assure;
 pub(crate) use authorize::Authorize;
 pub(crate) use content::{Content, Verdicts, blocked};
 pub(crate) use cross_site::CrossSite;

@@ -11,8 +11,9 @@ use postern_config::{
 
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
-use crate::builtin::{Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, Parse};
+use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, Parse};
 use crate::chain::{Chain, Step};
+use crate::challenge::{Challenge, Metadata};
 use crate::filter::Filter;
 use crate::limit::{LimitSet, LimitStore, Stage};
 use crate::scan::ContentGuards;
@@ -22,6 +23,7 @@ use crate::token::{ApiKeys, JwtVerifier, KeySet, Recognised, TokenCache, TokenSe
 #[derive(Debug)]
 pub struct Chains {
     pub(crate) by_route: HashMap<String, Chain>,
+    metadata: Metadata,
 }
 
 impl Chains {
@@ -29,6 +31,12 @@ impl Chains {
     #[must_use]
     pub fn of(&self, route: &str) -> Option<&Chain> {
         self.by_route.get(route)
+    }
+
+    /// What is told of protected resources.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 }
 
@@ -58,7 +66,7 @@ fn build(snapshot: &Snapshot, limits: &LimitStore, with_keys: bool) -> Result<Ch
             by_route.insert(route.name.clone(), chain);
         }
     }
-    if report.has_errors() { Err(report) } else { Ok(Chains { by_route }) }
+    if report.has_errors() { Err(report) } else { Ok(Chains { by_route, metadata: Metadata::new(&snapshot.routes) }) }
 }
 
 struct Compiler<'a> {
@@ -89,6 +97,7 @@ impl Compiler<'_> {
             max_body: policy.access.max_body,
             steps: self.steps(&authorizer, recognised, request.as_ref(), answer.is_some(), &limits),
             answers: self.answers(answer),
+            challenge: Challenge::new(policy.challenges.resource.as_ref()),
         })
     }
 
@@ -122,6 +131,9 @@ impl Compiler<'_> {
             self.route.tenant.as_deref().unwrap_or_default(),
         );
         steps.push(step(Filter::Identify(identify), [Identify::GUARD]));
+        if !policy.challenges.assurance.is_empty() {
+            steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
+        }
         steps.extend(limited(Stage::Principal));
         let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
         steps.push(step(Filter::Parse(parse), [Parse::GUARD]));

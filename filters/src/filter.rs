@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::builtin::{Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, Parse};
+use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, Parse};
 use crate::{Context, RequestView, Verdict};
 
 /// A check of requests. It holds settings, never request state.
@@ -13,6 +13,7 @@ pub(crate) enum Filter {
     Frame(Frame),
     CrossSite(CrossSite),
     Identify(Identify),
+    Assure(Assure),
     Limits(Limits),
     Parse(Parse),
     /// Content guards looking, before the decision.
@@ -31,7 +32,11 @@ impl Filter {
     /// Whether it works on the head alone, so that it runs before the body is read.
     pub(crate) fn reads_head_only(&self) -> bool {
         match self {
-            Self::Exceptions(_) | Self::Frame(_) | Self::CrossSite(_) | Self::Identify(_) => true,
+            Self::Exceptions(_)
+            | Self::Frame(_)
+            | Self::CrossSite(_)
+            | Self::Identify(_)
+            | Self::Assure(_) => true,
             Self::Limits(filter) => filter.reads_head_only(),
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
@@ -46,6 +51,7 @@ impl Filter {
             | Self::Frame(_)
             | Self::CrossSite(_)
             | Self::Identify(_)
+            | Self::Assure(_)
             | Self::Parse(_)
             | Self::Authorize(_) => true,
             #[cfg(test)]
@@ -60,6 +66,7 @@ impl Filter {
             Self::Frame(filter) => filter.check(req, cx),
             Self::CrossSite(filter) => filter.check(req, cx),
             Self::Identify(filter) => filter.check(req, cx),
+            Self::Assure(filter) => filter.check(cx),
             Self::Limits(filter) => filter.check(req, cx),
             Self::Parse(filter) => filter.check(req, cx),
             Self::Look(filter) => filter.look(cx),

@@ -5,6 +5,7 @@
 
 mod deadline;
 mod forward;
+mod metadata;
 mod outgoing;
 mod request;
 mod respond;
@@ -139,6 +140,10 @@ impl<'a> Exchange<'a> {
         } else if self.connection.through.is_some() {
             // The place among the connections is the proxy's, so that a ban of the client does not end this one.
             guard::judge_client(self.shared, self.connection, guard::client_address(self.connection.source))?;
+        }
+        let metadata = runtime.chains.metadata();
+        if let Some(found) = metadata.find(&self.connection.listener, &head.method, &head.host, &head.path) {
+            return metadata::answer(self, runtime, found, &head, session, story).await;
         }
         let matched = matched(runtime, self.connection, &head, &session.req_header().headers)?;
         story.route = Some(matched.route.name.clone());
@@ -359,6 +364,11 @@ pub(crate) fn matched<'r>(
     };
     let found = runtime.snapshot.route(&connection.listener, &head.host, &head.method, &head.path, sole);
     let route = found.ok_or_else(|| Refusal::new(Reason::NotPermitted, "no route matches"))?;
+    compiled(runtime, connection, route)
+}
+
+/// A route with all that was compiled for it.
+fn compiled<'r>(runtime: &'r Runtime, connection: &Connection, route: &'r Route) -> Result<Matched<'r>, Refusal> {
     let chain = runtime
         .chains
         .of(&route.name)
