@@ -126,7 +126,7 @@ impl Chain {
             Walk::Head => filter.reads_head_only(),
             Walk::Message => !filter.reads_head_only(),
             Walk::Again => filter.decides(),
-            Walk::Count => matches!(filter, Filter::AddressLimits(_)),
+            Walk::Count => matches!(filter, Filter::Limits(limits) if limits.are_of_addresses()),
         };
         for (index, step) in self.steps.iter().enumerate().skip(from).filter(|(_, step)| wanted(&step.filter)) {
             let flow = step.filter.check(req, cx)?;

@@ -191,16 +191,58 @@ impl<'a> Exchange<'a> {
             };
             match progress {
                 Progress::Passed => return Ok(true),
-                Progress::Waits(Need::Limits) => {
-                    let began = Instant::now();
-                    let Some(waited) = wait_for_limits(session, story).await? else { return Ok(false) };
-                    story.context.supply(Given::Limits(waited));
-                    // Limits say themselves how long a request may wait for them.
-                    until += began.elapsed();
+                Progress::Waits(need) => {
+                    if !self.supply(need, &mut until, session, story).await? {
+                        return Ok(false);
+                    }
                 }
-                Progress::Waits(need) => story.context.supply(self.shared.outside.answer(need, until).await?),
             }
         }
+    }
+
+    /// Counts a request that the proxy answers itself. False where the client left meanwhile.
+    async fn count(
+        self,
+        matched: Matched<'_>,
+        head: &Head,
+        session: &mut ServerSession,
+        story: &mut Story,
+    ) -> Result<bool, Refusal> {
+        let mut until = Outside::deadline();
+        loop {
+            let progress = {
+                let view = self.view(head, session);
+                matched.chain.count(&view, &mut story.context)?
+            };
+            match progress {
+                Progress::Passed => return Ok(true),
+                Progress::Waits(need) => {
+                    if !self.supply(need, &mut until, session, story).await? {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Finds out what the chain asks for, before `until`. False where the client left meanwhile.
+    async fn supply(
+        self,
+        need: Need,
+        until: &mut Instant,
+        session: &mut ServerSession,
+        story: &mut Story,
+    ) -> Result<bool, Refusal> {
+        if need != Need::Limits {
+            story.context.supply(self.shared.outside.answer(need, *until).await?);
+            return Ok(true);
+        }
+        let began = Instant::now();
+        let Some(waited) = wait_for_limits(session, story).await? else { return Ok(false) };
+        story.context.supply(Given::Limits(waited));
+        // Limits say themselves how long a request may wait for them.
+        *until += began.elapsed();
+        Ok(true)
     }
 
     /// No record, no request: a proxy that cannot write down what it does refuses to do it.

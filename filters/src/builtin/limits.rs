@@ -23,6 +23,11 @@ impl Limits {
         self.stage != Stage::Model
     }
 
+    /// Whether they hold for whoever asks, known or not.
+    pub(crate) fn are_of_addresses(&self) -> bool {
+        self.stage == Stage::Address
+    }
+
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
         let waited = match cx.take_given() {
             Some(Given::Limits(waited)) => Some(waited),
