@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::builtin::{
-    AddressLimits, Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
-};
+use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, Parse};
 use crate::{Context, RequestView, Verdict};
 
 /// A check of requests. It holds settings, never request state.
@@ -14,10 +12,9 @@ pub(crate) enum Filter {
     Exceptions(Exceptions),
     Frame(Frame),
     CrossSite(CrossSite),
-    AddressLimits(AddressLimits),
     Identify(Identify),
     Assure(Assure),
-    PrincipalLimits(PrincipalLimits),
+    Limits(Limits),
     Parse(Parse),
     /// Content guards looking, before the decision.
     Look(Arc<Content>),
@@ -35,13 +32,8 @@ impl Filter {
     /// Whether it works on the head alone, so that it runs before the body is read.
     pub(crate) fn reads_head_only(&self) -> bool {
         match self {
-            Self::Exceptions(_)
-            | Self::Frame(_)
-            | Self::CrossSite(_)
-            | Self::AddressLimits(_)
-            | Self::Identify(_)
-            | Self::Assure(_)
-            | Self::PrincipalLimits(_) => true,
+            Self::Exceptions(_) | Self::Frame(_) | Self::CrossSite(_) | Self::Identify(_) | Self::Assure(_) => true,
+            Self::Limits(filter) => filter.reads_head_only(),
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
             Self::Parse(_) | Self::Look(_) | Self::Authorize(_) | Self::Act(_) | Self::Reauthorize(_) => false,
@@ -60,9 +52,7 @@ impl Filter {
             | Self::Authorize(_) => true,
             #[cfg(test)]
             Self::Asks(_) => true,
-            Self::AddressLimits(_) | Self::PrincipalLimits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => {
-                false
-            }
+            Self::Limits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => false,
         }
     }
 
@@ -71,10 +61,9 @@ impl Filter {
             Self::Exceptions(filter) => filter.check(cx),
             Self::Frame(filter) => filter.check(req, cx),
             Self::CrossSite(filter) => filter.check(req, cx),
-            Self::AddressLimits(filter) => filter.check(req, cx),
             Self::Identify(filter) => filter.check(req, cx),
             Self::Assure(filter) => filter.check(cx),
-            Self::PrincipalLimits(filter) => filter.check(req, cx),
+            Self::Limits(filter) => filter.check(req, cx),
             Self::Parse(filter) => filter.check(req, cx),
             Self::Look(filter) => filter.look(cx),
             Self::Authorize(filter) => filter.check(req, cx),

@@ -134,9 +134,19 @@ fn api_access(written: Written) -> impl Strategy<Value = Content> {
         maybe(written, accepted.prop_map(|accepted| format!("authentication: {accepted}"))),
         maybe(
             written,
-            (1_u32..100, select(vec!["Principal", "Tenant", "SourceIp"])).prop_map(|(limit, key)| {
-                format!("rateLimits: [{{name: %, key: [{key}], unit: Requests, limit: {limit}, window: 1m}}]")
-            }),
+            (
+                1_u32..100,
+                select(vec!["Principal", "Tenant", "SourceIp", "Route, Model", "\"Header:X-Team\""]),
+                select(vec![
+                    "unit: Requests, window: 1m",
+                    "unit: Bytes, window: 1m, burst: 1",
+                    "unit: ConcurrentRequests",
+                    "unit: Requests, window: 1m, overLimit: {type: Queue, maxWait: 2s}",
+                ]),
+            )
+                .prop_map(|(limit, key, unit)| {
+                    format!("rateLimits: [{{name: %, key: [{key}], {unit}, limit: {limit}}}]")
+                }),
         ),
         maybe(
             written,
