@@ -12,6 +12,7 @@ mod content;
 mod cover;
 mod ddos;
 mod exceptions;
+mod forwarding;
 mod identity;
 mod material;
 mod names;
@@ -89,6 +90,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     let manifests = manifest_refs(parsed);
     traffic::check_routes(bootstrap, report);
     outbound::check(bootstrap, report);
+    forwarding::check(bootstrap, &attached, &upstreams, report);
     let routes = routes(bootstrap, &attached, &manifests, now, report);
     blind::check(bootstrap, &attached, &routes, report);
     challenge::check(bootstrap, &attached, &routes, report);
@@ -170,6 +172,7 @@ fn policy(
     waived.extend(audit::check_route(attached, route, spec, report));
     waived.sort();
     waived.dedup();
+    let token_forwarding = forwarding::merge(attached, route, report);
     let coverage = crate::Coverage::default();
     let identity = identity?;
     let (posture, postures) = posture::of_route(attached, spec);
@@ -177,6 +180,7 @@ fn policy(
     let manifests = attached.indices(route, manifests, beside);
     let mut policy = EffectivePolicy {
         identity,
+        token_forwarding,
         challenges,
         posture,
         access,

@@ -136,6 +136,7 @@ impl EffectivePolicy {
 #[derive(Debug, Clone)]
 pub struct EffectivePolicy {
     pub identity: Identity,
+    pub token_forwarding: TokenForwarding,
     pub challenges: Challenges,
     pub posture: Posture,
     pub access: Access,

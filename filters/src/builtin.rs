@@ -18,6 +18,6 @@ pub(crate) use cross_site::CrossSite;
 pub(crate) use exceptions::Exceptions;
 pub(crate) use frame::Frame;
 pub(crate) use identify::Identify;
-pub(crate) use limits::{AddressLimits, PrincipalLimits};
+pub(crate) use limits::Limits;
 pub(crate) use parse::Parse;
 pub(crate) use tenant::OfTenant;

@@ -79,6 +79,8 @@ impl Chain {
         let Progress::Passed = self.walk(Walk::Message, ticket, 0, req, cx)? else {
             return Err(FilterError::WaitsTooLate.into());
         };
+        // What is sent is charged before it is.
+        cx.meter().charge(cx.body().len(), cx.uptime())?;
         let streams = cx.message()?.streams();
         Ok((Permit::grant(self.answers.inspect(), streams), cx.body().clone()))
     }
@@ -124,7 +126,7 @@ impl Chain {
             Walk::Head => filter.reads_head_only(),
             Walk::Message => !filter.reads_head_only(),
             Walk::Again => filter.decides(),
-            Walk::Count => matches!(filter, Filter::AddressLimits(_)),
+            Walk::Count => matches!(filter, Filter::Limits(limits) if limits.are_of_addresses()),
         };
         for (index, step) in self.steps.iter().enumerate().skip(from).filter(|(_, step)| wanted(&step.filter)) {
             let flow = step.filter.check(req, cx)?;

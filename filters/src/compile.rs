@@ -11,13 +11,11 @@ use postern_config::{
 
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
-use crate::builtin::{
-    AddressLimits, Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, OfTenant, Parse, PrincipalLimits,
-};
+use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse};
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
 use crate::filter::Filter;
-use crate::limit::{LimitSet, LimitStore};
+use crate::limit::{LimitSet, LimitStore, Stage};
 use crate::scan::ContentGuards;
 use crate::token::{ApiKeys, JwtVerifier, KeySet, Recognised, TokenCache, TokenSet};
 
@@ -120,10 +118,12 @@ impl Compiler<'_> {
             step(Filter::Frame(Frame::new(&policy.access, inspected)), [Frame::GUARD]),
             step(Filter::CrossSite(CrossSite::new(&policy.access.cross_site)), [CrossSite::GUARD]),
         ]);
-        let (address, principal) = limits.guard_names();
-        if !address.is_empty() {
-            steps.push(step(Filter::AddressLimits(AddressLimits::new(limits.clone(), &self.route.name)), address));
-        }
+        let limited = |stage| {
+            let names = limits.guard_names(stage);
+            (!names.is_empty())
+                .then(|| step(Filter::Limits(Limits::new(limits.clone(), stage, &self.route.name)), names))
+        };
+        steps.extend(limited(Stage::Address));
         let identify = Identify::new(
             policy.identity.clone(),
             recognised,
@@ -135,16 +135,14 @@ impl Compiler<'_> {
             let known = policy.identity.providers.iter().flat_map(|provider| &provider.tenants);
             steps.push(step(Filter::OfTenant(OfTenant::new(from, known.map(String::as_str))), [""; 0]));
         }
-        steps.push(step(Filter::Identify(identify), [Identify::GUARD]));
+        steps.push(step(Filter::Identify(Box::new(identify)), [Identify::GUARD]));
         if !policy.challenges.assurance.is_empty() {
             steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
         }
-        if !principal.is_empty() {
-            steps
-                .push(step(Filter::PrincipalLimits(PrincipalLimits::new(limits.clone(), &self.route.name)), principal));
-        }
+        steps.extend(limited(Stage::Principal));
         let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
         steps.push(step(Filter::Parse(parse), [Parse::GUARD]));
+        steps.extend(limited(Stage::Model));
         if let Some(content) = request {
             steps.push(step(Filter::Look(content.clone()), [""; 0]));
         }

@@ -8,6 +8,7 @@ use postern_config::{Action, DataClass, Direction, Waived};
 
 use crate::authz::Rehearsal;
 use crate::builtin::Verdicts;
+use crate::limit::{Hold, Meter, Rating, Wait};
 use crate::message::{Message, MessageLimits};
 use crate::need::{self, Kind};
 use crate::{ContentFinding, FilterError, Given, Need, Principal};
@@ -89,6 +90,12 @@ pub struct Context {
     headers: Vec<(&'static str, String)>,
     exceptions: Vec<Waived>,
     limits: MessageLimits,
+    /// How far the limits have come that are being judged, and what they wait for.
+    rating: Rating,
+    limits_wait: Option<Wait>,
+    /// Places that the request has in limits of requests at once, until it has ended.
+    holds: Vec<Hold>,
+    meter: Meter,
 }
 
 impl Context {
@@ -119,6 +126,10 @@ impl Context {
             headers: Vec::new(),
             exceptions: Vec::new(),
             limits: MessageLimits::default(),
+            rating: Rating::default(),
+            limits_wait: None,
+            holds: Vec::new(),
+            meter: Meter::default(),
         }
     }
 
@@ -406,6 +417,34 @@ impl Context {
     #[must_use]
     pub fn excepted_until(&self) -> Option<i64> {
         self.exceptions.iter().map(|waived| waived.until).min()
+    }
+
+    pub(crate) fn take_rating(&mut self) -> Rating {
+        std::mem::take(&mut self.rating)
+    }
+
+    /// Notes where the limits stand, and what for.
+    pub(crate) fn wait_for_limits(&mut self, rating: Rating, wait: Wait) {
+        self.rating = rating;
+        self.limits_wait = Some(wait);
+    }
+
+    /// What a chain waits for that said [`Need::Limits`].
+    pub fn take_limits_wait(&mut self) -> Option<Wait> {
+        self.limits_wait.take()
+    }
+
+    /// Keeps what limits gave to the request, as long as this lives.
+    pub(crate) fn hold(&mut self, rating: Rating) {
+        let (holds, meter) = rating.gained();
+        self.holds.extend(holds);
+        self.meter.extend(meter);
+    }
+
+    /// What the bytes of the exchange are charged to.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     pub(crate) fn add_header(&mut self, name: &'static str, value: String) {

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::builtin::{
-    AddressLimits, Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, OfTenant, Parse, PrincipalLimits,
-};
+use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse};
 use crate::{Context, Flow, RequestView, Verdict};
 
 /// A check of requests. It holds settings, never request state.
@@ -14,12 +12,11 @@ pub(crate) enum Filter {
     Exceptions(Exceptions),
     Frame(Frame),
     CrossSite(CrossSite),
-    AddressLimits(AddressLimits),
     /// Whose data is asked for. It goes on whatever it finds.
     OfTenant(OfTenant),
-    Identify(Identify),
+    Identify(Box<Identify>),
     Assure(Assure),
-    PrincipalLimits(PrincipalLimits),
+    Limits(Limits),
     Parse(Parse),
     /// Content guards looking, before the decision.
     Look(Arc<Content>),
@@ -40,11 +37,10 @@ impl Filter {
             Self::Exceptions(_)
             | Self::Frame(_)
             | Self::CrossSite(_)
-            | Self::AddressLimits(_)
             | Self::OfTenant(_)
             | Self::Identify(_)
-            | Self::Assure(_)
-            | Self::PrincipalLimits(_) => true,
+            | Self::Assure(_) => true,
+            Self::Limits(filter) => filter.reads_head_only(),
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
             Self::Parse(_) | Self::Look(_) | Self::Authorize(_) | Self::Act(_) | Self::Reauthorize(_) => false,
@@ -64,9 +60,7 @@ impl Filter {
             | Self::Authorize(_) => true,
             #[cfg(test)]
             Self::Asks(_) => true,
-            Self::AddressLimits(_) | Self::PrincipalLimits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => {
-                false
-            }
+            Self::Limits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => false,
         }
     }
 
@@ -75,14 +69,13 @@ impl Filter {
             Self::Exceptions(filter) => filter.check(cx),
             Self::Frame(filter) => filter.check(req, cx),
             Self::CrossSite(filter) => filter.check(req, cx),
-            Self::AddressLimits(filter) => filter.check(req, cx),
             Self::OfTenant(filter) => {
                 filter.find(req, cx);
                 Ok(Flow::Continue)
             }
             Self::Identify(filter) => filter.check(req, cx),
             Self::Assure(filter) => filter.check(cx),
-            Self::PrincipalLimits(filter) => filter.check(req, cx),
+            Self::Limits(filter) => filter.check(req, cx),
             Self::Parse(filter) => filter.check(req, cx),
             Self::Look(filter) => filter.look(cx),
             Self::Authorize(filter) => filter.check(req, cx),

@@ -56,7 +56,11 @@ fn of_route(route: &Route) -> Vec<String> {
     }));
     lines.extend(policy.access.allow.iter().map(|list| format!("allow {:?}", sorted(list))));
     lines.extend(
-        policy.access.rate_limits.iter().map(|l| format!("limit {:?} {} {:?} {}", l.key, l.limit, l.window, l.burst)),
+        policy
+            .access
+            .rate_limits
+            .iter()
+            .map(|l| format!("limit {:?} {:?} {} {:?} {} {:?}", l.key, l.unit, l.limit, l.window, l.burst, l.max_wait)),
     );
     lines.extend(
         policy

@@ -172,7 +172,7 @@ mod tests {
 
     fn filter(chain: &Chain) -> &Identify {
         let found = chain.steps.iter().find_map(|step| match &step.filter {
-            Filter::Identify(identify) => Some(identify),
+            Filter::Identify(identify) => Some(&**identify),
             _ => None,
         });
         found.unwrap()

@@ -4,11 +4,10 @@
 
 use pingora_core::protocols::http::ServerSession;
 use postern_filters::challenge::MetadataDocument;
-use postern_filters::{Progress, Reason, Refusal};
+use postern_filters::{Reason, Refusal};
 
 use super::{Exchange, Reusable, compiled};
 use crate::head::Head;
-use crate::outside::Outside;
 use crate::runtime::Runtime;
 use crate::story::Story;
 use crate::{answer, guard};
@@ -28,16 +27,8 @@ pub(super) async fn answer(
     story.dialect = route.dialect;
     guard::judge_route(&matched.network.gate, exchange.connection, head.client)?;
     exchange.within_limits(matched, head, session, story)?;
-    let until = Outside::deadline();
-    loop {
-        let progress = {
-            let view = exchange.view(head, session);
-            matched.chain.count(&view, &mut story.context)?
-        };
-        match progress {
-            Progress::Passed => break,
-            Progress::Waits(need) => story.context.supply(exchange.shared.outside.answer(need, until).await?),
-        }
+    if !exchange.count(matched, head, session, story).await? {
+        return Ok(false);
     }
     story.context.set_built_in("protected-resource");
     exchange.keep_place(story)?;
