@@ -82,6 +82,7 @@ fn authz(count: usize) -> Authz {
         actions: vec![Action::Chat],
         when: Some(Expression { text: condition.into(), origin: origin() }),
         unless: None,
+        on_deny: None,
         waived: None,
         origin: origin(),
     };
@@ -113,6 +114,7 @@ fn facts() -> RouteFacts {
         dialect: Dialect::OpenAi,
         sets_risk: true,
         sets_data_class: true,
+        sets_compliance: true,
         tenants: vec!["acme".into()],
     }
 }
@@ -157,6 +159,7 @@ fn request(principal: &postern_filters::authz::PreparedPrincipal, action: Action
         }),
         risk: 10,
         now: NOW,
+        tenant: None,
         compliance: &[],
     }
 }

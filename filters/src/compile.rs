@@ -11,12 +11,11 @@ use postern_config::{
 
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
-use crate::builtin::{
-    AddressLimits, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
-};
+use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse};
 use crate::chain::{Chain, Step};
+use crate::challenge::{Challenge, Metadata};
 use crate::filter::Filter;
-use crate::limit::{LimitSet, LimitStore};
+use crate::limit::{LimitSet, LimitStore, Stage};
 use crate::scan::ContentGuards;
 use crate::token::{ApiKeys, Introspector, JwtVerifier, KeyRings, KeySet, Recognised, TokenCache, TokenSet};
 
@@ -24,6 +23,7 @@ use crate::token::{ApiKeys, Introspector, JwtVerifier, KeyRings, KeySet, Recogni
 #[derive(Debug)]
 pub struct Chains {
     pub(crate) by_route: HashMap<String, Chain>,
+    metadata: Metadata,
 }
 
 impl Chains {
@@ -31,6 +31,12 @@ impl Chains {
     #[must_use]
     pub fn of(&self, route: &str) -> Option<&Chain> {
         self.by_route.get(route)
+    }
+
+    /// What is told of protected resources.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 }
 
@@ -61,7 +67,7 @@ fn build(snapshot: &Snapshot, limits: &LimitStore, rings: &KeyRings, with_keys: 
             by_route.insert(route.name.clone(), chain);
         }
     }
-    if report.has_errors() { Err(report) } else { Ok(Chains { by_route }) }
+    if report.has_errors() { Err(report) } else { Ok(Chains { by_route, metadata: Metadata::new(&snapshot.routes) }) }
 }
 
 struct Compiler<'a> {
@@ -76,7 +82,7 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     fn chain(&self, report: &mut Report) -> Option<Chain> {
         let policy = &self.route.policy;
-        let authorizer = Authorizer::compile(&policy.authz, &self.facts(), report).map(Arc::new);
+        let authorizer = Authorizer::compile_with(&policy.authz, &policy.trials, &self.facts(), report).map(Arc::new);
         let recognised = self.recognised(report);
         let request = self.content(Direction::Request, report);
         let answer = self.content(Direction::Response, report);
@@ -93,6 +99,7 @@ impl Compiler<'_> {
             max_body: policy.access.max_body,
             steps: self.steps(&authorizer, recognised, request.as_ref(), answer.is_some(), &limits),
             answers: self.answers(answer),
+            challenge: Challenge::new(policy.challenges.resource.as_ref()),
         })
     }
 
@@ -113,27 +120,35 @@ impl Compiler<'_> {
             step(Filter::Frame(Frame::new(&policy.access, inspected)), [Frame::GUARD]),
             step(Filter::CrossSite(CrossSite::new(&policy.access.cross_site)), [CrossSite::GUARD]),
         ]);
-        let (address, principal) = limits.guard_names();
-        if !address.is_empty() {
-            steps.push(step(Filter::AddressLimits(AddressLimits::new(limits.clone(), &self.route.name)), address));
-        }
+        let limited = |stage| {
+            let names = limits.guard_names(stage);
+            (!names.is_empty())
+                .then(|| step(Filter::Limits(Limits::new(limits.clone(), stage, &self.route.name)), names))
+        };
+        steps.extend(limited(Stage::Address));
         let identify = Identify::new(
             policy.identity.clone(),
             recognised,
             authorizer.clone(),
             self.route.tenant.as_deref().unwrap_or_default(),
+            &policy.posture.identity_types,
         );
-        steps.push(step(Filter::Identify(identify), [Identify::GUARD]));
-        if !principal.is_empty() {
-            steps
-                .push(step(Filter::PrincipalLimits(PrincipalLimits::new(limits.clone(), &self.route.name)), principal));
+        if let Some(from) = &self.route.tenant_from {
+            let known = policy.identity.providers.iter().flat_map(|provider| &provider.tenants);
+            steps.push(step(Filter::OfTenant(OfTenant::new(from, known.map(String::as_str))), [""; 0]));
         }
+        steps.push(step(Filter::Identify(Box::new(identify)), [Identify::GUARD]));
+        if !policy.challenges.assurance.is_empty() {
+            steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
+        }
+        steps.extend(limited(Stage::Principal));
         let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
         steps.push(step(Filter::Parse(parse), [Parse::GUARD]));
+        steps.extend(limited(Stage::Model));
         if let Some(content) = request {
             steps.push(step(Filter::Look(content.clone()), [""; 0]));
         }
-        let authorize = Arc::new(Authorize::new(authorizer.clone(), self.vendor()));
+        let authorize = Arc::new(Authorize::new(authorizer.clone(), self.vendor(), policy.posture.compliance.clone()));
         steps.push(step(Filter::Authorize(authorize.clone()), [Authorize::GUARD]));
         if let Some(content) = request {
             steps.push(step(Filter::Act(content.clone()), content.names()));
@@ -259,10 +274,12 @@ impl Compiler<'_> {
             labels: self.route.labels.clone(),
             tenant: match &self.route.tenant {
                 Some(tenant) => Tenancy::Of(tenant.clone()),
+                None if self.route.tenant_from.is_some() => Tenancy::PerRequest,
                 None if speaks_of_tenants => Tenancy::Unlabelled,
                 None => Tenancy::Off,
             },
             dialect: self.route.dialect,
+            sets_compliance: policy.posture.sets_compliance,
             sets_risk: policy.runtime.detectors.iter().any(|detector| self.asks_for(&detector.parts)),
             sets_data_class: policy.data.rules.iter().any(|rule| rule.request && self.asks_for(&rule.parts)),
             tenants: tenants.into_iter().collect(),
@@ -277,8 +294,10 @@ impl Compiler<'_> {
 
     /// Whether a rule may read `context.risk`; said of some that do not, never missed in one that does.
     fn reads_risk(&self) -> bool {
-        let rules = &self.route.policy.authz.rules;
-        let texts = rules.iter().flat_map(|rule| [&rule.when, &rule.unless]).flatten();
+        let policy = &self.route.policy;
+        let rules =
+            policy.trials.iter().map(|trial| &trial.authz).chain([&policy.authz]).flat_map(|authz| &authz.rules);
+        let texts = rules.flat_map(|rule| [&rule.when, &rule.unless]).flatten();
         // An escape in a string may spell the name: `context["r\u{69}sk"]`.
         texts.map(|expression| &expression.text).any(|text| text.contains("risk") || text.contains('\\'))
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use postern_config::{Action, DataClass, Direction, Waived};
 
+use crate::authz::Rehearsal;
 use crate::builtin::Verdicts;
+use crate::limit::{Hold, Meter, Rating, Wait};
 use crate::message::{Message, MessageLimits};
 use crate::need::{self, Kind};
 use crate::{ContentFinding, FilterError, Given, Need, Principal};
@@ -41,6 +43,8 @@ pub(crate) enum Walk {
     Message,
     /// A decision once more.
     Again,
+    /// How often an address may ask for what is told to everybody.
+    Count,
 }
 
 /// How far the exchange has come. It only goes forward: a context serves one request of one chain.
@@ -68,6 +72,7 @@ pub struct Context {
     rounds: u8,
     /// The rule that let the head pass is for requests without a body.
     bodiless: bool,
+    tenant: Option<Arc<str>>,
     principal: Option<Arc<Principal>>,
     prepared: Option<Arc<crate::authz::PreparedPrincipal>>,
     body: Bytes,
@@ -79,11 +84,18 @@ pub struct Context {
     action: Option<Action>,
     model: Option<String>,
     rule: Option<String>,
+    rehearsal: Option<Rehearsal>,
     ran: Vec<(Direction, Arc<str>)>,
     findings: Vec<ContentFinding>,
     headers: Vec<(&'static str, String)>,
     exceptions: Vec<Waived>,
     limits: MessageLimits,
+    /// How far the limits have come that are being judged, and what they wait for.
+    rating: Rating,
+    limits_wait: Option<Wait>,
+    /// Places that the request has in limits of requests at once, until it has ended.
+    holds: Vec<Hold>,
+    meter: Meter,
 }
 
 impl Context {
@@ -96,6 +108,7 @@ impl Context {
             given: None,
             rounds: 0,
             bodiless: false,
+            tenant: None,
             principal: None,
             prepared: None,
             body: Bytes::new(),
@@ -107,11 +120,16 @@ impl Context {
             action: None,
             model: None,
             rule: None,
+            rehearsal: None,
             ran: Vec::with_capacity(16),
             findings: Vec::new(),
             headers: Vec::new(),
             exceptions: Vec::new(),
             limits: MessageLimits::default(),
+            rating: Rating::default(),
+            limits_wait: None,
+            holds: Vec::new(),
+            meter: Meter::default(),
         }
     }
 
@@ -249,6 +267,16 @@ impl Context {
         self.ran.iter().filter(|(d, _)| *d == direction).map(|(_, guard)| guard.clone()).collect()
     }
 
+    pub(crate) fn set_tenant(&mut self, tenant: Option<Arc<str>>) {
+        self.tenant = tenant;
+    }
+
+    /// Of which tenant the resource is, where each request says so and it is one that is known.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&Arc<str>> {
+        self.tenant.as_ref()
+    }
+
     /// Settles who asks. The first call stands: a principal never changes.
     pub(crate) fn set_principal(
         &mut self,
@@ -330,6 +358,22 @@ impl Context {
         self.model.as_deref()
     }
 
+    /// What is decided last counts: a body that was rewritten is decided about again.
+    pub(crate) fn set_rehearsal(&mut self, rehearsal: Option<Rehearsal>) {
+        self.rehearsal = rehearsal;
+    }
+
+    /// What policy on trial would have made of the request, where that is something else.
+    #[must_use]
+    pub fn rehearsal(&self) -> Option<&Rehearsal> {
+        self.rehearsal.as_ref()
+    }
+
+    /// Notes that something built in decided: what is told to everybody.
+    pub fn set_built_in(&mut self, rule: &str) {
+        self.set_rule(format!("built-in {rule}"));
+    }
+
     pub(crate) fn set_rule(&mut self, rule: impl Into<String>) {
         self.rule = Some(rule.into());
     }
@@ -373,6 +417,34 @@ impl Context {
     #[must_use]
     pub fn excepted_until(&self) -> Option<i64> {
         self.exceptions.iter().map(|waived| waived.until).min()
+    }
+
+    pub(crate) fn take_rating(&mut self) -> Rating {
+        std::mem::take(&mut self.rating)
+    }
+
+    /// Notes where the limits stand, and what for.
+    pub(crate) fn wait_for_limits(&mut self, rating: Rating, wait: Wait) {
+        self.rating = rating;
+        self.limits_wait = Some(wait);
+    }
+
+    /// What a chain waits for that said [`Need::Limits`].
+    pub fn take_limits_wait(&mut self) -> Option<Wait> {
+        self.limits_wait.take()
+    }
+
+    /// Keeps what limits gave to the request, as long as this lives.
+    pub(crate) fn hold(&mut self, rating: Rating) {
+        let (holds, meter) = rating.gained();
+        self.holds.extend(holds);
+        self.meter.extend(meter);
+    }
+
+    /// What the bytes of the exchange are charged to.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     pub(crate) fn add_header(&mut self, name: &'static str, value: String) {

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::builtin::{
-    AddressLimits, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
-};
-use crate::{Context, RequestView, Verdict};
+use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse};
+use crate::{Context, Flow, RequestView, Verdict};
 
 /// A check of requests. It holds settings, never request state.
 #[derive(Debug)]
@@ -14,9 +12,11 @@ pub(crate) enum Filter {
     Exceptions(Exceptions),
     Frame(Frame),
     CrossSite(CrossSite),
-    AddressLimits(AddressLimits),
-    Identify(Identify),
-    PrincipalLimits(PrincipalLimits),
+    /// Whose data is asked for. It goes on whatever it finds.
+    OfTenant(OfTenant),
+    Identify(Box<Identify>),
+    Assure(Assure),
+    Limits(Limits),
     Parse(Parse),
     /// Content guards looking, before the decision.
     Look(Arc<Content>),
@@ -37,9 +37,10 @@ impl Filter {
             Self::Exceptions(_)
             | Self::Frame(_)
             | Self::CrossSite(_)
-            | Self::AddressLimits(_)
+            | Self::OfTenant(_)
             | Self::Identify(_)
-            | Self::PrincipalLimits(_) => true,
+            | Self::Assure(_) => true,
+            Self::Limits(filter) => filter.reads_head_only(),
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
             Self::Parse(_) | Self::Look(_) | Self::Authorize(_) | Self::Act(_) | Self::Reauthorize(_) => false,
@@ -52,14 +53,14 @@ impl Filter {
             Self::Exceptions(_)
             | Self::Frame(_)
             | Self::CrossSite(_)
+            | Self::OfTenant(_)
             | Self::Identify(_)
+            | Self::Assure(_)
             | Self::Parse(_)
             | Self::Authorize(_) => true,
             #[cfg(test)]
             Self::Asks(_) => true,
-            Self::AddressLimits(_) | Self::PrincipalLimits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => {
-                false
-            }
+            Self::Limits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => false,
         }
     }
 
@@ -68,9 +69,13 @@ impl Filter {
             Self::Exceptions(filter) => filter.check(cx),
             Self::Frame(filter) => filter.check(req, cx),
             Self::CrossSite(filter) => filter.check(req, cx),
-            Self::AddressLimits(filter) => filter.check(req, cx),
+            Self::OfTenant(filter) => {
+                filter.find(req, cx);
+                Ok(Flow::Continue)
+            }
             Self::Identify(filter) => filter.check(req, cx),
-            Self::PrincipalLimits(filter) => filter.check(req, cx),
+            Self::Assure(filter) => filter.check(cx),
+            Self::Limits(filter) => filter.check(req, cx),
             Self::Parse(filter) => filter.check(req, cx),
             Self::Look(filter) => filter.look(cx),
             Self::Authorize(filter) => filter.check(req, cx),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_config::Snapshot;
+use postern_filters::limit::Waited;
 use postern_filters::token::KeyRings;
 use postern_filters::{Given, Need, Reason, Refusal};
 use tokio::sync::watch;
@@ -72,6 +73,8 @@ impl Outside {
             match need {
                 Need::Keys(wanted) => Given::Keys(self.keys.answer(wanted).await),
                 Need::Introspection(wanted) => Given::Introspection(self.introspections.answer(wanted).await),
+                // Whoever serves a request waits with it; nothing else is counted.
+                Need::Limits => Given::Limits(Waited::in_vain()),
             }
         };
         let late = |_| Refusal::new(Reason::Undecided, "what the chain has to know did not come in time");

@@ -219,6 +219,9 @@ impl Shared {
         for finding in story.context.findings() {
             self.metrics.finding(&finding.guard, record::action_word(finding.action));
         }
+        if let Some(would) = story.context.rehearsal() {
+            self.metrics.rehearsed(&would.policy, would.outcome);
+        }
         let place = story.place.take();
         let record = record::of_request(story, connection);
         match place {
@@ -282,6 +285,7 @@ impl Shared {
     pub(crate) fn refresh_metrics(&self) {
         self.metrics.bans_active.set(i64::try_from(self.bans.active(self.uptime())).unwrap_or(i64::MAX));
         self.metrics.load.set(self.load.percent(self).into());
+        self.metrics.limits_waiting.set(i64::try_from(self.limits.waiting()).unwrap_or(i64::MAX));
         self.metrics.audit_entries.set(self.audit.status().size);
         let now = self.clock.unix_ms() / 1000;
         self.metrics.certificates(self.runtime.load().certificates_left(now));

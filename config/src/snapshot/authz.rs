@@ -1,6 +1,6 @@
 //! What is permitted.
 
-use super::{PrincipalType, Waived};
+use super::{OnDeny, PrincipalType, Waived};
 
 /// RBACPolicy and AccessControlPolicy, still as rules: `filters` turns them into Cedar.
 #[derive(Debug, Clone, Default)]
@@ -10,6 +10,17 @@ pub struct Authz {
     /// Pairs of roles that no subject may hold together.
     pub exclusive: Vec<(String, String)>,
     pub rules: Vec<Rule>,
+}
+
+/// What authorization will be once manifests in `mode: Audit` act.
+#[derive(Debug, Clone)]
+pub struct AuthzTrial {
+    /// Unix seconds.
+    pub from: i64,
+    /// With all that acts from then on.
+    pub authz: Authz,
+    /// Manifests that begin to act then: `AccessControlPolicy/default/tools`.
+    pub manifests: Vec<String>,
 }
 
 /// A role with what it inherits already folded in.
@@ -70,6 +81,8 @@ pub struct Rule {
     /// Cedar expression.
     pub when: Option<Expression>,
     pub unless: Option<Expression>,
+    /// What a caller can do about a forbid; of a forbid only.
+    pub on_deny: Option<OnDeny>,
     /// Why a permit may be as wide as it is. Once that has ended, it does not count.
     pub waived: Option<Waived>,
     pub origin: RuleOrigin,

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cedar_policy::{Decision as CedarDecision, Entities, EntityUid, Request, Response};
+use cedar_policy::{Decision as CedarDecision, Entities, EntityUid, PolicySet, Request, Response};
 
-use postern_config::Waived;
+use postern_config::{OnDeny, Waived};
 
 use super::expression::ContextParts;
 use super::request::{AuthzRequest, ResourceRef, context};
@@ -13,7 +13,7 @@ use super::slices::{Part, Parts};
 use super::vocabulary::{Broken, ResourceKind};
 use super::{Authorizer, PreparedPrincipal, Tenancy, entities};
 use crate::path::PathGlob;
-use crate::{Assurance, Principal, Reason};
+use crate::{Assurance, Principal, Reason, challenge};
 
 const DEFAULT_DENY: &str = "built-in default-deny";
 const TENANT_GUARD: &str = "built-in tenant-guard";
@@ -31,6 +31,8 @@ pub struct Decision {
     pub error: Option<String>,
     /// Exceptions without which it would not have been permitted.
     pub exceptions: Vec<Waived>,
+    /// What the caller can do about the denial: only where nothing else stands in the way.
+    pub ask: Option<OnDeny>,
 }
 
 /// Why not.
@@ -71,14 +73,40 @@ impl Denial {
     }
 }
 
+/// What manifests on trial would have made of a request, where that is something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rehearsal {
+    /// The manifest: `AccessControlPolicy/default/tools`; `several` where several are on trial and no rule of one of them decides.
+    pub policy: Arc<str>,
+    /// The rules that would have decided.
+    pub rule: String,
+    /// `Allow`, `Deny` or `Error`.
+    pub outcome: &'static str,
+}
+
 impl Decision {
+    fn outcome(&self) -> &'static str {
+        match self.denial {
+            None => "Allow",
+            Some(Denial::PolicyError) => "Error",
+            Some(_) => "Deny",
+        }
+    }
+
     #[must_use]
     pub fn is_allowed(&self) -> bool {
         self.denial.is_none()
     }
 
     fn deny(denial: Denial, rule: &str) -> Self {
-        Self { denial: Some(denial), rules: vec![Arc::from(rule)], error: None, exceptions: Vec::new() }
+        Self { denial: Some(denial), rules: vec![Arc::from(rule)], error: None, exceptions: Vec::new(), ask: None }
+    }
+
+    /// The refusal of two, who can do something only where one answer is good for both.
+    fn after(self, before: Option<Self>) -> Self {
+        let Some(before) = before else { return self };
+        let ask = challenge::together(before.ask.iter().chain(&self.ask));
+        Self { ask, ..before }
     }
 
     fn error(detail: String) -> Self {
@@ -104,16 +132,43 @@ impl Authorizer {
     /// Decides. A principal that was prepared by another authorizer, or whose roles have since ended, is prepared anew.
     #[must_use]
     pub fn decide(&self, request: &AuthzRequest<'_>) -> Decision {
-        let prepared = request.principal;
+        self.at(request.now).decide_here(request.principal, request)
+    }
+
+    /// What would be decided if everything on trial acted, where that is something else.
+    #[must_use]
+    pub fn rehearse(&self, request: &AuthzRequest<'_>, decision: &Decision) -> Option<Rehearsal> {
+        let to_come = self.to_come(request.now)?;
+        let prepared = request.principal.to_come.as_deref().unwrap_or(request.principal);
+        let would = to_come.decide_here(prepared, request);
+        (would.outcome() != decision.outcome()).then(|| {
+            let rule = would.rules.iter().map(|rule| &**rule).collect::<Vec<_>>().join(", ");
+            Rehearsal { policy: self.tried_in(&would, request.now), rule, outcome: would.outcome() }
+        })
+    }
+
+    /// The manifest on trial that makes the difference, where it can be told. One of so many as there are manifests.
+    fn tried_in(&self, would: &Decision, now: i64) -> Arc<str> {
+        let left: Vec<&Arc<str>> = self.later.iter().filter(|l| l.from > now).flat_map(|l| &l.manifests).collect();
+        let of = |name: &&&Arc<str>| {
+            would.rules.iter().any(|rule| rule.strip_prefix(&****name).is_some_and(|rest| rest.starts_with(' ')))
+        };
+        match left[..] {
+            [only] => Arc::clone(only),
+            _ => left.iter().find(of).map_or_else(|| Arc::from("several"), |name| Arc::clone(name)),
+        }
+    }
+
+    fn decide_here(&self, prepared: &PreparedPrincipal, request: &AuthzRequest<'_>) -> Decision {
         if self.made(prepared) && prepared.is_valid(request.now) {
             self.decide_for(prepared, request)
         } else {
-            self.decide_for(&self.prepare(prepared.principal(), request.now), request)
+            self.decide_for(&self.prepare_here(prepared.principal(), request.now), request)
         }
     }
 
     fn decide_for(&self, prepared: &PreparedPrincipal, request: &AuthzRequest<'_>) -> Decision {
-        if !self.same_tenant(prepared.principal()) {
+        if !self.same_tenant(prepared.principal(), request.tenant) {
             return Decision::deny(Denial::OtherTenant, TENANT_GUARD);
         }
         if let Some(error) = &prepared.error {
@@ -129,10 +184,14 @@ impl Authorizer {
         };
         let store = store.as_ref().unwrap_or(&prepared.entities);
         let (mut rules, mut exceptions) = (BTreeSet::new(), BTreeSet::new());
+        let mut refused: Option<Decision> = None;
         for party in &prepared.parties {
             let decision = self.judge(party, request, &resource, store).unwrap_or_else(Decision::from);
-            if !decision.is_allowed() {
-                return decision;
+            match (decision.is_allowed(), refused.take()) {
+                (true, before) => refused = before,
+                // What one of them could do about it is worth telling only where the other is not refused for good.
+                (false, before) if decision.ask.is_some() => refused = Some(decision.clone().after(before)),
+                (false, _) => return decision,
             }
             rules.extend(decision.rules);
             exceptions.extend(decision.exceptions);
@@ -140,15 +199,19 @@ impl Authorizer {
         if prepared.parties.is_empty() {
             return Decision::error("no principal was prepared".to_owned());
         }
+        if let Some(refused) = refused {
+            return refused;
+        }
         let exceptions = exceptions.into_iter().collect();
-        Decision { denial: None, rules: rules.into_iter().collect(), error: None, exceptions }
+        Decision { ask: None, denial: None, rules: rules.into_iter().collect(), error: None, exceptions }
     }
 
     /// Without Cedar, so that no policy and no error of one can let a tenant through to another.
-    fn same_tenant(&self, principal: &Principal) -> bool {
+    fn same_tenant(&self, principal: &Principal, asked: Option<&str>) -> bool {
         let own = match &self.facts.tenant {
             Tenancy::Off => true,
             Tenancy::Unlabelled => false,
+            Tenancy::PerRequest => asked.is_some_and(|tenant| !tenant.is_empty() && principal.tenant == tenant),
             Tenancy::Of(tenant) => !tenant.is_empty() && principal.tenant == *tenant,
         };
         own && principal.on_behalf_of.as_ref().is_none_or(|user| user.tenant == principal.tenant)
@@ -163,7 +226,8 @@ impl Authorizer {
         match (ResourceKind::of(request.action), request.resource) {
             (ResourceKind::Route, ResourceRef::Route) => Ok((self.names.route(&self.facts.route), None)),
             (ResourceKind::Model, ResourceRef::Model { name, vendor }) if request.ai.is_some() => {
-                let model = entities::model(&self.names, &self.facts, name, vendor)?;
+                let tenant = request.tenant.unwrap_or(self.facts.tenant.as_str());
+                let model = entities::model(&self.names, &self.facts, tenant, name, vendor)?;
                 let store = entities::add(prepared.entities.clone(), [model])?;
                 Ok((self.names.model(name), Some(store)))
             }
@@ -171,9 +235,9 @@ impl Authorizer {
         }
     }
 
-    fn judge(
+    fn judge<'p>(
         &self,
-        party: &Party,
+        party: &'p Party,
         request: &AuthzRequest<'_>,
         resource: &EntityUid,
         store: &Entities,
@@ -188,13 +252,44 @@ impl Authorizer {
             None,
         )
         .map_err(|e| Broken::new("request", e))?;
+        let verdict =
+            self.weigh(parts, request, |set| self.cedar.is_authorized(&question, set, store), |part| &part.set);
+        let Some(asks) = self.asks(&verdict) else { return Ok(self.conclude(verdict)) };
+        // Off the way of what is permitted: would it be, without those rules?
+        let without = |part: &'p Part| part.otherwise.as_ref().unwrap_or(&part.set);
+        let otherwise = self.weigh(parts, request, |set| self.cedar.is_authorized(&question, set, store), without);
+        let permitted = self.conclude(otherwise).is_allowed();
+        Ok(Decision { ask: asks.filter(|_| permitted), ..self.conclude(verdict) })
+    }
+
+    fn weigh<'p>(
+        &self,
+        parts: &'p [Arc<Part>],
+        request: &AuthzRequest<'_>,
+        ask: impl Fn(&PolicySet) -> Response,
+        set: impl Fn(&'p Part) -> &'p PolicySet,
+    ) -> Verdict {
         let mut verdict = Verdict::default();
         for part in parts {
             if self.applies(part, &verdict, request) {
-                verdict.add(part, &self.cedar.is_authorized(&question, &part.set, store));
+                verdict.add(part, &ask(set(part)));
             }
         }
-        Ok(self.conclude(verdict))
+        verdict
+    }
+
+    /// What a caller can do about the forbids that matched: something only where all of them say something.
+    #[expect(
+        clippy::option_option,
+        reason = "not all of them say something, or they say things that exclude each other"
+    )]
+    fn asks(&self, verdict: &Verdict) -> Option<Option<OnDeny>> {
+        if verdict.forbids.is_empty() || !verdict.errors.is_empty() {
+            return None;
+        }
+        let of = |id: &String| self.on_deny_of.get(id.parse::<usize>().ok()?)?.as_deref();
+        let all: Vec<&OnDeny> = verdict.forbids.iter().map(of).collect::<Option<_>>()?;
+        Some(challenge::together(all))
     }
 
     /// A part that depends on the path or on an exception only permits: once there is a permit it can add nothing.
@@ -213,13 +308,13 @@ impl Authorizer {
             (false, _) => (Denial::Forbidden, verdict.forbids),
             (true, false) => {
                 let (rules, exceptions) = (self.rules(verdict.permits), verdict.exceptions);
-                return Decision { denial: None, rules, error: None, exceptions };
+                return Decision { denial: None, rules, error: None, exceptions, ask: None };
             }
             (true, true) => return Decision::deny(Denial::DefaultDeny, DEFAULT_DENY),
         };
         let rules = self.rules(ids);
         let denial = if rules.iter().any(|rule| &**rule == TENANT_GUARD) { Denial::OtherTenant } else { denial };
-        Decision { denial: Some(denial), rules, error: None, exceptions: Vec::new() }
+        Decision { denial: Some(denial), rules, error: None, exceptions: Vec::new(), ask: None }
     }
 
     /// The rules behind ids of policies, each once.

@@ -19,6 +19,8 @@ pub struct AuthzRequest<'r> {
     pub principal: &'r PreparedPrincipal,
     pub action: Action,
     pub resource: ResourceRef<'r>,
+    /// Of which tenant the resource is, where requests say it ([`super::Tenancy::PerRequest`]); `None` for one that is not known.
+    pub tenant: Option<&'r str>,
     pub http: HttpFacts<'r>,
     pub net: NetFacts,
     /// Required with `chat` and `embed`.
@@ -27,7 +29,7 @@ pub struct AuthzRequest<'r> {
     pub risk: u8,
     /// Unix milliseconds.
     pub now: i64,
-    /// Names of the compliance standards in force.
+    /// Names of the compliance modes in force.
     pub compliance: &'r [String],
 }
 
@@ -170,7 +172,7 @@ fn ai_fields(ai: &AiFacts<'_>, needs: ContextParts) -> Fields {
 
 /// Seconds since the authentication. One that lies in the future, or has no time, is as old as can be: else a claim
 /// could stay fresh for ever.
-fn age_seconds(authenticated_at: i64, now_ms: i64) -> i64 {
+pub(crate) fn age_seconds(authenticated_at: i64, now_ms: i64) -> i64 {
     let age = now_ms.div_euclid(1000).saturating_sub(authenticated_at);
     if authenticated_at <= 0 || age < -CLOCK_FAULT_SECONDS { i64::MAX } else { age.max(0) }
 }

@@ -39,6 +39,7 @@ pub(super) fn add(
         Effect::Permit => pst::Effect::Permit,
         Effect::Forbid => pst::Effect::Forbid,
     };
+    let on_deny = rule.on_deny.clone().filter(|_| rule.effect == Effect::Forbid).map(Arc::new);
     for (resource, actions) in by_resource(&rule.actions) {
         for principal in each(&rule.principals) {
             for role in each(&rule.roles) {
@@ -49,6 +50,7 @@ pub(super) fn add(
                     resource,
                     // A forbid never needs one.
                     waived: rule.waived.as_ref().filter(|_| rule.effect == Effect::Permit),
+                    on_deny: on_deny.as_ref(),
                 };
                 builder.policy(effect, scope, clauses.clone(), reads.context, None)?;
             }
@@ -195,16 +197,32 @@ impl Check<'_> {
             return true;
         }
         let mut good = true;
-        for (part, sets, attribute, kind) in [
-            (ContextParts::RISK, facts.sets_risk, "context.risk", "RuntimeSecurityPolicy"),
-            (ContextParts::DATA_CLASS, facts.sets_data_class, "context.ai.dataClass", "DataProtectionPolicy"),
+        for (part, sets, attribute, setter) in [
+            (
+                ContextParts::RISK,
+                facts.sets_risk,
+                "context.risk",
+                "attach a RuntimeSecurityPolicy with a detector to the route",
+            ),
+            (
+                ContextParts::DATA_CLASS,
+                facts.sets_data_class,
+                "context.ai.dataClass",
+                "attach a DataProtectionPolicy with a detector to the route",
+            ),
+            (
+                ContextParts::COMPLIANCE,
+                facts.sets_compliance,
+                "context.compliance",
+                "declare the mode in `complianceModes` of a Policy",
+            ),
         ] {
             if reads.context.has(part) && !sets {
                 let message = format!(
                     "`{field}` of rule `{}` reads `{attribute}`, which nothing sets on route `{}`",
                     self.rule.name, facts.route
                 );
-                let help = format!("attach a {kind} with a detector to the route, or leave `{attribute}` out");
+                let help = format!("{setter}, or leave `{attribute}` out");
                 good = self.error(24, &written.origin, message, &help);
             }
         }

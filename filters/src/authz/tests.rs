@@ -1,10 +1,12 @@
 //! Decisions over hand-written roles and rules.
 
 mod agents;
+mod asks;
 mod equivalence;
 mod failures;
 mod grants;
 mod loading;
+mod trials;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,6 +45,7 @@ fn rule(effect: Effect, name: &str, actions: &[Action]) -> Rule {
         actions: actions.to_vec(),
         when: None,
         unless: None,
+        on_deny: None,
         waived: None,
         origin: origin("AccessControlPolicy/default/x", "spec.rules[0]", 5),
     }
@@ -121,6 +124,7 @@ fn facts(dialect: Dialect) -> RouteFacts {
         dialect,
         sets_risk: true,
         sets_data_class: true,
+        sets_compliance: true,
         tenants: vec!["acme".into(), "globex".into()],
     }
 }
@@ -143,6 +147,7 @@ fn principal(kind: PrincipalType, subject: &str, groups: &[&str]) -> Principal {
             authenticated_at: NOW / 1000 - 60,
             sender_bound: true,
             expires_at: NOW / 1000 + 600,
+            ..Assurance::default()
         },
         on_behalf_of: None,
     }
@@ -182,6 +187,7 @@ fn ask(principal: &PreparedPrincipal, action: Action) -> AuthzRequest<'_> {
         ai: chat.then(ai),
         risk: 10,
         now: NOW,
+        tenant: None,
         compliance: &[],
     }
 }

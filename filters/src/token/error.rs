@@ -110,6 +110,8 @@ pub enum TokenError {
     TenantsDiffer { agent: String, user: String },
     #[error("none of the presented credentials is accepted here; one of {0} is")]
     NotAccepted(String),
+    #[error("principals of type {0} do not exist here")]
+    IdentityType(&'static str),
     #[error("the credentials are incomplete; {0} are demanded")]
     Incomplete(String),
 }
@@ -125,6 +127,8 @@ impl TokenError {
             Self::NoKeys { .. } | Self::StaleKeys { .. } | Self::Unasked { .. } | Self::Away { .. } => {
                 Reason::Undecided
             }
+            // No other credential of the same caller would do.
+            Self::IdentityType(_) => Reason::NotPermitted,
             _ => Reason::CredentialInvalid,
         }
     }
