@@ -6,6 +6,7 @@
 mod calls;
 mod introspection;
 mod keys;
+pub(crate) mod limits;
 
 use std::sync::Arc;
 use std::time::Duration;
