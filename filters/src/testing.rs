@@ -94,6 +94,7 @@ impl Asked {
         RequestView {
             method: &self.method,
             host: &self.host,
+            port: None,
             path: &self.path,
             query: self.query.as_deref(),
             headers: &self.headers,

@@ -133,7 +133,7 @@ fn needs_certificate(provider: &Provider) -> bool {
     match &provider.kind {
         ProviderKind::Spiffe => true,
         ProviderKind::ApiKey(_) => false,
-        ProviderKind::Jwt(jwt) => jwt.sender_constraint != SenderConstraint::None,
+        ProviderKind::Jwt(jwt) => jwt.sender_constraint == SenderConstraint::Mtls,
     }
 }
 

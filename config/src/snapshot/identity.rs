@@ -146,8 +146,10 @@ pub enum JwtAlgorithm {
 pub enum SenderConstraint {
     /// A bearer token is enough.
     None,
-    /// The token must be bound to its sender by a mechanism this version knows, which is `Mtls`.
+    /// The token must be bound to its sender, by `Mtls` or `Dpop`.
     Any,
+    /// RFC 9449: `cnf.jkt` is the thumbprint of the key that signs each request's proof.
+    Dpop,
     /// RFC 8705: `cnf.x5t#S256` is the digest of the client certificate.
     Mtls,
 }

@@ -8,12 +8,12 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use postern_config::{Identity, Provider, Waived};
+use postern_config::{Identity, Provider, ProviderKind, SenderConstraint, Waived};
 use quick_cache::sync::Cache;
 
 use crate::authz::{Authorizer, PreparedPrincipal};
 use crate::token::{self, Recognised, TokenError, VerifiedToken};
-use crate::{Context, Flow, Principal, RequestView, Verdict};
+use crate::{Context, Flow, Principal, Refusal, RequestView, Verdict};
 
 pub(crate) struct Identify {
     identity: Identity,
@@ -21,6 +21,8 @@ pub(crate) struct Identify {
     authorizer: Arc<Authorizer>,
     /// Workloads that came without a token, by the SHA-256 of their certificate.
     workloads: Cache<[u8; 32], Arc<PreparedPrincipal>>,
+    /// A provider of the route accepts tokens with proofs only.
+    wants_proofs: bool,
     /// Who comes without a credential, where the route is open.
     anonymous: Option<Arc<Principal>>,
     prepared_anonymous: OnceLock<Arc<PreparedPrincipal>>,
@@ -36,7 +38,12 @@ impl Identify {
     pub(crate) fn new(identity: Identity, recognised: Recognised, authorizer: Arc<Authorizer>, tenant: &str) -> Self {
         let anonymous = identity.is_open.then(|| Arc::new(Principal::anonymous(tenant)));
         let workloads = Cache::new(WORKLOADS);
-        Self { identity, recognised, authorizer, workloads, anonymous, prepared_anonymous: OnceLock::new() }
+        let proofs = |provider: &Provider| match &provider.kind {
+            ProviderKind::Jwt(jwt) => jwt.sender_constraint == SenderConstraint::Dpop,
+            _ => false,
+        };
+        let wants_proofs = identity.providers.iter().any(proofs);
+        Self { identity, recognised, authorizer, workloads, wants_proofs, anonymous, prepared_anonymous: OnceLock::new() }
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
@@ -45,8 +52,25 @@ impl Identify {
                 cx.set_principal(principal, Some(prepared));
                 Ok(Flow::Continue)
             }
-            Err(error) => Ok(Flow::refuse(error.reason(), error.to_string())),
+            Err(error) => Ok(Flow::Refuse(self.challenged(&error))),
         }
+    }
+
+    /// Tells a client whose proof is wrong, or that has to bring one, so (RFC 9449 §7.1).
+    fn challenged(&self, error: &TokenError) -> Refusal {
+        let mut refusal = Refusal::new(error.reason(), error.to_string());
+        let problem = match error {
+            TokenError::Proof(_) => Some("invalid_dpop_proof"),
+            TokenError::ProofMissing | TokenError::OtherKey | TokenError::ProofForNothing => Some("invalid_token"),
+            TokenError::Missing if self.wants_proofs => None,
+            _ => return refusal,
+        };
+        let problem = problem.map(|problem| format!("error=\"{problem}\", ")).unwrap_or_default();
+        let value = format!("DPoP {problem}algs=\"{}\"", token::dpop::ALGORITHM_NAMES);
+        if refusal.reason.status() == 401 {
+            refusal.headers.push(("www-authenticate", value));
+        }
+        refusal
     }
 
     fn identify(
@@ -55,7 +79,7 @@ impl Identify {
         cx: &mut Context,
     ) -> Result<(Arc<Principal>, Arc<PreparedPrincipal>), TokenError> {
         let leaf = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
-        let verified = self.recognised.authenticate(req, cx.now())?;
+        let verified = self.recognised.authenticate(req, cx.now(), cx.is_recalled())?;
         let waived = verified.as_deref().and_then(|token| self.unbound(token));
         if let Some(over) = waived.filter(|waived| waived.has_ended(cx.now_ms())) {
             return Err(TokenError::NoLongerUnbound(over.ended()));
