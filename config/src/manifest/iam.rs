@@ -3,6 +3,7 @@
 mod api_key;
 mod jwt;
 mod mapping;
+mod mtls;
 mod spiffe;
 mod tenancy;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 pub use api_key::*;
 pub use jwt::*;
 pub use mapping::*;
+pub use mtls::*;
 pub use spiffe::*;
 pub use tenancy::*;
 
@@ -50,8 +52,10 @@ tagged! {
         Spiffe(Box<SpiffeProvider>),
         /// Keys that callers hold.
         ApiKey(Box<ApiKeyProvider>),
+        /// Client certificates that are not SVIDs.
+        Mtls(Box<MtlsProvider>),
     }
-    later { "Introspection", "Mtls", "TxnToken", "HttpSignature" }
+    later { "Introspection", "TxnToken", "HttpSignature" }
 }
 
 impl Provider {
@@ -61,6 +65,7 @@ impl Provider {
             Self::Jwt(jwt) => &jwt.name,
             Self::Spiffe(spiffe) => &spiffe.name,
             Self::ApiKey(keys) => &keys.name,
+            Self::Mtls(mtls) => &mtls.name,
         }
     }
 
@@ -70,6 +75,7 @@ impl Provider {
         match self {
             Self::Jwt(jwt) => Some(&jwt.tenant),
             Self::Spiffe(spiffe) => Some(&spiffe.tenant),
+            Self::Mtls(mtls) => Some(&mtls.tenant),
             Self::ApiKey(_) => None,
         }
     }
@@ -81,6 +87,7 @@ impl Provider {
             Self::Jwt(jwt) => &jwt.tenants,
             Self::Spiffe(spiffe) => &spiffe.tenants,
             Self::ApiKey(keys) => &keys.tenants,
+            Self::Mtls(mtls) => &mtls.tenants,
         }
     }
 }

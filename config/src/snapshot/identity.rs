@@ -46,6 +46,8 @@ pub enum ProviderKind {
     /// X.509-SVIDs presented over mTLS.
     Spiffe,
     ApiKey(Box<ApiKeyProvider>),
+    /// Client certificates that are not SVIDs.
+    Mtls(Box<MtlsProvider>),
 }
 
 impl ProviderKind {
@@ -56,6 +58,7 @@ impl ProviderKind {
             Self::Jwt(jwt) => Some(&jwt.issuer),
             Self::Spiffe => None,
             Self::ApiKey(keys) => Some(&keys.issuer),
+            Self::Mtls(mtls) => Some(&mtls.issuer),
         }
     }
 
@@ -64,19 +67,31 @@ impl ProviderKind {
     pub fn unbound(&self) -> Option<&Waived> {
         match self {
             Self::Jwt(jwt) => jwt.unbound.as_ref(),
-            Self::Spiffe | Self::ApiKey(_) => None,
+            Self::Spiffe | Self::ApiKey(_) | Self::Mtls(_) => None,
         }
+    }
+
+    /// Whether its credential is a certificate, which a connection has beside what a request presents.
+    #[must_use]
+    pub fn is_certificate(&self) -> bool {
+        matches!(self, Self::Spiffe | Self::Mtls(_))
     }
 
     /// Files and variables that it reads.
     pub fn material(&self) -> impl Iterator<Item = &Material> {
         match self {
             Self::Jwt(jwt) => Some(&jwt.jwks),
-            Self::Spiffe => None,
+            Self::Spiffe | Self::Mtls(_) => None,
             Self::ApiKey(keys) => Some(&keys.keys),
         }
         .into_iter()
     }
+}
+
+/// Client certificates that are not SVIDs.
+#[derive(Debug, Clone)]
+pub struct MtlsProvider {
+    pub issuer: String,
 }
 
 /// Keys that callers hold.

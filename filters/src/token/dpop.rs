@@ -91,7 +91,7 @@ fn signed(parts: &Parts<'_>, header: &Map<String, Value>) -> Result<[u8; 32], To
 
 /// RFC 7638 §3: SHA-256 over the members that a key needs, in order. They were or will be read as canonical base64url, so the
 /// text needs no escapes.
-fn thumbprint(jwk: &Map<String, Value>) -> Option<[u8; 32]> {
+pub(super) fn thumbprint(jwk: &Map<String, Value>) -> Option<[u8; 32]> {
     let text = |name| jwk.get(name).and_then(Value::as_str).filter(|text| is_plain(text));
     let members = match text("kty")? {
         "EC" => {

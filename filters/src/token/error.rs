@@ -90,6 +90,8 @@ pub enum TokenError {
     ProofForNothing,
     #[error("the token is bound by `{0}`, which cannot be checked")]
     UnknownBinding(Excerpt),
+    #[error("the client certificate does not have one DNS name and no other, which provider `{0}` takes")]
+    CertificateName(String),
     #[error("the SPIFFE ID is malformed")]
     SpiffeId,
     #[error("provider `{0}` cannot make a principal of an SVID")]
@@ -100,7 +102,7 @@ pub enum TokenError {
     SeveralSvidProviders(String, String),
     #[error("the token names actor `{actor}`, which did not authenticate")]
     Actor { actor: Excerpt },
-    #[error("an SVID of type {svid} and a token of type {token} are two answers to who asks")]
+    #[error("a certificate of type {svid} and a token of type {token} are two answers to who asks")]
     Combination { svid: &'static str, token: &'static str },
     #[error("the agent is of tenant `{agent}`, the user of tenant `{user}`")]
     TenantsDiffer { agent: String, user: String },

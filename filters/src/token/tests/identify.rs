@@ -25,7 +25,7 @@ fn svid(id: &str) -> SpiffeSubject {
 }
 
 fn peer(id: &str) -> PeerFacts {
-    PeerFacts { spiffe: Some(svid(id)), leaf_sha256: Some([7; 32]), not_after: NOW + 200 }
+    PeerFacts { spiffe: Some(svid(id)), named: None, leaf_sha256: Some([7; 32]), not_after: NOW + 200 }
 }
 
 fn token(provider: &Provider, change: Value) -> VerifiedToken {
@@ -116,7 +116,7 @@ fn credentials_of_every_kind_make_one_principal_or_none() {
             vec![any_of(&[0, 1])],
             Some(&user),
             Some(&bot),
-            "an SVID of type Component and a token of type User",
+            "a certificate of type Component and a token of type User",
         ),
         (
             "Component and User, both demanded",
@@ -132,7 +132,7 @@ fn credentials_of_every_kind_make_one_principal_or_none() {
             vec![any_of(&[0, 1])],
             Some(&account),
             Some(&bot),
-            "an SVID of type Agent and a token of type ServiceAccount",
+            "a certificate of type Agent and a token of type ServiceAccount",
         ),
         (
             "Agent never passes as an account",
@@ -140,7 +140,7 @@ fn credentials_of_every_kind_make_one_principal_or_none() {
             vec![all_of(&[0, 1])],
             Some(&account),
             Some(&bot),
-            "an SVID of type Agent and a token of type ServiceAccount",
+            "a certificate of type Agent and a token of type ServiceAccount",
         ),
         (
             "two providers recognise it",
