@@ -74,8 +74,15 @@ pub const REFUSALS: &[Refusal] = &[
     now(60, "a route without an AuditPolicy, or one that does not say how tampering would show"),
     later(61, "an audit buffer that may drop records", "`buffer` is PV-007, and the buffer never drops"),
     later(62, "logging of credentials or unredacted content", "no content is recorded"),
-    now(70, "a route of a dialect other than `http` without a rate limit"),
-    now(71, "a limit without a key, with a window of 0, or a burst above ten times the limit"),
+    now(
+        70,
+        "a route of a dialect other than `http` without a rate limit, those by header aside: a caller has as many values as it likes",
+    ),
+    now(
+        71,
+        "a limit without a key, without a window or with one of 0, with a burst above ten times the limit; a window or burst for \
+         `ConcurrentRequests`; a queue for `Bytes`, or one in which nothing may wait",
+    ),
     later(80, "an incident action without end or approval", "the kind `IncidentResponsePlan` is PV-007"),
     later(81, "an incident plan that triggers itself or names no rule", "the kind `IncidentResponsePlan` is PV-007"),
     later(90, "an unsigned or older bundle", "`trust` is PV-007"),

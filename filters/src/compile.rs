@@ -11,12 +11,11 @@ use postern_config::{
 
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
-use crate::builtin::{
-    AddressLimits, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
-};
+use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, Parse};
 use crate::chain::{Chain, Step};
+use crate::challenge::{Challenge, Metadata};
 use crate::filter::Filter;
-use crate::limit::{LimitSet, LimitStore};
+use crate::limit::{LimitSet, LimitStore, Stage};
 use crate::scan::ContentGuards;
 use crate::token::{ApiKeys, JwtVerifier, KeySet, Recognised, TokenCache, TokenSet};
 
@@ -24,6 +23,7 @@ use crate::token::{ApiKeys, JwtVerifier, KeySet, Recognised, TokenCache, TokenSe
 #[derive(Debug)]
 pub struct Chains {
     pub(crate) by_route: HashMap<String, Chain>,
+    metadata: Metadata,
 }
 
 impl Chains {
@@ -31,6 +31,12 @@ impl Chains {
     #[must_use]
     pub fn of(&self, route: &str) -> Option<&Chain> {
         self.by_route.get(route)
+    }
+
+    /// What is told of protected resources.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 }
 
@@ -60,7 +66,7 @@ fn build(snapshot: &Snapshot, limits: &LimitStore, with_keys: bool) -> Result<Ch
             by_route.insert(route.name.clone(), chain);
         }
     }
-    if report.has_errors() { Err(report) } else { Ok(Chains { by_route }) }
+    if report.has_errors() { Err(report) } else { Ok(Chains { by_route, metadata: Metadata::new(&snapshot.routes) }) }
 }
 
 struct Compiler<'a> {
@@ -91,6 +97,7 @@ impl Compiler<'_> {
             max_body: policy.access.max_body,
             steps: self.steps(&authorizer, recognised, request.as_ref(), answer.is_some(), &limits),
             answers: self.answers(answer),
+            challenge: Challenge::new(policy.challenges.resource.as_ref()),
         })
     }
 
@@ -111,10 +118,12 @@ impl Compiler<'_> {
             step(Filter::Frame(Frame::new(&policy.access, inspected)), [Frame::GUARD]),
             step(Filter::CrossSite(CrossSite::new(&policy.access.cross_site)), [CrossSite::GUARD]),
         ]);
-        let (address, principal) = limits.guard_names();
-        if !address.is_empty() {
-            steps.push(step(Filter::AddressLimits(AddressLimits::new(limits.clone(), &self.route.name)), address));
-        }
+        let limited = |stage| {
+            let names = limits.guard_names(stage);
+            (!names.is_empty())
+                .then(|| step(Filter::Limits(Limits::new(limits.clone(), stage, &self.route.name)), names))
+        };
+        steps.extend(limited(Stage::Address));
         let identify = Identify::new(
             policy.identity.clone(),
             recognised,
@@ -122,12 +131,13 @@ impl Compiler<'_> {
             self.route.tenant.as_deref().unwrap_or_default(),
         );
         steps.push(step(Filter::Identify(identify), [Identify::GUARD]));
-        if !principal.is_empty() {
-            steps
-                .push(step(Filter::PrincipalLimits(PrincipalLimits::new(limits.clone(), &self.route.name)), principal));
+        if !policy.challenges.assurance.is_empty() {
+            steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
         }
+        steps.extend(limited(Stage::Principal));
         let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
         steps.push(step(Filter::Parse(parse), [Parse::GUARD]));
+        steps.extend(limited(Stage::Model));
         if let Some(content) = request {
             steps.push(step(Filter::Look(content.clone()), [""; 0]));
         }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::builtin::{
-    AddressLimits, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
-};
+use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, Parse};
 use crate::{Context, RequestView, Verdict};
 
 /// A check of requests. It holds settings, never request state.
@@ -14,9 +12,9 @@ pub(crate) enum Filter {
     Exceptions(Exceptions),
     Frame(Frame),
     CrossSite(CrossSite),
-    AddressLimits(AddressLimits),
     Identify(Identify),
-    PrincipalLimits(PrincipalLimits),
+    Assure(Assure),
+    Limits(Limits),
     Parse(Parse),
     /// Content guards looking, before the decision.
     Look(Arc<Content>),
@@ -34,12 +32,8 @@ impl Filter {
     /// Whether it works on the head alone, so that it runs before the body is read.
     pub(crate) fn reads_head_only(&self) -> bool {
         match self {
-            Self::Exceptions(_)
-            | Self::Frame(_)
-            | Self::CrossSite(_)
-            | Self::AddressLimits(_)
-            | Self::Identify(_)
-            | Self::PrincipalLimits(_) => true,
+            Self::Exceptions(_) | Self::Frame(_) | Self::CrossSite(_) | Self::Identify(_) | Self::Assure(_) => true,
+            Self::Limits(filter) => filter.reads_head_only(),
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
             Self::Parse(_) | Self::Look(_) | Self::Authorize(_) | Self::Act(_) | Self::Reauthorize(_) => false,
@@ -53,13 +47,12 @@ impl Filter {
             | Self::Frame(_)
             | Self::CrossSite(_)
             | Self::Identify(_)
+            | Self::Assure(_)
             | Self::Parse(_)
             | Self::Authorize(_) => true,
             #[cfg(test)]
             Self::Asks(_) => true,
-            Self::AddressLimits(_) | Self::PrincipalLimits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => {
-                false
-            }
+            Self::Limits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => false,
         }
     }
 
@@ -68,9 +61,9 @@ impl Filter {
             Self::Exceptions(filter) => filter.check(cx),
             Self::Frame(filter) => filter.check(req, cx),
             Self::CrossSite(filter) => filter.check(req, cx),
-            Self::AddressLimits(filter) => filter.check(req, cx),
             Self::Identify(filter) => filter.check(req, cx),
-            Self::PrincipalLimits(filter) => filter.check(req, cx),
+            Self::Assure(filter) => filter.check(cx),
+            Self::Limits(filter) => filter.check(req, cx),
             Self::Parse(filter) => filter.check(req, cx),
             Self::Look(filter) => filter.look(cx),
             Self::Authorize(filter) => filter.check(req, cx),

@@ -34,6 +34,8 @@ pub struct Assurance {
     pub amr: Vec<String>,
     /// Unix seconds at which the user authenticated (`auth_time`, else `iat`; for an SVID its `notBefore`).
     pub authenticated_at: i64,
+    /// `auth_time`, where the credential says it: the person was there then, whenever the credential was issued.
+    pub auth_time: Option<i64>,
     /// Whether the credential is bound to the TLS connection.
     pub sender_bound: bool,
     /// Unix seconds at which the credential ends.

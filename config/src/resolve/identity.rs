@@ -9,8 +9,8 @@ use crate::decode::At;
 use crate::manifest::{self, Authentication, Kind, Manifest};
 use crate::values::Name;
 use crate::{
-    ApiKeyProvider, Code, Demand, Dialect, Identity, JwtProvider, MtlsProvider, Provider, ProviderKind, Report, SenderConstraint,
-    TenantSource, Waived, Waiver,
+    ApiKeyProvider, Code, Demand, Dialect, Identity, JwtProvider, MtlsProvider, Provider, ProviderKind, Report,
+    SenderConstraint, TenantSource, Waived, Waiver,
 };
 
 const PV_TARGET: Code = Code(4);

@@ -12,6 +12,7 @@ use postern_config::{Identity, Provider, ProviderKind, SenderConstraint, Waived}
 use quick_cache::sync::Cache;
 
 use crate::authz::{Authorizer, PreparedPrincipal};
+use crate::challenge;
 use crate::token::{self, Recognised, TokenError, VerifiedToken};
 use crate::{Context, Flow, Principal, Refusal, RequestView, Verdict};
 
@@ -43,7 +44,15 @@ impl Identify {
             _ => false,
         };
         let wants_proofs = identity.providers.iter().any(proofs);
-        Self { identity, recognised, authorizer, workloads, wants_proofs, anonymous, prepared_anonymous: OnceLock::new() }
+        Self {
+            identity,
+            recognised,
+            authorizer,
+            workloads,
+            wants_proofs,
+            anonymous,
+            prepared_anonymous: OnceLock::new(),
+        }
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
@@ -65,10 +74,8 @@ impl Identify {
             TokenError::Missing if self.wants_proofs => None,
             _ => return refusal,
         };
-        let problem = problem.map(|problem| format!("error=\"{problem}\", ")).unwrap_or_default();
-        let value = format!("DPoP {problem}algs=\"{}\"", token::dpop::ALGORITHM_NAMES);
         if refusal.reason.status() == 401 {
-            refusal.headers.push(("www-authenticate", value));
+            refusal.headers.push(challenge::of_proof(problem));
         }
         refusal
     }

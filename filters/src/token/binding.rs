@@ -75,9 +75,7 @@ impl Binding {
         }
         match (&self.jkt, sender.jkt) {
             (None, None) => Ok(()),
-            (Some(want), Some(proven)) => {
-                verify_slices_are_equal(want, proven).map_err(|_differ| TokenError::OtherKey)
-            }
+            (Some(want), Some(proven)) => verify_slices_are_equal(want, proven).map_err(|_differ| TokenError::OtherKey),
             (Some(_), None) => Err(TokenError::ProofMissing),
             (None, Some(_)) => Err(TokenError::ProofForNothing),
         }

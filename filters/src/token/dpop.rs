@@ -66,7 +66,8 @@ pub(super) fn open(text: &str, req: &RequestView<'_>, token: &[u8; 32], now: Opt
 
 /// The thumbprint of the key in the header, where it signed the proof.
 fn signed(parts: &Parts<'_>, header: &Map<String, Value>) -> Result<[u8; 32], TokenError> {
-    if let Some(name) = jws::REFUSED.iter().chain(&["cty"]).find(|name| **name != "jwk" && header.contains_key(**name)) {
+    if let Some(name) = jws::REFUSED.iter().chain(&["cty"]).find(|name| **name != "jwk" && header.contains_key(**name))
+    {
         return Err(TokenError::HeaderMember(name));
     }
     let named = |name| header.get(name).and_then(Value::as_str);
@@ -110,7 +111,8 @@ fn is_plain(text: &str) -> bool {
 /// `htu` may be longer than a name.
 fn long_text<'c>(claims: &'c Claims, name: &'static str) -> Result<&'c str, TokenError> {
     let text = claims.get(name).and_then(Value::as_str);
-    text.filter(|text| !text.is_empty() && text.len() <= MAX_BYTES).ok_or_else(|| TokenError::claim(name, claims::NO_TEXT))
+    text.filter(|text| !text.is_empty() && text.len() <= MAX_BYTES)
+        .ok_or_else(|| TokenError::claim(name, claims::NO_TEXT))
 }
 
 /// Whether `htu` names what was asked: the scheme, host, port and path that arrived here, in any spelling of them, without

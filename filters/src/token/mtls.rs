@@ -30,12 +30,7 @@ pub(super) fn recognise(identity: &Identity, peer: &NamedCertificate) -> Result<
     principal(provider, issuer, not_spiffe("name", name)?, peer).map(Some)
 }
 
-fn principal(
-    provider: &Provider,
-    issuer: &str,
-    name: &str,
-    peer: &NamedCertificate,
-) -> Result<Principal, TokenError> {
+fn principal(provider: &Provider, issuer: &str, name: &str, peer: &NamedCertificate) -> Result<Principal, TokenError> {
     let TenantSource::Value(tenant) = &provider.tenant else {
         return Err(TokenError::Tenant { provider: provider.name.clone(), tenant: Excerpt::of("") });
     };

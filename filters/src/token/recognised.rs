@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::presented::{Presented, Wanted, presented};
 use super::binding::Sender;
+use super::presented::{Presented, Wanted, presented};
 use super::replay::{Replay, Spent};
 use super::{ApiKeys, ProofProblem, TokenError, TokenSet, VerifiedToken, dpop, sha256};
 use crate::RequestView;

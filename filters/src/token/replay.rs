@@ -40,7 +40,8 @@ impl Replay {
 
     /// That of the process: one for all routes, and a reload forgets nothing. About 20 MB where it is full.
     pub(super) fn of_process() -> &'static Self {
-        static MEMORY: LazyLock<Replay> = LazyLock::new(|| Replay::new(32_768, super::dpop::MAX_AGE + super::dpop::AHEAD));
+        static MEMORY: LazyLock<Replay> =
+            LazyLock::new(|| Replay::new(32_768, super::dpop::MAX_AGE + super::dpop::AHEAD));
         &MEMORY
     }
 

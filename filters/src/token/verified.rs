@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use postern_config::SenderConstraint;
 
-use super::binding::{Binding, Sender};
 use super::TokenError;
+use super::binding::{Binding, Sender};
 use crate::Principal;
 
 /// A token that [`super::JwtVerifier::verify`] accepted. Sender binding is not part of that: call

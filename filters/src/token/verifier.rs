@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use postern_config::{JwtProvider, PrincipalType, Provider, ProviderKind, TenantSource};
 
+use super::binding::Binding;
 use super::claims::Claims;
 use super::subject::{self, Facts};
 use super::verified::{VerifiedToken, Window};
-use super::binding::Binding;
 use super::{Excerpt, KeySet, KeySetError, TokenError, delegation, jws};
 
 /// Verifies tokens of one issuer with its keys. Immutable: a new key set makes a new verifier.

@@ -21,9 +21,9 @@ fn ask(token: &str, proof: &str, h2: bool) -> Ask {
 
 #[tokio::test]
 async fn attack_33_a_stolen_token_or_a_stolen_proof_opens_nothing() {
-    let house = House::plan().with("manifests/identity.yaml", "senderConstraint: Mtls", "senderConstraint: Dpop").start().await;
-    let (holder, thief) =
-        (SigningKey::generate_es256("client").unwrap(), SigningKey::generate_es256("thief").unwrap());
+    let house =
+        House::plan().with("manifests/identity.yaml", "senderConstraint: Mtls", "senderConstraint: Dpop").start().await;
+    let (holder, thief) = (SigningKey::generate_es256("client").unwrap(), SigningKey::generate_es256("thief").unwrap());
     let mia = &house.who.mia;
     let token = house.token_with(mia, mia, json!({"cnf": holder.confirmation()}));
     let other = house.token_with(mia, mia, json!({"cnf": holder.confirmation(), "jti": "another"}));
@@ -36,8 +36,18 @@ async fn attack_33_a_stolen_token_or_a_stolen_proof_opens_nothing() {
             ("the same again", ask(&token, &used, h2), 401, "invalid_dpop_proof"),
             ("a fresh one", ask(&token, &proof(&holder, &house, &token, &json!({})), h2), 200, ""),
             ("of another key", ask(&token, &proof(&thief, &house, &token, &json!({})), h2), 401, "invalid_token"),
-            ("of another token", ask(&other, &proof(&holder, &house, &token, &json!({})), h2), 401, "invalid_dpop_proof"),
-            ("for another path", ask(&token, &proof(&holder, &house, &token, &elsewhere), h2), 401, "invalid_dpop_proof"),
+            (
+                "of another token",
+                ask(&other, &proof(&holder, &house, &token, &json!({})), h2),
+                401,
+                "invalid_dpop_proof",
+            ),
+            (
+                "for another path",
+                ask(&token, &proof(&holder, &house, &token, &elsewhere), h2),
+                401,
+                "invalid_dpop_proof",
+            ),
             ("for another port", ask(&token, &proof(&holder, &house, &token, &no_port), h2), 401, "invalid_dpop_proof"),
             ("a bearer", Ask::get("/orders").open().over(h2).bearer(&token), 401, "invalid_token"),
             ("no proof", ask(&token, "", h2), 401, "invalid_dpop_proof"),

@@ -7,6 +7,7 @@
 mod access;
 mod api_keys;
 mod certificates;
+mod challenges;
 mod content;
 mod cuts;
 mod dpop;
@@ -18,6 +19,7 @@ mod house;
 mod hygiene;
 mod identity;
 mod length;
+mod limits;
 mod mtls;
 mod network;
 mod outbound;

@@ -16,9 +16,13 @@ async fn a_certificate_with_one_name_is_its_holder_and_an_ambiguous_one_is_nobod
          targetRefs: [{{kind: Route, name: orders}}]\n  roles: [{{name: reader, permissions: [{{actions: [read]}}]}}]\n  \
          bindings: [{{name: hosts, role: reader, subjects: [{{kind: Component, name: mia.clients.house.test}}]}}]"
     );
-    let accepted = "matchLabels: {app: shop}}\n  authentication: {providers: [sso, agents";
+    let accepted = "matchLabels: {app: shop}}\n  authentication: {providers: [";
+    let globex = "  - {name: globex, match: {pathPrefix: /globex}, rewrite: {pathPrefix: /}, upstream: plain, dialect: http, \
+                  labels: {app: shop, tenant: globex}}\n";
     let house = House::plan()
-        .with("manifests/plain.yaml", accepted, &format!("{accepted}, hosts"))
+        .with("manifests/plain.yaml", &format!("{accepted}sso, "), &format!("{accepted}hosts, "))
+        .with("postern.yaml", globex, "")
+        .with("manifests/plain.yaml", ", /globex/orders", "")
         .also(&provider)
         .start()
         .await;
@@ -36,7 +40,10 @@ async fn a_certificate_with_one_name_is_its_holder_and_an_ambiguous_one_is_nobod
     assert_eq!(ask(&two).await, 401, "attack 30: two names");
     assert_eq!(ask(&issue(&[name, "127.0.0.1"])).await, 401, "attack 30: a name and an address");
     let wild = house.try_send(Some(&wild), Ask::get("/orders").open()).await;
-    assert!(wild.as_ref().map_or(true, |reply| reply.status == 401), "attack 30: a wildcard is nobody's name: {wild:?}");
+    assert!(
+        wild.as_ref().map_or(true, |reply| reply.status == 401),
+        "attack 30: a wildcard is nobody's name: {wild:?}"
+    );
     assert_eq!(house.send(None, Ask::get("/orders").open()).await.status, 401, "no certificate");
     // A person's token beside it: two answers to who asks.
     let both = Ask::get("/orders").bearer(&house.token(&house.who.mia));

@@ -153,7 +153,11 @@ fn claims_of_the_wrong_value_or_type_are_refused() {
         ("actor without sub", json!({"act": {}}), "`act`"),
         ("bound by a key in whole", json!({"cnf": {"jwk": {}}}), "`jwk`"),
         ("bound by what is no thumbprint", json!({"cnf": {"jkt": "abc"}}), "`cnf`"),
-        ("bound twice, once wrongly", json!({"cnf": {"x5t#S256": URL_SAFE_NO_PAD.encode([7; 32]), "jkt": "abc"}}), "`cnf`"),
+        (
+            "bound twice, once wrongly",
+            json!({"cnf": {"x5t#S256": URL_SAFE_NO_PAD.encode([7; 32]), "jkt": "abc"}}),
+            "`cnf`",
+        ),
         ("bound by nothing", json!({"cnf": {}}), "`cnf`"),
         ("bound to a short digest", json!({"cnf": {"x5t#S256": "YWJj"}}), "`cnf`"),
         ("bound to a padded digest", json!({"cnf": {"x5t#S256": URL_SAFE.encode([7; 32])}}), "`cnf`"),
