@@ -12,6 +12,7 @@ mod content;
 mod cover;
 mod ddos;
 mod exceptions;
+mod forwarding;
 mod identity;
 mod material;
 mod names;
@@ -85,6 +86,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     let manifests = manifest_refs(parsed);
     traffic::check_routes(bootstrap, report);
     outbound::check(bootstrap, report);
+    forwarding::check(bootstrap, &attached, &upstreams, report);
     let routes = routes(bootstrap, &attached, &manifests, now, report);
     blind::check(bootstrap, &attached, &routes, report);
     challenge::check(bootstrap, &attached, &routes, report);
@@ -162,11 +164,13 @@ fn policy(
     waived.extend(audit::check_route(attached, route, spec, report));
     waived.sort();
     waived.dedup();
+    let token_forwarding = forwarding::merge(attached, route, report);
     let coverage = crate::Coverage::default();
     let identity = identity?;
     let manifests = attached.indices(route, manifests, exceptions(&waived, &identity, &authz));
     let mut policy = EffectivePolicy {
         identity,
+        token_forwarding,
         challenges,
         access,
         authz,

@@ -126,6 +126,7 @@ impl AuditKey {
 #[derive(Debug, Clone)]
 pub struct EffectivePolicy {
     pub identity: Identity,
+    pub token_forwarding: TokenForwarding,
     pub challenges: Challenges,
     pub access: Access,
     pub authz: Authz,

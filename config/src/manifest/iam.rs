@@ -2,6 +2,7 @@
 
 mod api_key;
 mod assurance;
+mod forwarding;
 mod jwt;
 mod mapping;
 mod mtls;
@@ -20,7 +21,8 @@ pub use resource::*;
 pub use spiffe::*;
 pub use tenancy::*;
 
-use crate::decode::{At, Setting, spec, tagged, words};
+use crate::TokenForwarding;
+use crate::decode::{At, Setting, spec, tagged};
 use crate::values::Name;
 
 spec! {
@@ -94,18 +96,6 @@ impl Provider {
             Self::Mtls(mtls) => &mtls.tenants,
         }
     }
-}
-
-words! {
-    /// What becomes of the caller's token.
-    pub enum TokenForwarding {
-        /// It is removed.
-        Strip = "Strip",
-    }
-    later { "Exchange", "TxnToken" }
-    never { "Forward", "Passthrough", "PassThrough", "Pass", "Relay", "Keep" } with 14,
-        "`tokenForwarding: {}` would hand the caller's token to an upstream it was not made for",
-        "use `Strip`, and give the upstream its own credential with SecretManagement"
 }
 
 spec! {

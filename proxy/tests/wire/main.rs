@@ -34,6 +34,7 @@ mod spiffe_upstream;
 mod standing;
 mod story;
 mod tls;
+mod token_exchange;
 mod unix;
 mod upstream;
 mod upstream_h2;
