@@ -6,6 +6,7 @@ mod forwarding;
 mod introspection;
 mod jwt;
 mod mapping;
+mod mtls;
 mod resource;
 mod spiffe;
 mod tenancy;
@@ -17,6 +18,7 @@ pub use assurance::*;
 pub use introspection::*;
 pub use jwt::*;
 pub use mapping::*;
+pub use mtls::*;
 pub use resource::*;
 pub use spiffe::*;
 pub use tenancy::*;
@@ -60,8 +62,10 @@ tagged! {
         Spiffe(Box<SpiffeProvider>),
         /// Keys that callers hold.
         ApiKey(Box<ApiKeyProvider>),
+        /// Client certificates that are not SVIDs.
+        Mtls(Box<MtlsProvider>),
     }
-    later { "Mtls", "TxnToken", "HttpSignature" }
+    later { "TxnToken", "HttpSignature" }
 }
 
 impl Provider {
@@ -72,6 +76,7 @@ impl Provider {
             Self::Introspection(introspection) => &introspection.name,
             Self::Spiffe(spiffe) => &spiffe.name,
             Self::ApiKey(keys) => &keys.name,
+            Self::Mtls(mtls) => &mtls.name,
         }
     }
 
@@ -82,6 +87,7 @@ impl Provider {
             Self::Jwt(jwt) => Some(&jwt.tenant),
             Self::Introspection(introspection) => Some(&introspection.tenant),
             Self::Spiffe(spiffe) => Some(&spiffe.tenant),
+            Self::Mtls(mtls) => Some(&mtls.tenant),
             Self::ApiKey(_) => None,
         }
     }
@@ -94,6 +100,7 @@ impl Provider {
             Self::Introspection(introspection) => &introspection.tenants,
             Self::Spiffe(spiffe) => &spiffe.tenants,
             Self::ApiKey(keys) => &keys.tenants,
+            Self::Mtls(mtls) => &mtls.tenants,
         }
     }
 }

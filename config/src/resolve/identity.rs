@@ -10,7 +10,7 @@ use crate::manifest::{self, Authentication, Kind, Manifest};
 use crate::values::Name;
 use crate::{
     ApiKeyProvider, Code, Demand, Dialect, Identity, IntrospectionProvider, IntrospectionSource, JwtKeys, JwtProvider,
-    KeySource, KeysAt, Provider, ProviderKind, Report, SenderConstraint, TenantSource, Waived, Waiver,
+    KeySource, KeysAt, MtlsProvider, Provider, ProviderKind, Report, SenderConstraint, TenantSource, Waived, Waiver,
 };
 
 const PV_TARGET: Code = Code(4);
@@ -93,7 +93,7 @@ fn providers(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report:
         match &mut made.kind {
             ProviderKind::Jwt(jwt) => jwt.unbound = unbound,
             ProviderKind::Introspection(asked) => asked.unbound = unbound,
-            ProviderKind::Spiffe | ProviderKind::ApiKey(_) => {}
+            ProviderKind::Spiffe | ProviderKind::ApiKey(_) | ProviderKind::Mtls(_) => {}
         }
         made
     });
@@ -146,7 +146,7 @@ fn unbound<'p>(provider: &'p manifest::Provider, spec: &RouteSpec) -> Option<&'p
     let constraint = match provider {
         manifest::Provider::Jwt(jwt) => &jwt.sender_constraint,
         manifest::Provider::Introspection(asked) => &asked.sender_constraint,
-        manifest::Provider::Spiffe(_) | manifest::Provider::ApiKey(_) => return None,
+        manifest::Provider::Spiffe(_) | manifest::Provider::ApiKey(_) | manifest::Provider::Mtls(_) => return None,
     };
     let executes = spec.dialect.value != Dialect::Http;
     (executes && **constraint == SenderConstraint::None).then_some(&constraint.at)
@@ -217,6 +217,13 @@ fn resolved(provider: &manifest::Provider) -> Provider {
             tenant: tenant_source(&spiffe.tenant),
             tenants: texts(&spiffe.tenants),
             kind: ProviderKind::Spiffe,
+        },
+        manifest::Provider::Mtls(mtls) => Provider {
+            name: mtls.name.as_str().to_owned(),
+            principal: mtls.principal.kind.value,
+            tenant: tenant_source(&mtls.tenant),
+            tenants: texts(&mtls.tenants),
+            kind: ProviderKind::Mtls(Box::new(MtlsProvider { issuer: mtls.issuer.as_str().to_owned() })),
         },
         manifest::Provider::ApiKey(keys) => Provider {
             name: keys.name.as_str().to_owned(),

@@ -64,7 +64,7 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
                         asked.ca_from.as_ref().map(|from| (from, plain("a trust anchor"))),
                     ]
                 }
-                Provider::Spiffe(_) => Vec::new(),
+                Provider::Spiffe(_) | Provider::Mtls(_) => Vec::new(),
                 Provider::ApiKey(keys) => vec![Some((&keys.keys_from, plain("a list of API keys")))],
             };
             policy.providers.iter().flat_map(of).flatten().collect()
