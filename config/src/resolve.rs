@@ -176,6 +176,7 @@ fn policy(
         authz,
         data,
         runtime,
+        leaks: upstream.and_then(|upstream| secrets::leaks(attached, upstream)),
         network,
         guards,
         waived,
