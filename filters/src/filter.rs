@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, Parse};
-use crate::{Context, RequestView, Verdict};
+use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse};
+use crate::{Context, Flow, RequestView, Verdict};
 
 /// A check of requests. It holds settings, never request state.
 #[derive(Debug)]
@@ -12,7 +12,9 @@ pub(crate) enum Filter {
     Exceptions(Exceptions),
     Frame(Frame),
     CrossSite(CrossSite),
-    Identify(Identify),
+    /// Whose data is asked for. It goes on whatever it finds.
+    OfTenant(OfTenant),
+    Identify(Box<Identify>),
     Assure(Assure),
     Limits(Limits),
     Parse(Parse),
@@ -32,7 +34,12 @@ impl Filter {
     /// Whether it works on the head alone, so that it runs before the body is read.
     pub(crate) fn reads_head_only(&self) -> bool {
         match self {
-            Self::Exceptions(_) | Self::Frame(_) | Self::CrossSite(_) | Self::Identify(_) | Self::Assure(_) => true,
+            Self::Exceptions(_)
+            | Self::Frame(_)
+            | Self::CrossSite(_)
+            | Self::OfTenant(_)
+            | Self::Identify(_)
+            | Self::Assure(_) => true,
             Self::Limits(filter) => filter.reads_head_only(),
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
@@ -46,6 +53,7 @@ impl Filter {
             Self::Exceptions(_)
             | Self::Frame(_)
             | Self::CrossSite(_)
+            | Self::OfTenant(_)
             | Self::Identify(_)
             | Self::Assure(_)
             | Self::Parse(_)
@@ -61,6 +69,10 @@ impl Filter {
             Self::Exceptions(filter) => filter.check(cx),
             Self::Frame(filter) => filter.check(req, cx),
             Self::CrossSite(filter) => filter.check(req, cx),
+            Self::OfTenant(filter) => {
+                filter.find(req, cx);
+                Ok(Flow::Continue)
+            }
             Self::Identify(filter) => filter.check(req, cx),
             Self::Assure(filter) => filter.check(cx),
             Self::Limits(filter) => filter.check(req, cx),
