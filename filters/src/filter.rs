@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse};
+use crate::builtin::{
+    Assure, Authorize, Content, Cors, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
+};
 use crate::{Context, Flow, RequestView, Verdict};
 
 /// A check of requests. It holds settings, never request state.
@@ -10,6 +12,7 @@ use crate::{Context, Flow, RequestView, Verdict};
 pub(crate) enum Filter {
     /// What has ended.
     Exceptions(Exceptions),
+    Cors(Arc<Cors>),
     Frame(Frame),
     CrossSite(CrossSite),
     /// Whose data is asked for. It goes on whatever it finds.
@@ -39,7 +42,8 @@ impl Filter {
             | Self::CrossSite(_)
             | Self::OfTenant(_)
             | Self::Identify(_)
-            | Self::Assure(_) => true,
+            | Self::Assure(_)
+            | Self::Cors(_) => true,
             Self::Limits(filter) => filter.reads_head_only(),
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
@@ -60,13 +64,14 @@ impl Filter {
             | Self::Authorize(_) => true,
             #[cfg(test)]
             Self::Asks(_) => true,
-            Self::Limits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => false,
+            Self::Cors(_) | Self::Limits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => false,
         }
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
         match self {
             Self::Exceptions(filter) => filter.check(cx),
+            Self::Cors(filter) => filter.check(req, cx),
             Self::Frame(filter) => filter.check(req, cx),
             Self::CrossSite(filter) => filter.check(req, cx),
             Self::OfTenant(filter) => {

@@ -18,6 +18,15 @@ struct Use {
 
 pub(super) fn check_uses(bootstrap: &Bootstrap, attached: &Attachments<'_>, report: &mut Report) {
     let mut uses: BTreeMap<Material, Use> = BTreeMap::new();
+    if let Some(shared) = &bootstrap.spec.shared {
+        let plain = |text: &str| Use { purpose: text.to_owned(), shown: text.to_owned() };
+        if let Some(auth) = &shared.auth_from {
+            note(&mut uses, auth, plain("the password of the shared store"), report);
+        }
+        if let Some(ca) = &shared.ca_from {
+            note(&mut uses, ca, plain("a trust anchor"), report);
+        }
+    }
     for (place, manifest) in attached.all() {
         for (material, wanted) in of_manifest(bootstrap, *place, manifest) {
             note(&mut uses, material, wanted, report);
@@ -42,7 +51,7 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
         Spec::IamPolicy(policy) => {
             let read = policy.providers.iter().filter_map(|provider| match &provider.value {
                 Provider::Jwt(jwt) => Some((&jwt.jwks_from, plain("a key set of tokens"))),
-                Provider::Spiffe(_) => None,
+                Provider::Spiffe(_) | Provider::Mtls(_) => None,
                 Provider::ApiKey(keys) => Some((&keys.keys_from, plain("a list of API keys"))),
             });
             read.collect()
