@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use postern_config::Stage;
+
 use crate::builtin::{
     AddressLimits, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
 };
@@ -53,6 +55,35 @@ impl Filter {
             Self::AddressLimits(_) | Self::PrincipalLimits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => {
                 false
             }
+        }
+    }
+
+    /// Its place among the stages of §6 of the manifests.
+    pub(crate) fn stage(&self) -> Stage {
+        match self {
+            Self::Exceptions(_) | Self::Frame(_) => Stage::Frame,
+            Self::CrossSite(_) => Stage::Origin,
+            Self::AddressLimits(_) | Self::PrincipalLimits(_) => Stage::Rate,
+            Self::Identify(_) => Stage::Identify,
+            Self::Parse(_) | Self::Look(_) => Stage::Parse,
+            Self::Authorize(_) | Self::Reauthorize(_) => Stage::Authorize,
+            Self::Act(_) => Stage::Inspect,
+        }
+    }
+
+    /// Name in explanations.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Exceptions(_) => "exceptions",
+            Self::Frame(_) => Frame::GUARD,
+            Self::CrossSite(_) => CrossSite::GUARD,
+            Self::AddressLimits(_) | Self::PrincipalLimits(_) => "limits",
+            Self::Identify(_) => Identify::GUARD,
+            Self::Parse(_) => Parse::GUARD,
+            Self::Look(_) => "look",
+            Self::Authorize(_) => Authorize::GUARD,
+            Self::Act(_) => "act",
+            Self::Reauthorize(_) => "reauthorize",
         }
     }
 

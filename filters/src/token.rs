@@ -6,6 +6,7 @@
 //! than JOSE libraries are: one algorithm list per provider, exact signature lengths, canonical base64url, unique JSON
 //! names, no header member that could point at a key.
 
+mod assumed;
 mod bearer;
 mod binding;
 mod claims;
@@ -26,6 +27,7 @@ mod tests;
 mod verified;
 mod verifier;
 
+pub use assumed::Claimed;
 pub use bearer::bearer;
 pub use error::{Excerpt, TokenError, TokenPart};
 pub use identify::{PeerFacts, identify};

@@ -5,6 +5,7 @@ mod equivalence;
 mod failures;
 mod grants;
 mod loading;
+mod weigh;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

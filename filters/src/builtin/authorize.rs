@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use postern_config::Action;
+use postern_config::{Action, Authz};
 
-use crate::authz::{AiFacts, Authorizer, AuthzRequest, Decision, Denial, HttpFacts, NetFacts, ResourceRef};
+use crate::authz::{AiFacts, Authorizer, AuthzRequest, Decision, Denial, HttpFacts, NetFacts, ResourceRef, Weighing};
 use crate::{Context, FilterError, Flow, Reason, Refusal, RequestView, Verdict};
 
 #[derive(Debug)]
@@ -38,6 +38,15 @@ impl Authorize {
     }
 
     fn decide(&self, req: &RequestView<'_>, cx: &Context) -> Result<Decision, FilterError> {
+        Ok(self.authorizer.decide(&self.question(req, cx)?))
+    }
+
+    /// The rules one by one, for an explanation of what was decided.
+    pub(crate) fn weigh(&self, authz: &Authz, req: &RequestView<'_>, cx: &Context) -> Result<Weighing, FilterError> {
+        Ok(self.authorizer.weigh(authz, &self.question(req, cx)?))
+    }
+
+    fn question<'q>(&'q self, req: &RequestView<'q>, cx: &'q Context) -> Result<AuthzRequest<'q>, FilterError> {
         let prepared = cx.prepared().ok_or(FilterError::NoPrincipal)?;
         let action = cx.action().ok_or(FilterError::NoMessage)?;
         let message = cx.message()?;
@@ -57,7 +66,7 @@ impl Authorize {
             }
             _ => (ResourceRef::Route, None),
         };
-        Ok(self.authorizer.decide(&AuthzRequest {
+        Ok(AuthzRequest {
             principal: prepared,
             action,
             resource,
@@ -71,7 +80,7 @@ impl Authorize {
             risk: cx.risk(),
             now: cx.now_ms(),
             compliance: &[],
-        }))
+        })
     }
 }
 

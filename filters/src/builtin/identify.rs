@@ -41,7 +41,28 @@ impl Identify {
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
-        match self.identify(req, cx) {
+        let verified = self.verify(req, cx);
+        self.conclude(verified, req, cx)
+    }
+
+    /// As [`Self::check`], with a token that is taken for verified. Only explanations ask so: [`crate::explain`].
+    pub(crate) fn assume(
+        &self,
+        token: Option<&Arc<VerifiedToken>>,
+        req: &RequestView<'_>,
+        cx: &mut Context,
+    ) -> Verdict {
+        let bound = token.map_or(Ok(()), |token| token.check_binding(leaf(req)));
+        self.conclude(bound.map(|()| token.cloned()), req, cx)
+    }
+
+    fn conclude(
+        &self,
+        verified: Result<Option<Arc<VerifiedToken>>, TokenError>,
+        req: &RequestView<'_>,
+        cx: &mut Context,
+    ) -> Verdict {
+        match verified.and_then(|verified| self.identify(verified, req, cx)) {
             Ok((principal, prepared)) => {
                 cx.set_principal(principal, Some(prepared));
                 Ok(Flow::Continue)
@@ -50,17 +71,19 @@ impl Identify {
         }
     }
 
+    /// The token of the request, where it has one.
+    fn verify(&self, req: &RequestView<'_>, cx: &Context) -> Result<Option<Arc<VerifiedToken>>, TokenError> {
+        let values: Vec<&[u8]> = req.headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect();
+        let token = token::bearer(&values)?;
+        token.map(|text| self.tokens.authenticate(text, leaf(req), cx.now())).transpose()
+    }
+
     fn identify(
         &self,
+        verified: Option<Arc<VerifiedToken>>,
         req: &RequestView<'_>,
         cx: &mut Context,
     ) -> Result<(Arc<Principal>, Arc<PreparedPrincipal>), TokenError> {
-        let values: Vec<&[u8]> = req.headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect();
-        let leaf = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
-        let verified = match token::bearer(&values)? {
-            Some(text) => Some(self.tokens.authenticate(text, leaf, cx.now())?),
-            None => None,
-        };
         let waived = verified.as_deref().and_then(|token| self.unbound(token));
         if let Some(over) = waived.filter(|waived| waived.has_ended(cx.now_ms())) {
             return Err(TokenError::NoLongerUnbound(over.ended()));
@@ -70,7 +93,7 @@ impl Identify {
             (Err(TokenError::Missing), Some(anonymous)) => return Ok((anonymous.clone(), self.nobody(anonymous, cx))),
             (identified, _) => identified?,
         };
-        let prepared = self.prepared(verified.as_deref(), leaf, &principal, cx.now_ms());
+        let prepared = self.prepared(verified.as_deref(), leaf(req), &principal, cx.now_ms());
         if let Some(waived) = waived {
             cx.note_exception(waived);
         }
@@ -125,6 +148,11 @@ impl Identify {
         self.workloads.insert(*leaf, Arc::clone(&fresh));
         fresh
     }
+}
+
+/// The digest of the client's certificate.
+fn leaf<'r>(req: &RequestView<'r>) -> Option<&'r [u8; 32]> {
+    req.peer.and_then(|peer| peer.leaf_sha256.as_ref())
 }
 
 /// Whether `kept` was made of all that `who` says, and its roles are still those of `now_ms`.

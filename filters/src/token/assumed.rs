@@ -1,0 +1,108 @@
+//! A credential that nobody presented: what explanations and policy tests take for verified.
+//!
+//! What it may say is checked as a token's claims are, so that nobody is explained who could not come.
+
+use std::sync::{Arc, OnceLock};
+
+use postern_config::{PrincipalType, Provider, ProviderKind, SenderConstraint, TenantSource};
+
+use super::claims::MAX_TEXT;
+use super::verified::Window;
+use super::{Excerpt, TokenError, VerifiedToken, delegation, subject};
+use crate::{Assurance, Principal};
+
+/// What the credential says.
+#[derive(Debug, Clone, Default)]
+pub struct Claimed {
+    pub subject: String,
+    pub tenant: String,
+    pub groups: Vec<String>,
+    pub scopes: Vec<String>,
+    pub tags: Vec<(String, Vec<String>)>,
+    pub acr: String,
+    pub amr: Vec<String>,
+    /// Unix seconds.
+    pub authenticated_at: i64,
+    /// Unix seconds.
+    pub expires_at: i64,
+    /// SHA-256 of the client certificate it is bound to.
+    pub bound_to: Option<[u8; 32]>,
+    /// Who acts for the subject.
+    pub actor: Option<String>,
+}
+
+impl VerifiedToken {
+    /// A credential of `provider` that was never presented. It proves nothing: only an explanation takes it
+    /// ([`crate::explain`]).
+    ///
+    /// # Errors
+    /// For what a credential of this provider cannot say: a subject that only an SVID proves, a tenant it may not assert.
+    pub fn assumed(provider: &Provider, claimed: Claimed) -> Result<Self, TokenError> {
+        let (issuer, method, constraint) = match &provider.kind {
+            ProviderKind::Jwt(jwt) => (jwt.issuer.clone(), "jwt", jwt.sender_constraint),
+            ProviderKind::Spiffe => return Err(TokenError::NotAccepted(provider.name.clone())),
+        };
+        named("sub", &claimed.subject)?;
+        subject::not_spiffe("sub", &claimed.subject)?;
+        if let TenantSource::Value(value) = &provider.tenant
+            && *value != claimed.tenant
+        {
+            return Err(TokenError::claim("tenant", "is another than the provider gives to all"));
+        }
+        let principal = Arc::new(Principal {
+            kind: provider.principal,
+            issuer,
+            tenant: subject::may_assert(provider, &claimed.tenant)?,
+            groups: claimed.groups,
+            scopes: claimed.scopes,
+            tags: claimed.tags,
+            authn: Assurance {
+                provider: provider.name.clone(),
+                method: method.to_owned(),
+                acr: claimed.acr,
+                amr: claimed.amr,
+                authenticated_at: claimed.authenticated_at,
+                sender_bound: claimed.bound_to.is_some(),
+                expires_at: claimed.expires_at,
+            },
+            subject: claimed.subject,
+            on_behalf_of: None,
+        });
+        let delegate = match (principal.kind, &claimed.actor) {
+            (_, None) => None,
+            (PrincipalType::User, Some(actor)) => {
+                named("act", actor)?;
+                delegation::delegate(&principal, actor)
+            }
+            (_, Some(actor)) => return Err(TokenError::Actor { actor: Excerpt::of(actor) }),
+        };
+        Ok(Self {
+            delegate,
+            actor: claimed.actor,
+            cnf_x5t_s256: claimed.bound_to,
+            exp: claimed.expires_at,
+            key_id: None,
+            prepared: OnceLock::new(),
+            audiences: Vec::new(),
+            window: Window { exp: claimed.expires_at, not_before: 0, issued_at: 0, max_age: 0, skew: 0 },
+            constraint,
+            principal,
+        })
+    }
+
+    /// Whether a credential of `provider` has to be bound to its sender.
+    #[must_use]
+    pub fn must_be_bound(provider: &Provider) -> bool {
+        match &provider.kind {
+            ProviderKind::Jwt(jwt) => jwt.sender_constraint != SenderConstraint::None,
+            ProviderKind::Spiffe => true,
+        }
+    }
+}
+
+fn named(claim: &str, text: &str) -> Result<(), TokenError> {
+    if text.is_empty() || text.len() > MAX_TEXT || text.chars().any(char::is_control) {
+        return Err(TokenError::claim(claim, "is empty, longer than 512 bytes, or has control characters"));
+    }
+    Ok(())
+}
