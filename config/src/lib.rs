@@ -19,6 +19,7 @@ mod resolve;
 mod secrets;
 mod snapshot;
 pub mod values;
+pub mod written;
 pub mod yaml;
 
 pub use address::AddressClass;

@@ -17,13 +17,16 @@ pub use nearest::{Nearest, allow_entries, nearest};
 use crate::authz::Weighing;
 use crate::chain::{Chain, Step};
 use crate::filter::Filter;
-use crate::token::VerifiedToken;
+use crate::token::{TokenError, VerifiedToken};
 use crate::{Context, Flow, Principal, Reason, Refusal, RequestView};
 
-/// The credential that is taken for presented and verified, besides the peer's certificate, which the request names.
-#[derive(Debug, Default)]
+/// The credential that is taken for presented, besides the peer's certificate, which the request names.
+#[derive(Debug)]
 pub struct Assumed {
-    pub token: Option<Arc<VerifiedToken>>,
+    /// Taken for verified, or why nobody can have such a one.
+    pub token: Result<Option<Arc<VerifiedToken>>, TokenError>,
+    /// Largest body that is read.
+    pub max_body: u64,
 }
 
 /// What came of it.
@@ -76,17 +79,19 @@ pub fn explain(
     route: &Route,
     req: &RequestView<'_>,
     body: Bytes,
-    assumed: &Assumed,
+    assumed: Assumed,
     cx: &mut Context,
 ) -> Explanation {
-    let mut walk = Walk { req, assumed, authz: &route.policy.authz, steps: Vec::new(), weighing: None };
-    let refusal = walk.all(chain, body, cx).err();
+    let Assumed { token, max_body } = assumed;
+    let mut walk = Walk { req, token: Some(token), authz: &route.policy.authz, steps: Vec::new(), weighing: None };
+    let refusal = walk.all(chain, body, max_body, cx).err();
     Explanation { steps: walk.steps, refusal, weighing: walk.weighing }
 }
 
 struct Walk<'w> {
     req: &'w RequestView<'w>,
-    assumed: &'w Assumed,
+    /// Until it was presented.
+    token: Option<Result<Option<Arc<VerifiedToken>>, TokenError>>,
     authz: &'w Authz,
     steps: Vec<Explained>,
     weighing: Option<Weighing>,
@@ -94,9 +99,12 @@ struct Walk<'w> {
 
 impl Walk<'_> {
     /// As [`Chain::check_head`] and [`Chain::check_message`].
-    fn all(&mut self, chain: &Chain, body: Bytes, cx: &mut Context) -> Result<(), Refusal> {
+    fn all(&mut self, chain: &Chain, body: Bytes, max: u64, cx: &mut Context) -> Result<(), Refusal> {
         cx.begin()?;
         self.some(chain, cx, true)?;
+        if u64::try_from(body.len()).is_ok_and(|length| length > max) {
+            return Err(Refusal::new(Reason::TooLarge, format!("the body exceeds {max} bytes")));
+        }
         cx.set_body(body);
         self.some(chain, cx, false)
     }
@@ -110,7 +118,7 @@ impl Walk<'_> {
 
     fn one(&mut self, step: &Step, cx: &mut Context) -> Result<(), Refusal> {
         let verdict = match &step.filter {
-            Filter::Identify(identify) => identify.assume(self.assumed.token.as_ref(), self.req, cx),
+            Filter::Identify(identify) => identify.assume(self.token.take().unwrap_or(Ok(None)), self.req, cx),
             filter => filter.check(self.req, cx),
         };
         if let Filter::Authorize(authorize) | Filter::Reauthorize(authorize) = &step.filter {

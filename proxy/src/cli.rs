@@ -1,9 +1,11 @@
 //! The command line: what a person types, and the exit code they get.
 //!
-//! 0 is success, 1 a failure while running or a tampered log, 2 a configuration that does not load or a wrong call.
+//! 0 is success, 1 a failure while running or a tampered log, 2 a configuration that does not load or a wrong call, 3 a request
+//! that would be refused.
 
 mod audit;
 mod check_egress;
+mod explain;
 mod init;
 mod run;
 mod validate;
@@ -69,6 +71,9 @@ enum Command {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
+    /// Why a request would pass or fail, without sending one.
+    #[command(subcommand)]
+    Explain(explain::Explain),
     /// The audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -129,6 +134,7 @@ pub fn main() -> ExitCode {
             let reach = if get { check_egress::Reach::Get } else { check_egress::Reach::Handshake };
             check_egress::run(&url, &config, roots.as_deref(), reach, format)
         }
+        Command::Explain(asked) => explain::run(&asked),
         Command::Audit(AuditCommand::Verify { dir, key, checkpoint, format }) => {
             audit::verify(&dir, &key, checkpoint.as_deref(), format)
         }

@@ -17,6 +17,7 @@ mod connections;
 pub mod demo;
 mod egress;
 mod exchange;
+mod explain;
 mod guard;
 mod handover;
 mod hardening;

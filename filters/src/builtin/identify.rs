@@ -48,12 +48,14 @@ impl Identify {
     /// As [`Self::check`], with a token that is taken for verified. Only explanations ask so: [`crate::explain`].
     pub(crate) fn assume(
         &self,
-        token: Option<&Arc<VerifiedToken>>,
+        token: Result<Option<Arc<VerifiedToken>>, TokenError>,
         req: &RequestView<'_>,
         cx: &mut Context,
     ) -> Verdict {
-        let bound = token.map_or(Ok(()), |token| token.check_binding(leaf(req)));
-        self.conclude(bound.map(|()| token.cloned()), req, cx)
+        let bound = token.and_then(|token| {
+            token.as_ref().map_or(Ok(()), |token| token.check_binding(leaf(req))).map(|()| token)
+        });
+        self.conclude(bound, req, cx)
     }
 
     fn conclude(
