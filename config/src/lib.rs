@@ -6,6 +6,7 @@
 pub mod address;
 pub mod bootstrap;
 pub mod capability;
+pub mod cases;
 pub mod codes;
 mod coverage;
 pub mod decode;
@@ -29,7 +30,7 @@ pub use init::init_files;
 pub use manifest::{Manifest, ManifestId, ManifestRules, Parsed, SourceFile, load_manifests, parse_manifests};
 pub use material::{Material, MaterialError, Redacted};
 pub use report::{Code, Position, Problem, Report, Severity};
-pub use resolve::{Loaded, load, resolve};
+pub use resolve::{EffectiveField, EffectiveValue, Loaded, Nature, effective, load, resolve};
 pub use snapshot::*;
 pub use values::{Cidr, WorkloadSocket};
 

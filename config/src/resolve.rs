@@ -10,6 +10,7 @@ mod blind;
 mod content;
 mod cover;
 mod ddos;
+mod effective;
 mod exceptions;
 mod identity;
 mod material;
@@ -33,6 +34,7 @@ use crate::{
     Bootstrap, Digest, EffectivePolicy, ManifestRef, Report, Route, Snapshot, Waived, load_bootstrap, load_manifests,
 };
 use attach::Attachments;
+pub use effective::{EffectiveField, EffectiveValue, Nature, effective};
 
 /// A set that loads.
 #[derive(Debug)]

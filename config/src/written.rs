@@ -102,6 +102,11 @@ impl Written {
         self.of_kind(ids, kind).find_map(|manifest| manifest.place(steps))
     }
 
+    /// Every manifest of a kind.
+    pub fn every(&self, kind: Kind) -> impl Iterator<Item = &WrittenManifest> {
+        self.manifests.iter().filter(move |manifest| manifest.kind == kind)
+    }
+
     /// Of the manifests `ids`, those of a kind, in their order.
     pub fn of_kind<'w>(&'w self, ids: &'w [String], kind: Kind) -> impl Iterator<Item = &'w WrittenManifest> {
         ids.iter().filter_map(|id| self.get(id)).filter(move |manifest| manifest.kind == kind)
@@ -120,7 +125,8 @@ impl WrittenManifest {
         let word = carried.unwrap_or(kind);
         let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == word)?;
         let id = format!("{kind}/{}/{}", namespace.as_deref().unwrap_or("default"), scalar(&["metadata", "name"])?);
-        let spec = if base == "/spec" { node.get("spec") } else { node.get("spec").and_then(|spec| spec.get("config")) };
+        let spec =
+            if base == "/spec" { node.get("spec") } else { node.get("spec").and_then(|spec| spec.get("config")) };
         Some(Self { kind, id, base, spec: spec?.clone() })
     }
 
@@ -195,7 +201,11 @@ mod tests {
         for (kind, steps, want) in [
             (Kind::ApiAccessPolicy, vec![Step::Key("maxBodySize")], Some(("/spec/maxBodySize", 5))),
             (Kind::ApiAccessPolicy, vec![Step::Key("rateLimits"), Step::Named("y")], Some(("/spec/rateLimits/1", 8))),
-            (Kind::ApiAccessPolicy, vec![Step::Key("rateLimits"), Step::Item(0), Step::Key("name")], Some(("/spec/rateLimits/0/name", 7))),
+            (
+                Kind::ApiAccessPolicy,
+                vec![Step::Key("rateLimits"), Step::Item(0), Step::Key("name")],
+                Some(("/spec/rateLimits/0/name", 7)),
+            ),
             (Kind::ApiAccessPolicy, vec![Step::Key("cors")], None),
             (Kind::IamPolicy, vec![Step::Key("providers"), Step::Named("sso")], Some(("/spec/config/providers/0", 14))),
         ] {

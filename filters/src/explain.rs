@@ -5,6 +5,8 @@
 //! explanation. A property test holds explanations against decisions over real tokens.
 
 mod nearest;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -56,6 +58,8 @@ pub struct Explained {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepOutcome {
     Pass,
+    /// It would ask outside, and what it would hear is assumed.
+    Assumed,
     Deny,
     /// It could not be decided, which refuses.
     Error,
@@ -66,6 +70,7 @@ impl StepOutcome {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pass => "Pass",
+            Self::Assumed => "Assumed",
             Self::Deny => "Deny",
             Self::Error => "Error",
         }
@@ -100,7 +105,6 @@ struct Walk<'w> {
 impl Walk<'_> {
     /// As [`Chain::check_head`] and [`Chain::check_message`].
     fn all(&mut self, chain: &Chain, body: Bytes, max: u64, cx: &mut Context) -> Result<(), Refusal> {
-        cx.begin()?;
         self.some(chain, cx, true)?;
         if u64::try_from(body.len()).is_ok_and(|length| length > max) {
             return Err(Refusal::new(Reason::TooLarge, format!("the body exceeds {max} bytes")));
@@ -129,6 +133,8 @@ impl Walk<'_> {
         }
         let (outcome, refusal) = match verdict {
             Ok(Flow::Continue) => (StepOutcome::Pass, None),
+            // Nobody outside is asked: it is taken to say nothing against it.
+            Ok(Flow::Wait(_)) => (StepOutcome::Assumed, None),
             Ok(Flow::Refuse(refusal)) if refusal.reason == Reason::Undecided => (StepOutcome::Error, Some(refusal)),
             Ok(Flow::Refuse(refusal)) => (StepOutcome::Deny, Some(refusal)),
             Err(error) => (StepOutcome::Error, Some(error.into())),

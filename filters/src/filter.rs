@@ -75,6 +75,8 @@ impl Filter {
             Self::Parse(_) | Self::Look(_) => Stage::Parse,
             Self::Authorize(_) | Self::Reauthorize(_) => Stage::Authorize,
             Self::Act(_) => Stage::Inspect,
+            #[cfg(test)]
+            Self::Asks(_) => Stage::Frame,
         }
     }
 
@@ -91,6 +93,8 @@ impl Filter {
             Self::Authorize(_) => Authorize::GUARD,
             Self::Act(_) => "act",
             Self::Reauthorize(_) => "reauthorize",
+            #[cfg(test)]
+            Self::Asks(_) => "asks",
         }
     }
 

@@ -8,6 +8,7 @@ mod check_egress;
 mod explain;
 mod init;
 mod run;
+mod test;
 mod validate;
 
 use std::error::Error;
@@ -74,6 +75,17 @@ enum Command {
     /// Why a request would pass or fail, without sending one.
     #[command(subcommand)]
     Explain(explain::Explain),
+    /// Run the cases that stand beside the manifests: files of a folder whose names end with `.test.yaml`. Exit code 1 if one
+    /// fails, 2 if one cannot be read or the set does not load.
+    Test {
+        /// The folder of the set; its bootstrap file is `postern.yaml`.
+        dir: PathBuf,
+        /// Another bootstrap file.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        #[arg(long, value_enum, default_value = "text")]
+        output: test::Output,
+    },
     /// The audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -135,6 +147,7 @@ pub fn main() -> ExitCode {
             check_egress::run(&url, &config, roots.as_deref(), reach, format)
         }
         Command::Explain(asked) => explain::run(&asked),
+        Command::Test { dir, config, output } => test::run(&dir, config.as_ref(), output),
         Command::Audit(AuditCommand::Verify { dir, key, checkpoint, format }) => {
             audit::verify(&dir, &key, checkpoint.as_deref(), format)
         }

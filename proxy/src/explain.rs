@@ -22,7 +22,9 @@ use postern_config::{Bind, Dialect, Direction, Listener, Report, Route, Snapshot
 use postern_filters::audit::Decision;
 use postern_filters::explain::{Assumed, Explanation, Nearest, explain, nearest};
 use postern_filters::limit::LimitStore;
-use postern_filters::{Chains, Context, MessageLimits, Principal, Reason, Refusal, RequestView, Source, compile_without_keys};
+use postern_filters::{
+    Chains, Context, MessageLimits, Principal, Reason, Refusal, RequestView, Source, compile_without_keys,
+};
 
 use crate::guard::Gate;
 use crate::head::{self, Head};
@@ -173,10 +175,17 @@ impl Set {
         let credentials = caller::credentials(&question.caller, route, listener, question.at_ms)?;
         let source = question.source.map_or(default_source(listener), Source::Ip);
         answer.assumed.extend(credentials.assumed.iter().cloned());
-        if question.source.is_none() {
-            answer.assumed.push("the request comes from 127.0.0.1, or the proxy's own user over a Unix socket".to_owned());
+        if sent.made_up {
+            answer.assumed.push("the body is made up; `--model`, or a body, says what is asked for".to_owned());
         }
-        answer.assumed.push("no limit is spent, nobody is banned, no load is shed, our certificate covers the host".to_owned());
+        if question.source.is_none() {
+            answer
+                .assumed
+                .push("the request comes from 127.0.0.1, or the proxy's own user over a Unix socket".to_owned());
+        }
+        answer
+            .assumed
+            .push("no limit is spent, nobody is banned, no load is shed, our certificate covers the host".to_owned());
         let view = RequestView {
             method: &head.method,
             host: &head.host,

@@ -309,10 +309,20 @@ impl Asked<'_> {
             let shown = value.to_string();
             if !matches!(value, EvalResult::Record(_) | EvalResult::EntityUid(_)) {
                 told.push(format!("{name} is {shown}"));
-                missing.facts.insert(name, Value::String(shown));
+                missing.facts.insert(name, as_json(&value));
             }
         }
         if told.is_empty() { String::new() } else { format!(": {}", told.join(", ")) }
+    }
+}
+
+fn as_json(value: &EvalResult) -> Value {
+    match value {
+        EvalResult::Bool(value) => Value::from(*value),
+        EvalResult::Long(value) => Value::from(*value),
+        EvalResult::String(value) => Value::from(value.as_str()),
+        EvalResult::Set(items) => items.iter().map(as_json).collect(),
+        other => Value::from(other.to_string()),
     }
 }
 
@@ -364,8 +374,7 @@ impl Weighing {
     #[must_use]
     pub fn nearest(&self) -> Option<(&Considered, Vec<String>)> {
         if let Some(forbid) = self.considered.iter().find(|one| one.effect == Effect::Forbid && one.matches()) {
-            let read: Vec<String> =
-                forbid.facts.iter().map(|(name, value)| format!("{name} is {}", plain(value))).collect();
+            let read: Vec<String> = forbid.facts.iter().map(|(name, value)| format!("{name} is {value}")).collect();
             let read = if read.is_empty() { String::new() } else { format!(": {}", read.join(", ")) };
             return Some((forbid, vec![format!("this rule forbids it{read}")]));
         }
@@ -384,8 +393,4 @@ impl Weighing {
 
     /// The rule that speaks where no written one does.
     pub const DEFAULT: &'static str = decide::DEFAULT_DENY;
-}
-
-fn plain(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
 }

@@ -52,9 +52,8 @@ impl Identify {
         req: &RequestView<'_>,
         cx: &mut Context,
     ) -> Verdict {
-        let bound = token.and_then(|token| {
-            token.as_ref().map_or(Ok(()), |token| token.check_binding(leaf(req))).map(|()| token)
-        });
+        let bound = token
+            .and_then(|token| token.as_ref().map_or(Ok(()), |token| token.check_binding(leaf(req))).map(|()| token));
         self.conclude(bound, req, cx)
     }
 

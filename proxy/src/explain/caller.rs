@@ -56,7 +56,11 @@ impl std::str::FromStr for Who {
             "agent" => PrincipalType::Agent,
             "serviceaccount" => PrincipalType::ServiceAccount,
             "component" => PrincipalType::Component,
-            other => return Err(format!("`{other}` is no type of principal; write user, agent, serviceaccount or component")),
+            other => {
+                return Err(format!(
+                    "`{other}` is no type of principal; write user, agent, serviceaccount or component"
+                ));
+            }
         };
         Ok(Self::Named(kind, name.to_owned()))
     }
@@ -87,7 +91,8 @@ pub(super) fn credentials(
     if let Some(id) = workload {
         made.assumed.push(format!("the listener vouches for the workload `{id}`"));
         let subject = SpiffeSubject { id, not_before: now, not_after: now.saturating_add(GOOD_FOR) };
-        made.peer = Some(PeerFacts { spiffe: Some(subject), leaf_sha256: None, not_after: now.saturating_add(GOOD_FOR) });
+        made.peer =
+            Some(PeerFacts { spiffe: Some(subject), leaf_sha256: None, not_after: now.saturating_add(GOOD_FOR) });
     }
     let (kind, name) = match &caller.who {
         Who::Anonymous => {
@@ -173,7 +178,8 @@ fn provider<'r>(
     let by_token = |provider: &&Provider| !matches!(provider.kind, ProviderKind::Spiffe);
     if let Some(name) = &caller.provider {
         let found = identity.providers.iter().filter(by_token).find(|provider| provider.name == *name);
-        let none = || Misasked(format!("route `{}` has no provider `{name}` that takes credentials of a request", route.name));
+        let none =
+            || Misasked(format!("route `{}` has no provider `{name}` that takes credentials of a request", route.name));
         return found.map(Ok).ok_or_else(none);
     }
     let issued = |provider: &&Provider| caller.issuer.as_deref().is_none_or(|wanted| issuer(provider) == Some(wanted));
@@ -217,12 +223,7 @@ fn issuer(provider: &Provider) -> Option<&str> {
 }
 
 /// The tenant that was written, or the one there can be; the route's where there are several.
-fn tenant(
-    caller: &Caller,
-    provider: &Provider,
-    route: &Route,
-    assumed: &mut Vec<String>,
-) -> Result<String, Misasked> {
+fn tenant(caller: &Caller, provider: &Provider, route: &Route, assumed: &mut Vec<String>) -> Result<String, Misasked> {
     if let Some(tenant) = &caller.tenant {
         return Ok(tenant.clone());
     }

@@ -46,6 +46,8 @@ pub(super) struct Sent {
     pub(super) target: String,
     pub(super) request: RequestHeader,
     pub(super) body: Bytes,
+    /// The body says nothing that was asked.
+    pub(super) made_up: bool,
 }
 
 impl Sent {
@@ -82,9 +84,9 @@ impl Question {
         }
         .map_err(|_invalid| Misasked(format!("`{method} {target}` cannot be sent: it is no request line")))?;
         let mut add = |name: &str, value: &str| {
-            request
-                .append_header(name.to_ascii_lowercase(), value)
-                .map_err(|_invalid| Misasked(format!("header `{name}` cannot be sent: name or value is not one of HTTP")))
+            request.append_header(name.to_ascii_lowercase(), value).map_err(|_invalid| {
+                Misasked(format!("header `{name}` cannot be sent: name or value is not one of HTTP"))
+            })
         };
         add("host", &host)?;
         for (name, value) in &self.headers {
@@ -94,7 +96,8 @@ impl Question {
         if !has_type && !body.is_empty() {
             add("content-type", "application/json")?;
         }
-        Ok(Sent { listener, method, host, target, request, body })
+        let made_up = self.body.is_none() && self.model.is_none() && !body.is_empty();
+        Ok(Sent { listener, method, host, target, request, body, made_up })
     }
 
     fn body(&self, named: Option<&Route>, method: &str, target: &str) -> Result<Bytes, Misasked> {

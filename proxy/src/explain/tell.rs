@@ -59,7 +59,8 @@ fn client_sees(answer: &Answer) -> Option<Value> {
     sees.insert("status".to_owned(), json!(status));
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let error = body.get("error").unwrap_or(&body);
-    for name in ["type", "code", "title", "message"] {
+    sees.insert("title".to_owned(), json!(refusal.reason.title()));
+    for name in ["type", "code"] {
         if let Some(value) = error.get(name).filter(|value| value.as_str().is_some_and(|text| text != "about:blank")) {
             sees.insert(name.to_owned(), value.clone());
         }
@@ -86,6 +87,7 @@ fn line(line: &Line) -> Value {
     put("at", &line.at);
     put("rule", &line.rule);
     put("outcome", &Some(line.outcome.to_owned()));
+    put("of", &line.of_user.then(|| "the User behind".to_owned()));
     put("because", &line.because);
     if !line.facts.is_empty() {
         told.insert("facts".to_owned(), Value::Object(line.facts.clone()));
@@ -145,7 +147,8 @@ fn flow(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Value::Object(fields) => {
-            let fields: Vec<String> = fields.iter().map(|(key, value)| format!("{}: {}", scalar(key), flow(value))).collect();
+            let fields: Vec<String> =
+                fields.iter().map(|(key, value)| format!("{}: {}", scalar(key), flow(value))).collect();
             format!("{{{}}}", fields.join(", "))
         }
         Value::String(text) => scalar(text),
@@ -182,7 +185,13 @@ mod tests {
         let text = as_yaml(&document);
         let mut report = postern_config::Report::new();
         let name = std::sync::Arc::from("out.yaml");
-        let read = postern_config::yaml::parse(&name, text.as_bytes(), 1 << 20, postern_config::yaml::End::Newline, &mut report);
+        let read = postern_config::yaml::parse(
+            &name,
+            text.as_bytes(),
+            1 << 20,
+            postern_config::yaml::End::Newline,
+            &mut report,
+        );
         assert!(!report.has_errors(), "{report}\n{text}");
         let read: Value = serde_json::from_str(&postern_config::yaml::canonical_json(&read.nodes[0])).unwrap();
         assert_eq!(read, document, "{text}");

@@ -29,6 +29,8 @@ pub(crate) struct Line {
     /// Name of the rule, limit or guard.
     pub(crate) rule: Option<String>,
     pub(crate) outcome: &'static str,
+    /// It was asked for the User behind the caller.
+    pub(crate) of_user: bool,
     pub(crate) because: Option<String>,
     pub(crate) facts: Map<String, Value>,
 }
@@ -110,7 +112,8 @@ impl Scribe<'_> {
     pub(super) fn lines(&self, explanation: &Explanation) -> Vec<Line> {
         let mut lines = Vec::new();
         for step in &explanation.steps {
-            let refusal = explanation.refusal.as_ref().filter(|_| step.outcome != StepOutcome::Pass);
+            let refused = matches!(step.outcome, StepOutcome::Deny | StepOutcome::Error);
+            let refusal = explanation.refusal.as_ref().filter(|_| refused);
             lines.extend(self.step(step, refusal, explanation.weighing.as_ref()));
         }
         lines
@@ -130,7 +133,8 @@ impl Scribe<'_> {
 
     fn step(&self, step: &Explained, refusal: Option<&Refusal>, weighing: Option<&Weighing>) -> Vec<Line> {
         let one = || {
-            let line = Line { facts: step.facts.clone(), ..Line::of(number(step.stage), BUILT_IN, step.outcome.as_str()) };
+            let line =
+                Line { facts: step.facts.clone(), ..Line::of(number(step.stage), BUILT_IN, step.outcome.as_str()) };
             match refusal {
                 Some(refusal) => line.because(refusal.detail.as_str()),
                 None => line,
@@ -202,8 +206,11 @@ impl Scribe<'_> {
                 // The headers speak of every limit of the step; only what is said of this one is its own.
                 let own = format!("\"{name}\";");
                 let said = step.facts.get("ratelimit").and_then(Value::as_str).filter(|said| said.contains(&own));
-                if let Some(left) = said.and_then(|said| said.split("r=").nth(1)).and_then(|rest| rest.split(';').next()) {
-                    line.facts.insert("remaining".to_owned(), left.parse::<u64>().map_or(json!(left), |left| json!(left)));
+                if let Some(left) =
+                    said.and_then(|said| said.split("r=").nth(1)).and_then(|rest| rest.split(';').next())
+                {
+                    line.facts
+                        .insert("remaining".to_owned(), left.parse::<u64>().map_or(json!(left), |left| json!(left)));
                 }
                 by_it.map(|refusal| refusal.detail.clone()).into_iter().fold(line, Line::because)
             })
@@ -217,9 +224,8 @@ impl Scribe<'_> {
             return vec![line.at(demand).rule("identify")];
         }
         let provider = line.facts.get("provider").and_then(Value::as_str).map(str::to_owned);
-        let place = provider.and_then(|name| {
-            written.first(self.ids, Kind::IamPolicy, &[Step::Key("providers"), Step::Named(&name)])
-        });
+        let place = provider
+            .and_then(|name| written.first(self.ids, Kind::IamPolicy, &[Step::Key("providers"), Step::Named(&name)]));
         let mut lines = vec![line.at(place)];
         lines.extend(demand.map(|place| Line::of(5, BUILT_IN, "Pass").at(Some(place))));
         lines
@@ -232,9 +238,12 @@ impl Scribe<'_> {
         let mut lines: Vec<Line> = near.iter().take(MOST_RULES).map(|one| considered_line(stage, one)).collect();
         if near.len() > MOST_RULES {
             let more = near.len() - MOST_RULES;
-            lines.push(Line::of(stage, BUILT_IN, "NoMatch").because(format!("{more} more rules are not told one by one")));
+            lines.push(
+                Line::of(stage, BUILT_IN, "NoMatch").because(format!("{more} more rules are not told one by one")),
+            );
         }
-        let built_in = refusal.and_then(|refusal| refusal.rule.as_deref()).and_then(|rule| rule.strip_prefix("built-in "));
+        let built_in =
+            refusal.and_then(|refusal| refusal.rule.as_deref()).and_then(|rule| rule.strip_prefix("built-in "));
         if let Some(rule) = built_in {
             let why = weighing.and_then(|weighing| weighing.before.clone());
             let line = Line { because: why, ..Line::of(stage, BUILT_IN, own.outcome) };
@@ -292,13 +301,13 @@ fn considered_line(stage: u8, one: &Considered) -> Line {
     let at = format!("{}:{}", one.origin.position.file, one.origin.position.line);
     let because = match &one.outcome {
         Outcome::Misses { missing, .. } => Some(missing.join("; ")),
-        Outcome::Matches if one.of_user => Some("for the User it acts for".to_owned()),
         Outcome::Matches => None,
     };
     Line {
         field: Some(field),
         at: Some(at),
         because,
+        of_user: one.of_user,
         facts: one.facts.clone(),
         ..Line::of(stage, &one.origin.manifest, outcome).rule(name)
     }
