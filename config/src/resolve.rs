@@ -7,6 +7,7 @@ mod attach;
 mod audit;
 mod authz;
 mod blind;
+mod challenge;
 mod content;
 mod cover;
 mod ddos;
@@ -88,6 +89,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     outbound::check(bootstrap, report);
     let routes = routes(bootstrap, &attached, &manifests, now, report);
     blind::check(bootstrap, &attached, &routes, report);
+    challenge::check(bootstrap, &attached, &routes, report);
     let certificates = accepted::Certificates::of(listeners.as_deref());
     accepted::check(&attached, &bootstrap.spec.routes, &routes, certificates, report);
     material::check_uses(bootstrap, &attached, report);
@@ -149,6 +151,7 @@ fn policy(
     let providers = identity.as_ref().map(|identity| identity.providers.as_slice());
     let authz = authz::merge(attached, route, providers, now, report);
     let access = access::merge(attached, route, spec, &mut waived, report);
+    let challenges = challenge::merge(attached, route, spec, identity.as_ref(), report);
     let data = content::data(attached, route, spec, &mut waived, report);
     let runtime = content::runtime(attached, route, spec, &mut waived, report);
     let upstream = bootstrap
@@ -164,8 +167,19 @@ fn policy(
     let coverage = crate::Coverage::default();
     let identity = identity?;
     let manifests = attached.indices(route, manifests, exceptions(&waived, &identity, &authz));
-    let mut policy =
-        EffectivePolicy { identity, access, authz, data, runtime, network, guards, waived, coverage, manifests };
+    let mut policy = EffectivePolicy {
+        identity,
+        challenges,
+        access,
+        authz,
+        data,
+        runtime,
+        network,
+        guards,
+        waived,
+        coverage,
+        manifests,
+    };
     traffic::check_relayed(spec, &policy, report);
     outbound::check_tunnel(spec, &policy, report);
     policy.coverage = cover::coverage(&policy, spec.dialect.value, spec.upstream.is_none());
@@ -178,10 +192,7 @@ fn exceptions<'p>(
     identity: &'p crate::Identity,
     authz: &'p crate::Authz,
 ) -> impl Iterator<Item = &'p str> {
-    let unbound = identity.providers.iter().filter_map(|provider| match &provider.kind {
-        crate::ProviderKind::Jwt(jwt) => jwt.unbound.as_ref(),
-        crate::ProviderKind::Spiffe => None,
-    });
+    let unbound = identity.providers.iter().filter_map(|provider| provider.kind.unbound());
     let grants = authz.roles.iter().flat_map(|role| &role.permissions).filter_map(|granted| granted.waived.as_ref());
     let rules = authz.rules.iter().filter_map(|rule| rule.waived.as_ref());
     waived.iter().chain(unbound).chain(grants).chain(rules).map(|waived| &*waived.exception)

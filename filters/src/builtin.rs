@@ -1,5 +1,6 @@
 //! The filters, one file each, in the order of the chain.
 
+mod assure;
 mod authorize;
 mod content;
 mod cross_site;
@@ -9,11 +10,12 @@ mod identify;
 mod limits;
 mod parse;
 
+pub(crate) use assure::Assure;
 pub(crate) use authorize::Authorize;
 pub(crate) use content::{Content, Verdicts, blocked};
 pub(crate) use cross_site::CrossSite;
 pub(crate) use exceptions::Exceptions;
 pub(crate) use frame::Frame;
 pub(crate) use identify::Identify;
-pub(crate) use limits::{AddressLimits, PrincipalLimits};
+pub(crate) use limits::Limits;
 pub(crate) use parse::Parse;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use postern_config::{Dialect, Direction};
 
 use crate::answer::Answers;
+use crate::challenge::Challenge;
 use crate::context::{Seen, Ticket, Walk};
 use crate::filter::Filter;
 use crate::{AnswerHead, AnswerWay, Context, FilterError, Flow, MessageLimits, Permit, Progress, Refusal, RequestView};
@@ -28,6 +29,7 @@ pub struct Chain {
     pub(crate) max_body: u64,
     pub(crate) steps: Vec<Step>,
     pub(crate) answers: Answers,
+    pub(crate) challenge: Challenge,
 }
 
 impl Chain {
@@ -77,6 +79,8 @@ impl Chain {
         let Progress::Passed = self.walk(Walk::Message, ticket, 0, req, cx)? else {
             return Err(FilterError::WaitsTooLate.into());
         };
+        // What is sent is charged before it is.
+        cx.meter().charge(cx.body().len(), cx.uptime())?;
         let streams = cx.message()?.streams();
         Ok((Permit::grant(self.answers.inspect(), streams), cx.body().clone()))
     }
@@ -91,6 +95,17 @@ impl Chain {
         let from = cx.begin(Walk::Again, ticket)?;
         cx.recall(seen);
         self.walk(Walk::Again, ticket, from, req, cx)
+    }
+
+    /// Counts a request that the proxy answers itself, as metadata: only what addresses may ask holds for it, and no permit comes
+    /// of it. It waits as [`Chain::check_head`] does.
+    ///
+    /// # Errors
+    /// The refusal of a limit.
+    pub fn count(&self, req: &RequestView<'_>, cx: &mut Context) -> Result<Progress, Refusal> {
+        let ticket = self.ticket(req);
+        let from = cx.begin(Walk::Count, ticket)?;
+        self.walk(Walk::Count, ticket, from, req, cx)
     }
 
     fn ticket(&self, req: &RequestView<'_>) -> Ticket {
@@ -111,6 +126,7 @@ impl Chain {
             Walk::Head => filter.reads_head_only(),
             Walk::Message => !filter.reads_head_only(),
             Walk::Again => filter.decides(),
+            Walk::Count => matches!(filter, Filter::Limits(limits) if limits.are_of_addresses()),
         };
         for (index, step) in self.steps.iter().enumerate().skip(from).filter(|(_, step)| wanted(&step.filter)) {
             let flow = step.filter.check(req, cx)?;
@@ -124,7 +140,7 @@ impl Chain {
                 cx.note(Direction::Request, guard);
             }
             if let Flow::Refuse(refusal) = flow {
-                return Err(refusal);
+                return Err(self.challenge.complete(req, refusal));
             }
         }
         Ok(Progress::Passed)

@@ -11,19 +11,19 @@ use postern_config::{
 
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
-use crate::builtin::{
-    AddressLimits, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
-};
+use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, Parse};
 use crate::chain::{Chain, Step};
+use crate::challenge::{Challenge, Metadata};
 use crate::filter::Filter;
-use crate::limit::{LimitSet, LimitStore};
+use crate::limit::{LimitSet, LimitStore, Stage};
 use crate::scan::ContentGuards;
-use crate::token::{JwtVerifier, KeySet, TokenCache, TokenSet};
+use crate::token::{ApiKeys, JwtVerifier, KeySet, Recognised, TokenCache, TokenSet};
 
 /// The chains of a snapshot, by route.
 #[derive(Debug)]
 pub struct Chains {
     pub(crate) by_route: HashMap<String, Chain>,
+    metadata: Metadata,
 }
 
 impl Chains {
@@ -31,6 +31,12 @@ impl Chains {
     #[must_use]
     pub fn of(&self, route: &str) -> Option<&Chain> {
         self.by_route.get(route)
+    }
+
+    /// What is told of protected resources.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 }
 
@@ -68,7 +74,7 @@ fn build(snapshot: &Snapshot, limits: &LimitStore, with_keys: bool) -> Result<Ch
             by_route.insert(route.name.clone(), chain);
         }
     }
-    if report.has_errors() { Err(report) } else { Ok(Chains { by_route }) }
+    if report.has_errors() { Err(report) } else { Ok(Chains { by_route, metadata: Metadata::new(&snapshot.routes) }) }
 }
 
 struct Compiler<'a> {
@@ -83,29 +89,30 @@ impl Compiler<'_> {
     fn chain(&self, report: &mut Report) -> Option<Chain> {
         let policy = &self.route.policy;
         let authorizer = Authorizer::compile(&policy.authz, &self.facts(), report).map(Arc::new);
-        let tokens = self.tokens(report);
+        let recognised = self.recognised(report);
         let request = self.content(Direction::Request, report);
         let answer = self.content(Direction::Response, report);
         let limits = LimitSet::compile(&policy.access.rate_limits, self.limits)
             .map_err(|error| self.problem(report, 71, error.to_string(), "correct the limit"))
             .ok()
             .map(Arc::new);
-        let (authorizer, tokens, request, answer, limits) = (authorizer?, tokens?, request?, answer?, limits?);
+        let (authorizer, recognised, request, answer, limits) = (authorizer?, recognised?, request?, answer?, limits?);
         let request = request.map(Arc::new);
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         Some(Chain {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             dialect: self.route.dialect,
             max_body: policy.access.max_body,
-            steps: self.steps(&authorizer, tokens, request.as_ref(), answer.is_some(), &limits),
+            steps: self.steps(&authorizer, recognised, request.as_ref(), answer.is_some(), &limits),
             answers: self.answers(answer),
+            challenge: Challenge::new(policy.challenges.resource.as_ref()),
         })
     }
 
     fn steps(
         &self,
         authorizer: &Arc<Authorizer>,
-        tokens: TokenSet,
+        recognised: Recognised,
         request: Option<&Arc<Content>>,
         reads_answers: bool,
         limits: &Arc<LimitSet>,
@@ -119,23 +126,26 @@ impl Compiler<'_> {
             step(Filter::Frame(Frame::new(&policy.access, inspected)), [Frame::GUARD]),
             step(Filter::CrossSite(CrossSite::new(&policy.access.cross_site)), [CrossSite::GUARD]),
         ]);
-        let (address, principal) = limits.guard_names();
-        if !address.is_empty() {
-            steps.push(step(Filter::AddressLimits(AddressLimits::new(limits.clone(), &self.route.name)), address));
-        }
+        let limited = |stage| {
+            let names = limits.guard_names(stage);
+            (!names.is_empty())
+                .then(|| step(Filter::Limits(Limits::new(limits.clone(), stage, &self.route.name)), names))
+        };
+        steps.extend(limited(Stage::Address));
         let identify = Identify::new(
             policy.identity.clone(),
-            tokens,
+            recognised,
             authorizer.clone(),
             self.route.tenant.as_deref().unwrap_or_default(),
         );
         steps.push(step(Filter::Identify(identify), [Identify::GUARD]));
-        if !principal.is_empty() {
-            steps
-                .push(step(Filter::PrincipalLimits(PrincipalLimits::new(limits.clone(), &self.route.name)), principal));
+        if !policy.challenges.assurance.is_empty() {
+            steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
         }
+        steps.extend(limited(Stage::Principal));
         let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
         steps.push(step(Filter::Parse(parse), [Parse::GUARD]));
+        steps.extend(limited(Stage::Model));
         if let Some(content) = request {
             steps.push(step(Filter::Look(content.clone()), [""; 0]));
         }
@@ -181,6 +191,32 @@ impl Compiler<'_> {
                 None
             }
         }
+    }
+
+    fn recognised(&self, report: &mut Report) -> Option<Recognised> {
+        let (tokens, keys) = (self.tokens(report), self.api_keys(report));
+        Some(Recognised::new(tokens?, keys?))
+    }
+
+    fn api_keys(&self, report: &mut Report) -> Option<Vec<ApiKeys>> {
+        let (mut found, mut failed) = (Vec::new(), false);
+        for provider in &self.route.policy.identity.providers {
+            let ProviderKind::ApiKey(keys) = &provider.kind else { continue };
+            if !self.with_keys {
+                continue;
+            }
+            let read = keys.keys.read_public().map_err(|error| error.to_string());
+            match read.and_then(|text| ApiKeys::parse(provider, &text).map_err(|error| error.to_string())) {
+                Ok(read) => found.push(read),
+                Err(error) => {
+                    failed = true;
+                    let place = format!("provider `{}`, keys `{}`", provider.name, keys.keys);
+                    let help = "make lines with `postern api-key new`, one for each key";
+                    self.problem(report, 11, format!("{place}: {error}"), help);
+                }
+            }
+        }
+        (!failed).then_some(found)
     }
 
     fn tokens(&self, report: &mut Report) -> Option<TokenSet> {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use postern_config::{Action, DataClass, Direction, Waived};
 
 use crate::builtin::Verdicts;
+use crate::limit::{Hold, Meter, Rating, Wait};
 use crate::message::{Message, MessageLimits};
 use crate::need::{self, Kind};
 use crate::{ContentFinding, FilterError, Given, Need, Principal};
@@ -41,6 +42,8 @@ pub(crate) enum Walk {
     Message,
     /// A decision once more.
     Again,
+    /// How often an address may ask for what is told to everybody.
+    Count,
 }
 
 /// How far the exchange has come. It only goes forward: a context serves one request of one chain.
@@ -84,6 +87,12 @@ pub struct Context {
     headers: Vec<(&'static str, String)>,
     exceptions: Vec<Waived>,
     limits: MessageLimits,
+    /// How far the limits have come that are being judged, and what they wait for.
+    rating: Rating,
+    limits_wait: Option<Wait>,
+    /// Places that the request has in limits of requests at once, until it has ended.
+    holds: Vec<Hold>,
+    meter: Meter,
 }
 
 impl Context {
@@ -112,6 +121,10 @@ impl Context {
             headers: Vec::new(),
             exceptions: Vec::new(),
             limits: MessageLimits::default(),
+            rating: Rating::default(),
+            limits_wait: None,
+            holds: Vec::new(),
+            meter: Meter::default(),
         }
     }
 
@@ -330,6 +343,11 @@ impl Context {
         self.model.as_deref()
     }
 
+    /// Notes that something built in decided: what is told to everybody.
+    pub fn set_built_in(&mut self, rule: &str) {
+        self.set_rule(format!("built-in {rule}"));
+    }
+
     pub(crate) fn set_rule(&mut self, rule: impl Into<String>) {
         self.rule = Some(rule.into());
     }
@@ -373,6 +391,34 @@ impl Context {
     #[must_use]
     pub fn excepted_until(&self) -> Option<i64> {
         self.exceptions.iter().map(|waived| waived.until).min()
+    }
+
+    pub(crate) fn take_rating(&mut self) -> Rating {
+        std::mem::take(&mut self.rating)
+    }
+
+    /// Notes where the limits stand, and what for.
+    pub(crate) fn wait_for_limits(&mut self, rating: Rating, wait: Wait) {
+        self.rating = rating;
+        self.limits_wait = Some(wait);
+    }
+
+    /// What a chain waits for that said [`Need::Limits`].
+    pub fn take_limits_wait(&mut self) -> Option<Wait> {
+        self.limits_wait.take()
+    }
+
+    /// Keeps what limits gave to the request, as long as this lives.
+    pub(crate) fn hold(&mut self, rating: Rating) {
+        let (holds, meter) = rating.gained();
+        self.holds.extend(holds);
+        self.meter.extend(meter);
+    }
+
+    /// What the bytes of the exchange are charged to.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     pub(crate) fn add_header(&mut self, name: &'static str, value: String) {

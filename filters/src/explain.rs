@@ -159,7 +159,7 @@ fn facts(filter: &Filter, cx: &Context) -> Map<String, Value> {
                 facts = who(principal, cx.now());
             }
         }
-        Filter::AddressLimits(_) | Filter::PrincipalLimits(_) => {
+        Filter::Limits(_) => {
             for (name, value) in cx.headers() {
                 facts.insert((*name).to_owned(), json!(value));
             }

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use postern_config::Stage;
 
-use crate::builtin::{
-    AddressLimits, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
-};
+use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, Parse};
 use crate::{Context, RequestView, Verdict};
 
 /// A check of requests. It holds settings, never request state.
@@ -16,9 +14,9 @@ pub(crate) enum Filter {
     Exceptions(Exceptions),
     Frame(Frame),
     CrossSite(CrossSite),
-    AddressLimits(AddressLimits),
     Identify(Identify),
-    PrincipalLimits(PrincipalLimits),
+    Assure(Assure),
+    Limits(Limits),
     Parse(Parse),
     /// Content guards looking, before the decision.
     Look(Arc<Content>),
@@ -36,12 +34,8 @@ impl Filter {
     /// Whether it works on the head alone, so that it runs before the body is read.
     pub(crate) fn reads_head_only(&self) -> bool {
         match self {
-            Self::Exceptions(_)
-            | Self::Frame(_)
-            | Self::CrossSite(_)
-            | Self::AddressLimits(_)
-            | Self::Identify(_)
-            | Self::PrincipalLimits(_) => true,
+            Self::Exceptions(_) | Self::Frame(_) | Self::CrossSite(_) | Self::Identify(_) | Self::Assure(_) => true,
+            Self::Limits(filter) => filter.reads_head_only(),
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
             Self::Parse(_) | Self::Look(_) | Self::Authorize(_) | Self::Act(_) | Self::Reauthorize(_) => false,
@@ -55,13 +49,12 @@ impl Filter {
             | Self::Frame(_)
             | Self::CrossSite(_)
             | Self::Identify(_)
+            | Self::Assure(_)
             | Self::Parse(_)
             | Self::Authorize(_) => true,
             #[cfg(test)]
             Self::Asks(_) => true,
-            Self::AddressLimits(_) | Self::PrincipalLimits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => {
-                false
-            }
+            Self::Limits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => false,
         }
     }
 
@@ -70,8 +63,8 @@ impl Filter {
         match self {
             Self::Exceptions(_) | Self::Frame(_) => Stage::Frame,
             Self::CrossSite(_) => Stage::Origin,
-            Self::AddressLimits(_) | Self::PrincipalLimits(_) => Stage::Rate,
-            Self::Identify(_) => Stage::Identify,
+            Self::Limits(_) => Stage::Rate,
+            Self::Identify(_) | Self::Assure(_) => Stage::Identify,
             Self::Parse(_) | Self::Look(_) => Stage::Parse,
             Self::Authorize(_) | Self::Reauthorize(_) => Stage::Authorize,
             Self::Act(_) => Stage::Inspect,
@@ -86,7 +79,8 @@ impl Filter {
             Self::Exceptions(_) => "exceptions",
             Self::Frame(_) => Frame::GUARD,
             Self::CrossSite(_) => CrossSite::GUARD,
-            Self::AddressLimits(_) | Self::PrincipalLimits(_) => "limits",
+            Self::Limits(_) => "limits",
+            Self::Assure(_) => "assure",
             Self::Identify(_) => Identify::GUARD,
             Self::Parse(_) => Parse::GUARD,
             Self::Look(_) => "look",
@@ -103,9 +97,9 @@ impl Filter {
             Self::Exceptions(filter) => filter.check(cx),
             Self::Frame(filter) => filter.check(req, cx),
             Self::CrossSite(filter) => filter.check(req, cx),
-            Self::AddressLimits(filter) => filter.check(req, cx),
             Self::Identify(filter) => filter.check(req, cx),
-            Self::PrincipalLimits(filter) => filter.check(req, cx),
+            Self::Assure(filter) => filter.check(cx),
+            Self::Limits(filter) => filter.check(req, cx),
             Self::Parse(filter) => filter.check(req, cx),
             Self::Look(filter) => filter.look(cx),
             Self::Authorize(filter) => filter.check(req, cx),

@@ -5,21 +5,25 @@
 
 use std::sync::Arc;
 
+use crate::limit::Waited;
 use crate::token::KeyRing;
 
 /// Questions of one request. Nothing that is needed takes more; a filter that keeps asking would hold its request for ever.
-pub(crate) const MAX_ROUNDS: u8 = 6;
+pub(crate) const MAX_ROUNDS: u8 = 8;
 
 /// What a chain has to know before it can go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
     Keys(KeysWanted),
+    /// A seat, or a moment: what [`crate::Context::take_limits_wait`] has.
+    Limits,
 }
 
 /// The answer to a [`Need`] of the same kind. That nobody knows is an answer as well; the filter decides what comes of it.
 #[derive(Debug)]
 pub enum Given {
     Keys(KeysGiven),
+    Limits(Waited),
     #[cfg(test)]
     Other,
 }
@@ -28,6 +32,7 @@ pub enum Given {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Keys,
+    Limits,
     #[cfg(test)]
     Other,
 }
@@ -36,6 +41,7 @@ impl Need {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Keys(_) => Kind::Keys,
+            Self::Limits => Kind::Limits,
         }
     }
 }
@@ -44,6 +50,7 @@ impl Given {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Keys(_) => Kind::Keys,
+            Self::Limits(_) => Kind::Limits,
             #[cfg(test)]
             Self::Other => Kind::Other,
         }

@@ -28,12 +28,14 @@ pub struct Principal {
 pub struct Assurance {
     /// Name of the provider.
     pub provider: String,
-    /// `jwt`, `spiffe`, `socket` for the workload behind an outbound listener, or `none` for who is anonymous.
+    /// `jwt`, `spiffe`, `api-key`, `socket` for the workload behind an outbound listener, or `none` for who is anonymous.
     pub method: String,
     pub acr: String,
     pub amr: Vec<String>,
     /// Unix seconds at which the user authenticated (`auth_time`, else `iat`; for an SVID its `notBefore`).
     pub authenticated_at: i64,
+    /// `auth_time`, where the credential says it: the person was there then, whenever the credential was issued.
+    pub auth_time: Option<i64>,
     /// Whether the credential is bound to the TLS connection.
     pub sender_bound: bool,
     /// Unix seconds at which the credential ends.
@@ -74,6 +76,9 @@ impl Principal {
 
     /// [`Assurance::method`] of a workload that a listener names and the kernel vouches for.
     pub(crate) const BY_SOCKET: &'static str = "socket";
+
+    /// [`Assurance::method`] of whoever holds an API key.
+    pub(crate) const BY_KEY: &'static str = "api-key";
 
     /// Whether the subject is a SPIFFE ID: by the credential, not by the look of the subject, as an issuer may write what it
     /// likes into `sub`.

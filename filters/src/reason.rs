@@ -5,6 +5,8 @@
 pub enum Reason {
     CredentialMissing,
     CredentialInvalid,
+    StepUp,
+    InsufficientScope,
     NotPermitted,
     ExceptionEnded,
     OtherTenant,
@@ -27,9 +29,11 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::CredentialMissing,
         Self::CredentialInvalid,
+        Self::StepUp,
+        Self::InsufficientScope,
         Self::NotPermitted,
         Self::ExceptionEnded,
         Self::OtherTenant,
@@ -57,6 +61,8 @@ impl Reason {
         match self {
             Self::CredentialMissing => "credential_missing",
             Self::CredentialInvalid => "credential_invalid",
+            Self::StepUp => "insufficient_user_authentication",
+            Self::InsufficientScope => "insufficient_scope",
             Self::NotPermitted => "not_permitted",
             Self::ExceptionEnded => "exception_ended",
             Self::OtherTenant => "other_tenant",
@@ -82,8 +88,9 @@ impl Reason {
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
-            Self::CredentialMissing | Self::CredentialInvalid => 401,
-            Self::NotPermitted
+            Self::CredentialMissing | Self::CredentialInvalid | Self::StepUp => 401,
+            Self::InsufficientScope
+            | Self::NotPermitted
             | Self::ExceptionEnded
             | Self::OtherTenant
             | Self::CrossSite
@@ -108,6 +115,8 @@ impl Reason {
     pub fn title(self) -> &'static str {
         match self {
             Self::CredentialMissing | Self::CredentialInvalid => "A valid credential is required",
+            Self::StepUp => "A stronger or more recent authentication is required",
+            Self::InsufficientScope => "More scopes are required",
             Self::NotPermitted | Self::ExceptionEnded | Self::OtherTenant | Self::CrossSite => "Not permitted",
             Self::ContentRefused => "The content of the request was refused",
             Self::AnswerRefused => "The answer was refused",

@@ -3,6 +3,7 @@
 //! 0 is success, 1 a failure while running or a tampered log, 2 a configuration that does not load or a wrong call, 3 a request
 //! that would be refused.
 
+mod api_key;
 mod audit;
 mod check_egress;
 mod explain;
@@ -86,11 +87,20 @@ enum Command {
         #[arg(long, value_enum, default_value = "text")]
         output: test::Output,
     },
+    /// Keys of callers.
+    #[command(subcommand)]
+    ApiKey(ApiKeyCommand),
     /// The audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Start a throw-away proxy with everything around it, and show what it stops.
     Demo(crate::demo::Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum ApiKeyCommand {
+    /// Make a key: print it, once, and the line for the file of an ApiKey provider, which holds no key. Nothing is written.
+    New(api_key::NewKey),
 }
 
 #[derive(Debug, Subcommand)]
@@ -148,6 +158,7 @@ pub fn main() -> ExitCode {
         }
         Command::Explain(asked) => explain::run(&asked),
         Command::Test { dir, config, output } => test::run(&dir, config.as_ref(), output),
+        Command::ApiKey(ApiKeyCommand::New(asked)) => api_key::new(&asked),
         Command::Audit(AuditCommand::Verify { dir, key, checkpoint, format }) => {
             audit::verify(&dir, &key, checkpoint.as_deref(), format)
         }

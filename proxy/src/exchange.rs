@@ -5,6 +5,7 @@
 
 mod deadline;
 mod forward;
+mod metadata;
 mod outgoing;
 mod request;
 mod respond;
@@ -20,7 +21,9 @@ use std::sync::atomic::Ordering;
 use http::HeaderMap;
 use pingora_core::protocols::http::ServerSession;
 use postern_config::Route;
-use postern_filters::{Chain, MessageLimits, Progress, Reason, Refusal, RequestView, Source, forwarded};
+use postern_filters::limit::Waited;
+use postern_filters::{Chain, Given, MessageLimits, Need, Progress, Reason, Refusal, RequestView, Source, forwarded};
+use tokio::time::Instant;
 
 use crate::accept::Notice;
 use crate::connection::Connection;
@@ -138,12 +141,18 @@ impl<'a> Exchange<'a> {
             // The place among the connections is the proxy's, so that a ban of the client does not end this one.
             guard::judge_client(self.shared, self.connection, guard::client_address(self.connection.source))?;
         }
+        let metadata = runtime.chains.metadata();
+        if let Some(found) = metadata.find(&self.connection.listener, &head.method, &head.host, &head.path) {
+            return metadata::answer(self, runtime, found, &head, session, story).await;
+        }
         let matched = matched(runtime, self.connection, &head, &session.req_header().headers)?;
         story.route = Some(matched.route.name.clone());
         story.dialect = matched.route.dialect;
         guard::judge_route(&matched.network.gate, self.connection, head.client)?;
         self.within_limits(matched, &head, session, story)?;
-        self.check_head(matched, &head, session, story).await?;
+        if !self.check_head(matched, &head, session, story).await? {
+            return Ok(false);
+        }
         if let Some(port) = head.connect {
             tunnel::open(self, matched, port, &head, session, story).await?;
             return Ok(false);
@@ -166,25 +175,74 @@ impl<'a> Exchange<'a> {
         respond::answer(self, matched, upstream, &head, session, story).await
     }
 
-    /// Runs what needs the head alone, and finds out what it asks for.
+    /// Runs what needs the head alone, and finds out what it asks for. False where the client left meanwhile.
     async fn check_head(
         self,
         matched: Matched<'_>,
         head: &Head,
-        session: &ServerSession,
+        session: &mut ServerSession,
         story: &mut Story,
-    ) -> Result<(), Refusal> {
-        let until = Outside::deadline();
+    ) -> Result<bool, Refusal> {
+        let mut until = Outside::deadline();
         loop {
             let progress = {
                 let view = self.view(head, session);
                 matched.chain.check_head(&view, &mut story.context)?
             };
             match progress {
-                Progress::Passed => return Ok(()),
-                Progress::Waits(need) => story.context.supply(self.shared.outside.answer(need, until).await?),
+                Progress::Passed => return Ok(true),
+                Progress::Waits(need) => {
+                    if !self.supply(need, &mut until, session, story).await? {
+                        return Ok(false);
+                    }
+                }
             }
         }
+    }
+
+    /// Counts a request that the proxy answers itself. False where the client left meanwhile.
+    async fn count(
+        self,
+        matched: Matched<'_>,
+        head: &Head,
+        session: &mut ServerSession,
+        story: &mut Story,
+    ) -> Result<bool, Refusal> {
+        let mut until = Outside::deadline();
+        loop {
+            let progress = {
+                let view = self.view(head, session);
+                matched.chain.count(&view, &mut story.context)?
+            };
+            match progress {
+                Progress::Passed => return Ok(true),
+                Progress::Waits(need) => {
+                    if !self.supply(need, &mut until, session, story).await? {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Finds out what the chain asks for, before `until`. False where the client left meanwhile.
+    async fn supply(
+        self,
+        need: Need,
+        until: &mut Instant,
+        session: &mut ServerSession,
+        story: &mut Story,
+    ) -> Result<bool, Refusal> {
+        if need != Need::Limits {
+            story.context.supply(self.shared.outside.answer(need, *until).await?);
+            return Ok(true);
+        }
+        let began = Instant::now();
+        let Some(waited) = wait_for_limits(session, story).await? else { return Ok(false) };
+        story.context.supply(Given::Limits(waited));
+        // Limits say themselves how long a request may wait for them.
+        *until += began.elapsed();
+        Ok(true)
     }
 
     /// No record, no request: a proxy that cannot write down what it does refuses to do it.
@@ -315,6 +373,22 @@ impl<'a> Exchange<'a> {
     }
 }
 
+/// Waits for a seat or a moment. Nothing where the client left meanwhile, which leaves the line as well.
+async fn wait_for_limits(session: &mut ServerSession, story: &mut Story) -> Result<Option<Waited>, Refusal> {
+    let Some(wait) = story.context.take_limits_wait() else {
+        return Err(Refusal::new(Reason::Undecided, "the limits wait for nothing"));
+    };
+    // An HTTP/1.1 client that sends a body is not looked at before somebody reads it.
+    let watched = session.is_body_empty() || session.is_http2();
+    tokio::select! {
+        waited = wait.over(tokio::time::sleep) => Ok(Some(waited)),
+        () = forward::client_left(session), if watched => {
+            story.note_trouble("the client left while it waited for a limit");
+            Ok(None)
+        }
+    }
+}
+
 /// The route for a request, with all that was compiled for it.
 ///
 /// # Errors
@@ -332,6 +406,11 @@ pub(crate) fn matched<'r>(
     };
     let found = runtime.snapshot.route(&connection.listener, &head.host, &head.method, &head.path, sole);
     let route = found.ok_or_else(|| Refusal::new(Reason::NotPermitted, "no route matches"))?;
+    compiled(runtime, connection, route)
+}
+
+/// A route with all that was compiled for it.
+fn compiled<'r>(runtime: &'r Runtime, connection: &Connection, route: &'r Route) -> Result<Matched<'r>, Refusal> {
     let chain = runtime
         .chains
         .of(&route.name)

@@ -277,7 +277,8 @@ impl Set {
     /// A moment at which whatever was spent before has come back.
     fn next_moment(&self, route: &Route) -> Duration {
         let refill = |limit: &postern_config::RateLimit| {
-            limit.window.saturating_mul(limit.burst.checked_div(limit.limit).unwrap_or(0).saturating_add(2))
+            let bursts = limit.burst.checked_div(limit.limit).unwrap_or(0).saturating_add(2);
+            limit.window.saturating_mul(u32::try_from(bursts).unwrap_or(u32::MAX))
         };
         let longest = route.policy.access.rate_limits.iter().map(refill).max().unwrap_or_default();
         let moment = self.uptime.get().saturating_add(longest).saturating_add(Duration::from_secs(1));

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use postern_filters::limit::Waited;
 use postern_filters::{Given, KeysGiven, Need, Reason, Refusal};
 use tokio::time::Instant;
 
@@ -29,6 +30,8 @@ impl Outside {
         let answered = async {
             match need {
                 Need::Keys(_) => Given::Keys(KeysGiven::Away("nobody fetches keys".to_owned())),
+                // Whoever serves a request waits with it; nothing else is counted.
+                Need::Limits => Given::Limits(Waited::in_vain()),
             }
         };
         let late = |_| Refusal::new(Reason::Undecided, "what the chain has to know did not come in time");

@@ -132,6 +132,10 @@ async fn tunnel(client: &mut HttpSession, session: &mut ServerSession, story: &m
             }
         });
         let Ok(Some(moved)) = moved.await else { return };
+        let (Moved::Down(bytes) | Moved::Up(bytes)) = &moved;
+        if let Err(refusal) = story.charge(bytes.len()) {
+            return story.refuse(refusal);
+        }
         let taken = match moved {
             Moved::Down(bytes) => {
                 story.bytes_in += bytes.len() as u64;

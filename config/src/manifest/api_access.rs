@@ -1,13 +1,15 @@
 //! APIAccessPolicy: what one API demands of a caller.
 
+mod rate_limit;
+
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
-use std::time::Duration;
+
+pub use rate_limit::*;
 
 use crate::decode::{At, Cx, Decode, Setting, Shape, spec, tagged, words};
 use crate::values::{HeaderName, HeaderValue, MediaType, Method, Name, Origin, PathGlob, Size};
 use crate::yaml::Node;
-use crate::{Code, LimitKey, Require};
+use crate::{Code, Require};
 
 spec! {
     /// What one API demands of a caller: which providers, which requests, how many. A route for which no attached
@@ -69,64 +71,6 @@ spec! {
     }
 }
 
-spec! {
-    /// How much one key may use in a window (GCRA).
-    pub struct RateLimit {
-        /// Named by `RateLimit-Policy` and by records.
-        [E] name: At<Name>,
-        /// What is counted together, at least one.
-        [E, missing 71] key: At<Vec<At<LimitKey>>>,
-        /// What is counted.
-        [E] unit: At<LimitUnit>,
-        /// Units per `window`, at least 1.
-        [E] limit: At<NonZeroU32>,
-        /// The window, not 0 (PV-071).
-        [E] window: At<Duration>,
-        /// Units let through at once, at most ten times `limit` (PV-071). Default: `limit`.
-        [E] burst: Option<At<NonZeroU32>>,
-        /// What happens to a request over the limit.
-        [E] over_limit: Setting<OverLimit> = "{type: Refuse}",
-    }
-}
-
-words! {
-    /// What is counted together.
-    impl LimitKey {
-        /// The authenticated caller.
-        (LimitKey::Principal) = "Principal",
-        /// The caller's tenant.
-        (LimitKey::Tenant) = "Tenant",
-        /// The caller's address.
-        (LimitKey::SourceIp) = "SourceIp",
-        /// The route.
-        (LimitKey::Route) = "Route",
-    }
-    later { "Model", "Tool", "Header:" }
-}
-
-words! {
-    /// What is counted.
-    pub enum LimitUnit {
-        /// Requests.
-        Requests = "Requests",
-    }
-    later { "ConcurrentRequests", "InputTokens", "OutputTokens", "TotalTokens", "ToolCalls", "Bytes" }
-}
-
-spec! {
-    /// An object without further fields.
-    pub struct Nothing {}
-}
-
-tagged! {
-    /// What happens to a request over a limit.
-    pub enum OverLimit {
-        /// 429 with `Retry-After`.
-        Refuse(Nothing),
-    }
-    later { "Queue" }
-}
-
 tagged! {
     /// Browser requests from other sites with methods that change something.
     pub enum CrossSite {
@@ -153,6 +97,11 @@ spec! {
         /// Set, in place of what the upstream sent.
         [E] set: Option<At<BTreeMap<HeaderName, At<HeaderValue>>>>,
     }
+}
+
+spec! {
+    /// An object without further fields.
+    pub struct Nothing {}
 }
 
 spec! {

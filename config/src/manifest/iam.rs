@@ -1,14 +1,20 @@
 //! IAMPolicy: who can be recognised at all, and what is known about them.
 
+mod api_key;
+mod assurance;
 mod jwt;
 mod mapping;
+mod resource;
 mod spiffe;
 mod tenancy;
 
 use std::time::Duration;
 
+pub use api_key::*;
+pub use assurance::*;
 pub use jwt::*;
 pub use mapping::*;
+pub use resource::*;
 pub use spiffe::*;
 pub use tenancy::*;
 
@@ -21,8 +27,12 @@ spec! {
     pub struct IamPolicy {
         /// The ways to be recognised.
         [E] providers: At<Vec<At<Provider>>>,
+        /// How strongly whoever asks must have proven who they are. Demands of several manifests all hold.
+        [E] assurance: Option<At<AssuranceDemand>>,
         /// Whose the resources are.
         [E] tenancy: Option<At<Tenancy>>,
+        /// Where clients get their tokens. That of a route replaces that of the gateway.
+        [E] protected_resource: Option<At<ProtectedResource>>,
         /// What becomes of the caller's token. It never reaches an upstream: the MCP specification forbids it, and PV-014 has
         /// no waiver.
         [E] token_forwarding: Setting<TokenForwarding> = "Strip",
@@ -30,12 +40,8 @@ spec! {
         [D] lifecycle: Option<At<Lifecycle>>,
     }
     later {
-        /// Authentication strength demanded of every request.
-        [E] "assurance",
         /// Streams of revocation events (CAEP, RISC).
         [E] "revocation",
-        /// Serves protected resource metadata (RFC 9728).
-        [E] "protectedResource",
     }
 }
 
@@ -46,8 +52,10 @@ tagged! {
         Jwt(Box<JwtProvider>),
         /// X.509-SVIDs presented over mTLS.
         Spiffe(Box<SpiffeProvider>),
+        /// Keys that callers hold.
+        ApiKey(Box<ApiKeyProvider>),
     }
-    later { "Introspection", "Mtls", "ApiKey", "TxnToken", "HttpSignature" }
+    later { "Introspection", "Mtls", "TxnToken", "HttpSignature" }
 }
 
 impl Provider {
@@ -56,14 +64,27 @@ impl Provider {
         match self {
             Self::Jwt(jwt) => &jwt.name,
             Self::Spiffe(spiffe) => &spiffe.name,
+            Self::ApiKey(keys) => &keys.name,
         }
     }
 
+    /// Where the tenant of its principals comes from; `None` where each key names its own.
     #[must_use]
-    pub fn tenant(&self) -> &At<TenantFrom> {
+    pub fn tenant(&self) -> Option<&At<TenantFrom>> {
         match self {
-            Self::Jwt(jwt) => &jwt.tenant,
-            Self::Spiffe(spiffe) => &spiffe.tenant,
+            Self::Jwt(jwt) => Some(&jwt.tenant),
+            Self::Spiffe(spiffe) => Some(&spiffe.tenant),
+            Self::ApiKey(_) => None,
+        }
+    }
+
+    /// The tenants it may assert.
+    #[must_use]
+    pub fn tenants(&self) -> &[At<String>] {
+        match self {
+            Self::Jwt(jwt) => &jwt.tenants,
+            Self::Spiffe(spiffe) => &spiffe.tenants,
+            Self::ApiKey(keys) => &keys.tenants,
         }
     }
 }

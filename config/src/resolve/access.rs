@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::attach::{Attachments, Place, of, tighten};
 use crate::bootstrap::RouteSpec;
 use crate::manifest::{self, Kind, Manifest};
-use crate::{Access, AllowRule, Code, CrossSite, Dialect, RateLimit, Report, Waived, Waiver};
+use crate::{Access, AllowRule, Code, CrossSite, Dialect, LimitKey, LimitUnit, RateLimit, Report, Waived, Waiver};
 
 const PV_SHAPE: Code = Code(2);
 const PV_CONFLICT: Code = Code(5);
@@ -63,9 +63,9 @@ pub(super) fn merge(
         let help = "add `allow: [{methods: [...], paths: [...]}]` to an APIAccessPolicy of the route";
         spec.name.error(report, PV_BLIND, message, help);
     }
-    if access.rate_limits.is_empty() && !may_miss && spec.dialect.value != Dialect::Http {
+    if !access.rate_limits.iter().any(binds) && !may_miss && spec.dialect.value != Dialect::Http {
         waived.extend(attached.waive(Waiver::Unlimited, Place::Route(route), || {
-            let message = format!("route `{}` has no rate limit", spec.name.as_str());
+            let message = format!("route `{}` has no rate limit that holds for every request", spec.name.as_str());
             let help = "attach an APIAccessPolicy with `rateLimits`, for example by Principal";
             spec.name.error(report, PV_UNLIMITED, message, help);
         }));
@@ -125,38 +125,60 @@ fn limits(access: &mut Access, manifest: &Manifest, policy: &manifest::ApiAccess
             name: written.name.as_str().to_owned(),
             owner,
             key,
-            limit: written.limit.value.get(),
-            window: written.window.value,
-            burst: written.burst.as_ref().map_or(written.limit.value, |burst| burst.value).get(),
+            unit: written.unit.value,
+            limit: written.limit.value.0.get(),
+            window: written.window.as_ref().map_or(Duration::ZERO, |window| window.value),
+            burst: burst_of(written),
+            max_wait: match &*written.over_limit {
+                manifest::OverLimit::Refuse(_) => Duration::ZERO,
+                manifest::OverLimit::Queue(queue) => queue.max_wait.value,
+            },
         });
     }
 }
 
+fn burst_of(limit: &manifest::RateLimit) -> u64 {
+    limit.burst.as_ref().map_or(limit.limit.value, |burst| burst.value).0.get()
+}
+
 fn check_limit(limit: &manifest::RateLimit, report: &mut Report) -> bool {
     let mut good = true;
-    if limit.window.value == Duration::ZERO {
-        limit.window.error(report, PV_LIMIT, "`window` is 0", "use a window such as `1m`");
+    if let manifest::OverLimit::Queue(queue) = &*limit.over_limit
+        && queue.max_wait.value == Duration::ZERO
+    {
+        queue.max_wait.error(report, PV_LIMIT, "a queue in which nothing waits", "write a time such as `2s`");
         good = false;
     }
-    let most = limit.limit.value.get().saturating_mul(10);
-    if let Some(burst) = limit.burst.as_ref().filter(|burst| burst.value.get() > most) {
-        let message = format!("`burst` is {}, more than ten times the `limit` of {}", burst.value, limit.limit.value);
+    // A limit of concurrent requests has no window, and one that lacks it was reported.
+    let Some(window) = &limit.window else { return good && limit.unit.value == LimitUnit::ConcurrentRequests };
+    if window.value == Duration::ZERO {
+        window.error(report, PV_LIMIT, "`window` is 0", "use a window such as `1m`");
+        good = false;
+    }
+    let most = limit.limit.value.0.get().saturating_mul(10);
+    if let Some(burst) = limit.burst.as_ref().filter(|burst| burst.value.0.get() > most) {
+        let (burst_units, limit_units) = (burst.value.0, limit.limit.value.0);
+        let message = format!("`burst` is {burst_units}, more than ten times the `limit` of {limit_units}");
         burst.error(report, PV_LIMIT, message, format!("use a burst of at most {most}, or raise the limit"));
         good = false;
     }
-    if good && refill(limit) > LONGEST_REFILL {
+    if good && refill(limit, window.value) > LONGEST_REFILL {
         let message = "a burst would take more than ten years to come back";
-        limit.window.error(report, PV_LIMIT, message, "use a shorter window, a smaller burst or a larger limit");
+        window.error(report, PV_LIMIT, message, "use a shorter window, a smaller burst or a larger limit");
         good = false;
     }
     good
 }
 
 /// How long a spent burst takes to come back, in nanoseconds.
-fn refill(limit: &manifest::RateLimit) -> u128 {
-    let burst = limit.burst.as_ref().map_or(limit.limit.value, |burst| burst.value).get();
-    let interval = limit.window.value.as_nanos().div_ceil(u128::from(limit.limit.value.get()));
-    interval.saturating_mul(u128::from(burst)).max(limit.window.value.as_nanos())
+fn refill(limit: &manifest::RateLimit, window: Duration) -> u128 {
+    let burst = window.as_nanos().saturating_mul(u128::from(burst_of(limit)));
+    burst.div_ceil(u128::from(limit.limit.value.0.get())).max(window.as_nanos())
+}
+
+/// Whether a caller cannot have as many budgets as it likes.
+fn binds(limit: &RateLimit) -> bool {
+    !limit.key.iter().any(|key| matches!(key, LimitKey::Header(_)))
 }
 
 fn headers<'m>(

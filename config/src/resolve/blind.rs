@@ -9,7 +9,8 @@ use crate::bootstrap::ListenerProtocol;
 use crate::decode::At;
 use crate::manifest::{self, ActionWord, Manifest, Spec};
 use crate::{
-    Bootstrap, Code, Dialect, Direction, Part, PrincipalType, Provider, ProviderKind, Report, Route, capability,
+    Bootstrap, Code, Dialect, Direction, LimitKey, Part, PrincipalType, Provider, ProviderKind, Report, Route,
+    capability,
 };
 
 const PV_BLIND: Code = Code(25);
@@ -103,6 +104,7 @@ impl<'c> Check<'c, '_> {
                 for rule in policy.allow.iter().flat_map(|rules| rules.iter()) {
                     self.allow_rule(rule);
                 }
+                policy.rate_limits.iter().for_each(|limit| self.rate_limit(limit));
                 if let Some(rules) = policy.allow.as_ref().filter(|rules| rules.is_empty()) {
                     let help = "name what may pass, or leave the field to the other manifests of the routes";
                     rules.error(self.report, PV_BLIND, "`allow` is empty, so every request would be refused", help);
@@ -220,6 +222,14 @@ impl<'c> Check<'c, '_> {
         {
             let message = format!("no provider on the routes may assert tenant `{}`", tenant.value);
             tenant.error(self.report, PV_BLIND, message, "correct the tenant, or add it to a provider's `tenants`");
+        }
+    }
+
+    fn rate_limit(&mut self, limit: &manifest::RateLimit) {
+        let by_model = limit.key.iter().find(|key| key.value == LimitKey::Model);
+        if let Some(key) = by_model.filter(|_| !self.dialects().into_iter().any(capability::names_model)) {
+            let message = "a limit by model, and no route it is attached to has requests that name one";
+            key.error(self.report, PV_BLIND, message, "use `Route`, or attach the manifest to an AI route");
         }
     }
 

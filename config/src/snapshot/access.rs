@@ -34,7 +34,7 @@ pub enum CrossSite {
     AllowOrigins(Vec<String>),
 }
 
-/// How much one key may use in a window (GCRA).
+/// How much one key may use: in a window (GCRA), or at once.
 #[derive(Debug, Clone)]
 pub struct RateLimit {
     pub name: String,
@@ -42,17 +42,33 @@ pub struct RateLimit {
     pub owner: String,
     /// Not empty.
     pub key: Vec<LimitKey>,
-    /// Requests per `window`, at least 1.
-    pub limit: u32,
+    pub unit: LimitUnit,
+    /// Units per `window`, or requests at once; at least 1.
+    pub limit: u64,
+    /// Zero for concurrent requests.
     pub window: Duration,
-    /// Requests let through at once.
-    pub burst: u32,
+    /// Units let through at once.
+    pub burst: u64,
+    /// How long a request over the limit may wait; zero where it is refused.
+    pub max_wait: Duration,
 }
 
+/// What is counted together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LimitKey {
     Principal,
     Tenant,
     SourceIp,
     Route,
+    Model,
+    /// Lower case.
+    Header(String),
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LimitUnit {
+    Requests,
+    ConcurrentRequests,
+    Bytes,
 }

@@ -127,14 +127,6 @@ impl Scalar for Percent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub i64);
 
-impl Time {
-    /// Reads RFC 3339.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        OffsetDateTime::parse(text, &Rfc3339).ok().map(|moment| Self(moment.unix_timestamp()))
-    }
-}
-
 impl Scalar for Time {
     const NAME: &'static str = "Time";
     const DOC: &'static str =
@@ -144,6 +136,14 @@ impl Scalar for Time {
         OffsetDateTime::parse(text, &Rfc3339)
             .map(|moment| Self(moment.unix_timestamp()))
             .map_err(|error| malformed(text, cx, "a moment", format!("write it as `2027-01-31T00:00:00Z` ({error})")))
+    }
+}
+
+impl Time {
+    /// A moment of RFC 3339 in a file beside the manifests, written as in one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        OffsetDateTime::parse(text, &Rfc3339).ok().map(|moment| Self(moment.unix_timestamp()))
     }
 }
 

@@ -43,6 +43,7 @@ fn of_route(route: &Route) -> Vec<String> {
     let mut lines = vec![
         format!("tenant {:?}", route.tenant),
         format!("providers {:?}", sorted(&policy.identity.providers)),
+        format!("assurance {:?} resource {:?}", sorted(&policy.challenges.assurance), policy.challenges.resource),
         format!("body {} cross {:?}", policy.access.max_body, policy.access.cross_site),
         format!("remove {:?} set {:?}", sorted(&policy.access.response_remove), sorted(&policy.access.response_set)),
         format!("hold {} {:?}", policy.data.hold_back, policy.data.stall),
@@ -55,14 +56,18 @@ fn of_route(route: &Route) -> Vec<String> {
     }));
     lines.extend(policy.access.allow.iter().map(|list| format!("allow {:?}", sorted(list))));
     lines.extend(
-        policy.access.rate_limits.iter().map(|l| format!("limit {:?} {} {:?} {}", l.key, l.limit, l.window, l.burst)),
+        policy
+            .access
+            .rate_limits
+            .iter()
+            .map(|l| format!("limit {:?} {:?} {} {:?} {} {:?}", l.key, l.unit, l.limit, l.window, l.burst, l.max_wait)),
     );
     lines.extend(
         policy
             .authz
             .rules
             .iter()
-            .map(|r| format!("rule {:?} {:?} {:?} {:?}", r.effect, r.principals, r.roles, r.actions)),
+            .map(|r| format!("rule {:?} {:?} {:?} {:?} {:?}", r.effect, r.principals, r.roles, r.actions, r.on_deny)),
     );
     lines.extend(policy.authz.roles.iter().map(|r| format!("role {} {:?} {:?}", r.name, r.includes, r.permissions)));
     lines.extend(

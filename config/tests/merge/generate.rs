@@ -134,9 +134,19 @@ fn api_access(written: Written) -> impl Strategy<Value = Content> {
         maybe(written, accepted.prop_map(|accepted| format!("authentication: {accepted}"))),
         maybe(
             written,
-            (1_u32..100, select(vec!["Principal", "Tenant", "SourceIp"])).prop_map(|(limit, key)| {
-                format!("rateLimits: [{{name: %, key: [{key}], unit: Requests, limit: {limit}, window: 1m}}]")
-            }),
+            (
+                1_u32..100,
+                select(vec!["Principal", "Tenant", "SourceIp", "Route, Model", "\"Header:X-Team\""]),
+                select(vec![
+                    "unit: Requests, window: 1m",
+                    "unit: Bytes, window: 1m, burst: 1",
+                    "unit: ConcurrentRequests",
+                    "unit: Requests, window: 1m, overLimit: {type: Queue, maxWait: 2s}",
+                ]),
+            )
+                .prop_map(|(limit, key, unit)| {
+                    format!("rateLimits: [{{name: %, key: [{key}], {unit}, limit: {limit}}}]")
+                }),
         ),
         maybe(
             written,
@@ -384,13 +394,42 @@ fn others() -> impl Strategy<Value = Content> {
         "roles: [{name: reader, permissions: [{actions: [read]}]}]",
         "exclusive: [[writer, asker], [asker, writer]]",
     ]);
-    let partner = "providers: [{name: partner, type: Jwt, issuer: \"https://partner.example\", audiences: [a], algorithms: [ES256], \
-        jwksFrom: \"file:partner.json\", senderConstraint: Mtls, principal: {type: ServiceAccount}, tenant: {value: acme}, tenants: [acme]}]";
+    let keys = "providers: [{name: %, type: ApiKey, issuer: \"https://%.example\", prefix: %_, keysFrom: \"file:%.keys\", \
+        principal: {type: ServiceAccount}, tenants: [acme]}]";
     prop_oneof![
         content("AuditPolicy", &[GATEWAY, APP, CHAT], audit),
         content("RBACPolicy", &[APP, CHAT], roles.prop_map(|field| vec![Some(field.to_owned())])),
-        content("IAMPolicy", &[GATEWAY, APP, CHAT], Just(vec![Some(partner.to_owned())])),
+        content(
+            "IAMPolicy",
+            &[GATEWAY, APP, CHAT],
+            (select(vec![PARTNER, keys]), assurance())
+                .prop_map(|(field, assurance)| vec![Some(field.to_owned()), assurance])
+        ),
     ]
+}
+
+const PARTNER: &str = "providers: [{name: partner, type: Jwt, issuer: \"https://partner.example\", audiences: [a], algorithms: [ES256], \
+    jwksFrom: \"file:partner.json\", senderConstraint: Mtls, principal: {type: ServiceAccount}, tenant: {value: acme}, tenants: [acme]}]";
+
+fn assurance() -> impl Strategy<Value = Option<String>> {
+    let words = |words: Vec<&'static str>| option::of(subsequence(words.clone(), 1..=words.len()));
+    let fields = (
+        words(vec!["User", "Agent", "ServiceAccount"]),
+        words(vec!["silver", "gold"]),
+        words(vec!["mfa", "hwk"]),
+        option::of(select(vec!["5m", "1h"])),
+    );
+    option::of(fields.prop_map(|(principals, acr, amr, age)| {
+        let listed =
+            |name: &str, words: Option<Vec<&str>>| words.map(|words| format!("{name}: [{}]", words.join(", ")));
+        let fields = [
+            listed("principals", principals),
+            listed("acrValues", acr),
+            listed("amr", amr),
+            Some(format!("maxAge: {}", age.unwrap_or("12h"))),
+        ];
+        format!("assurance: {{{}}}", fields.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    }))
 }
 
 pub(crate) fn any_content() -> impl Strategy<Value = Content> {

@@ -67,7 +67,7 @@ impl Considered {
 impl Authorizer {
     /// Every rule and role of `authz`, which this was compiled from, against `request`.
     #[must_use]
-    pub fn weigh(&self, authz: &Authz, request: &AuthzRequest<'_>) -> Weighing {
+    pub fn one_by_one(&self, authz: &Authz, request: &AuthzRequest<'_>) -> Weighing {
         let fresh;
         let mut prepared = request.principal;
         if !self.made(prepared) || !prepared.is_valid(request.now) {

@@ -8,17 +8,16 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use http::header::AUTHORIZATION;
-use postern_config::{Identity, Provider, ProviderKind, Waived};
+use postern_config::{Identity, Provider, Waived};
 use quick_cache::sync::Cache;
 
 use crate::authz::{Authorizer, PreparedPrincipal};
-use crate::token::{self, TokenError, TokenSet, VerifiedToken};
+use crate::token::{self, Recognised, TokenError, VerifiedToken};
 use crate::{Context, Flow, Principal, RequestView, Verdict};
 
 pub(crate) struct Identify {
     identity: Identity,
-    tokens: TokenSet,
+    recognised: Recognised,
     authorizer: Arc<Authorizer>,
     /// Workloads that came without a token, by the SHA-256 of their certificate.
     workloads: Cache<[u8; 32], Arc<PreparedPrincipal>>,
@@ -34,14 +33,14 @@ impl Identify {
     pub(crate) const GUARD: &str = "identify";
 
     /// `tenant` is that of the route: who is anonymous is of no other.
-    pub(crate) fn new(identity: Identity, tokens: TokenSet, authorizer: Arc<Authorizer>, tenant: &str) -> Self {
+    pub(crate) fn new(identity: Identity, recognised: Recognised, authorizer: Arc<Authorizer>, tenant: &str) -> Self {
         let anonymous = identity.is_open.then(|| Arc::new(Principal::anonymous(tenant)));
         let workloads = Cache::new(WORKLOADS);
-        Self { identity, tokens, authorizer, workloads, anonymous, prepared_anonymous: OnceLock::new() }
+        Self { identity, recognised, authorizer, workloads, anonymous, prepared_anonymous: OnceLock::new() }
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
-        let verified = self.verify(req, cx);
+        let verified = self.recognised.authenticate(req, cx.now());
         self.conclude(verified, req, cx)
     }
 
@@ -72,13 +71,6 @@ impl Identify {
         }
     }
 
-    /// The token of the request, where it has one.
-    fn verify(&self, req: &RequestView<'_>, cx: &Context) -> Result<Option<Arc<VerifiedToken>>, TokenError> {
-        let values: Vec<&[u8]> = req.headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect();
-        let token = token::bearer(&values)?;
-        token.map(|text| self.tokens.authenticate(text, leaf(req), cx.now())).transpose()
-    }
-
     fn identify(
         &self,
         verified: Option<Arc<VerifiedToken>>,
@@ -104,10 +96,8 @@ impl Identify {
     /// The exception without which a token would have to be bound to its sender.
     fn unbound(&self, token: &VerifiedToken) -> Option<&Waived> {
         let of_token = |provider: &&Provider| provider.name == token.principal.authn.provider;
-        match &self.identity.providers.iter().find(of_token)?.kind {
-            ProviderKind::Jwt(jwt) => jwt.unbound.as_ref().filter(|_| token.cnf_x5t_s256.is_none()),
-            ProviderKind::Spiffe => None,
-        }
+        let provider = self.identity.providers.iter().find(of_token)?;
+        provider.kind.unbound().filter(|_| !token.principal.authn.sender_bound)
     }
 
     fn nobody(&self, anonymous: &Arc<Principal>, cx: &Context) -> Arc<PreparedPrincipal> {

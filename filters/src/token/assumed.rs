@@ -40,8 +40,14 @@ impl VerifiedToken {
     pub fn assumed(provider: &Provider, claimed: Claimed) -> Result<Self, TokenError> {
         let (issuer, method, constraint) = match &provider.kind {
             ProviderKind::Jwt(jwt) => (jwt.issuer.clone(), "jwt", jwt.sender_constraint),
+            ProviderKind::ApiKey(keys) => {
+                claimed.is_key()?;
+                (keys.issuer.clone(), Principal::BY_KEY, SenderConstraint::None)
+            }
             ProviderKind::Spiffe => return Err(TokenError::NotAccepted(provider.name.clone())),
         };
+        // Nobody says when somebody last was there to use a key.
+        let auth_time = (method != Principal::BY_KEY).then_some(claimed.authenticated_at);
         named("sub", &claimed.subject)?;
         subject::not_spiffe("sub", &claimed.subject)?;
         if let TenantSource::Value(value) = &provider.tenant
@@ -61,7 +67,8 @@ impl VerifiedToken {
                 method: method.to_owned(),
                 acr: claimed.acr,
                 amr: claimed.amr,
-                authenticated_at: claimed.authenticated_at,
+                authenticated_at: auth_time.unwrap_or_default(),
+                auth_time,
                 sender_bound: claimed.bound_to.is_some(),
                 expires_at: claimed.expires_at,
             },
@@ -95,8 +102,20 @@ impl VerifiedToken {
     pub fn must_be_bound(provider: &Provider) -> bool {
         match &provider.kind {
             ProviderKind::Jwt(jwt) => jwt.sender_constraint != SenderConstraint::None,
+            ProviderKind::ApiKey(_) => false,
             ProviderKind::Spiffe => true,
         }
+    }
+}
+
+impl Claimed {
+    /// Whether it says no more than an API key can.
+    fn is_key(&self) -> Result<(), TokenError> {
+        let plain = self.scopes.is_empty() && self.tags.is_empty() && self.acr.is_empty() && self.amr.is_empty();
+        if plain && self.bound_to.is_none() && self.actor.is_none() {
+            return Ok(());
+        }
+        Err(TokenError::claim("scope", "is nothing that an API key says, nor are tags, acr, amr, a binding or an actor"))
     }
 }
 

@@ -182,7 +182,7 @@ fn provider<'r>(
             || Misasked(format!("route `{}` has no provider `{name}` that takes credentials of a request", route.name));
         return found.map(Ok).ok_or_else(none);
     }
-    let issued = |provider: &&Provider| caller.issuer.as_deref().is_none_or(|wanted| issuer(provider) == Some(wanted));
+    let issued = |provider: &&Provider| caller.issuer.as_deref().is_none_or(|wanted| provider.kind.issuer() == Some(wanted));
     let of_kind: Vec<&Provider> =
         identity.providers.iter().filter(by_token).filter(|provider| provider.principal == kind).collect();
     if of_kind.is_empty() {
@@ -212,13 +212,6 @@ fn provider<'r>(
                 Err(Misasked(format!("several providers could say so: name one of {} as provider", names.join(", "))))
             }
         },
-    }
-}
-
-fn issuer(provider: &Provider) -> Option<&str> {
-    match &provider.kind {
-        ProviderKind::Jwt(jwt) => Some(&jwt.issuer),
-        ProviderKind::Spiffe => None,
     }
 }
 

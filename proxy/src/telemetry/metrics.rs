@@ -134,6 +134,7 @@ pub struct Metrics {
     shed: Counter,
     pub(crate) bans_active: Gauge,
     pub(crate) load: Gauge,
+    pub(crate) limits_waiting: Gauge,
     audit_lost: Counter,
     active: Gauge,
     pub(crate) connections: Gauge,
@@ -187,6 +188,7 @@ impl Metrics {
             shed: Counter::default(),
             bans_active: Gauge::default(),
             load: Gauge::default(),
+            limits_waiting: Gauge::default(),
             audit_lost: Counter::default(),
             active: Gauge::default(),
             connections: Gauge::default(),
@@ -270,6 +272,11 @@ impl Metrics {
         registry.register(name(names::BANS_ACTIVE), "Bans in force", metrics.bans_active.clone());
         registry.register(name(names::SHED), "Requests refused for the load", metrics.shed.clone());
         registry.register(name(names::LOAD), "Load in percent", metrics.load.clone());
+        registry.register(
+            name(names::LIMITS_WAITING),
+            "Requests that wait for a limit",
+            metrics.limits_waiting.clone(),
+        );
         registry.register(name(names::PANICS), "Requests that panicked", metrics.panics.clone());
         registry.register(name(names::AUDIT_LOST), "Records the audit log did not take", metrics.audit_lost.clone());
         registry.register(name(names::AUDIT_ENTRIES), "Entries in the audit log", metrics.audit_entries.clone());

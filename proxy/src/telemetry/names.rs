@@ -18,6 +18,8 @@ pub const CONNECTIONS_REFUSED: &str = "postern.connections.refused";
 pub const BANS: &str = "postern.bans";
 /// Bans in force.
 pub const BANS_ACTIVE: &str = "postern.bans.active";
+/// Requests that wait for a limit.
+pub const LIMITS_WAITING: &str = "postern.limits.waiting";
 /// Requests that were refused for the load.
 pub const SHED: &str = "postern.shed";
 /// Load in percent, as shedding goes by it.

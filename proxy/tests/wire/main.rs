@@ -5,7 +5,9 @@
 #![allow(unreachable_pub, missing_debug_implementations, reason = "one binary, nothing leaves it")]
 
 mod access;
+mod api_keys;
 mod certificates;
+mod challenges;
 mod content;
 mod cuts;
 mod exceptions;
@@ -16,6 +18,7 @@ mod house;
 mod hygiene;
 mod identity;
 mod length;
+mod limits;
 mod network;
 mod outbound;
 mod proxies;

@@ -158,7 +158,7 @@ proptest! {
                 if action != Action::ALL[usize::from(risk) % Action::ALL.len()] {
                     continue;
                 }
-                let weighing = authorizer.weigh(&authz, &question);
+                let weighing = authorizer.one_by_one(&authz, &question);
                 let of = |effect, of_user| {
                     weighing.considered.iter().any(|c| c.effect == effect && c.of_user == of_user && c.matches())
                 };

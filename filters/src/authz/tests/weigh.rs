@@ -5,7 +5,7 @@ use super::*;
 fn nearest(authz: &Authz, who: Principal, action: Action) -> (String, Vec<String>) {
     let authorizer = load(authz, &facts(Dialect::OpenAi));
     let prepared = authorizer.prepare(&Arc::new(who), NOW);
-    let weighing = authorizer.weigh(authz, &ask(&prepared, action));
+    let weighing = authorizer.one_by_one(authz, &ask(&prepared, action));
     let (rule, missing) = weighing.nearest().map(|(rule, missing)| (rule.rule.to_string(), missing)).unwrap();
     (rule, missing)
 }
