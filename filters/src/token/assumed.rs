@@ -115,7 +115,10 @@ impl Claimed {
         if plain && self.bound_to.is_none() && self.actor.is_none() {
             return Ok(());
         }
-        Err(TokenError::claim("scope", "is nothing that an API key says, nor are tags, acr, amr, a binding or an actor"))
+        Err(TokenError::claim(
+            "scope",
+            "is nothing that an API key says, nor are tags, acr, amr, a binding or an actor",
+        ))
     }
 }
 

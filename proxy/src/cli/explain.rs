@@ -1,5 +1,7 @@
 //! `postern explain`: why a request would pass or fail, without sending one.
 
+mod effective;
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,6 +23,10 @@ pub(super) enum Explain {
     /// Why a request would be permitted or refused, step by step, and the nearest rule that would have permitted it. Exit code 0:
     /// permitted; 3: refused; 2: a set that does not load, or a question that cannot be asked.
     Decision(Box<DecisionArgs>),
+    /// The merged policy of a route: every value, the manifest and the place it came from, and the values it beat.
+    Effective(effective::EffectiveArgs),
+    /// What is attached to each route, which guard sees which part of a message, and the exceptions in force.
+    Coverage(effective::CoverageArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -118,8 +124,11 @@ struct CallerArgs {
 }
 
 pub(super) fn run(asked: &Explain) -> ExitCode {
-    let Explain::Decision(args) = asked;
-    decision(args)
+    match asked {
+        Explain::Decision(args) => decision(args),
+        Explain::Effective(args) => effective::effective_policy(args),
+        Explain::Coverage(args) => effective::coverage(args),
+    }
 }
 
 fn decision(args: &DecisionArgs) -> ExitCode {

@@ -182,7 +182,8 @@ fn provider<'r>(
             || Misasked(format!("route `{}` has no provider `{name}` that takes credentials of a request", route.name));
         return found.map(Ok).ok_or_else(none);
     }
-    let issued = |provider: &&Provider| caller.issuer.as_deref().is_none_or(|wanted| provider.kind.issuer() == Some(wanted));
+    let issued =
+        |provider: &&Provider| caller.issuer.as_deref().is_none_or(|wanted| provider.kind.issuer() == Some(wanted));
     let of_kind: Vec<&Provider> =
         identity.providers.iter().filter(by_token).filter(|provider| provider.principal == kind).collect();
     if of_kind.is_empty() {
