@@ -26,7 +26,7 @@ pub const REFUSALS: &[Refusal] = &[
         "text that is not what its place wants: unknown field, kind or apiVersion, missing field, wrong type, duplicate key, anchor, \
          alias, tag, merge key, not UTF-8, not YAML, a file that may have been cut, two manifests of one name",
     ),
-    later(3, "`mode: Audit` without `modeUntil`, or further than 30 days ahead", "`mode: Audit` is PV-007"),
+    now(3, "`mode: Audit` without `modeUntil`, or further than 30 days ahead; a trial that has ended is a warning"),
     now(
         4,
         "target missing, in another namespace, or of a kind the manifest may not attach to; none or two ways of attaching",

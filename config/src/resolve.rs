@@ -13,15 +13,19 @@ mod cover;
 mod ddos;
 mod effective;
 mod exceptions;
+mod forwarding;
 mod identity;
 mod material;
 mod names;
 mod network;
 mod outbound;
+mod posture;
 mod secrets;
 mod subjects;
+mod tenancy;
 mod tls;
 mod traffic;
+mod trial;
 mod upstream;
 mod workload;
 
@@ -75,6 +79,7 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
 pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Report) -> Option<Snapshot> {
     let attached = Attachments::find(bootstrap, parsed, now, report);
     names::check(&attached, report);
+    trial::check(&attached, now, report);
     workload::check(&attached, report);
     let mut upstreams = upstream::all(bootstrap, &attached, report);
     secrets::add(&mut upstreams, &attached, report);
@@ -87,9 +92,11 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     let manifests = manifest_refs(parsed);
     traffic::check_routes(bootstrap, report);
     outbound::check(bootstrap, report);
+    forwarding::check(bootstrap, &attached, &upstreams, report);
     let routes = routes(bootstrap, &attached, &manifests, now, report);
     blind::check(bootstrap, &attached, &routes, report);
     challenge::check(bootstrap, &attached, &routes, report);
+    posture::check(bootstrap, &attached, &routes, report);
     let certificates = accepted::Certificates::of(listeners.as_deref());
     accepted::check(&attached, &bootstrap.spec.routes, &routes, certificates, report);
     material::check_uses(bootstrap, &attached, report);
@@ -113,7 +120,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         upstreams,
         routes: routes.into_iter().collect::<Option<_>>()?,
         audit: audit?,
-        exceptions: attached.exceptions.into_snapshot(),
+        exceptions: attached.exceptions.snapshot(),
     })
 }
 
@@ -128,9 +135,10 @@ fn routes(
     let specs = bootstrap.spec.routes.iter().enumerate();
     specs
         .map(|(index, spec)| {
-            let tenant = identity::tenant(attached, index, spec, report);
             let policy = policy(bootstrap, attached, manifests, index, spec, now, report);
-            traffic::route(bootstrap, spec, tenant, policy?)
+            let identity = policy.as_ref().map(|policy| &policy.identity);
+            let tenancy = tenancy::of_route(attached, index, spec, identity, report);
+            traffic::route(bootstrap, spec, tenancy, policy?)
         })
         .collect()
 }
@@ -149,7 +157,9 @@ fn policy(
     let mut waived = Vec::new();
     let identity = identity::merge(attached, route, spec, &mut waived, report);
     let providers = identity.as_ref().map(|identity| identity.providers.as_slice());
-    let authz = authz::merge(attached, route, providers, now, report);
+    let (authz, trials) = trial::authz(attached, route, now, report, |attached, report| {
+        authz::merge(attached, route, providers, now, report)
+    });
     let access = access::merge(attached, route, spec, &mut waived, report);
     let challenges = challenge::merge(attached, route, spec, identity.as_ref(), report);
     let data = content::data(attached, route, spec, &mut waived, report);
@@ -164,14 +174,20 @@ fn policy(
     waived.extend(audit::check_route(attached, route, spec, report));
     waived.sort();
     waived.dedup();
+    let token_forwarding = forwarding::merge(attached, route, report);
     let coverage = crate::Coverage::default();
     let identity = identity?;
-    let manifests = attached.indices(route, manifests, exceptions(&waived, &identity, &authz));
+    let (posture, postures) = posture::of_route(attached, spec);
+    let beside = exceptions(&waived, &identity, &authz).chain(postures.iter().map(String::as_str));
+    let manifests = attached.indices(route, manifests, beside);
     let mut policy = EffectivePolicy {
         identity,
+        token_forwarding,
         challenges,
+        posture,
         access,
         authz,
+        trials,
         data,
         runtime,
         network,

@@ -12,6 +12,7 @@ mod ddos;
 mod exceptions;
 mod identity;
 mod network;
+mod posture;
 mod proxies;
 mod secrets;
 mod tls;
@@ -29,6 +30,7 @@ pub use ddos::*;
 pub use exceptions::*;
 pub use identity::*;
 pub use network::*;
+pub use posture::*;
 pub use proxies::*;
 pub use secrets::*;
 pub use tls::*;
@@ -122,13 +124,25 @@ impl AuditKey {
     }
 }
 
+impl EffectivePolicy {
+    /// Authorization with everything that is on trial.
+    #[must_use]
+    pub fn whole_authz(&self) -> &Authz {
+        self.trials.last().map_or(&self.authz, |trial| &trial.authz)
+    }
+}
+
 /// All that was attached to one route, merged: the strictest of everything.
 #[derive(Debug, Clone)]
 pub struct EffectivePolicy {
     pub identity: Identity,
+    pub token_forwarding: TokenForwarding,
     pub challenges: Challenges,
+    pub posture: Posture,
     pub access: Access,
     pub authz: Authz,
+    /// What takes its place, in the order of its beginnings; empty where nothing is on trial.
+    pub trials: Vec<AuthzTrial>,
     pub data: DataProtection,
     pub runtime: RuntimeSecurity,
     pub network: Network,

@@ -10,7 +10,7 @@ mod patterns;
 mod quantity;
 mod spiffe;
 
-pub use address::{BindAddress, Issuer, Origin, UpstreamPlace, UpstreamUrl, WebUrl};
+pub use address::{BindAddress, CallUrl, Issuer, Origin, UpstreamPlace, UpstreamUrl, WebUrl};
 pub use cidr::{Cidr, CidrError, Port};
 pub use http::{
     EgressHost, HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix, QueryName, Stripped,
@@ -18,7 +18,7 @@ pub use http::{
 };
 pub use listen::ListenAddress;
 pub use names::{Claim, FilePath, KeyPrefix, LogOrigin, Name, Pointer, SpiffeName, key_prefix_is_sound};
-pub use oauth::{ChallengeWord, ResourceUrl};
+pub use oauth::{ChallengeWord, ResourceUrl, TenantKey};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName, SpiffeGlob};
 pub use quantity::{Percent, RsaBits, Size, Time, show_duration};
 pub use spiffe::{TrustDomain, WorkloadSocket};

@@ -9,6 +9,7 @@ mod frame;
 mod identify;
 mod limits;
 mod parse;
+mod tenant;
 
 pub(crate) use assure::Assure;
 pub(crate) use authorize::Authorize;
@@ -19,3 +20,4 @@ pub(crate) use frame::Frame;
 pub(crate) use identify::Identify;
 pub(crate) use limits::Limits;
 pub(crate) use parse::Parse;
+pub(crate) use tenant::OfTenant;

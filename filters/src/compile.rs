@@ -11,7 +11,7 @@ use postern_config::{
 
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
-use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, Parse};
+use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse};
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
 use crate::filter::Filter;
@@ -88,7 +88,7 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     fn chain(&self, report: &mut Report) -> Option<Chain> {
         let policy = &self.route.policy;
-        let authorizer = Authorizer::compile(&policy.authz, &self.facts(), report).map(Arc::new);
+        let authorizer = Authorizer::compile_with(&policy.authz, &policy.trials, &self.facts(), report).map(Arc::new);
         let recognised = self.recognised(report);
         let request = self.content(Direction::Request, report);
         let answer = self.content(Direction::Response, report);
@@ -137,8 +137,13 @@ impl Compiler<'_> {
             recognised,
             authorizer.clone(),
             self.route.tenant.as_deref().unwrap_or_default(),
+            &policy.posture.identity_types,
         );
-        steps.push(step(Filter::Identify(identify), [Identify::GUARD]));
+        if let Some(from) = &self.route.tenant_from {
+            let known = policy.identity.providers.iter().flat_map(|provider| &provider.tenants);
+            steps.push(step(Filter::OfTenant(OfTenant::new(from, known.map(String::as_str))), [""; 0]));
+        }
+        steps.push(step(Filter::Identify(Box::new(identify)), [Identify::GUARD]));
         if !policy.challenges.assurance.is_empty() {
             steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
         }
@@ -149,7 +154,7 @@ impl Compiler<'_> {
         if let Some(content) = request {
             steps.push(step(Filter::Look(content.clone()), [""; 0]));
         }
-        let authorize = Arc::new(Authorize::new(authorizer.clone(), self.vendor()));
+        let authorize = Arc::new(Authorize::new(authorizer.clone(), self.vendor(), policy.posture.compliance.clone()));
         steps.push(step(Filter::Authorize(authorize.clone()), [Authorize::GUARD]));
         if let Some(content) = request {
             steps.push(step(Filter::Act(content.clone()), content.names()));
@@ -257,10 +262,12 @@ impl Compiler<'_> {
             labels: self.route.labels.clone(),
             tenant: match &self.route.tenant {
                 Some(tenant) => Tenancy::Of(tenant.clone()),
+                None if self.route.tenant_from.is_some() => Tenancy::PerRequest,
                 None if speaks_of_tenants => Tenancy::Unlabelled,
                 None => Tenancy::Off,
             },
             dialect: self.route.dialect,
+            sets_compliance: policy.posture.sets_compliance,
             sets_risk: policy.runtime.detectors.iter().any(|detector| self.asks_for(&detector.parts)),
             sets_data_class: policy.data.rules.iter().any(|rule| rule.request && self.asks_for(&rule.parts)),
             tenants: tenants.into_iter().collect(),
@@ -275,8 +282,10 @@ impl Compiler<'_> {
 
     /// Whether a rule may read `context.risk`; said of some that do not, never missed in one that does.
     fn reads_risk(&self) -> bool {
-        let rules = &self.route.policy.authz.rules;
-        let texts = rules.iter().flat_map(|rule| [&rule.when, &rule.unless]).flatten();
+        let policy = &self.route.policy;
+        let rules =
+            policy.trials.iter().map(|trial| &trial.authz).chain([&policy.authz]).flat_map(|authz| &authz.rules);
+        let texts = rules.flat_map(|rule| [&rule.when, &rule.unless]).flatten();
         // An escape in a string may spell the name: `context["r\u{69}sk"]`.
         texts.map(|expression| &expression.text).any(|text| text.contains("risk") || text.contains('\\'))
     }

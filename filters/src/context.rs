@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use postern_config::{Action, DataClass, Direction, Waived};
 
+use crate::authz::Rehearsal;
 use crate::builtin::Verdicts;
 use crate::limit::{Hold, Meter, Rating, Wait};
 use crate::message::{Message, MessageLimits};
@@ -71,6 +72,7 @@ pub struct Context {
     rounds: u8,
     /// The rule that let the head pass is for requests without a body.
     bodiless: bool,
+    tenant: Option<Arc<str>>,
     principal: Option<Arc<Principal>>,
     prepared: Option<Arc<crate::authz::PreparedPrincipal>>,
     body: Bytes,
@@ -82,6 +84,7 @@ pub struct Context {
     action: Option<Action>,
     model: Option<String>,
     rule: Option<String>,
+    rehearsal: Option<Rehearsal>,
     ran: Vec<(Direction, Arc<str>)>,
     findings: Vec<ContentFinding>,
     headers: Vec<(&'static str, String)>,
@@ -105,6 +108,7 @@ impl Context {
             given: None,
             rounds: 0,
             bodiless: false,
+            tenant: None,
             principal: None,
             prepared: None,
             body: Bytes::new(),
@@ -116,6 +120,7 @@ impl Context {
             action: None,
             model: None,
             rule: None,
+            rehearsal: None,
             ran: Vec::with_capacity(16),
             findings: Vec::new(),
             headers: Vec::new(),
@@ -262,6 +267,16 @@ impl Context {
         self.ran.iter().filter(|(d, _)| *d == direction).map(|(_, guard)| guard.clone()).collect()
     }
 
+    pub(crate) fn set_tenant(&mut self, tenant: Option<Arc<str>>) {
+        self.tenant = tenant;
+    }
+
+    /// Of which tenant the resource is, where each request says so and it is one that is known.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&Arc<str>> {
+        self.tenant.as_ref()
+    }
+
     /// Settles who asks. The first call stands: a principal never changes.
     pub(crate) fn set_principal(
         &mut self,
@@ -341,6 +356,17 @@ impl Context {
     #[must_use]
     pub fn model(&self) -> Option<&str> {
         self.model.as_deref()
+    }
+
+    /// What is decided last counts: a body that was rewritten is decided about again.
+    pub(crate) fn set_rehearsal(&mut self, rehearsal: Option<Rehearsal>) {
+        self.rehearsal = rehearsal;
+    }
+
+    /// What policy on trial would have made of the request, where that is something else.
+    #[must_use]
+    pub fn rehearsal(&self) -> Option<&Rehearsal> {
+        self.rehearsal.as_ref()
     }
 
     /// Notes that something built in decided: what is told to everybody.

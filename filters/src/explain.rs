@@ -88,7 +88,10 @@ pub fn explain(
     cx: &mut Context,
 ) -> Explanation {
     let Assumed { token, max_body } = assumed;
-    let mut walk = Walk { req, token: Some(token), authz: &route.policy.authz, steps: Vec::new(), weighing: None };
+    let policy = &route.policy;
+    let trial = policy.trials.iter().rev().find(|trial| trial.from <= cx.now());
+    let authz = trial.map_or(&policy.authz, |trial| &trial.authz);
+    let mut walk = Walk { req, token: Some(token), authz, steps: Vec::new(), weighing: None };
     let refusal = walk.all(chain, body, max_body, cx).err();
     Explanation { steps: walk.steps, refusal, weighing: walk.weighing }
 }
@@ -163,6 +166,9 @@ fn facts(filter: &Filter, cx: &Context) -> Map<String, Value> {
             for (name, value) in cx.headers() {
                 facts.insert((*name).to_owned(), json!(value));
             }
+        }
+        Filter::OfTenant(_) => {
+            facts.extend(cx.tenant().map(|tenant| ("tenant".to_owned(), json!(&**tenant))));
         }
         Filter::Parse(_) => {
             facts.extend(cx.action().map(|action| ("action".to_owned(), json!(action.as_str()))));

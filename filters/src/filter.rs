@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use postern_config::Stage;
 
-use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, Parse};
-use crate::{Context, RequestView, Verdict};
+use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse};
+use crate::{Context, Flow, RequestView, Verdict};
 
 /// A check of requests. It holds settings, never request state.
 #[derive(Debug)]
@@ -14,7 +14,9 @@ pub(crate) enum Filter {
     Exceptions(Exceptions),
     Frame(Frame),
     CrossSite(CrossSite),
-    Identify(Identify),
+    /// Whose data is asked for. It goes on whatever it finds.
+    OfTenant(OfTenant),
+    Identify(Box<Identify>),
     Assure(Assure),
     Limits(Limits),
     Parse(Parse),
@@ -34,7 +36,12 @@ impl Filter {
     /// Whether it works on the head alone, so that it runs before the body is read.
     pub(crate) fn reads_head_only(&self) -> bool {
         match self {
-            Self::Exceptions(_) | Self::Frame(_) | Self::CrossSite(_) | Self::Identify(_) | Self::Assure(_) => true,
+            Self::Exceptions(_)
+            | Self::Frame(_)
+            | Self::CrossSite(_)
+            | Self::OfTenant(_)
+            | Self::Identify(_)
+            | Self::Assure(_) => true,
             Self::Limits(filter) => filter.reads_head_only(),
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
@@ -48,6 +55,7 @@ impl Filter {
             Self::Exceptions(_)
             | Self::Frame(_)
             | Self::CrossSite(_)
+            | Self::OfTenant(_)
             | Self::Identify(_)
             | Self::Assure(_)
             | Self::Parse(_)
@@ -63,6 +71,7 @@ impl Filter {
         match self {
             Self::Exceptions(_) | Self::Frame(_) => Stage::Frame,
             Self::CrossSite(_) => Stage::Origin,
+            Self::OfTenant(_) => Stage::Identify,
             Self::Limits(_) => Stage::Rate,
             Self::Identify(_) | Self::Assure(_) => Stage::Identify,
             Self::Parse(_) | Self::Look(_) => Stage::Parse,
@@ -79,6 +88,7 @@ impl Filter {
             Self::Exceptions(_) => "exceptions",
             Self::Frame(_) => Frame::GUARD,
             Self::CrossSite(_) => CrossSite::GUARD,
+            Self::OfTenant(_) => "tenant",
             Self::Limits(_) => "limits",
             Self::Assure(_) => "assure",
             Self::Identify(_) => Identify::GUARD,
@@ -97,6 +107,10 @@ impl Filter {
             Self::Exceptions(filter) => filter.check(cx),
             Self::Frame(filter) => filter.check(req, cx),
             Self::CrossSite(filter) => filter.check(req, cx),
+            Self::OfTenant(filter) => {
+                filter.find(req, cx);
+                Ok(Flow::Continue)
+            }
             Self::Identify(filter) => filter.check(req, cx),
             Self::Assure(filter) => filter.check(cx),
             Self::Limits(filter) => filter.check(req, cx),

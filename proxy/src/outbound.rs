@@ -26,7 +26,7 @@ use tokio::time::Instant;
 pub(crate) use connect::Dialled;
 pub(crate) use error::{OutboundError, Step};
 pub(crate) use tls::{Identity, Roots, TlsSetupError};
-pub(crate) use url::Url;
+pub(crate) use url::{Url, UrlError};
 
 /// Calls at once; a further one waits, within its own deadline.
 const AT_ONCE: usize = 64;
@@ -104,7 +104,6 @@ impl Request {
     }
 
     /// A call with a body; its type is a header of the caller's.
-    #[cfg_attr(not(test), expect(dead_code, reason = "key sets, introspection and webhooks: the calls of issue 4"))]
     pub(crate) fn post(url: Url, body: Redacted<Vec<u8>>) -> Self {
         Self::new(Method::POST, url, body)
     }
@@ -114,13 +113,11 @@ impl Request {
     }
 
     /// Adds a header. `Host`, `Cookie`, framing and what concerns one hop are the client's own: such a call fails.
-    #[cfg_attr(not(test), expect(dead_code, reason = "key sets, introspection and webhooks: the calls of issue 4"))]
     pub(crate) fn header(mut self, name: HeaderName, value: Redacted<Vec<u8>>) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "key sets, introspection and webhooks: the calls of issue 4"))]
     pub(crate) fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self

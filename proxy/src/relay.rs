@@ -40,7 +40,7 @@ pub(crate) async fn run(
     };
     exchange.keep_place(story)?;
     let upstream = matched.runtime.upstream(matched.route)?;
-    let mut request = exchange.outgoing(matched, permit, head, session, story, BodyLength::None)?;
+    let mut request = exchange.outgoing(matched, permit, head, session, story, BodyLength::None).await?;
     upstream_head::add_upgrade(&mut request, protocol)
         .map_err(|error| failed("the upstream request could not be made", &error))?;
     request.set_version(http::Version::HTTP_11);

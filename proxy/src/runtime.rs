@@ -324,7 +324,7 @@ fn load_upstreams(
 ) -> Vec<Arc<Upstream>> {
     let mut loaded = Vec::new();
     for settings in &snapshot.upstreams {
-        match Upstream::prepare(settings.clone(), workloads, now) {
+        match Upstream::prepare(settings.clone(), snapshot.own_egress.as_ref(), workloads, now) {
             Ok((upstream, endings)) => {
                 warnings.extend(endings.iter().map(|ending| format!("upstream `{}`: {ending}", settings.name)));
                 loaded.push(Arc::new(upstream));
@@ -360,7 +360,7 @@ fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
         materials.extend(of_trust(&tls.trust));
     }
     for upstream in &snapshot.upstreams {
-        materials.extend(upstream.credentials.iter().filter_map(Credential::value));
+        materials.extend(upstream.credentials.iter().flat_map(Credential::materials));
     }
     for route in &snapshot.routes {
         for provider in &route.policy.identity.providers {

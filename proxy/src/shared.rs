@@ -216,6 +216,9 @@ impl Shared {
         for finding in story.context.findings() {
             self.metrics.finding(&finding.guard, record::action_word(finding.action));
         }
+        if let Some(would) = story.context.rehearsal() {
+            self.metrics.rehearsed(&would.policy, would.outcome);
+        }
         let place = story.place.take();
         let record = record::of_request(story, connection);
         match place {

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod assurance;
+mod forwarding;
 mod jwt;
 mod mapping;
 mod resource;
@@ -18,7 +19,8 @@ pub use resource::*;
 pub use spiffe::*;
 pub use tenancy::*;
 
-use crate::decode::{At, Setting, spec, tagged, words};
+use crate::TokenForwarding;
+use crate::decode::{At, Setting, spec, tagged};
 use crate::values::Name;
 
 spec! {
@@ -87,18 +89,6 @@ impl Provider {
             Self::ApiKey(keys) => &keys.tenants,
         }
     }
-}
-
-words! {
-    /// What becomes of the caller's token.
-    pub enum TokenForwarding {
-        /// It is removed.
-        Strip = "Strip",
-    }
-    later { "Exchange", "TxnToken" }
-    never { "Forward", "Passthrough", "PassThrough", "Pass", "Relay", "Keep" } with 14,
-        "`tokenForwarding: {}` would hand the caller's token to an upstream it was not made for",
-        "use `Strip`, and give the upstream its own credential with SecretManagement"
 }
 
 spec! {

@@ -193,7 +193,8 @@ impl<'c> Check<'c, '_> {
             });
         }
         let held = |role: &str| routes.iter().any(|route| is_held(route, role));
-        let declared = |role: &str| routes.iter().any(|route| route.policy.authz.roles.iter().any(|r| r.name == role));
+        let declared =
+            |role: &str| routes.iter().any(|route| route.policy.whole_authz().roles.iter().any(|r| r.name == role));
         // A role that nobody declares was reported.
         let idle = rule.roles.iter().all(|role| declared(role.as_str()) && !held(role.as_str()));
         if let Some(first) = rule.roles.first().filter(|_| idle) {
@@ -268,7 +269,7 @@ pub(super) fn principals(provider: &Provider) -> Vec<PrincipalType> {
 
 /// Whether a binding gives `role`, or a role that includes it.
 fn is_held(route: &Route, role: &str) -> bool {
-    let authz = &route.policy.authz;
+    let authz = route.policy.whole_authz();
     let includes = |held: &str| {
         held == role || authz.roles.iter().any(|r| r.name == held && r.includes.iter().any(|included| included == role))
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::attach::{Attachments, Place};
 use crate::decode::At;
-use crate::manifest::{CertificateSource, KeySource, Manifest, Provider, Spec};
+use crate::manifest::{CertificateSource, CredentialSpec, Inject, KeySource, Manifest, Provider, Spec};
 use crate::{Bootstrap, Code, Material, Report};
 
 const PV_REUSE: Code = Code(91);
@@ -48,8 +48,7 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
             read.collect()
         }
         Spec::SecretManagement(policy) => {
-            let values = policy.credentials.iter().filter_map(|credential| credential.value_from.as_ref());
-            values.map(|value| (value, sent_to(bootstrap, place))).collect()
+            policy.credentials.iter().flat_map(|credential| of_credential(bootstrap, place, credential)).collect()
         }
         Spec::KeyManagementPolicy(policy) => {
             let keys = policy.keys.iter().filter_map(|key| match &key.source.value {
@@ -60,6 +59,25 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
         }
         _ => Vec::new(),
     }
+}
+
+fn of_credential<'m>(
+    bootstrap: &Bootstrap,
+    place: Place,
+    credential: &'m CredentialSpec,
+) -> Vec<(&'m At<Material>, Use)> {
+    let value = credential.value_from.as_ref();
+    let Inject::TokenExchange(exchange) = &credential.inject.value else {
+        return value.map(|value| (value, sent_to(bootstrap, place))).into_iter().collect();
+    };
+    let url = exchange.token_url.as_str();
+    let host = url.split('/').nth(2).unwrap_or(url);
+    let used =
+        |purpose: &str, what: &str| Use { purpose: format!("{purpose} {host}"), shown: format!("{what} for `{host}`") };
+    let own = value.map(|value| (value, used("subject", "a token")));
+    let client = (&exchange.client_auth_from, used("client", "a client's secret"));
+    let anchor = |from| (from, Use { purpose: "a trust anchor".to_owned(), shown: "a trust anchor".to_owned() });
+    own.into_iter().chain([client]).chain(exchange.ca_from.as_ref().map(anchor)).collect()
 }
 
 /// Two upstreams on one host and port are one host; the endpoints of one upstream are one too.

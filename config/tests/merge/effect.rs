@@ -41,7 +41,7 @@ fn sorted<T: std::fmt::Debug>(items: &[T]) -> Vec<String> {
 fn of_route(route: &Route) -> Vec<String> {
     let policy = &route.policy;
     let mut lines = vec![
-        format!("tenant {:?}", route.tenant),
+        format!("tenant {:?} {:?} {:?}", route.tenant, route.tenant_from, policy.posture),
         format!("providers {:?}", sorted(&policy.identity.providers)),
         format!("assurance {:?} resource {:?}", sorted(&policy.challenges.assurance), policy.challenges.resource),
         format!("body {} cross {:?}", policy.access.max_body, policy.access.cross_site),
@@ -88,6 +88,7 @@ fn of_route(route: &Route) -> Vec<String> {
             .iter()
             .map(|d| format!("runtime {:?} {:?} {} {:?}", d.kind, d.parts, d.threshold, d.action)),
     );
+    lines.extend(policy.trials.iter().map(|trial| format!("trial {} {:?}", trial.from, trial.authz)));
     lines.extend(of_ingress(&policy.network.ingress));
     lines.extend(policy.guards.iter().enumerate().flat_map(|(listener, guard)| of_requests(listener, guard)));
     lines.extend(of_egress(policy.network.egress.as_ref()));

@@ -38,6 +38,12 @@ impl Content {
         text
     }
 
+    /// The same in `mode: Audit`.
+    pub(crate) fn on_trial(mut self) -> Self {
+        self.fields.extend(["mode: Audit".to_owned(), "modeUntil: 2026-10-20T00:00:00Z".to_owned()]);
+        self
+    }
+
     /// Whether a second manifest with the same content is legal: it names nothing that must be unique on a route.
     pub(crate) fn may_be_repeated(&self) -> bool {
         !self.fields.iter().any(|field| field.contains('%'))
@@ -254,7 +260,7 @@ fn runtime() -> impl Strategy<Value = Content> {
     content("RuntimeSecurityPolicy", &[GATEWAY, APP, CHAT], fields)
 }
 
-fn forbid() -> impl Strategy<Value = Content> {
+pub(crate) fn forbid() -> impl Strategy<Value = Content> {
     let rule = (some(&["read", "create", "chat"]), subsequence(vec!["User", "Agent"], 0..=2));
     let fields = rule.prop_map(|(actions, types)| {
         vec![Some(format!(

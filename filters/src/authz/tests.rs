@@ -6,6 +6,7 @@ mod equivalence;
 mod failures;
 mod grants;
 mod loading;
+mod trials;
 mod weigh;
 
 use std::collections::BTreeMap;
@@ -124,6 +125,7 @@ fn facts(dialect: Dialect) -> RouteFacts {
         dialect,
         sets_risk: true,
         sets_data_class: true,
+        sets_compliance: true,
         tenants: vec!["acme".into(), "globex".into()],
     }
 }
@@ -186,6 +188,7 @@ fn ask(principal: &PreparedPrincipal, action: Action) -> AuthzRequest<'_> {
         ai: chat.then(ai),
         risk: 10,
         now: NOW,
+        tenant: None,
         compliance: &[],
     }
 }

@@ -68,17 +68,21 @@ impl Authorizer {
     /// Every rule and role of `authz`, which this was compiled from, against `request`.
     #[must_use]
     pub fn one_by_one(&self, authz: &Authz, request: &AuthzRequest<'_>) -> Weighing {
+        self.at(request.now).weighed(authz, request)
+    }
+
+    fn weighed(&self, authz: &Authz, request: &AuthzRequest<'_>) -> Weighing {
         let fresh;
         let mut prepared = request.principal;
         if !self.made(prepared) || !prepared.is_valid(request.now) {
-            fresh = self.prepare(prepared.principal(), request.now);
+            fresh = self.prepare_here(prepared.principal(), request.now);
             prepared = &fresh;
         }
         let caller = Arc::clone(prepared.principal());
         let mut weighing = Weighing {
             roles: self.roles.roles_of(&caller, request.now).roles,
             considered: Vec::new(),
-            before: self.refused_before(prepared),
+            before: self.refused_before(prepared, request.tenant),
         };
         if weighing.before.is_some() {
             return weighing;
@@ -100,16 +104,16 @@ impl Authorizer {
         weighing
     }
 
-    fn refused_before(&self, prepared: &super::PreparedPrincipal) -> Option<String> {
+    fn refused_before(&self, prepared: &super::PreparedPrincipal, asked: Option<&str>) -> Option<String> {
         let principal = prepared.principal();
-        if !self.same_tenant(principal) {
+        if !self.same_tenant(principal, asked) {
             let user = principal.on_behalf_of.as_deref().map(|user| &user.tenant);
-            return Some(match (user.filter(|user| **user != principal.tenant), self.facts.tenant.as_str()) {
+            return Some(match (user.filter(|user| **user != principal.tenant), asked.unwrap_or(self.facts.tenant.as_str())) {
                 (Some(user), _) => {
                     format!("the caller is of tenant `{}`, the User it acts for of `{user}`", principal.tenant)
                 }
                 (None, "") => {
-                    "the route has no tenant, so it is nobody's; give it the label that `tenancy` names".to_owned()
+                    "what is asked for is of no tenant, so it is nobody's; `tenancy` says where the tenant comes from".to_owned()
                 }
                 (None, own) => format!("the caller is of tenant `{}`, the route of `{own}`", principal.tenant),
             });

@@ -98,6 +98,8 @@ pub enum TokenError {
     TenantsDiffer { agent: String, user: String },
     #[error("none of the presented credentials is accepted here; one of {0} is")]
     NotAccepted(String),
+    #[error("principals of type {0} do not exist here")]
+    IdentityType(&'static str),
     #[error("the credentials are incomplete; {0} are demanded")]
     Incomplete(String),
 }
@@ -109,6 +111,8 @@ impl TokenError {
         match self {
             Self::Missing | Self::Incomplete(_) => Reason::CredentialMissing,
             Self::TenantsDiffer { .. } => Reason::OtherTenant,
+            // No other credential of the same caller would do.
+            Self::IdentityType(_) => Reason::NotPermitted,
             _ => Reason::CredentialInvalid,
         }
     }

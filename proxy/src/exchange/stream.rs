@@ -51,7 +51,7 @@ pub(super) async fn run(
     let upstream = matched.runtime.upstream(matched.route)?;
     story.streamed = true;
     let length = if has_body { BodyLength::Streamed(declared) } else { BodyLength::None };
-    let mut request = exchange.outgoing(matched, permit, head, session, story, length)?;
+    let mut request = exchange.outgoing(matched, permit, head, session, story, length).await?;
     let deadline = Deadline::of(story, &upstream.settings.timeouts);
     let hash = key(exchange, upstream, session, story);
     let mut told = Told::default();

@@ -29,6 +29,13 @@ struct ByDecision {
     postern_reason: &'static str,
 }
 
+/// A manifest on trial, and what it would have decided.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByTrial {
+    postern_policy: String,
+    postern_decision: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByGuard {
     postern_filter: String,
@@ -113,6 +120,7 @@ pub struct Metrics {
     registry: Registry,
     duration: Family<ByRoute, Histogram>,
     decisions: Family<ByDecision, Counter>,
+    rehearsals: Family<ByTrial, Counter>,
     findings: Family<ByGuard, Counter>,
     refused: Family<ByListener, Counter>,
     cuts: Family<ByReason, Counter>,
@@ -167,6 +175,7 @@ impl Metrics {
         let metrics = Self {
             duration: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_25, 2.0, 18))),
             decisions: Family::default(),
+            rehearsals: Family::default(),
             findings: Family::default(),
             refused: Family::default(),
             cuts: Family::default(),
@@ -207,6 +216,11 @@ impl Metrics {
         );
         registry.register(name(names::ACTIVE_REQUESTS), "Requests being served", metrics.active.clone());
         registry.register(name(names::DECISIONS), "Decisions by route, outcome and reason", metrics.decisions.clone());
+        registry.register(
+            name(names::SHADOW_DECISIONS),
+            "Requests that policy on trial would have decided otherwise, by manifest and its decision",
+            metrics.rehearsals.clone(),
+        );
         registry.register(name(names::FINDINGS), "Content findings by guard and action", metrics.findings.clone());
         registry.register(name(names::CONNECTIONS), "Open connections", metrics.connections.clone());
         registry.register(
@@ -311,6 +325,10 @@ impl Metrics {
         self.duration.get_or_create(&ByRoute { http_route: route.to_owned() }).observe(seconds);
         let labels = ByDecision { http_route: route.to_owned(), postern_decision: decision, postern_reason: reason };
         self.decisions.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn rehearsed(&self, policy: &str, decision: &'static str) {
+        self.rehearsals.get_or_create(&ByTrial { postern_policy: policy.to_owned(), postern_decision: decision }).inc();
     }
 
     pub(crate) fn finding(&self, guard: &str, action: &'static str) {

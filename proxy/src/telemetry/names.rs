@@ -8,6 +8,8 @@ pub const REQUEST_DURATION: &str = "http.server.request.duration";
 pub const ACTIVE_REQUESTS: &str = "http.server.active_requests";
 /// Decisions, by route, outcome and reason.
 pub const DECISIONS: &str = "postern.decisions";
+/// Requests that policy in `mode: Audit` would have decided otherwise, by manifest and its decision.
+pub const SHADOW_DECISIONS: &str = "postern.shadow.decisions";
 /// Content findings, by guard and action.
 pub const FINDINGS: &str = "postern.findings";
 /// Open connections.
