@@ -32,7 +32,7 @@ pub use material::{Material, MaterialError, Redacted};
 pub use report::{Code, Position, Problem, Report, Severity};
 pub use resolve::{EffectiveField, EffectiveValue, Loaded, Nature, effective, load, resolve};
 pub use snapshot::*;
-pub use values::{Cidr, WorkloadSocket};
+pub use values::{Cidr, StoreUrl as StorePlace, WorkloadSocket};
 
 /// The one place where the API group is spelled.
 pub const API_GROUP: &str = "secure.platformspec.io";

@@ -9,6 +9,7 @@ mod authz;
 mod blind;
 mod challenge;
 mod content;
+mod cors;
 mod cover;
 mod ddos;
 mod effective;
@@ -111,6 +112,12 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         drain: *bootstrap.spec.gateway.drain,
         trusted_proxies: traffic::trusted_proxies(bootstrap),
         state_dir: bootstrap.spec.state.dir.0.clone(),
+        shared: bootstrap.spec.shared.as_ref().map(|shared| crate::SharedStore {
+            place: shared.redis.value.clone(),
+            user: shared.user.as_ref().map(|user| user.as_str().to_owned()),
+            auth: shared.auth_from.as_ref().map(|auth| auth.value.clone()),
+            ca: shared.ca_from.as_ref().map(|ca| ca.value.clone()),
+        }),
         health: bootstrap.spec.admin.health.as_ref().map(|health| health.value.0),
         listeners: listeners?,
         max_connections: ddos::most_connections(&attached),
@@ -160,7 +167,7 @@ fn policy(
     let (authz, trials) = trial::authz(attached, route, now, report, |attached, report| {
         authz::merge(attached, route, providers, now, report)
     });
-    let access = access::merge(attached, route, spec, &mut waived, report);
+    let access = access::merge(attached, route, spec, bootstrap.spec.shared.is_some(), &mut waived, report);
     let challenges = challenge::merge(attached, route, spec, identity.as_ref(), report);
     let data = content::data(attached, route, spec, &mut waived, report);
     let runtime = content::runtime(attached, route, spec, &mut waived, report);

@@ -54,6 +54,8 @@ pub struct Snapshot {
     pub state_dir: PathBuf,
     /// `/livez`, `/readyz` and `/metrics`, nothing else.
     pub health: Option<std::net::SocketAddr>,
+    /// The store that replicas share.
+    pub shared: Option<SharedStore>,
     pub listeners: Vec<Listener>,
     /// Open connections of all listeners together.
     pub max_connections: u32,
@@ -69,6 +71,16 @@ pub struct Snapshot {
     pub audit: AuditLog,
     /// All exceptions, in the order of their manifests.
     pub exceptions: Vec<Exception>,
+}
+
+/// A Redis or Valkey that replicas share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedStore {
+    pub place: crate::StorePlace,
+    pub user: Option<String>,
+    pub auth: Option<Material>,
+    /// PEM; without it, the machine's authorities.
+    pub ca: Option<Material>,
 }
 
 /// What happens where our own process is not confined.

@@ -9,6 +9,7 @@ mod oauth;
 mod patterns;
 mod quantity;
 mod spiffe;
+mod store;
 
 pub use address::{BindAddress, CallUrl, Issuer, Origin, UpstreamPlace, UpstreamUrl, WebUrl};
 pub use cidr::{Cidr, CidrError, Port};
@@ -22,6 +23,7 @@ pub use oauth::{ChallengeWord, ResourceUrl, TenantKey};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName, SpiffeGlob};
 pub use quantity::{Percent, RsaBits, Size, Time, show_duration};
 pub use spiffe::{TrustDomain, WorkloadSocket};
+pub use store::StoreUrl;
 
 use crate::decode::{Cx, Fault, Scalar};
 use crate::secrets::shown;

@@ -3,6 +3,7 @@
 mod assure;
 mod authorize;
 mod content;
+mod cors;
 mod cross_site;
 mod exceptions;
 mod frame;
@@ -14,6 +15,7 @@ mod tenant;
 pub(crate) use assure::Assure;
 pub(crate) use authorize::Authorize;
 pub(crate) use content::{Content, Verdicts, blocked};
+pub(crate) use cors::Cors;
 pub(crate) use cross_site::CrossSite;
 pub(crate) use exceptions::Exceptions;
 pub(crate) use frame::Frame;

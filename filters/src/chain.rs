@@ -7,6 +7,7 @@ use bytes::Bytes;
 use postern_config::{Dialect, Direction};
 
 use crate::answer::Answers;
+use crate::builtin::Cors;
 use crate::challenge::Challenge;
 use crate::context::{Seen, Ticket, Walk};
 use crate::filter::Filter;
@@ -27,6 +28,7 @@ pub struct Chain {
     pub(crate) number: u64,
     pub(crate) dialect: Dialect,
     pub(crate) max_body: u64,
+    pub(crate) cors: Option<Arc<Cors>>,
     pub(crate) steps: Vec<Step>,
     pub(crate) answers: Answers,
     pub(crate) challenge: Challenge,
@@ -42,6 +44,18 @@ impl Chain {
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// Answers what a browser asks before it sends a request from another site's script (CORS): nothing where the request is
+    /// something else; where it is let through, a 204 with the headers of `cx` is the answer. Nobody has to be recognised for
+    /// it, as browsers send no credential with it; it says what policy says to everybody.
+    ///
+    /// # Errors
+    /// A refusal, inside, where the request that it announces would be refused.
+    pub fn preflight(&self, req: &RequestView<'_>, cx: &mut Context) -> Option<Result<(), Refusal>> {
+        let answered = self.cors.as_ref()?.preflight(req, cx)?;
+        cx.note(Direction::Request, &Arc::from(Cors::GUARD));
+        Some(answered)
     }
 
     /// Runs everything that needs the head alone, so that what it refuses costs no body. Where a filter waits, it is called

@@ -11,7 +11,9 @@ use postern_config::{
 
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
-use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse};
+use crate::builtin::{
+    Assure, Authorize, Content, Cors, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
+};
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
 use crate::filter::Filter;
@@ -104,6 +106,7 @@ impl Compiler<'_> {
             dialect: self.route.dialect,
             max_body: policy.access.max_body,
             steps: self.steps(&authorizer, recognised, request.as_ref(), answer.is_some(), &limits),
+            cors: self.cors(),
             answers: self.answers(answer),
             challenge: Challenge::new(policy.challenges.resource.as_ref()),
         })
@@ -122,6 +125,8 @@ impl Compiler<'_> {
         let waived = self.waived();
         let excepted = (!waived.is_empty()).then(|| step(Filter::Exceptions(Exceptions::new(waived)), [""; 0]));
         let mut steps: Vec<Step> = excepted.into_iter().collect();
+        // First, so that a script is let read why it is refused.
+        steps.extend(self.cors().map(|cors| step(Filter::Cors(cors), [Cors::GUARD])));
         steps.extend([
             step(Filter::Frame(Frame::new(&policy.access, inspected)), [Frame::GUARD]),
             step(Filter::CrossSite(CrossSite::new(&policy.access.cross_site)), [CrossSite::GUARD]),
@@ -161,6 +166,11 @@ impl Compiler<'_> {
             steps.push(step(Filter::Reauthorize(authorize), [""; 0]));
         }
         steps
+    }
+
+    fn cors(&self) -> Option<Arc<Cors>> {
+        let access = &self.route.policy.access;
+        access.cors.as_ref().map(|rule| Arc::new(Cors::new(rule, &access.cross_site)))
     }
 
     fn answers(&self, content: Option<Content>) -> Answers {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use postern_config::Stage;
 
-use crate::builtin::{Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse};
+use crate::builtin::{
+    Assure, Authorize, Content, Cors, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
+};
 use crate::{Context, Flow, RequestView, Verdict};
 
 /// A check of requests. It holds settings, never request state.
@@ -12,6 +14,7 @@ use crate::{Context, Flow, RequestView, Verdict};
 pub(crate) enum Filter {
     /// What has ended.
     Exceptions(Exceptions),
+    Cors(Arc<Cors>),
     Frame(Frame),
     CrossSite(CrossSite),
     /// Whose data is asked for. It goes on whatever it finds.
@@ -41,7 +44,8 @@ impl Filter {
             | Self::CrossSite(_)
             | Self::OfTenant(_)
             | Self::Identify(_)
-            | Self::Assure(_) => true,
+            | Self::Assure(_)
+            | Self::Cors(_) => true,
             Self::Limits(filter) => filter.reads_head_only(),
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
@@ -62,7 +66,7 @@ impl Filter {
             | Self::Authorize(_) => true,
             #[cfg(test)]
             Self::Asks(_) => true,
-            Self::Limits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => false,
+            Self::Cors(_) | Self::Limits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => false,
         }
     }
 
@@ -70,7 +74,7 @@ impl Filter {
     pub(crate) fn stage(&self) -> Stage {
         match self {
             Self::Exceptions(_) | Self::Frame(_) => Stage::Frame,
-            Self::CrossSite(_) => Stage::Origin,
+            Self::Cors(_) | Self::CrossSite(_) => Stage::Origin,
             Self::OfTenant(_) => Stage::Identify,
             Self::Limits(_) => Stage::Rate,
             Self::Identify(_) | Self::Assure(_) => Stage::Identify,
@@ -87,6 +91,7 @@ impl Filter {
         match self {
             Self::Exceptions(_) => "exceptions",
             Self::Frame(_) => Frame::GUARD,
+            Self::Cors(_) => "cors",
             Self::CrossSite(_) => CrossSite::GUARD,
             Self::OfTenant(_) => "tenant",
             Self::Limits(_) => "limits",
@@ -105,6 +110,7 @@ impl Filter {
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
         match self {
             Self::Exceptions(filter) => filter.check(cx),
+            Self::Cors(filter) => filter.check(req, cx),
             Self::Frame(filter) => filter.check(req, cx),
             Self::CrossSite(filter) => filter.check(req, cx),
             Self::OfTenant(filter) => {

@@ -8,9 +8,9 @@
 //! all limits pass or none is spent. A request that a later step refuses has spent the earlier ones: that it came at all is
 //! what they count.
 //!
-//! A step goes on in three parts, of which two may have to wait (see [`Wait`]): seats of limits that queue, in the order of
+//! A step goes on in parts, of which some may have to wait (see [`Wait`]): seats of limits that queue, in the order of
 //! the limits' numbers, so that no two requests wait for each other; then all other limits at once, where one that queues
-//! reserves its moment; then that moment.
+//! reserves its moment; then what the store of all replicas says of its own, all of them at once; then that moment.
 
 mod gcra;
 mod headers;
@@ -18,6 +18,7 @@ mod key;
 mod line;
 mod meter;
 mod shard;
+mod shared;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use postern_config::RateLimit;
 
 pub use key::Facts;
 pub use meter::Meter;
+pub use shared::{Claim, Decided, DecidedClaim, SharedAsk, Unavailable};
 pub use store::LimitStore;
 pub use wait::{Wait, Waited};
 
@@ -63,9 +65,11 @@ pub(crate) enum Stage {
 /// The limits that are checked together.
 #[derive(Debug, Default)]
 struct Step {
-    /// Indices into [`LimitSet::limits`], rising: those whose seats are queued for, and the rest.
+    /// Indices into [`LimitSet::limits`], rising: those whose seats are queued for, and the rest of this process.
     queues: Vec<usize>,
     limits: Vec<usize>,
+    /// Those that are asked of the store of all replicas.
+    shared: Vec<usize>,
     /// Value of `RateLimit-Policy`.
     policy: String,
 }
@@ -134,11 +138,12 @@ impl LimitSet {
             let max_wait = gcra::nanos(written.max_wait);
             let step = set.step_mut(limit.stage());
             let queues = max_wait > 0 && limit.seats() > 0;
-            if queues {
-                step.queues.push(index)
-            } else {
-                step.limits.push(index)
-            }
+            let list = match (&limit.shared, queues) {
+                (Some(_), _) => &mut step.shared,
+                (None, true) => &mut step.queues,
+                (None, false) => &mut step.limits,
+            };
+            list.push(index);
             headers::add_policy(&mut step.policy, &label, written);
             set.limits.push(Entry { limit, name: written.name.clone(), label, max_wait });
         }
@@ -168,7 +173,7 @@ impl LimitSet {
     /// Names of the guards of a step: `limit/per-user`.
     pub(crate) fn guard_names(&self, stage: Stage) -> Vec<String> {
         let step = self.step(stage);
-        let mut limits: Vec<usize> = step.queues.iter().chain(&step.limits).copied().collect();
+        let mut limits: Vec<usize> = step.queues.iter().chain(&step.limits).chain(&step.shared).copied().collect();
         limits.sort_unstable();
         let entries = limits.into_iter().filter_map(|index| self.limits.get(index));
         entries.map(|entry| format!("limit/{}", entry.name)).collect()
@@ -213,6 +218,13 @@ impl LimitSet {
     fn settle(&self, stage: Stage, facts: &Facts<'_>, now: Duration) -> Settled {
         let mut settled = Settled::default();
         self.judge_next(&self.step(stage).limits, facts, gcra::nanos(now), &mut settled);
+        settled
+    }
+
+    /// As [`LimitSet::settle`], for the shared limits of a step while their store is away.
+    fn settle_here(&self, stage: Stage, facts: &Facts<'_>, now: Duration) -> Settled {
+        let mut settled = Settled::default();
+        self.judge_next(&self.step(stage).shared, facts, gcra::nanos(now), &mut settled);
         settled
     }
 

@@ -8,8 +8,9 @@ use http::header::{self, HeaderName};
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
 use postern_config::{Access, Hsts};
-use postern_filters::{Refusal, challenge, dialect};
+use postern_filters::{Reason, Refusal, challenge, dialect};
 
+use crate::exchange::Exchange;
 use crate::story::Story;
 
 /// Headers of an answer that are not the upstream's to say: they concern one hop, tell about software nobody needs to
@@ -77,6 +78,29 @@ pub(crate) async fn refuse(session: &mut ServerSession, story: &mut Story, hsts:
     }
 }
 
+/// Answers a preflight that is let through. Returns whether the connection may carry another request.
+///
+/// # Errors
+/// Never by now: there is nothing left to refuse.
+pub(crate) async fn preflight(
+    exchange: Exchange<'_>,
+    session: &mut ServerSession,
+    story: &mut Story,
+) -> Result<bool, Refusal> {
+    let failed = |error| Refusal::new(Reason::Internal, format!("the answer's head cannot be made: {error}"));
+    let mut head = ResponseHeader::build(StatusCode::NO_CONTENT, Some(12)).map_err(failed)?;
+    head.insert_header("postern-decision", story.id.to_string()).map_err(failed)?;
+    add_own(&mut head, story, exchange.hsts()).map_err(failed)?;
+    story.status = 204;
+    exchange.announce_drain(session);
+    let written = tokio::time::timeout(WRITE, session.write_response_header(Box::new(head))).await;
+    if !matches!(written, Ok(Ok(()))) {
+        story.note_trouble("the client left before the answer");
+        return Ok(false);
+    }
+    Ok(true)
+}
+
 fn refusal_head(
     status: u16,
     content_type: &'static str,
@@ -140,7 +164,12 @@ fn add_own(head: &mut ResponseHeader, story: &Story, hsts: Option<&Hsts>) -> pin
         head.insert_header(header::STRICT_TRANSPORT_SECURITY, format!("max-age={}{sub}", hsts.max_age.as_secs()))?;
     }
     for (name, value) in story.context.headers() {
-        head.insert_header(*name, value)?;
+        // What the upstream's answer varies by, it varies by still.
+        if *name == "vary" {
+            head.append_header(*name, value)?;
+        } else {
+            head.insert_header(*name, value)?;
+        }
     }
     Ok(())
 }

@@ -150,6 +150,10 @@ impl<'a> Exchange<'a> {
         story.dialect = matched.route.dialect;
         guard::judge_route(&matched.network.gate, self.connection, head.client)?;
         self.within_limits(matched, &head, session, story)?;
+        if self.is_preflight(matched, &head, session, story)? {
+            let counted = self.count(matched, &head, session, story).await?;
+            return if counted { answer::preflight(self, session, story).await } else { Ok(false) };
+        }
         if !self.check_head(matched, &head, session, story).await? {
             return Ok(false);
         }
@@ -200,6 +204,26 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    /// Whether the request is a preflight that is let through: what is answered is in the story.
+    fn is_preflight(
+        self,
+        matched: Matched<'_>,
+        head: &Head,
+        session: &mut ServerSession,
+        story: &mut Story,
+    ) -> Result<bool, Refusal> {
+        let answered = {
+            let view = self.view(head, session);
+            matched.chain.preflight(&view, &mut story.context)
+        };
+        let Some(answered) = answered else { return Ok(false) };
+        answered?;
+        if session.is_body_empty() {
+            return Ok(true);
+        }
+        Err(Refusal::new(Reason::Malformed, "a preflight with a body"))
+    }
+
     /// Counts a request that the proxy answers itself. False where the client left meanwhile.
     async fn count(
         self,
@@ -238,11 +262,32 @@ impl<'a> Exchange<'a> {
             return Ok(true);
         }
         let began = Instant::now();
-        let Some(waited) = wait_for_limits(session, story).await? else { return Ok(false) };
+        let Some(waited) = self.wait_for_limits(session, story).await? else { return Ok(false) };
         story.context.supply(Given::Limits(waited));
         // Limits say themselves how long a request may wait for them.
         *until += began.elapsed();
         Ok(true)
+    }
+
+    /// Waits for a seat, a moment or the store of all replicas. Nothing where the client left meanwhile, which leaves the line
+    /// as well.
+    async fn wait_for_limits(self, session: &mut ServerSession, story: &mut Story) -> Result<Option<Waited>, Refusal> {
+        let Some(wait) = story.context.take_limits_wait() else {
+            return Err(Refusal::new(Reason::Undecided, "the limits wait for nothing"));
+        };
+        // An HTTP/1.1 client that sends a body is not looked at before somebody reads it.
+        let watched = session.is_body_empty() || session.is_http2();
+        let over = wait.over(tokio::time::sleep, |ask| async move {
+            let said = self.shared.limit_links.decide(&ask).await;
+            (ask, said)
+        });
+        tokio::select! {
+            waited = over => Ok(Some(waited)),
+            () = forward::client_left(session), if watched => {
+                story.note_trouble("the client left while it waited for a limit");
+                Ok(None)
+            }
+        }
     }
 
     /// No record, no request: a proxy that cannot write down what it does refuses to do it.
@@ -370,22 +415,6 @@ impl<'a> Exchange<'a> {
 
     pub(crate) fn hsts(self) -> Option<&'a postern_config::Hsts> {
         self.connection.tls.as_ref()?.hsts.as_ref()
-    }
-}
-
-/// Waits for a seat or a moment. Nothing where the client left meanwhile, which leaves the line as well.
-async fn wait_for_limits(session: &mut ServerSession, story: &mut Story) -> Result<Option<Waited>, Refusal> {
-    let Some(wait) = story.context.take_limits_wait() else {
-        return Err(Refusal::new(Reason::Undecided, "the limits wait for nothing"));
-    };
-    // An HTTP/1.1 client that sends a body is not looked at before somebody reads it.
-    let watched = session.is_body_empty() || session.is_http2();
-    tokio::select! {
-        waited = wait.over(tokio::time::sleep) => Ok(Some(waited)),
-        () = forward::client_left(session), if watched => {
-            story.note_trouble("the client left while it waited for a limit");
-            Ok(None)
-        }
     }
 }
 

@@ -204,6 +204,11 @@ impl Set {
             return Err(Misasked(format!("route `{}` has no chain: please report it", route.name)));
         };
         let mut cx = Context::new(question.at_ms, self.next_moment(route));
+        if let Some(answered) = chain.preflight(&view, &mut cx) {
+            let outcome = if answered.is_ok() { "Pass" } else { "Deny" };
+            answer.trace.push(Line::built_in(4, "cors", outcome));
+            return Ok(answered);
+        }
         let guard = self.guard(route, listener);
         let mut max_body = chain.max_body();
         if let Some(guard) = guard {

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 pub(crate) use connect::Dialled;
 pub(crate) use error::{OutboundError, Step};
-pub(crate) use tls::{Identity, Roots, TlsSetupError};
+pub(crate) use tls::{Identity, Roots, TlsSetupError, store as store_tls};
 pub(crate) use url::{Url, UrlError};
 
 /// Calls at once; a further one waits, within its own deadline.

@@ -3,6 +3,8 @@
 //! A question is answered within its own bounds; what is asked for one request together, within [`PATIENCE`]. Whoever does not
 //! know says so in the answer, and the filter that asked decides what comes of that.
 
+pub(crate) mod limits;
+
 use std::time::Duration;
 
 use postern_filters::limit::Waited;

@@ -16,6 +16,7 @@ use tracing::warn;
 use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
+use crate::outside::limits::Target;
 use crate::spiffe::{self, Agents, Places};
 use crate::upstream::{States, Upstream};
 use crate::{build, credentials};
@@ -30,6 +31,8 @@ pub(crate) struct Runtime {
     /// By route: who may use it, and where its calls may go.
     networks: Arc<HashMap<String, Network>>,
     guards: Arc<Guards>,
+    /// The store that replicas share.
+    pub(crate) store: Option<Arc<Target>>,
     /// Where agents are asked, and what they said when it was made.
     pub(crate) places: Places,
     pub(crate) workloads: Workloads,
@@ -92,6 +95,10 @@ impl Runtime {
         }
         let (gate, networks) = load_networks(&snapshot, &mut problems);
         let guards = Guards::compile(&snapshot, limits, &mut problems);
+        let store = snapshot.shared.as_ref().and_then(|settings| {
+            let target = Target::of(settings).map_err(|why| problems.push(format!("error: shared store: {why}")));
+            target.ok().map(Arc::new)
+        });
         credentials::check_fingerprints(&snapshot, &mut problems);
         let chains = match chains {
             Ok(chains) if problems.is_empty() => chains,
@@ -108,6 +115,7 @@ impl Runtime {
             gate: Arc::new(gate),
             networks: Arc::new(networks),
             guards: Arc::new(guards),
+            store,
             places,
             workloads: workloads.unwrap_or_default(),
             listeners,
@@ -139,6 +147,7 @@ impl Runtime {
             gate: self.gate.clone(),
             networks: self.networks.clone(),
             guards: self.guards.clone(),
+            store: self.store.clone(),
             places: self.places.clone(),
             workloads,
             listeners,
@@ -351,6 +360,9 @@ fn load_networks(snapshot: &Snapshot, problems: &mut Vec<String>) -> (Gate, Hash
 /// Every file that material comes from.
 fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
     let mut materials: Vec<&Material> = Vec::new();
+    if let Some(store) = &snapshot.shared {
+        materials.extend(store.auth.iter().chain(&store.ca));
+    }
     for tls in snapshot.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
         materials.extend(tls.identities.iter().flat_map(of_identity));
         materials.extend(of_trust(&tls.trust));

@@ -20,6 +20,7 @@ use crate::connections::{Cut, Registry};
 use crate::guard::{self, Addresses, Bans, Load, Seats, Telling};
 use crate::listeners::Listeners;
 use crate::outside::Outside;
+use crate::outside::limits::LimitLinks;
 use crate::record;
 use crate::reload::{LastLoad, Stamps};
 use crate::runtime::Runtime;
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Arc<LimitStore>,
+    /// The store that replicas share.
+    pub(crate) limit_links: LimitLinks,
     /// Where chains find out what they cannot know.
     pub(crate) outside: Outside,
     pub(crate) connections: Arc<Connections>,
@@ -84,6 +87,8 @@ impl Shared {
     ) -> Self {
         let metrics = Arc::new(Metrics::new());
         runtime.start(&clock);
+        let limit_links = LimitLinks::new(metrics.clone());
+        limit_links.follow(&runtime.snapshot.gateway, runtime.store.as_ref());
         metrics.loaded_at.set(clock.unix_ms() / 1000);
         Self {
             runtime: ArcSwap::from_pointee(runtime),
@@ -96,6 +101,7 @@ impl Shared {
             vkey,
             clock,
             limits,
+            limit_links,
             outside: Outside::default(),
             connections: Arc::new(Connections::new(metrics.clone())),
             registry: Arc::default(),
@@ -146,6 +152,7 @@ impl Shared {
     fn put(&self, mut new: Runtime) {
         new.adopt(&self.runtime.load());
         new.start(&self.clock);
+        self.limit_links.follow(&new.snapshot.gateway, new.store.as_ref());
         let new = Arc::new(new);
         let old = self.runtime.swap(new.clone());
         tokio::task::spawn_blocking(move || new.judge_upstreams());

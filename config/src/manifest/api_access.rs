@@ -1,9 +1,11 @@
 //! APIAccessPolicy: what one API demands of a caller.
 
+mod cors;
 mod rate_limit;
 
 use std::collections::BTreeMap;
 
+pub use cors::*;
 pub use rate_limit::*;
 
 use crate::decode::{At, Cx, Decode, Setting, Shape, spec, tagged, words};
@@ -24,6 +26,8 @@ spec! {
         [E, max "100Mi"] max_body_size: Setting<Size> = "10Mi",
         /// How many requests may pass; all of them apply.
         [E] rate_limits: Vec<At<RateLimit>>,
+        /// Which other sites' scripts may ask, and read what they are answered. Without it none may.
+        [E] cors: Option<At<Cors>>,
         /// Whether browsers may send requests from other sites with methods that change something.
         [E] cross_site: Setting<CrossSite> = "{type: Deny}",
         /// Headers of answers to remove and to set.
@@ -34,8 +38,6 @@ spec! {
     later {
         /// An OpenAPI document that bodies and parameters must match.
         [E] "schemaFrom",
-        /// Answers to CORS preflights.
-        [E] "cors",
     }
 }
 

@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::attach::{Attachments, Place, of, tighten};
+use super::cors;
 use crate::bootstrap::RouteSpec;
 use crate::manifest::{self, Kind, Manifest};
-use crate::{Access, AllowRule, Code, CrossSite, Dialect, LimitKey, LimitUnit, RateLimit, Report, Waived, Waiver};
+use crate::{
+    Access, AllowRule, Code, CountedIn, CrossSite, Dialect, LimitKey, LimitUnit, OnUnavailable, RateLimit, Report,
+    Waived, Waiver,
+};
 
 const PV_SHAPE: Code = Code(2);
+const PV_TARGET: Code = Code(4);
 const PV_CONFLICT: Code = Code(5);
 const PV_BLIND: Code = Code(25);
 const PV_UNLIMITED: Code = Code(70);
@@ -38,6 +43,7 @@ pub(super) fn merge(
     attached: &Attachments<'_>,
     route: usize,
     spec: &RouteSpec,
+    has_store: bool,
     waived: &mut Vec<Waived>,
     report: &mut Report,
 ) -> Access {
@@ -45,16 +51,21 @@ pub(super) fn merge(
     let mut max_body = None;
     let mut cross_site: Option<CrossSite> = None;
     let mut set: BTreeMap<String, (String, &Manifest)> = BTreeMap::new();
+    let mut cors_of = Vec::new();
     let may_miss = attached.may_miss(Kind::ApiAccessPolicy);
     for (_, manifest, policy) in of!(attached.on_route(route), ApiAccessPolicy) {
         if let Some(allow) = &policy.allow {
             access.allow.push(allow.iter().map(|rule| allow_rule(rule)).collect());
         }
         tighten(&mut max_body, policy.max_body_size.written().map(|size| size.value.0), u64::min);
+        if let Some(written) = &policy.cors {
+            access.cors = Some(cors::tighten(access.cors.take(), &written.value));
+            cors_of.push(written);
+        }
         if let Some(written) = policy.cross_site.written() {
             cross_site = Some(stricter_cross_site(cross_site, &written.value));
         }
-        limits(&mut access, manifest, policy, report);
+        limits(&mut access, manifest, policy, has_store, report);
         headers(&mut access, &mut set, manifest, &policy.response_headers, report);
     }
     if access.allow.is_empty() && !may_miss {
@@ -72,6 +83,9 @@ pub(super) fn merge(
     }
     access.max_body = max_body.unwrap_or(DEFAULT_MAX_BODY);
     access.cross_site = cross_site.unwrap_or_default();
+    for written in cors_of {
+        cors::check(written, &access.cross_site, spec.name.as_str(), report);
+    }
     access.response_set = set.into_iter().map(|(name, (value, _))| (name, value)).collect();
     access
 }
@@ -107,9 +121,15 @@ fn stricter_cross_site(merged: Option<CrossSite>, written: &manifest::CrossSite)
     }
 }
 
-fn limits(access: &mut Access, manifest: &Manifest, policy: &manifest::ApiAccessPolicy, report: &mut Report) {
+fn limits(
+    access: &mut Access,
+    manifest: &Manifest,
+    policy: &manifest::ApiAccessPolicy,
+    has_store: bool,
+    report: &mut Report,
+) {
     for written in &policy.rate_limits {
-        if !check_limit(written, report) {
+        if !check_limit(written, has_store, report) {
             continue;
         }
         let owner = format!("{}/{}", manifest.id.namespace, manifest.id.name);
@@ -133,6 +153,13 @@ fn limits(access: &mut Access, manifest: &Manifest, policy: &manifest::ApiAccess
                 manifest::OverLimit::Refuse(_) => Duration::ZERO,
                 manifest::OverLimit::Queue(queue) => queue.max_wait.value,
             },
+            store: match *written.store {
+                manifest::CountedWhere::Local => CountedIn::Process,
+                manifest::CountedWhere::Shared => {
+                    let written = written.on_unavailable.as_ref();
+                    CountedIn::Shared(written.map_or(OnUnavailable::Deny, |on_unavailable| on_unavailable.value))
+                }
+            },
         });
     }
 }
@@ -141,8 +168,13 @@ fn burst_of(limit: &manifest::RateLimit) -> u64 {
     limit.burst.as_ref().map_or(limit.limit.value, |burst| burst.value).0.get()
 }
 
-fn check_limit(limit: &manifest::RateLimit, report: &mut Report) -> bool {
+fn check_limit(limit: &manifest::RateLimit, has_store: bool, report: &mut Report) -> bool {
     let mut good = true;
+    if *limit.store == manifest::CountedWhere::Shared && !has_store {
+        let message = "`store: Shared`, and the bootstrap names no store";
+        limit.store.at.error(report, PV_TARGET, message, "add `shared: {redis: …}` to it, or write `store: Local`");
+        good = false;
+    }
     if let manifest::OverLimit::Queue(queue) = &*limit.over_limit
         && queue.max_wait.value == Duration::ZERO
     {
@@ -197,6 +229,11 @@ fn headers<'m>(
     let Some(headers) = &written.set else { return };
     for (name, value) in &headers.value {
         let name = name.as_str().to_ascii_lowercase();
+        if name.starts_with("access-control-") {
+            let message = format!("`{name}` says which sites may read, and that is said by `cors`");
+            value.error(report, PV_SHAPE, message, "remove it, and write `cors`");
+            continue;
+        }
         if OURS.contains(&name.as_str()) {
             value.error(report, PV_SHAPE, format!("`{name}` is the proxy's own header"), "remove it from `set`");
             continue;

@@ -18,6 +18,15 @@ struct Use {
 
 pub(super) fn check_uses(bootstrap: &Bootstrap, attached: &Attachments<'_>, report: &mut Report) {
     let mut uses: BTreeMap<Material, Use> = BTreeMap::new();
+    if let Some(shared) = &bootstrap.spec.shared {
+        let plain = |text: &str| Use { purpose: text.to_owned(), shown: text.to_owned() };
+        if let Some(auth) = &shared.auth_from {
+            note(&mut uses, auth, plain("the password of the shared store"), report);
+        }
+        if let Some(ca) = &shared.ca_from {
+            note(&mut uses, ca, plain("a trust anchor"), report);
+        }
+    }
     for (place, manifest) in attached.all() {
         for (material, wanted) in of_manifest(bootstrap, *place, manifest) {
             note(&mut uses, material, wanted, report);

@@ -45,6 +45,7 @@ fn of_route(route: &Route) -> Vec<String> {
         format!("providers {:?}", sorted(&policy.identity.providers)),
         format!("assurance {:?} resource {:?}", sorted(&policy.challenges.assurance), policy.challenges.resource),
         format!("body {} cross {:?}", policy.access.max_body, policy.access.cross_site),
+        format!("cors {:?}", policy.access.cors),
         format!("remove {:?} set {:?}", sorted(&policy.access.response_remove), sorted(&policy.access.response_set)),
         format!("hold {} {:?}", policy.data.hold_back, policy.data.stall),
         format!("exclusive {:?}", sorted(&policy.authz.exclusive)),

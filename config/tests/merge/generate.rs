@@ -127,6 +127,15 @@ fn api_access(written: Written) -> impl Strategy<Value = Content> {
         Just("crossSite: {type: Deny}".to_owned()),
         origins.prop_map(|origins| format!("crossSite: {{type: AllowOrigins, origins: {}}}", list(&origins))),
     ];
+    let cors = (
+        select(vec!["[\"*\"]", "[\"https://a.example\"]", "[\"https://a.example\", \"https://b.example\"]"]),
+        select(vec!["[GET]", "[GET, HEAD]"]),
+        some(&["X-A", "X-B"]),
+        select(vec!["10s", "1h"]),
+    );
+    let cors = cors.prop_map(|(origins, methods, headers, age)| {
+        format!("cors: {{origins: {origins}, methods: {methods}, headers: {}, maxAge: {age}}}", list(&headers))
+    });
     let accepted = select(vec![
         "{providers: [people]}",
         "{providers: [agents]}",
@@ -137,6 +146,7 @@ fn api_access(written: Written) -> impl Strategy<Value = Content> {
         maybe(written, rules.prop_map(|rules| format!("allow: {}", list(&rules)))),
         maybe(written, select(vec!["1Ki", "64Ki", "1Mi", "50Mi"]).prop_map(|size| format!("maxBodySize: {size}"))),
         maybe(written, cross),
+        maybe(Written::Some, cors),
         maybe(written, accepted.prop_map(|accepted| format!("authentication: {accepted}"))),
         maybe(
             written,
@@ -161,7 +171,11 @@ fn api_access(written: Written) -> impl Strategy<Value = Content> {
             }),
         ),
     );
-    content("APIAccessPolicy", &[GATEWAY, APP, CHAT], fields.prop_map(|(a, b, c, d, e, f)| vec![a, b, c, d, e, f]))
+    content(
+        "APIAccessPolicy",
+        &[GATEWAY, APP, CHAT],
+        fields.prop_map(|(a, b, c, d, e, f, g)| vec![a, b, c, d, e, f, g]),
+    )
 }
 
 fn certificate(written: Written) -> impl Strategy<Value = Content> {

@@ -50,6 +50,11 @@ impl Limits {
                 cx.wait_for_limits(rating, wait);
                 Ok(Flow::Wait(Need::Limits))
             }
+            Judged::Unknown(why) => {
+                let mut refusal = Refusal::new(Reason::Undecided, format!("the shared limits: {why}"));
+                refusal.headers.push(("retry-after", "1".to_owned()));
+                Ok(Flow::Refuse(refusal))
+            }
             Judged::Done(outcome) => {
                 cx.hold(rating);
                 Ok(conclude(&self.set, outcome, cx))
@@ -77,7 +82,7 @@ fn conclude(set: &LimitSet, outcome: Outcome, cx: &mut Context) -> Flow {
 mod tests {
     use std::time::Duration;
 
-    use postern_config::{LimitKey, LimitUnit, RateLimit};
+    use postern_config::{CountedIn, LimitKey, LimitUnit, RateLimit};
 
     use super::*;
     use crate::limit::LimitStore;
@@ -93,6 +98,7 @@ mod tests {
             window: Duration::from_secs(60),
             burst: 2,
             max_wait: Duration::ZERO,
+            store: CountedIn::Process,
         };
         Limits::new(Arc::new(LimitSet::compile(&[limit], &LimitStore::new()).unwrap()), stage, "r")
     }

@@ -52,6 +52,43 @@ impl Kind {
         keys.into_iter().map(kind).collect()
     }
 
+    /// As a manifest writes it.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Principal => "Principal".to_owned(),
+            Self::Tenant => "Tenant".to_owned(),
+            Self::SourceIp => "SourceIp".to_owned(),
+            Self::Route => "Route".to_owned(),
+            Self::Model => "Model".to_owned(),
+            Self::Header(name) => format!("Header:{name}"),
+        }
+    }
+
+    /// Tells what a request is for it, piece by piece, in the same words on every machine.
+    pub(super) fn tell(&self, facts: &Facts<'_>, to: &mut dyn FnMut(&[u8])) {
+        // Present and absent are told apart, as an empty value is one.
+        let mut maybe = |value: Option<&str>| {
+            to(&[u8::from(value.is_some())]);
+            to(value.unwrap_or_default().as_bytes());
+        };
+        match self {
+            Self::Principal => {
+                let principal = facts.principal;
+                maybe(principal.map(|principal| principal.kind.as_str()));
+                maybe(principal.map(|principal| principal.issuer.as_str()));
+                maybe(principal.map(|principal| principal.subject.as_str()));
+            }
+            Self::Tenant => maybe(facts.principal.map(|principal| principal.tenant.as_str())),
+            Self::Route => maybe(Some(facts.route)),
+            Self::Model => maybe(facts.model),
+            Self::Header(name) => maybe(sole(facts.headers, name)),
+            Self::SourceIp => match network(facts.source) {
+                Source::Ip(ip) => maybe(Some(&ip.to_canonical().to_string())),
+                Source::User(uid) => maybe(Some(&format!("user {uid}"))),
+            },
+        }
+    }
+
     /// The earliest stage at which it is known.
     pub(super) fn stage(&self) -> Stage {
         match self {

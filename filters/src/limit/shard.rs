@@ -10,6 +10,8 @@ use super::line::Line;
 /// How long a full shard waits between two looks for keys to forget: a look costs its whole size, and a flood of new
 /// keys asks for one with every request (attack 46).
 const SWEEP_EVERY: u64 = 10_000_000;
+/// The same, in the microseconds of a store.
+const FLOORS_EVERY: u64 = 10_000;
 
 /// What keys have spent, or hold.
 #[derive(Debug)]
@@ -19,14 +21,24 @@ pub(super) struct Shard {
     states: HashMap<Digest, Fine, BuildHasherDefault<Passed>>,
     /// Of requests at once: who is in, and who waits. Gone with the last of them.
     pub(super) lines: HashMap<Digest, Line, BuildHasherDefault<Passed>>,
+    /// Of a limit that replicas share: the latest state that the store told, in its time.
+    floors: HashMap<Digest, u64, BuildHasherDefault<Passed>>,
     max: usize,
     /// No sweep before this moment.
     sweep_at: u64,
+    floors_swept: Option<u64>,
 }
 
 impl Shard {
     pub(super) fn new(max: usize) -> Self {
-        Self { states: HashMap::default(), lines: HashMap::default(), max, sweep_at: 0 }
+        Self {
+            states: HashMap::default(),
+            lines: HashMap::default(),
+            floors: HashMap::default(),
+            max,
+            sweep_at: 0,
+            floors_swept: None,
+        }
     }
 
     pub(super) fn get(&self, key: Digest) -> Option<Fine> {
@@ -40,6 +52,25 @@ impl Shard {
     /// Whether a key that is not known finds a place in line.
     pub(super) fn has_room(&self) -> bool {
         self.lines.len() < self.max
+    }
+
+    pub(super) fn floor(&self, key: Digest) -> u64 {
+        self.floors.get(&key).copied().unwrap_or_default()
+    }
+
+    /// Remembers what the store told at its moment `now`. Where there is no room it is not remembered: the store still does.
+    pub(super) fn raise_floor(&mut self, key: Digest, state: u64, now: u64) {
+        if let Some(floor) = self.floors.get_mut(&key) {
+            *floor = state.max(*floor);
+            return;
+        }
+        if self.floors.len() >= self.max && self.floors_swept.is_none_or(|swept| now >= swept + FLOORS_EVERY) {
+            self.floors.retain(|_, floor| *floor > now);
+            self.floors_swept = Some(now);
+        }
+        if self.floors.len() < self.max {
+            self.floors.insert(key, state);
+        }
     }
 
     #[cfg(test)]

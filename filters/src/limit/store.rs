@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use postern_config::{LimitUnit, RateLimit};
+use postern_config::{CountedIn, LimitUnit, RateLimit};
 
 use super::gcra::{self, Fine, Gcra};
 use super::key::{Digest, Facts, Kind, Secrets};
 use super::line::Places;
 use super::shard::Shard;
+use super::shared::Shared;
 use super::{LimitError, Stage};
 
 /// The state of all limits of the process, in memory. A limit stays as long as a [`super::LimitSet`] uses it, and is
@@ -35,6 +36,7 @@ struct Identity {
     name: String,
     key: Vec<Kind>,
     unit: LimitUnit,
+    store: CountedIn,
     limit: u64,
     window: Duration,
     burst: u64,
@@ -70,7 +72,11 @@ impl LimitStore {
             return Ok(limit);
         }
         limits.known.retain(|_, limit| limit.strong_count() > 0);
-        let limit = Arc::new(Limit::new(limits.next, identity.key.clone(), Measure::of(written)?, self));
+        let shared = Shared::of(written, &identity.key);
+        if shared.as_ref().is_some_and(|shared| !shared.fits()) {
+            return Err(LimitError::TooLong(written.name.clone()));
+        }
+        let limit = Arc::new(Limit::new(limits.next, identity.key.clone(), Measure::of(written)?, shared, self));
         limits.next += 1;
         limits.known.insert(identity, Arc::downgrade(&limit));
         Ok(limit)
@@ -93,6 +99,7 @@ impl Identity {
             name: written.name.clone(),
             key: Kind::all(&written.name, &written.key)?,
             unit: written.unit,
+            store: written.store,
             limit: written.limit,
             window: written.window,
             burst: written.burst,
@@ -155,7 +162,9 @@ const SEAT_SECONDS: u64 = 1;
 pub(super) struct Limit {
     /// Unique in the store; locks of several limits are taken in this order.
     pub(super) number: u64,
-    key: Vec<Kind>,
+    pub(super) key: Vec<Kind>,
+    /// How the store of all replicas counts it, where that one does.
+    pub(super) shared: Option<Shared>,
     secrets: Secrets,
     measure: Measure,
     pub(super) places: Places,
@@ -168,12 +177,13 @@ impl Limit {
     /// Shards of a limit with many keys; each then holds thousands, so that they fill evenly.
     const SHARDS: usize = 16;
 
-    fn new(number: u64, key: Vec<Kind>, measure: Measure, store: &LimitStore) -> Self {
+    fn new(number: u64, key: Vec<Kind>, measure: Measure, shared: Option<Shared>, store: &LimitStore) -> Self {
         let shards = if store.max_keys >= Self::SHARDS * 1024 { Self::SHARDS } else { 1 };
         let shard = || Mutex::new(Shard::new(store.max_keys / shards));
         Self {
             number,
             key,
+            shared,
             secrets: store.secrets.clone(),
             measure,
             places: store.places.clone(),
@@ -240,6 +250,15 @@ impl Limit {
     pub(super) fn seconds_of(&self, key: Digest, now: u64) -> u64 {
         let mut shard = self.lock(key);
         gcra::seconds(self.probe(&mut shard, key, now).wait).max(1)
+    }
+
+    /// The latest state of a key that the shared store told.
+    pub(super) fn floor(&self, key: Digest) -> u64 {
+        self.lock(key).floor(key)
+    }
+
+    pub(super) fn raise_floor(&self, key: Digest, state: u64, now: u64) {
+        self.lock(key).raise_floor(key, state, now);
     }
 
     pub(super) fn seats_left(&self, key: Digest) -> u64 {

@@ -1,11 +1,12 @@
 //! Limits against a clock that is handed in.
 
+mod shared;
 mod units;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use postern_config::{LimitKey, LimitUnit, PrincipalType, RateLimit};
+use postern_config::{CountedIn, LimitKey, LimitUnit, PrincipalType, RateLimit};
 use proptest::prelude::*;
 
 use super::{LimitSet, LimitStore, Outcome, Stage};
@@ -21,6 +22,7 @@ fn limit(name: &str, key: &[LimitKey], limit: u64, seconds: u64, burst: u64) -> 
         window: Duration::from_secs(seconds),
         burst,
         max_wait: Duration::ZERO,
+        store: CountedIn::Process,
     }
 }
 

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use super::line::{Entrance, Turn};
-use super::{Facts, Hold, LimitSet, Meter, Outcome, Place, Stage, Standing};
+use super::shared::Settled;
+use super::{Decided, Facts, Hold, LimitSet, Meter, Outcome, Place, SharedAsk, Stage, Standing, Unavailable};
 
 /// How far the limits of a step have come.
 #[derive(Debug, Default)]
 pub(crate) struct Rating {
     is_seated: bool,
+    /// What the limits of this process said, and how long they let the request wait.
     outcome: Option<Outcome>,
+    delay: Duration,
+    place: Option<Place>,
     holds: Vec<Hold>,
     meter: Meter,
 }
@@ -25,6 +29,8 @@ impl Rating {
 #[derive(Debug)]
 pub(crate) enum Judged {
     Done(Outcome),
+    /// Nobody can say.
+    Unknown(String),
     /// They say it once this is over.
     Waits(Wait),
 }
@@ -36,7 +42,8 @@ pub struct Wait(Waits);
 #[derive(Debug)]
 enum Waits {
     Seats(Vec<(usize, Entrance)>),
-    Moment { nanos: u64, place: Option<Place> },
+    Moment { time: Duration, place: Option<Place> },
+    Store(SharedAsk),
 }
 
 /// What came of it.
@@ -49,6 +56,7 @@ enum Came {
     /// No seat of this limit in time.
     Unseated(usize),
     Moment,
+    Store(SharedAsk, Result<Decided, Unavailable>),
 }
 
 impl Waited {
@@ -60,11 +68,19 @@ impl Waited {
 }
 
 impl Wait {
-    /// Waits. `sleep` takes as long as it is told; dropping the future leaves the line, and gives up the moment.
-    pub async fn over<S: Future<Output = ()>>(self, sleep: impl Fn(Duration) -> S) -> Waited {
+    /// Waits. `sleep` takes as long as it is told, `store` asks the store of all replicas; dropping the future leaves the line, and gives up the moment.
+    pub async fn over<S, A>(self, sleep: impl Fn(Duration) -> S, store: impl FnOnce(SharedAsk) -> A) -> Waited
+    where
+        S: Future<Output = ()>,
+        A: Future<Output = (SharedAsk, Result<Decided, Unavailable>)>,
+    {
         match self.0 {
-            Waits::Moment { nanos, place } => {
-                sleep(Duration::from_nanos(nanos)).await;
+            Waits::Store(ask) => {
+                let (ask, said) = store(ask).await;
+                Waited(Came::Store(ask, said))
+            }
+            Waits::Moment { time, place } => {
+                sleep(time).await;
                 drop(place);
                 Waited(Came::Moment)
             }
@@ -117,12 +133,15 @@ impl LimitSet {
                 Some(Waited(Came::Seated(holds))) => rating.holds.extend(holds),
                 Some(Waited(Came::Unseated(limit))) => return refused(rating, limit),
                 // Not what was waited for: as if it had come in vain.
-                Some(Waited(Came::Moment)) => return refused(rating, usize::MAX),
+                Some(Waited(Came::Moment | Came::Store(..))) => return refused(rating, usize::MAX),
             }
             rating.is_seated = true;
-        }
-        if let Some(outcome) = rating.outcome {
-            return Judged::Done(outcome);
+        } else if let (Some(outcome), Some(waited)) = (rating.outcome, waited) {
+            return match waited.0 {
+                Came::Moment => Judged::Done(outcome),
+                Came::Store(ask, said) => self.hear(stage, facts, rating, &ask, said, now),
+                Came::Seated(_) | Came::Unseated(_) => refused(rating, usize::MAX),
+            };
         }
         let settled = self.settle(stage, facts, now);
         if settled.outcome.is_refused() {
@@ -132,11 +151,43 @@ impl LimitSet {
         rating.holds.extend(settled.holds);
         rating.meter.extend(settled.meter);
         let outcome = settled.outcome.tighter(self.seated(stage, facts));
-        rating.outcome = Some(outcome);
-        if settled.wait > 0 {
-            return Judged::Waits(Wait(Waits::Moment { nanos: settled.wait, place: settled.place }));
+        (rating.outcome, rating.delay, rating.place) =
+            (Some(outcome), Duration::from_nanos(settled.wait), settled.place);
+        match self.ask(stage, facts) {
+            Some(ask) => Judged::Waits(Wait(Waits::Store(ask))),
+            None => finish(rating, outcome),
         }
-        Judged::Done(outcome)
+    }
+
+    /// Takes in what the store said, or did not.
+    fn hear(
+        &self,
+        stage: Stage,
+        facts: &Facts<'_>,
+        rating: &mut Rating,
+        ask: &SharedAsk,
+        said: Result<Decided, Unavailable>,
+        now: Duration,
+    ) -> Judged {
+        let (one, delay) = match ask.settle(said) {
+            Settled::Said { outcome, wait } => (outcome, wait),
+            Settled::Unknown(why) => {
+                *rating = Rating::default();
+                return Judged::Unknown(why);
+            }
+            Settled::CountHere => {
+                let settled = self.settle_here(stage, facts, now);
+                rating.place = rating.place.take().or(settled.place);
+                (settled.outcome, Duration::from_nanos(settled.wait))
+            }
+        };
+        if one.is_refused() {
+            *rating = Rating::default();
+            return Judged::Done(one);
+        }
+        let outcome = rating.outcome.unwrap_or(Outcome::Unlimited).tighter(one);
+        (rating.outcome, rating.delay) = (Some(outcome), rating.delay.max(delay));
+        finish(rating, outcome)
     }
 
     /// Takes the seats that are free, up to the first that is not: seats are taken in the order of the limits' numbers.
@@ -169,6 +220,15 @@ impl LimitSet {
         });
         standings.fold(Outcome::Unlimited, Outcome::tighter)
     }
+}
+
+/// All is said; what is left is the request's moment.
+fn finish(rating: &mut Rating, outcome: Outcome) -> Judged {
+    if rating.delay.is_zero() {
+        return Judged::Done(outcome);
+    }
+    let wait = Waits::Moment { time: std::mem::take(&mut rating.delay), place: rating.place.take() };
+    Judged::Waits(Wait(wait))
 }
 
 fn refused(rating: &mut Rating, limit: usize) -> Judged {

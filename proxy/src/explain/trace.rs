@@ -36,6 +36,10 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    pub(super) fn built_in(stage: u8, rule: &str, outcome: &'static str) -> Self {
+        Self::of(stage, BUILT_IN, outcome).rule(rule)
+    }
+
     fn of(stage: u8, by: &str, outcome: &'static str) -> Self {
         Self { stage, by: by.to_owned(), outcome, ..Self::default() }
     }

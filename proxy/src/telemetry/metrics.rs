@@ -143,6 +143,9 @@ pub struct Metrics {
     pub(crate) bans_active: Gauge,
     pub(crate) load: Gauge,
     pub(crate) limits_waiting: Gauge,
+    pub(crate) limits_connected: Gauge,
+    limits_decisions: Family<ByOutcome, Counter>,
+    limits_duration: Histogram,
     audit_lost: Counter,
     active: Gauge,
     pub(crate) connections: Gauge,
@@ -198,6 +201,10 @@ impl Metrics {
             bans_active: Gauge::default(),
             load: Gauge::default(),
             limits_waiting: Gauge::default(),
+            limits_connected: Gauge::default(),
+            limits_decisions: Family::default(),
+            // From a tenth of a millisecond to a tenth of a second, beyond which none is waited for.
+            limits_duration: Histogram::new(exponential_buckets(0.0001, 2.0, 11)),
             audit_lost: Counter::default(),
             active: Gauge::default(),
             connections: Gauge::default(),
@@ -290,6 +297,22 @@ impl Metrics {
             name(names::LIMITS_WAITING),
             "Requests that wait for a limit",
             metrics.limits_waiting.clone(),
+        );
+        registry.register(
+            name(names::LIMITS_STORE_CONNECTED),
+            "1 where the shared store of limits is there",
+            metrics.limits_connected.clone(),
+        );
+        registry.register(
+            name(names::LIMITS_STORE_DECISIONS),
+            "Decisions of the shared store of limits",
+            metrics.limits_decisions.clone(),
+        );
+        registry.register_with_unit(
+            name(names::LIMITS_STORE_DURATION),
+            "Time a decision of the shared store of limits took",
+            Unit::Seconds,
+            metrics.limits_duration.clone(),
         );
         registry.register(name(names::PANICS), "Requests that panicked", metrics.panics.clone());
         registry.register(name(names::AUDIT_LOST), "Records the audit log did not take", metrics.audit_lost.clone());
@@ -447,6 +470,12 @@ impl Metrics {
             };
             self.hardened.get_or_create(&ByDemand { postern_harden }).set(i64::from(hardened));
         }
+    }
+
+    /// A decision of the shared store, or that there was none.
+    pub(crate) fn limits_decided(&self, outcome: &'static str, seconds: f64) {
+        self.limits_decisions.get_or_create(&ByOutcome { outcome }).inc();
+        self.limits_duration.observe(seconds);
     }
 
     pub(crate) fn banned(&self) {

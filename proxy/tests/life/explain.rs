@@ -54,7 +54,7 @@ fn a_case_that_fails_says_why_and_one_that_cannot_be_read_says_where() {
     assert_eq!((code, &report["failed"], &report["cases"][0]["line"]), (1, &1.into(), &2.into()));
     case("{decision: Deny, reason: not_allowed}");
     let (code, _, err) = told(&["test", folder, "--config", config]);
-    assert!(code == 2 && err.contains("a.test.yaml:6:39  cases[0].expect.reason"), "{code} {err}");
+    assert!(code == 2 && err.contains("a.test.yaml:6:38  cases[0].expect.reason"), "{code} {err}");
     std::fs::remove_file(dir.path().join("a.test.yaml")).unwrap();
     assert_eq!(told(&["test", folder, "--config", config]).0, 2, "no case at all is no success");
 }

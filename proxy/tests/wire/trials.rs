@@ -3,6 +3,7 @@
 
 use postern_config::values::Time;
 
+use crate::house::upstream::{delta, stream_head};
 use crate::house::{Ask, House};
 
 /// Seconds from the start of a test to the end of a trial.
@@ -58,4 +59,21 @@ async fn a_policy_on_trial_is_told_of_and_acts_from_its_moment_on() {
     assert!(shadow(0)["rule"].as_str().unwrap().ends_with("rule nobody-deletes"), "{}", shadow(0));
     assert!(shadow(4).is_null() && shadow(6).is_null(), "nothing is told where nothing differs");
     assert_eq!(records.outcomes()[6..], ["deny: not_permitted", "allow", "allow"]);
+}
+
+#[tokio::test]
+async fn a_stream_ends_once_the_policy_that_refuses_it_acts() {
+    let now = i64::try_from(rustls_pki_types::UnixTime::now().as_secs()).unwrap();
+    let manifest = tried(now).replace("name: orders}", "name: chat}").replace("actions: [delete]", "actions: [chat]");
+    let manifest = manifest.replace("actions: [read]", "actions: [chat]");
+    let house = House::plan().also(&manifest).start().await;
+    let tell = house.model.steps();
+    tell.send([stream_head(), delta("one ")].concat()).await.unwrap();
+    let mut open = house.open(&house.who.mia, Ask::streamed("hi")).await;
+    open.until("one").await;
+    house.clock.forward(LEFT);
+    assert!(open.rest().await.is_err(), "nobody takes it for the end");
+    house.model.left(1).await;
+    let records = house.stop().await;
+    assert!(records.sole().detail().contains("policy refuses it now: not_permitted"), "{:?}", records.sole());
 }

@@ -8,9 +8,10 @@ use crate::decode::macros::refuse_word;
 use crate::decode::{At, Cx, Decode, Fault, Fields, Scalar, Setting, Shape, WordShape, spec, tagged, words, written};
 use crate::values::{HeaderName, Name, Size};
 use crate::yaml::Node;
-use crate::{Code, LimitKey, LimitUnit};
+use crate::{Code, LimitKey, LimitUnit, OnUnavailable};
 
 const PV_WORD: Code = Code(7);
+const PV_BLIND: Code = Code(25);
 const PV_LIMIT: Code = Code(71);
 
 spec! {
@@ -30,12 +31,10 @@ spec! {
         [E] burst: Option<At<Units>>,
         /// What happens to a request over the limit.
         [E] over_limit: Setting<OverLimit> = "{type: Refuse}",
-    }
-    later {
-        /// Where it is counted: in this process, or in a store of all replicas.
-        [E] "store",
-        /// What happens while that store is away.
-        [E] "onUnavailable",
+        /// Where it is counted.
+        [E] store: Setting<CountedWhere> = "Local",
+        /// What happens while the shared store is away; only with `store: Shared`. Default: `Deny`.
+        [E] on_unavailable: Option<At<OnUnavailable>>,
     }
     check check_window
 }
@@ -50,6 +49,16 @@ fn check_window(limit: &RateLimit, fields: &mut Fields<'_, '_, '_>) {
     } else if limit.window.is_none() {
         let message = "`window` is missing";
         limit.unit.error(fields.cx.report, PV_LIMIT, message, "add a window such as `window: 1m`");
+    }
+    if *limit.store == CountedWhere::Shared {
+        let by_model = limit.key.iter().any(|key| key.value == LimitKey::Model);
+        if limit.unit.value != LimitUnit::Requests || by_model {
+            let message = "the shared store counts `Requests`, and not by `Model`, in this version";
+            limit.store.at.error(fields.cx.report, PV_WORD, message, "write `store: Local`");
+        }
+    } else if let Some(on_unavailable) = &limit.on_unavailable {
+        let message = "nothing acts on `onUnavailable`: the limit is counted in this process";
+        on_unavailable.error(fields.cx.report, PV_BLIND, message, "remove it, or write `store: Shared`");
     }
     if matches!(*limit.over_limit, OverLimit::Queue(_)) {
         let report = &mut *fields.cx.report;
@@ -145,6 +154,26 @@ words! {
         (LimitUnit::Bytes) = "Bytes",
     }
     later { "InputTokens", "OutputTokens", "TotalTokens", "ToolCalls" }
+}
+
+words! {
+    /// Where a limit is counted.
+    pub enum CountedWhere {
+        /// In this process: every replica lets through as much.
+        Local = "Local",
+        /// In the store of the bootstrap's `shared`: all replicas together let through as much (PV-004 without one).
+        Shared = "Shared",
+    }
+}
+
+words! {
+    /// What happens to requests while the store that counts them is away.
+    impl OnUnavailable {
+        /// They are refused: 503.
+        (OnUnavailable::Deny) = "Deny",
+        /// Every replica counts for itself meanwhile.
+        (OnUnavailable::Local) = "Local",
+    }
 }
 
 tagged! {

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::task::{Context as Task, Poll, Waker};
 
 use super::*;
-use crate::limit::{Facts, Hold, Judged, Meter, Rating, Wait, Waited};
+use crate::limit::{Decided, Facts, Hold, Judged, Meter, Rating, SharedAsk, Unavailable, Wait, Waited};
 
 /// A step of the limits over addresses, for one request.
 struct Asking<'s> {
@@ -30,14 +30,14 @@ impl<'s> Asking<'s> {
         match self.judge(waited, at) {
             Judged::Done(outcome) if outcome.is_refused() => Err(outcome),
             Judged::Done(_) => Ok(self.rating.gained()),
-            Judged::Waits(wait) => panic!("it waits: {wait:?}"),
+            other => panic!("it waits: {other:?}"),
         }
     }
 
     fn waits(&mut self, at: u64) -> Wait {
         match self.judge(None, at) {
             Judged::Waits(wait) => wait,
-            Judged::Done(outcome) => panic!("it does not wait: {outcome:?}"),
+            other => panic!("it does not wait: {other:?}"),
         }
     }
 }
@@ -64,6 +64,10 @@ fn poll<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
 
 fn never(_: Duration) -> std::future::Pending<()> {
     std::future::pending()
+}
+
+async fn away(ask: SharedAsk) -> (SharedAsk, Result<Decided, Unavailable>) {
+    (ask, Err(Unavailable("there is no store".to_owned())))
 }
 
 fn at_once(_: Duration) -> std::future::Ready<()> {
@@ -116,14 +120,14 @@ fn who_waits_for_a_place_gets_it_in_turn_and_leaves_the_line_with_the_request() 
     let holder = asks(&set, "192.0.2.1", 0).unwrap();
     let mut asking: Vec<_> = (0..3).map(|_| Asking::new(&set, "192.0.2.1")).collect();
     let waits: Vec<_> = asking.iter_mut().map(|asking| asking.waits(0)).collect();
-    let mut lines: Vec<_> = waits.into_iter().map(|wait| Box::pin(wait.over(never))).collect();
+    let mut lines: Vec<_> = waits.into_iter().map(|wait| Box::pin(wait.over(never, away))).collect();
     for line in &mut lines {
         assert!(poll(line.as_mut()).is_none());
     }
     // The first in line leaves; the place goes to the second, and nobody comes in between.
     drop(lines.remove(0));
     drop(holder);
-    assert!(Asking::new(&set, "192.0.2.1").waits(0).over(at_once).ends_in_vain(), "a newcomer waits");
+    assert!(Asking::new(&set, "192.0.2.1").waits(0).over(at_once, away).ends_in_vain(), "a newcomer waits");
     assert!(poll(lines[1].as_mut()).is_none(), "the third is not the next");
     let waited = poll(lines[0].as_mut()).unwrap();
     asking.remove(0);
@@ -152,11 +156,12 @@ impl<F: Future<Output = Waited>> Over for F {
 fn the_line_of_a_key_is_bounded() {
     let set = set(&[of_unit(LimitUnit::ConcurrentRequests, 1, 1000)]);
     let _holder = asks(&set, "192.0.2.1", 0).unwrap();
-    let mut lines: Vec<_> = (0..1000).map(|_| Box::pin(Asking::new(&set, "192.0.2.1").waits(0).over(never))).collect();
+    let mut lines: Vec<_> =
+        (0..1000).map(|_| Box::pin(Asking::new(&set, "192.0.2.1").waits(0).over(never, away))).collect();
     for line in &mut lines {
         assert!(poll(line.as_mut()).is_none());
     }
-    let further = || Asking::new(&set, "192.0.2.1").waits(0).over(never);
+    let further = || Asking::new(&set, "192.0.2.1").waits(0).over(never, away);
     assert!(further().ends_in_vain(), "the thousand and first is refused at once");
     lines.pop();
     assert!(poll(pin!(further())).is_none(), "who left makes room");
@@ -171,10 +176,13 @@ fn a_queued_rate_gives_each_request_its_own_moment() {
     }
     let slept = |asking: &mut Asking<'_>, at: u64| {
         let slept = std::cell::Cell::new(Duration::ZERO);
-        let waited = poll(pin!(asking.waits(at).over(|time| {
-            slept.set(time);
-            at_once(time)
-        })));
+        let waited = poll(pin!(asking.waits(at).over(
+            |time| {
+                slept.set(time);
+                at_once(time)
+            },
+            away
+        )));
         (slept.get(), waited)
     };
     for seconds in [2, 4] {
@@ -235,7 +243,7 @@ fn a_model_is_counted_once_it_is_known() {
         let facts = Facts { principal: Some(&mia), source: ip("192.0.2.1"), route: "r", model, headers: None };
         match set.judge(Stage::Model, &facts, &mut Rating::default(), None, ms(0)) {
             Judged::Done(outcome) => !outcome.is_refused(),
-            Judged::Waits(wait) => panic!("it waits: {wait:?}"),
+            other => panic!("it waits: {other:?}"),
         }
     };
     for (model, want) in
@@ -256,9 +264,9 @@ proptest! {
                 0 | 1 => {
                     let mut asking = Asking::new(&set, "192.0.2.1");
                     match asking.judge(None, 0) {
-                        Judged::Done(_) => held.push(asking.rating.gained()),
+                        Judged::Done(_) | Judged::Unknown(_) => held.push(asking.rating.gained()),
                         Judged::Waits(wait) => {
-                            let mut line = Box::pin(wait.over(never));
+                            let mut line = Box::pin(wait.over(never, away));
                             prop_assert!(poll(line.as_mut()).is_none());
                             lines.push((asking, line));
                         }
