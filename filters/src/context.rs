@@ -90,6 +90,8 @@ pub struct Context {
     headers: Vec<(&'static str, String)>,
     exceptions: Vec<Waived>,
     limits: MessageLimits,
+    /// It is about a request that was let in before.
+    recalled: bool,
     /// How far the limits have come that are being judged, and what they wait for.
     rating: Rating,
     limits_wait: Option<Wait>,
@@ -126,6 +128,7 @@ impl Context {
             headers: Vec::new(),
             exceptions: Vec::new(),
             limits: MessageLimits::default(),
+            recalled: false,
             rating: Rating::default(),
             limits_wait: None,
             holds: Vec::new(),
@@ -225,8 +228,14 @@ impl Context {
     }
 
     pub(crate) fn recall(&mut self, seen: &Seen) {
+        self.recalled = true;
         self.body = seen.body.clone();
         (self.risk, self.data_class) = (seen.risk, seen.data_class);
+    }
+
+    /// Whether the request was let in before, and is looked at once more.
+    pub(crate) fn is_recalled(&self) -> bool {
+        self.recalled
     }
 
     pub(crate) fn set_body(&mut self, body: Bytes) {

@@ -28,7 +28,7 @@ pub struct Principal {
 pub struct Assurance {
     /// Name of the provider.
     pub provider: String,
-    /// `jwt`, `spiffe`, `api-key`, `socket` for the workload behind an outbound listener, or `none` for who is anonymous.
+    /// `jwt`, `spiffe`, `mtls`, `api-key`, `socket` for the workload behind an outbound listener, or `none` for who is anonymous.
     pub method: String,
     pub acr: String,
     pub amr: Vec<String>,
@@ -79,6 +79,9 @@ impl Principal {
 
     /// [`Assurance::method`] of whoever holds an API key.
     pub(crate) const BY_KEY: &'static str = "api-key";
+
+    /// [`Assurance::method`] of whoever holds a certificate that is no SVID.
+    pub(crate) const BY_CERTIFICATE: &'static str = "mtls";
 
     /// Whether the subject is a SPIFFE ID: by the credential, not by the look of the subject, as an issuer may write what it
     /// likes into `sub`.

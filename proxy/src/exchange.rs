@@ -458,6 +458,7 @@ pub(crate) fn view<'v>(connection: &'v Connection, head: &'v Head, headers: &'v 
     RequestView {
         method: &head.method,
         host: &head.host,
+        port: head.port,
         path: &head.path,
         query: head.query.as_deref(),
         headers,

@@ -5,6 +5,7 @@ mod assurance;
 mod forwarding;
 mod jwt;
 mod mapping;
+mod mtls;
 mod resource;
 mod spiffe;
 mod tenancy;
@@ -15,6 +16,7 @@ pub use api_key::*;
 pub use assurance::*;
 pub use jwt::*;
 pub use mapping::*;
+pub use mtls::*;
 pub use resource::*;
 pub use spiffe::*;
 pub use tenancy::*;
@@ -56,8 +58,10 @@ tagged! {
         Spiffe(Box<SpiffeProvider>),
         /// Keys that callers hold.
         ApiKey(Box<ApiKeyProvider>),
+        /// Client certificates that are not SVIDs.
+        Mtls(Box<MtlsProvider>),
     }
-    later { "Introspection", "Mtls", "TxnToken", "HttpSignature" }
+    later { "Introspection", "TxnToken", "HttpSignature" }
 }
 
 impl Provider {
@@ -67,6 +71,7 @@ impl Provider {
             Self::Jwt(jwt) => &jwt.name,
             Self::Spiffe(spiffe) => &spiffe.name,
             Self::ApiKey(keys) => &keys.name,
+            Self::Mtls(mtls) => &mtls.name,
         }
     }
 
@@ -76,6 +81,7 @@ impl Provider {
         match self {
             Self::Jwt(jwt) => Some(&jwt.tenant),
             Self::Spiffe(spiffe) => Some(&spiffe.tenant),
+            Self::Mtls(mtls) => Some(&mtls.tenant),
             Self::ApiKey(_) => None,
         }
     }
@@ -87,6 +93,7 @@ impl Provider {
             Self::Jwt(jwt) => &jwt.tenants,
             Self::Spiffe(spiffe) => &spiffe.tenants,
             Self::ApiKey(keys) => &keys.tenants,
+            Self::Mtls(mtls) => &mtls.tenants,
         }
     }
 }

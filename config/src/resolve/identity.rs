@@ -9,8 +9,8 @@ use crate::decode::At;
 use crate::manifest::{self, Authentication, Kind, Manifest};
 use crate::values::Name;
 use crate::{
-    ApiKeyProvider, Code, Demand, Dialect, Identity, JwtProvider, Provider, ProviderKind, Report, SenderConstraint,
-    TenantSource, Waived, Waiver,
+    ApiKeyProvider, Code, Demand, Dialect, Identity, JwtProvider, MtlsProvider, Provider, ProviderKind, Report,
+    SenderConstraint, TenantSource, Waived, Waiver,
 };
 
 const PV_TARGET: Code = Code(4);
@@ -177,6 +177,13 @@ fn resolved(provider: &manifest::Provider) -> Provider {
             tenant: tenant_source(&spiffe.tenant),
             tenants: texts(&spiffe.tenants),
             kind: ProviderKind::Spiffe,
+        },
+        manifest::Provider::Mtls(mtls) => Provider {
+            name: mtls.name.as_str().to_owned(),
+            principal: mtls.principal.kind.value,
+            tenant: tenant_source(&mtls.tenant),
+            tenants: texts(&mtls.tenants),
+            kind: ProviderKind::Mtls(Box::new(MtlsProvider { issuer: mtls.issuer.as_str().to_owned() })),
         },
         manifest::Provider::ApiKey(keys) => Provider {
             name: keys.name.as_str().to_owned(),

@@ -51,7 +51,7 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
         Spec::IamPolicy(policy) => {
             let read = policy.providers.iter().filter_map(|provider| match &provider.value {
                 Provider::Jwt(jwt) => Some((&jwt.jwks_from, plain("a key set of tokens"))),
-                Provider::Spiffe(_) => None,
+                Provider::Spiffe(_) | Provider::Mtls(_) => None,
                 Provider::ApiKey(keys) => Some((&keys.keys_from, plain("a list of API keys"))),
             });
             read.collect()

@@ -43,6 +43,10 @@ pub(super) fn warn_of_ended(policy: &RbacPolicy, now: i64, report: &mut Report) 
 pub(super) fn may_assert(provider: &Provider, subject: &Subject) -> bool {
     match (&provider.kind, subject.kind.value) {
         (ProviderKind::Jwt(jwt), SubjectKind::Group) => jwt.groups_claim.is_some() && issued_by(subject, &jwt.issuer),
+        (ProviderKind::Mtls(_), SubjectKind::Group) => false,
+        (ProviderKind::Mtls(mtls), SubjectKind::Principal(kind)) => {
+            provider.principal == kind && !is_spiffe_id(&subject.name) && issued_by(subject, &mtls.issuer)
+        }
         (ProviderKind::ApiKey(keys), SubjectKind::Group) => issued_by(subject, &keys.issuer),
         (ProviderKind::ApiKey(keys), SubjectKind::Principal(kind)) => {
             provider.principal == kind && !is_spiffe_id(&subject.name) && issued_by(subject, &keys.issuer)

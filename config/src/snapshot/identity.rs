@@ -46,6 +46,8 @@ pub enum ProviderKind {
     /// X.509-SVIDs presented over mTLS.
     Spiffe,
     ApiKey(Box<ApiKeyProvider>),
+    /// Client certificates that are not SVIDs.
+    Mtls(Box<MtlsProvider>),
 }
 
 impl ProviderKind {
@@ -56,6 +58,7 @@ impl ProviderKind {
             Self::Jwt(jwt) => Some(&jwt.issuer),
             Self::Spiffe => None,
             Self::ApiKey(keys) => Some(&keys.issuer),
+            Self::Mtls(mtls) => Some(&mtls.issuer),
         }
     }
 
@@ -64,19 +67,31 @@ impl ProviderKind {
     pub fn unbound(&self) -> Option<&Waived> {
         match self {
             Self::Jwt(jwt) => jwt.unbound.as_ref(),
-            Self::Spiffe | Self::ApiKey(_) => None,
+            Self::Spiffe | Self::ApiKey(_) | Self::Mtls(_) => None,
         }
+    }
+
+    /// Whether its credential is a certificate, which a connection has beside what a request presents.
+    #[must_use]
+    pub fn is_certificate(&self) -> bool {
+        matches!(self, Self::Spiffe | Self::Mtls(_))
     }
 
     /// Files and variables that it reads.
     pub fn material(&self) -> impl Iterator<Item = &Material> {
         match self {
             Self::Jwt(jwt) => Some(&jwt.jwks),
-            Self::Spiffe => None,
+            Self::Spiffe | Self::Mtls(_) => None,
             Self::ApiKey(keys) => Some(&keys.keys),
         }
         .into_iter()
     }
+}
+
+/// Client certificates that are not SVIDs.
+#[derive(Debug, Clone)]
+pub struct MtlsProvider {
+    pub issuer: String,
 }
 
 /// Keys that callers hold.
@@ -146,8 +161,10 @@ pub enum JwtAlgorithm {
 pub enum SenderConstraint {
     /// A bearer token is enough.
     None,
-    /// The token must be bound to its sender by a mechanism this version knows, which is `Mtls`.
+    /// The token must be bound to its sender, by `Mtls` or `Dpop`.
     Any,
+    /// RFC 9449: `cnf.jkt` is the thumbprint of the key that signs each request's proof.
+    Dpop,
     /// RFC 8705: `cnf.x5t#S256` is the digest of the client certificate.
     Mtls,
 }

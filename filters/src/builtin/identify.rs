@@ -9,12 +9,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use postern_config::{Identity, PrincipalType, Provider, Waived};
+use postern_config::{Identity, PrincipalType, Provider, ProviderKind, SenderConstraint, Waived};
 use quick_cache::sync::Cache;
 
 use crate::authz::{Authorizer, PreparedPrincipal};
+use crate::challenge;
 use crate::token::{self, Recognised, TokenError, VerifiedToken};
-use crate::{Context, Flow, Principal, RequestView, Verdict};
+use crate::{Context, Flow, Principal, Refusal, RequestView, Verdict};
 
 pub(crate) struct Identify {
     identity: Identity,
@@ -28,6 +29,8 @@ pub(crate) struct Identify {
     tenant: String,
     /// The types of principal that exist.
     types: Vec<PrincipalType>,
+    /// A provider of the route accepts tokens with proofs only.
+    wants_proofs: bool,
 }
 
 struct Nobody {
@@ -56,11 +59,16 @@ impl Identify {
         };
         let anonymous = tenants.chain([tenant]).filter(|_| identity.is_open).map(nobody).collect();
         let (workloads, tenant, types) = (Cache::new(WORKLOADS), tenant.to_owned(), types.to_vec());
-        Self { identity, recognised, authorizer, workloads, anonymous, tenant, types }
+        let proofs = |provider: &Provider| match &provider.kind {
+            ProviderKind::Jwt(jwt) => jwt.sender_constraint == SenderConstraint::Dpop,
+            _ => false,
+        };
+        let wants_proofs = identity.providers.iter().any(proofs);
+        Self { identity, recognised, authorizer, workloads, anonymous, tenant, types, wants_proofs }
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
-        let verified = self.recognised.authenticate(req, cx.now());
+        let verified = self.recognised.authenticate(req, cx.now(), cx.is_recalled());
         self.conclude(verified, req, cx)
     }
 
@@ -71,8 +79,9 @@ impl Identify {
         req: &RequestView<'_>,
         cx: &mut Context,
     ) -> Verdict {
-        let bound = token
-            .and_then(|token| token.as_ref().map_or(Ok(()), |token| token.check_binding(leaf(req))).map(|()| token));
+        let bound = token.and_then(|token| {
+            token.as_ref().map_or(Ok(()), |token| token.check_assumed_binding(leaf(req))).map(|()| token)
+        });
         self.conclude(bound, req, cx)
     }
 
@@ -87,8 +96,23 @@ impl Identify {
                 cx.set_principal(principal, Some(prepared));
                 Ok(Flow::Continue)
             }
-            Err(error) => Ok(Flow::refuse(error.reason(), error.to_string())),
+            Err(error) => Ok(Flow::Refuse(self.challenged(&error))),
         }
+    }
+
+    /// Tells a client whose proof is wrong, or that has to bring one, so (RFC 9449 §7.1).
+    fn challenged(&self, error: &TokenError) -> Refusal {
+        let mut refusal = Refusal::new(error.reason(), error.to_string());
+        let problem = match error {
+            TokenError::Proof(_) => Some("invalid_dpop_proof"),
+            TokenError::ProofMissing | TokenError::OtherKey | TokenError::ProofForNothing => Some("invalid_token"),
+            TokenError::Missing if self.wants_proofs => None,
+            _ => return refusal,
+        };
+        if refusal.reason.status() == 401 {
+            refusal.headers.push(challenge::of_proof(problem));
+        }
+        refusal
     }
 
     fn identify(

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use postern_config::{PrincipalType, Provider, ProviderKind, SenderConstraint, TenantSource};
 
+use super::binding::{Binding, Sender};
 use super::claims::MAX_TEXT;
 use super::verified::Window;
 use super::{Excerpt, TokenError, VerifiedToken, delegation, subject};
@@ -25,7 +26,7 @@ pub struct Claimed {
     pub authenticated_at: i64,
     /// Unix seconds.
     pub expires_at: i64,
-    /// SHA-256 of the client certificate it is bound to.
+    /// What it is bound to: SHA-256 of the client certificate, or of a key where the provider demands that.
     pub bound_to: Option<[u8; 32]>,
     /// Who acts for the subject.
     pub actor: Option<String>,
@@ -44,7 +45,7 @@ impl VerifiedToken {
                 claimed.is_key()?;
                 (keys.issuer.clone(), Principal::BY_KEY, SenderConstraint::None)
             }
-            ProviderKind::Spiffe => return Err(TokenError::NotAccepted(provider.name.clone())),
+            ProviderKind::Spiffe | ProviderKind::Mtls(_) => return Err(TokenError::NotAccepted(provider.name.clone())),
         };
         // Nobody says when somebody last was there to use a key.
         let auth_time = (method != Principal::BY_KEY).then_some(claimed.authenticated_at);
@@ -86,7 +87,10 @@ impl VerifiedToken {
         Ok(Self {
             delegate,
             actor: claimed.actor,
-            cnf_x5t_s256: claimed.bound_to,
+            binding: match constraint {
+                SenderConstraint::Dpop => Binding { x5t_s256: None, jkt: claimed.bound_to },
+                _ => Binding { x5t_s256: claimed.bound_to, jkt: None },
+            },
             exp: claimed.expires_at,
             key_id: None,
             prepared: OnceLock::new(),
@@ -97,13 +101,18 @@ impl VerifiedToken {
         })
     }
 
+    /// As [`VerifiedToken::check_binding`]. Of a key that a token is bound to, the proof is assumed with the token.
+    pub(crate) fn check_assumed_binding(&self, leaf_sha256: Option<&[u8; 32]>) -> Result<(), TokenError> {
+        self.check_binding(Sender { leaf_sha256, jkt: self.binding.jkt.as_ref() })
+    }
+
     /// Whether a credential of `provider` has to be bound to its sender.
     #[must_use]
     pub fn must_be_bound(provider: &Provider) -> bool {
         match &provider.kind {
             ProviderKind::Jwt(jwt) => jwt.sender_constraint != SenderConstraint::None,
             ProviderKind::ApiKey(_) => false,
-            ProviderKind::Spiffe => true,
+            ProviderKind::Spiffe | ProviderKind::Mtls(_) => true,
         }
     }
 }

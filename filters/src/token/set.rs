@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use quick_cache::sync::Cache;
 
+use super::binding::Sender;
 use super::claims::Claims;
 use super::{Excerpt, JwtVerifier, MAX_TOKEN_BYTES, TokenError, VerifiedToken, jws, sha256};
 
@@ -90,16 +91,17 @@ impl TokenSet {
     }
 
     /// Verifies `token`, or finds it among those verified before. Validity at `now` (Unix seconds), audience and sender
-    /// are checked on every call; `leaf_sha256` is the digest of this connection's client certificate.
+    /// are checked on every call; `sender` is who sends the token this time.
     ///
     /// # Errors
     /// [`TokenError`]; refusals are not remembered.
-    pub fn authenticate(
+    pub fn authenticate<'s>(
         &self,
         token: &str,
-        leaf_sha256: Option<&[u8; 32]>,
+        sender: impl Into<Sender<'s>>,
         now: i64,
     ) -> Result<Arc<VerifiedToken>, TokenError> {
+        let sender = sender.into();
         // Before hashing: what is too large costs nothing.
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLarge { bytes: token.len(), max: MAX_TOKEN_BYTES });
@@ -110,14 +112,14 @@ impl TokenSet {
                 self.cache.entries.remove(&key);
                 return Err(error);
             }
-            entry.token.check_binding(leaf_sha256)?;
+            entry.token.check_binding(sender)?;
             return Ok(Arc::clone(&entry.token));
         }
         let (verifier, verified) = self.verify(token, now)?;
         let verified = Arc::new(verified);
         // Remembered before its sender is checked: a thief's attempt must not cost a signature each time.
         self.cache.entries.insert(key, Arc::new(Entry { verifier, token: Arc::clone(&verified) }));
-        verified.check_binding(leaf_sha256)?;
+        verified.check_binding(sender)?;
         Ok(verified)
     }
 

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod cache;
+mod dpop;
 mod identify;
 mod keysets;
 mod properties;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use postern_config::{JwtProvider, PrincipalType, Provider, ProviderKind, TenantSource};
 
+use super::binding::Binding;
 use super::claims::Claims;
 use super::subject::{self, Facts};
 use super::verified::{VerifiedToken, Window};
-use super::{Excerpt, KeySet, KeySetError, TokenError, binding, delegation, jws};
+use super::{Excerpt, KeySet, KeySetError, TokenError, delegation, jws};
 
 /// Verifies tokens of one issuer with its keys. Immutable: a new key set makes a new verifier.
 #[derive(Debug)]
@@ -105,11 +106,11 @@ impl JwtVerifier {
         window: Window,
         key_id: Option<String>,
     ) -> Result<VerifiedToken, TokenError> {
-        let cnf_x5t_s256 = binding::read(claims)?;
+        let binding = Binding::read(claims)?;
         let facts = Facts {
             issued_at: window.issued_at,
             expires_at: window.exp.min(window.issued_at.saturating_add(window.max_age)),
-            sender_bound: cnf_x5t_s256.is_some(),
+            sender_bound: binding.exists(),
         };
         let principal = Arc::new(subject::principal(&self.provider, &self.jwt, claims, &facts)?);
         let actor = delegation::actor(claims, &self.jwt.actor_claim)?;
@@ -123,7 +124,7 @@ impl JwtVerifier {
             principal,
             delegate,
             actor,
-            cnf_x5t_s256,
+            binding,
             exp: window.exp,
             key_id,
             prepared: OnceLock::new(),

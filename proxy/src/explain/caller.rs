@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use postern_config::{ClientAuth, Listener, PrincipalType, Provider, ProviderKind, Route, TenantSource};
+use postern_config::{
+    ClientAuth, Listener, PrincipalType, Provider, ProviderKind, Route, SenderConstraint, TenantSource,
+};
 use postern_filters::SpiffeSubject;
-use postern_filters::token::{Claimed, Excerpt, PeerFacts, TokenError, VerifiedToken};
+use postern_filters::token::{Claimed, Excerpt, NamedCertificate, PeerFacts, TokenError, VerifiedToken};
 
 use super::Misasked;
 
@@ -91,8 +93,12 @@ pub(super) fn credentials(
     if let Some(id) = workload {
         made.assumed.push(format!("the listener vouches for the workload `{id}`"));
         let subject = SpiffeSubject { id, not_before: now, not_after: now.saturating_add(GOOD_FOR) };
-        made.peer =
-            Some(PeerFacts { spiffe: Some(subject), leaf_sha256: None, not_after: now.saturating_add(GOOD_FOR) });
+        made.peer = Some(PeerFacts {
+            spiffe: Some(subject),
+            named: None,
+            leaf_sha256: None,
+            not_after: now.saturating_add(GOOD_FOR),
+        });
     }
     let (kind, name) = match &caller.who {
         Who::Anonymous => {
@@ -117,6 +123,26 @@ pub(super) fn credentials(
         made.present(listener, spiffe, false, now.saturating_sub(caller.age));
         return Ok(made);
     };
+    let certified = |provider: &&Provider| {
+        provider.principal == kind
+            && matches!(provider.kind, ProviderKind::Mtls(_))
+            && caller.provider.as_ref().is_none_or(|name| *name == provider.name)
+    };
+    let tokens = |provider: &&Provider| provider.principal == kind && !provider.kind.is_certificate();
+    let providers = &route.policy.identity.providers;
+    if actor.is_none()
+        && providers.iter().any(|p| certified(&p))
+        && (caller.provider.is_some() || !providers.iter().any(|p| tokens(&p)))
+    {
+        let not_after = now.saturating_add(GOOD_FOR);
+        let named =
+            NamedCertificate { name: Some(subject.to_owned()), not_before: now.saturating_sub(caller.age), not_after };
+        made.assumed.push("the client presents a certificate that is believed and has this name".to_owned());
+        if listener.tls.is_some() {
+            made.peer = Some(PeerFacts { spiffe: None, named: Some(named), leaf_sha256: Some(LEAF), not_after });
+        }
+        return Ok(made);
+    }
     let provider = match provider(caller, route, kind, subject)? {
         Ok(provider) => provider,
         Err(error) => {
@@ -143,7 +169,8 @@ pub(super) fn credentials(
         actor: actor.map(str::to_owned),
     };
     made.assumed.push("the credential is taken for verified: signature, audience, type and times".to_owned());
-    made.present(listener, spiffe, bound, now.saturating_sub(caller.age));
+    let by_key = matches!(&provider.kind, ProviderKind::Jwt(jwt) if jwt.sender_constraint == SenderConstraint::Dpop);
+    made.present(listener, spiffe, bound && !by_key, now.saturating_sub(caller.age));
     made.token = VerifiedToken::assumed(provider, claimed).map(|token| Some(Arc::new(token)));
     Ok(made)
 }
@@ -163,7 +190,8 @@ impl Credentials {
         }
         let not_after = since.saturating_add(GOOD_FOR);
         let subject = spiffe.map(|id| SpiffeSubject { id, not_before: since, not_after });
-        self.peer = Some(PeerFacts { spiffe: subject, leaf_sha256: Some(LEAF), not_after });
+        let named = subject.is_none().then_some(NamedCertificate { name: None, not_before: since, not_after });
+        self.peer = Some(PeerFacts { spiffe: subject, named, leaf_sha256: Some(LEAF), not_after });
     }
 }
 
@@ -175,7 +203,7 @@ fn provider<'r>(
     subject: &str,
 ) -> Result<Result<&'r Provider, TokenError>, Misasked> {
     let identity = &route.policy.identity;
-    let by_token = |provider: &&Provider| !matches!(provider.kind, ProviderKind::Spiffe);
+    let by_token = |provider: &&Provider| !provider.kind.is_certificate();
     if let Some(name) = &caller.provider {
         let found = identity.providers.iter().filter(by_token).find(|provider| provider.name == *name);
         let none =
