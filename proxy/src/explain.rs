@@ -189,6 +189,7 @@ impl Set {
         let view = RequestView {
             method: &head.method,
             host: &head.host,
+            port: head.port,
             path: &head.path,
             query: head.query.as_deref(),
             headers,
