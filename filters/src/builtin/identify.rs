@@ -15,7 +15,7 @@ use quick_cache::sync::Cache;
 use crate::authz::{Authorizer, PreparedPrincipal};
 use crate::challenge;
 use crate::token::{self, Recognised, TokenError, VerifiedToken};
-use crate::{Context, Flow, Given, Principal, Refusal, RequestView, Verdict};
+use crate::{Context, Flow, Principal, Refusal, RequestView, Verdict};
 
 pub(crate) struct Identify {
     identity: Identity,
@@ -70,16 +70,39 @@ impl Identify {
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
         let given = cx.take_given();
-        match self.identify(req, cx, given.as_ref()) {
+        let verified = self.recognised.authenticate(req, cx.now(), cx.is_recalled(), given.as_ref());
+        match verified.as_ref().err().and_then(TokenError::need) {
+            // What was asked for is not asked for again.
+            Some(need) if given.is_none() => Ok(Flow::Wait(need)),
+            _ => self.conclude(verified, req, cx),
+        }
+    }
+
+    /// As [`Self::check`], with a token that is taken for verified. Only explanations ask so: [`crate::explain`].
+    pub(crate) fn assume(
+        &self,
+        token: Result<Option<Arc<VerifiedToken>>, TokenError>,
+        req: &RequestView<'_>,
+        cx: &mut Context,
+    ) -> Verdict {
+        let bound = token.and_then(|token| {
+            token.as_ref().map_or(Ok(()), |token| token.check_assumed_binding(leaf(req))).map(|()| token)
+        });
+        self.conclude(bound, req, cx)
+    }
+
+    fn conclude(
+        &self,
+        verified: Result<Option<Arc<VerifiedToken>>, TokenError>,
+        req: &RequestView<'_>,
+        cx: &mut Context,
+    ) -> Verdict {
+        match verified.and_then(|verified| self.identify(verified, req, cx)) {
             Ok((principal, prepared)) => {
                 cx.set_principal(principal, Some(prepared));
                 Ok(Flow::Continue)
             }
-            Err(error) => Ok(match error.need() {
-                // What was asked for is not asked for again.
-                Some(need) if given.is_none() => Flow::Wait(need),
-                _ => Flow::Refuse(self.challenged(&error)),
-            }),
+            Err(error) => Ok(Flow::Refuse(self.challenged(&error))),
         }
     }
 
@@ -100,12 +123,10 @@ impl Identify {
 
     fn identify(
         &self,
+        verified: Option<Arc<VerifiedToken>>,
         req: &RequestView<'_>,
         cx: &mut Context,
-        given: Option<&Given>,
     ) -> Result<(Arc<Principal>, Arc<PreparedPrincipal>), TokenError> {
-        let leaf = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
-        let verified = self.recognised.authenticate(req, cx.now(), cx.is_recalled(), given)?;
         let waived = verified.as_deref().and_then(|token| self.unbound(token));
         if let Some(over) = waived.filter(|waived| waived.has_ended(cx.now_ms())) {
             return Err(TokenError::NoLongerUnbound(over.ended()));
@@ -119,7 +140,7 @@ impl Identify {
         if let Some(other) = people.map(|who| who.kind).find(|kind| !self.types.contains(kind)) {
             return Err(TokenError::IdentityType(other.as_str()));
         }
-        let prepared = self.prepared(verified.as_deref(), leaf, &principal, cx.now_ms());
+        let prepared = self.prepared(verified.as_deref(), leaf(req), &principal, cx.now_ms());
         if let Some(waived) = waived {
             cx.note_exception(waived);
         }
@@ -177,6 +198,11 @@ impl Identify {
         self.workloads.insert(*leaf, Arc::clone(&fresh));
         fresh
     }
+}
+
+/// The digest of the client's certificate.
+fn leaf<'r>(req: &RequestView<'r>) -> Option<&'r [u8; 32]> {
+    req.peer.and_then(|peer| peer.leaf_sha256.as_ref())
 }
 
 /// Whether `kept` was made of all that `who` says, and its roles are still those of `now_ms`.
