@@ -17,7 +17,7 @@ pub mod verify;
 
 pub use ocsf::PRODUCT;
 pub use record::{
-    AuditRecord, ConnectionEvent, ConnectionFailure, ConnectionRef, Decision, Event, LifecycleEvent, Name,
+    AuditRecord, ConnectionEvent, ConnectionFailure, ConnectionRef, Decision, Event, LifecycleEvent, Name, SecretEvent, SecretRef, SecretWord,
     RequestEvent, TlsFacts,
 };
 pub use redact::{Redaction, RedactionError};

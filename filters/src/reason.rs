@@ -25,11 +25,12 @@ pub enum Reason {
     Undecided,
     UpstreamFailed,
     UpstreamUnavailable,
+    SecretExpired,
     Internal,
 }
 
 impl Reason {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::CredentialMissing,
         Self::CredentialInvalid,
         Self::StepUp,
@@ -52,6 +53,7 @@ impl Reason {
         Self::Undecided,
         Self::UpstreamFailed,
         Self::UpstreamUnavailable,
+        Self::SecretExpired,
         Self::Internal,
     ];
 
@@ -81,6 +83,7 @@ impl Reason {
             Self::Undecided => "undecided",
             Self::UpstreamFailed => "upstream_failed",
             Self::UpstreamUnavailable => "upstream_unavailable",
+            Self::SecretExpired => "secret_expired",
             Self::Internal => "internal",
         }
     }
@@ -104,7 +107,7 @@ impl Reason {
             Self::Misdirected => 421,
             Self::HeadersTooLarge => 431,
             Self::SlowRequest => 408,
-            Self::Overloaded | Self::Undecided | Self::UpstreamUnavailable => 503,
+            Self::Overloaded | Self::Undecided | Self::UpstreamUnavailable | Self::SecretExpired => 503,
             Self::UpstreamFailed => 502,
             Self::Internal => 500,
         }
@@ -131,7 +134,7 @@ impl Reason {
             Self::Overloaded => "The server is busy; try again later",
             Self::Undecided => "No decision could be made",
             Self::UpstreamFailed => "The upstream could not be reached",
-            Self::UpstreamUnavailable => "The upstream is not available at the moment",
+            Self::UpstreamUnavailable | Self::SecretExpired => "The upstream is not available at the moment",
             Self::Internal => "Internal error",
         }
     }
@@ -156,6 +159,7 @@ impl Reason {
             Self::CredentialMissing | Self::CredentialInvalid => "invalid_credential",
             Self::NotPermitted | Self::ExceptionEnded | Self::OtherTenant | Self::CrossSite => "policy_denied",
             Self::OverLimit => "rate_limit_exceeded",
+            Self::SecretExpired => Self::UpstreamUnavailable.as_str(),
             other => other.as_str(),
         }
     }
