@@ -17,6 +17,7 @@ mod key;
 mod keyset;
 pub mod mint;
 mod rsa;
+pub mod session;
 mod set;
 mod spiffe;
 mod strict;

@@ -74,6 +74,15 @@ impl JwtVerifier {
         self.verified(&claims, audiences, window, signed.key.id.clone())
     }
 
+    /// The signature alone: by a key of the provider, and one of its algorithms.
+    pub(super) fn open(&self, token: &str) -> Result<jws::Signed<'_>, TokenError> {
+        jws::open(token, &self.keys, &self.jwt.algorithms)
+    }
+
+    pub(super) fn settings(&self) -> (&Provider, &JwtProvider) {
+        (&self.provider, &self.jwt)
+    }
+
     /// Whether one of `audiences` is the provider's, compared as a whole (RFC 8725 §3.9).
     pub(super) fn check_audience(&self, audiences: &[String]) -> Result<(), TokenError> {
         let ours = audiences.iter().any(|audience| self.jwt.audiences.contains(audience));
@@ -98,7 +107,8 @@ impl JwtVerifier {
         })
     }
 
-    fn verified(
+    /// What claims say that were checked.
+    pub(super) fn verified(
         &self,
         claims: &Claims,
         audiences: Vec<String>,
@@ -142,6 +152,6 @@ fn bare_type(typ: &str) -> &str {
     }
 }
 
-fn seconds(duration: Duration) -> i64 {
+pub(super) fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
