@@ -7,9 +7,9 @@ use bytes::Bytes;
 use postern_config::{Dialect, Direction};
 
 use crate::answer::Answers;
-use crate::context::{Seen, Ticket};
+use crate::context::{Seen, Ticket, Walk};
 use crate::filter::Filter;
-use crate::{AnswerHead, AnswerWay, Context, FilterError, Flow, MessageLimits, Permit, Refusal, RequestView};
+use crate::{AnswerHead, AnswerWay, Context, FilterError, Flow, MessageLimits, Permit, Progress, Refusal, RequestView};
 
 /// A filter in its place, with the names it has in the coverage matrix.
 #[derive(Debug)]
@@ -42,15 +42,20 @@ impl Chain {
         self.dialect
     }
 
-    /// Runs everything that needs the head alone, so that what it refuses costs no body.
+    /// Runs everything that needs the head alone, so that what it refuses costs no body. Where a filter waits, it is called
+    /// again with the answer in `cx` and goes on there: what has run does not run twice.
     ///
     /// # Errors
-    /// The refusal of the first filter that does not say yes, or of a context that has served a request before.
-    pub fn check_head(&self, req: &RequestView<'_>, cx: &mut Context) -> Result<(), Refusal> {
-        cx.begin()?;
-        self.run(req, cx, true)?;
-        cx.head_passed(self.ticket(req));
-        Ok(())
+    /// The refusal of the first filter that does not say yes, or of a context that has served a request before, lacks the
+    /// answer or was asked too often.
+    pub fn check_head(&self, req: &RequestView<'_>, cx: &mut Context) -> Result<Progress, Refusal> {
+        let ticket = self.ticket(req);
+        let from = cx.begin(Walk::Head, ticket)?;
+        let progress = self.walk(Walk::Head, ticket, from, req, cx)?;
+        if progress == Progress::Passed {
+            cx.head_passed(ticket);
+        }
+        Ok(progress)
     }
 
     /// Runs the rest over the whole body. What comes back is what may be sent: the permit, and the body as the guards
@@ -65,27 +70,27 @@ impl Chain {
         body: Bytes,
         cx: &mut Context,
     ) -> Result<(Permit, Bytes), Refusal> {
-        cx.go_on(self.ticket(req))?;
+        let ticket = self.ticket(req);
+        cx.go_on(ticket)?;
         cx.set_body(body);
-        self.run(req, cx, false)?;
+        // It does not wait: that is refused on the way.
+        let Progress::Passed = self.walk(Walk::Message, ticket, 0, req, cx)? else {
+            return Err(FilterError::WaitsTooLate.into());
+        };
         let streams = cx.message()?.streams();
         Ok((Permit::grant(self.answers.inspect(), streams), cx.body().clone()))
     }
 
     /// Decides once more about a request that a chain permitted before: who asks, and whether they may. Nothing is counted, and
-    /// nothing in the body is looked for again. No permit comes of it.
+    /// nothing in the body is looked for again. No permit comes of it. It waits as [`Chain::check_head`] does.
     ///
     /// # Errors
     /// The refusal of the first filter that does not say yes.
-    pub fn reconsider(&self, req: &RequestView<'_>, seen: &Seen, cx: &mut Context) -> Result<(), Refusal> {
-        cx.begin()?;
+    pub fn reconsider(&self, req: &RequestView<'_>, seen: &Seen, cx: &mut Context) -> Result<Progress, Refusal> {
+        let ticket = self.ticket(req);
+        let from = cx.begin(Walk::Again, ticket)?;
         cx.recall(seen);
-        for step in self.steps.iter().filter(|step| step.filter.decides()) {
-            if let Flow::Refuse(refusal) = step.filter.check(req, cx)? {
-                return Err(refusal);
-            }
-        }
-        Ok(())
+        self.walk(Walk::Again, ticket, from, req, cx)
     }
 
     fn ticket(&self, req: &RequestView<'_>) -> Ticket {
@@ -94,10 +99,27 @@ impl Chain {
         (self.number, head.finish())
     }
 
-    fn run(&self, req: &RequestView<'_>, cx: &mut Context, head: bool) -> Result<(), Refusal> {
-        for step in self.steps.iter().filter(|step| step.filter.reads_head_only() == head) {
-            let verdict: Result<Flow, FilterError> = step.filter.check(req, cx);
-            let flow = verdict?;
+    fn walk(
+        &self,
+        walk: Walk,
+        ticket: Ticket,
+        from: usize,
+        req: &RequestView<'_>,
+        cx: &mut Context,
+    ) -> Result<Progress, Refusal> {
+        let wanted = |filter: &Filter| match walk {
+            Walk::Head => filter.reads_head_only(),
+            Walk::Message => !filter.reads_head_only(),
+            Walk::Again => filter.decides(),
+        };
+        for (index, step) in self.steps.iter().enumerate().skip(from).filter(|(_, step)| wanted(&step.filter)) {
+            let flow = step.filter.check(req, cx)?;
+            // An answer is for whoever asked.
+            cx.take_given();
+            if let Flow::Wait(need) = flow {
+                cx.wait(walk, ticket, index, &need)?;
+                return Ok(Progress::Waits(need));
+            }
             for guard in &step.guards {
                 cx.note(Direction::Request, guard);
             }
@@ -105,7 +127,7 @@ impl Chain {
                 return Err(refusal);
             }
         }
-        Ok(())
+        Ok(Progress::Passed)
     }
 
     /// Decides how an answer is read, from its head. `decision` is named in the error event of a stream that is cut.
@@ -126,12 +148,135 @@ impl Chain {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use serde_json::json;
 
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use postern_config::{KeySource, KeysAt};
+
     use super::*;
-    use crate::Reason;
     use crate::testing::{Asked, House, chat, compiled, context, run, site};
+    use crate::token::KeyRing;
+    use crate::{Chains, Given, KeysGiven, KeysWanted, Need, Reason, Verdict, WhyKeys};
+
+    /// Asks `times` times before it says yes, each time for what it has no answer to.
+    #[derive(Debug)]
+    pub(crate) struct Asks {
+        pub(crate) reads_head_only: bool,
+        times: usize,
+        ran: AtomicUsize,
+    }
+
+    impl Asks {
+        pub(crate) fn check(&self, cx: &mut Context) -> Verdict {
+            let ran = self.ran.fetch_add(1, Ordering::Relaxed);
+            assert_eq!(cx.take_given().is_some(), ran > 0, "whoever asked gets the answer, and nobody else");
+            Ok(if ran < self.times { Flow::Wait(need()) } else { Flow::Continue })
+        }
+    }
+
+    fn need() -> Need {
+        let source = KeySource { at: KeysAt::Issuer("https://login.example.com".to_owned()), ca: None };
+        Need::Keys(KeysWanted { ring: Arc::new(KeyRing::new(source)), why: WhyKeys::None })
+    }
+
+    fn given() -> Given {
+        Given::Keys(KeysGiven::Current)
+    }
+
+    /// The chain of a site, with a filter behind those of the head that asks so many times.
+    fn asking(house: &House, times: usize, reads_head_only: bool) -> Chains {
+        let mut chains = compiled(&site(house, "openai", true));
+        let chain = chains.by_route.get_mut("r").unwrap();
+        let place = chain.steps.iter().position(|step| matches!(step.filter, Filter::Parse(_))).unwrap();
+        let filter = Filter::Asks(Asks { reads_head_only, times, ran: AtomicUsize::new(0) });
+        chain.steps.insert(place, Step { filter, guards: vec![Arc::from("asks")] });
+        chains
+    }
+
+    fn noted(cx: &Context) -> Vec<Arc<str>> {
+        cx.ran(Direction::Request)
+    }
+
+    #[test]
+    fn a_chain_that_waits_goes_on_where_it_stood() {
+        let house = House::new();
+        let chains = asking(&house, 2, true);
+        let (chain, asked, mut cx) = (chains.of("r").unwrap(), asked(&house), context());
+        for _ in 0..2 {
+            assert!(matches!(chain.check_head(&asked.view(), &mut cx), Ok(Progress::Waits(Need::Keys(_)))));
+            assert!(noted(&cx).iter().all(|guard| &**guard != "asks"), "it has not run to its end");
+            cx.supply(given());
+        }
+        assert_eq!(chain.check_head(&asked.view(), &mut cx), Ok(Progress::Passed));
+        assert!(noted(&cx).iter().any(|guard| &**guard == "asks"));
+        assert_eq!(noted(&cx).iter().filter(|guard| &***guard == "identify").count(), 1);
+        assert!(chain.check_message(&asked.view(), asked.body.clone(), &mut cx).is_ok());
+        assert_eq!(cx.headers().len(), 2, "the limit was counted once: what had run did not run again");
+    }
+
+    #[test]
+    fn a_chain_that_waits_goes_on_with_an_answer_to_its_question_or_not_at_all() {
+        let house = House::new();
+        type Change = fn(&mut Context, &mut Asked);
+        for (case, change) in [
+            ("none", (|_, _| {}) as Change),
+            ("of another kind", |cx, _| cx.supply(Given::Other)),
+            ("for another request", |cx, asked| {
+                cx.supply(given());
+                asked.path = "/v1/other".to_owned();
+            }),
+        ] {
+            let chains = asking(&house, 1, true);
+            let (chain, mut asked, mut cx) = (chains.of("r").unwrap(), asked(&house), context());
+            assert!(matches!(chain.check_head(&asked.view(), &mut cx), Ok(Progress::Waits(_))));
+            change(&mut cx, &mut asked);
+            let refusal = chain.check_head(&asked.view(), &mut cx).unwrap_err();
+            assert_eq!(refusal.reason, Reason::Undecided, "{case}");
+            cx.supply(given());
+            assert!(chain.check_head(&asked.view(), &mut cx).is_err(), "{case}, and then an answer");
+            assert_eq!(refused(chain.check_message(&asked.view(), Bytes::new(), &mut cx)), Reason::Undecided, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_chain_does_not_ask_for_ever_and_not_about_a_body() {
+        let house = House::new();
+        let chains = asking(&house, 100, true);
+        let (chain, asked, mut cx) = (chains.of("r").unwrap(), asked(&house), context());
+        let mut rounds = 0;
+        let refusal = loop {
+            match chain.check_head(&asked.view(), &mut cx) {
+                Ok(progress) => assert_ne!(progress, Progress::Passed),
+                Err(refusal) => break refusal,
+            }
+            rounds += 1;
+            cx.supply(given());
+        };
+        assert_eq!((refusal.reason, rounds), (Reason::Undecided, crate::need::MAX_ROUNDS));
+
+        let chains = asking(&house, 1, false);
+        assert_eq!(refused(run(chains.of("r").unwrap(), &asked, &mut context())), Reason::Undecided);
+    }
+
+    #[test]
+    fn a_decision_once_more_waits_as_well() {
+        let house = House::new();
+        let chains = compiled(&site(&house, "openai", true));
+        let (asked, mut before) = (asked(&house), context());
+        assert!(run(chains.of("r").unwrap(), &asked, &mut before).is_ok());
+        let chains = asking(&house, 1, true);
+        let (chain, seen, mut cx) = (chains.of("r").unwrap(), before.seen(), context());
+        assert!(matches!(chain.reconsider(&asked.view(), &seen, &mut cx), Ok(Progress::Waits(_))));
+        cx.supply(given());
+        assert!(chain.check_head(&asked.view(), &mut cx).is_err(), "it is not the check of a head");
+        let chains = asking(&house, 1, true);
+        let (chain, mut cx) = (chains.of("r").unwrap(), context());
+        assert!(matches!(chain.reconsider(&asked.view(), &seen, &mut cx), Ok(Progress::Waits(_))));
+        cx.supply(given());
+        assert_eq!(chain.reconsider(&asked.view(), &seen, &mut cx), Ok(Progress::Passed));
+    }
 
     fn asked(house: &House) -> Asked {
         chat().bearer(&house.token(json!({})))
@@ -154,12 +299,12 @@ mod tests {
         assert_eq!(refused(message(chain, &asked, &mut unread)), Reason::Undecided, "without a head");
 
         let mut cx = context();
-        chain.check_head(&asked.view(), &mut cx).unwrap();
+        assert_eq!(chain.check_head(&asked.view(), &mut cx), Ok(Progress::Passed));
         assert_eq!(refused(message(other, &asked, &mut cx)), Reason::Undecided, "by another chain");
         assert_eq!(refused(message(chain, &asked, &mut cx)), Reason::Undecided, "after it was refused");
 
         let mut cx = context();
-        chain.check_head(&asked.view(), &mut cx).unwrap();
+        assert_eq!(chain.check_head(&asked.view(), &mut cx), Ok(Progress::Passed));
         let mut elsewhere = asked.clone();
         elsewhere.path = "/v1/admin/chat/completions".to_owned();
         assert_eq!(refused(message(chain, &elsewhere, &mut cx)), Reason::Undecided, "for another request");

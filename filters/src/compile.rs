@@ -23,7 +23,7 @@ use crate::token::{JwtVerifier, KeySet, TokenCache, TokenSet};
 /// The chains of a snapshot, by route.
 #[derive(Debug)]
 pub struct Chains {
-    by_route: HashMap<String, Chain>,
+    pub(crate) by_route: HashMap<String, Chain>,
 }
 
 impl Chains {

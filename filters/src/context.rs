@@ -8,7 +8,8 @@ use postern_config::{Action, DataClass, Direction, Waived};
 
 use crate::builtin::Verdicts;
 use crate::message::{Message, MessageLimits};
-use crate::{ContentFinding, FilterError, Principal};
+use crate::need::{self, Kind};
+use crate::{ContentFinding, FilterError, Given, Need, Principal};
 
 /// Which chain checked which head: [`crate::Chain`] number, and a digest of the head.
 pub(crate) type Ticket = (u64, u64);
@@ -21,12 +22,35 @@ pub struct Seen {
     data_class: DataClass,
 }
 
+/// Where a chain waits for an answer.
+#[derive(Debug, PartialEq, Eq)]
+struct Pause {
+    walk: Walk,
+    ticket: Ticket,
+    /// The step that asked.
+    step: usize,
+    asked: Kind,
+}
+
+/// What a chain is walked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Walk {
+    /// What needs the head alone.
+    Head,
+    /// The rest.
+    Message,
+    /// A decision once more.
+    Again,
+}
+
 /// How far the exchange has come. It only goes forward: a context serves one request of one chain.
 #[derive(Debug, PartialEq, Eq)]
 enum Progress {
     Fresh,
     /// The head is being checked, or was refused.
     Head,
+    /// The check of the head asked for something.
+    Waits(Pause),
     /// The head has passed.
     Passed(Ticket),
     /// The body is being checked, or was.
@@ -39,6 +63,9 @@ pub struct Context {
     now_ms: i64,
     uptime: Duration,
     progress: Progress,
+    given: Option<Given>,
+    /// Questions asked so far.
+    rounds: u8,
     /// The rule that let the head pass is for requests without a body.
     bodiless: bool,
     principal: Option<Arc<Principal>>,
@@ -66,6 +93,8 @@ impl Context {
             now_ms,
             uptime,
             progress: Progress::Fresh,
+            given: None,
+            rounds: 0,
             bodiless: false,
             principal: None,
             prepared: None,
@@ -114,13 +143,40 @@ impl Context {
         self.uptime
     }
 
-    /// A chain begins with the head. Only ever once: what an earlier request settled must not decide a later one.
-    pub(crate) fn begin(&mut self) -> Result<(), FilterError> {
-        if self.progress != Progress::Fresh {
-            return Err(FilterError::OutOfOrder);
+    /// A chain begins with the head. Only ever once: what an earlier request settled must not decide a later one. Where it
+    /// waited, it goes on, with an answer to what it asked. Returns the step it stands at.
+    pub(crate) fn begin(&mut self, walk: Walk, ticket: Ticket) -> Result<usize, FilterError> {
+        match std::mem::replace(&mut self.progress, Progress::Head) {
+            Progress::Fresh => Ok(0),
+            Progress::Waits(pause) if pause.walk == walk && pause.ticket == ticket => {
+                let answered = self.given.as_ref().is_some_and(|given| given.kind() == pause.asked);
+                if answered { Ok(pause.step) } else { Err(FilterError::Unanswered) }
+            }
+            _ => Err(FilterError::OutOfOrder),
         }
-        self.progress = Progress::Head;
+    }
+
+    /// The step that asks runs again, once [`Context::supply`] has brought the answer.
+    pub(crate) fn wait(&mut self, walk: Walk, ticket: Ticket, step: usize, need: &Need) -> Result<(), FilterError> {
+        if walk == Walk::Message {
+            return Err(FilterError::WaitsTooLate);
+        }
+        if self.rounds >= need::MAX_ROUNDS {
+            return Err(FilterError::TooManyRounds);
+        }
+        self.rounds += 1;
+        self.progress = Progress::Waits(Pause { walk, ticket, step, asked: need.kind() });
         Ok(())
+    }
+
+    /// Brings what the chain asked for.
+    pub fn supply(&mut self, given: Given) {
+        self.given = Some(given);
+    }
+
+    /// The answer to what the running filter asked for, once.
+    pub(crate) fn take_given(&mut self) -> Option<Given> {
+        self.given.take()
     }
 
     pub(crate) fn head_passed(&mut self, ticket: Ticket) {

@@ -25,6 +25,9 @@ pub(crate) enum Filter {
     Act(Arc<Content>),
     /// The decision once more, over a body that the guards changed: what is decided is what is sent.
     Reauthorize(Arc<Authorize>),
+    /// Asks for what a test says.
+    #[cfg(test)]
+    Asks(crate::chain::tests::Asks),
 }
 
 impl Filter {
@@ -37,6 +40,8 @@ impl Filter {
             | Self::AddressLimits(_)
             | Self::Identify(_)
             | Self::PrincipalLimits(_) => true,
+            #[cfg(test)]
+            Self::Asks(asks) => asks.reads_head_only,
             Self::Parse(_) | Self::Look(_) | Self::Authorize(_) | Self::Act(_) | Self::Reauthorize(_) => false,
         }
     }
@@ -50,6 +55,8 @@ impl Filter {
             | Self::Identify(_)
             | Self::Parse(_)
             | Self::Authorize(_) => true,
+            #[cfg(test)]
+            Self::Asks(_) => true,
             Self::AddressLimits(_) | Self::PrincipalLimits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => {
                 false
             }
@@ -69,6 +76,8 @@ impl Filter {
             Self::Authorize(filter) => filter.check(req, cx),
             Self::Act(filter) => filter.act(cx),
             Self::Reauthorize(filter) => filter.check_again(req, cx),
+            #[cfg(test)]
+            Self::Asks(asks) => asks.check(cx),
         }
     }
 }

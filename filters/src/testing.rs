@@ -15,7 +15,7 @@ use postern_config::{Report, Snapshot, SourceFile, parse_bootstrap, parse_manife
 use postern_filters::limit::LimitStore;
 use postern_filters::token::PeerFacts;
 use postern_filters::token::mint::{SigningKey, bound_to};
-use postern_filters::{Chain, Chains, Context, Permit, Refusal, RequestView, Source, SpiffeSubject, compile};
+use postern_filters::{Chain, Chains, Context, Permit, Progress, Refusal, RequestView, Source, SpiffeSubject, compile};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -117,7 +117,11 @@ pub fn context() -> Context {
 
 /// Walks the whole chain.
 pub fn run(chain: &Chain, asked: &Asked, cx: &mut Context) -> Result<(Permit, Bytes), Refusal> {
-    chain.check_head(&asked.view(), cx)?;
+    assert_eq!(
+        chain.check_head(&asked.view(), cx)?,
+        Progress::Passed,
+        "nothing that a test runs at once asks for anything"
+    );
     chain.check_message(&asked.view(), asked.body.clone(), cx)
 }
 

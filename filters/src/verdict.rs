@@ -1,6 +1,6 @@
 //! What a check can say: go on, refuse with a reason, or fail to decide, which also refuses.
 
-use crate::Reason;
+use crate::{Need, Reason};
 
 /// `Ok(Flow)` is a decision, `Err` is none.
 pub type Verdict = Result<Flow, FilterError>;
@@ -11,6 +11,8 @@ pub type Verdict = Result<Flow, FilterError>;
 pub enum Flow {
     Continue,
     Refuse(Refusal),
+    /// The check cannot say before it knows this. It runs again, with the answer in its context.
+    Wait(Need),
 }
 
 impl Flow {
@@ -53,6 +55,12 @@ pub enum FilterError {
     NoMessage,
     #[error("the head of this request was not checked by this chain, or its context served another request")]
     OutOfOrder,
+    #[error("the chain was run again without an answer to what it asked for")]
+    Unanswered,
+    #[error("the chain asked for more than it may")]
+    TooManyRounds,
+    #[error("a check of a body asked for something from outside")]
+    WaitsTooLate,
     #[error("policy could not be evaluated: {0}")]
     Evaluation(String),
     #[error("the content guards could not run: {0}")]

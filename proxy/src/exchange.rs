@@ -19,12 +19,13 @@ use std::sync::atomic::Ordering;
 use http::HeaderMap;
 use pingora_core::protocols::http::ServerSession;
 use postern_config::Route;
-use postern_filters::{Chain, MessageLimits, Reason, Refusal, RequestView, Source, forwarded};
+use postern_filters::{Chain, MessageLimits, Progress, Reason, Refusal, RequestView, Source, forwarded};
 
 use crate::accept::Notice;
 use crate::connection::Connection;
 use crate::guard::{self, Pace, Patience, RouteGuard};
 use crate::head::{self, Head};
+use crate::outside::Outside;
 use crate::runtime::{Network, Runtime};
 use crate::shared::Shared;
 use crate::standing::Standing;
@@ -35,7 +36,7 @@ use crate::{answer, relay, tunnel, workload};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Exchange<'a> {
     pub(crate) shared: &'a Arc<Shared>,
-    pub(crate) connection: &'a Connection,
+    pub(crate) connection: &'a Arc<Connection>,
     notice: &'a Notice,
     pub(crate) standing: &'a Arc<Standing>,
 }
@@ -68,7 +69,7 @@ type Reusable = bool;
 impl<'a> Exchange<'a> {
     pub(crate) fn new(
         shared: &'a Arc<Shared>,
-        connection: &'a Connection,
+        connection: &'a Arc<Connection>,
         notice: &'a Notice,
         standing: &'a Arc<Standing>,
     ) -> Self {
@@ -141,10 +142,7 @@ impl<'a> Exchange<'a> {
         story.dialect = matched.route.dialect;
         guard::judge_route(&matched.network.gate, self.connection, head.client)?;
         self.within_limits(matched, &head, session, story)?;
-        {
-            let view = self.view(&head, session);
-            matched.chain.check_head(&view, &mut story.context)?;
-        }
+        self.check_head(matched, &head, session, story).await?;
         if let Some(port) = head.connect {
             tunnel::open(self, matched, port, &head, session, story).await?;
             return Ok(false);
@@ -165,6 +163,27 @@ impl<'a> Exchange<'a> {
             return Ok(false);
         };
         respond::answer(self, matched, upstream, &head, session, story).await
+    }
+
+    /// Runs what needs the head alone, and finds out what it asks for.
+    async fn check_head(
+        self,
+        matched: Matched<'_>,
+        head: &Head,
+        session: &ServerSession,
+        story: &mut Story,
+    ) -> Result<(), Refusal> {
+        let until = Outside::deadline();
+        loop {
+            let progress = {
+                let view = self.view(head, session);
+                matched.chain.check_head(&view, &mut story.context)?
+            };
+            match progress {
+                Progress::Passed => return Ok(()),
+                Progress::Waits(need) => story.context.supply(self.shared.outside.answer(need, until).await?),
+            }
+        }
     }
 
     /// No record, no request: a proxy that cannot write down what it does refuses to do it.

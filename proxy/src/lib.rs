@@ -25,6 +25,7 @@ mod health;
 mod listen;
 mod listeners;
 mod outbound;
+mod outside;
 mod private;
 mod proxied;
 mod record;

@@ -19,6 +19,7 @@ use crate::connection::Connection;
 use crate::connections::{Cut, Registry};
 use crate::guard::{self, Addresses, Bans, Load, Seats, Telling};
 use crate::listeners::Listeners;
+use crate::outside::Outside;
 use crate::record;
 use crate::reload::{LastLoad, Stamps};
 use crate::runtime::Runtime;
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Arc<LimitStore>,
+    /// Where chains find out what they cannot know.
+    pub(crate) outside: Outside,
     pub(crate) connections: Arc<Connections>,
     /// The open connections themselves.
     pub(crate) registry: Arc<Registry>,
@@ -93,6 +96,7 @@ impl Shared {
             vkey,
             clock,
             limits,
+            outside: Outside::default(),
             connections: Arc::new(Connections::new(metrics.clone())),
             registry: Arc::default(),
             metrics,

@@ -8,13 +8,14 @@ use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 use pingora_core::protocols::http::ServerSession;
-use postern_filters::{Context, Peer, Refusal, Seen};
+use postern_filters::{Context, Need, Peer, Progress, Refusal, Seen};
 use tokio::sync::Notify;
 use tracing::info;
 
 use crate::connection::Connection;
 use crate::exchange::{Exchange, Matched, matched, view};
 use crate::head::Head;
+use crate::outside::Outside;
 use crate::runtime::Runtime;
 use crate::shared::Shared;
 use crate::story::Story;
@@ -52,10 +53,47 @@ impl Standing {
         }
     }
 
-    /// Judges it by `runtime`, and ends it where that refuses.
-    pub(crate) fn judge(&self, shared: &Shared, runtime: &Runtime, connection: &Connection) {
+    /// Judges it by `runtime`, and ends it where that refuses. What the chain has to ask for is asked for beside, and the
+    /// stream goes on meanwhile: for a moment that is bounded.
+    pub(crate) fn judge(self: &Arc<Self>, shared: &Arc<Shared>, runtime: &Arc<Runtime>, connection: &Arc<Connection>) {
         let Some(asked) = self.asked.get() else { return };
-        let Err(refusal) = asked.judge(shared, runtime, connection) else { return };
+        let mut context = Context::new(shared.clock.unix_ms(), shared.uptime());
+        match asked.judge(runtime, connection, &mut context) {
+            Ok(Progress::Passed) => {}
+            Ok(Progress::Waits(need)) => {
+                let (this, shared) = (self.clone(), shared.clone());
+                let (runtime, connection) = (runtime.clone(), connection.clone());
+                tokio::spawn(async move {
+                    if let Err(refusal) = this.find_out(need, &shared, &runtime, &connection, context).await {
+                        this.end(&shared, &connection, &refusal);
+                    }
+                });
+            }
+            Err(refusal) => self.end(shared, connection, &refusal),
+        }
+    }
+
+    async fn find_out(
+        &self,
+        mut need: Need,
+        shared: &Shared,
+        runtime: &Runtime,
+        connection: &Connection,
+        mut context: Context,
+    ) -> Result<(), Refusal> {
+        let until = Outside::deadline();
+        let Some(asked) = self.asked.get() else { return Ok(()) };
+        loop {
+            context.supply(shared.outside.answer(need, until).await?);
+            need = match asked.judge(runtime, connection, &mut context)? {
+                Progress::Passed => return Ok(()),
+                Progress::Waits(need) => need,
+            };
+        }
+    }
+
+    fn end(&self, shared: &Shared, connection: &Connection, refusal: &Refusal) {
+        let Some(asked) = self.asked.get() else { return };
         let reason = refusal.reason.as_str();
         info!(connection = connection.number, route = asked.route, reason, detail = refusal.detail, "stream cut");
         if self.over.set(format!("policy refuses it now: {reason}: {}", refusal.detail)).is_ok() {
@@ -66,7 +104,7 @@ impl Standing {
 }
 
 impl Asked {
-    fn judge(&self, shared: &Shared, runtime: &Runtime, connection: &Connection) -> Result<(), Refusal> {
+    fn judge(&self, runtime: &Runtime, connection: &Connection, context: &mut Context) -> Result<Progress, Refusal> {
         workload::judge(&runtime.snapshot, connection)?;
         let matched = matched(runtime, connection, &self.head, &self.headers)?;
         if matched.route.name != self.route {
@@ -77,9 +115,8 @@ impl Asked {
         if let Some((host, address)) = &self.to {
             matched.network.egress.permits(host, *address)?;
         }
-        let mut context = Context::new(shared.clock.unix_ms(), shared.uptime());
         context.set_message_limits(matched.message_limits());
-        matched.chain.reconsider(&view(connection, &self.head, &self.headers), &self.seen, &mut context)
+        matched.chain.reconsider(&view(connection, &self.head, &self.headers), &self.seen, context)
     }
 }
 

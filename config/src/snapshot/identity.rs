@@ -71,6 +71,22 @@ pub struct JwtProvider {
     pub tags: Vec<(String, String)>,
 }
 
+/// Where an issuer publishes its keys.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeySource {
+    pub at: KeysAt,
+    /// Authorities that are believed there, and no others; PEM. Without them, those of the machine.
+    pub ca: Option<Material>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeysAt {
+    /// A JWK set at this URL.
+    Url(String),
+    /// A JWK set that the metadata of this issuer names.
+    Issuer(String),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum JwtAlgorithm {
     ES256,

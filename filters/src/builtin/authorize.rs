@@ -101,7 +101,7 @@ mod tests {
         let mut cx = context();
         assert!(matches!(authorize.check(&chat().view(), &mut cx), Err(FilterError::NoPrincipal)));
         let known = chat().bearer(&house.token(serde_json::json!({})));
-        chain.check_head(&known.view(), &mut cx).unwrap();
+        let _ = chain.check_head(&known.view(), &mut cx).unwrap();
         assert!(matches!(authorize.check(&known.view(), &mut cx), Err(FilterError::NoMessage)));
     }
 

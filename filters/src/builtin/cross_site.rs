@@ -67,6 +67,7 @@ mod tests {
 
     fn passes(rule: &Rule, asked: &Asked) -> bool {
         match CrossSite::new(rule).check(&asked.view(), &mut context()).unwrap() {
+            Flow::Wait(need) => panic!("it asks for {need:?}"),
             Flow::Continue => true,
             Flow::Refuse(refusal) => {
                 assert_eq!(refusal.reason, Reason::CrossSite);

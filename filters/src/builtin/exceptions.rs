@@ -43,6 +43,7 @@ mod tests {
         for (now_ms, want) in [(0, None), (999_999, None), (1_000_000, Some("Policy/default/p#short"))] {
             let mut cx = Context::new(now_ms, Duration::ZERO);
             let by = match filter.check(&mut cx).unwrap() {
+                Flow::Wait(need) => panic!("it asks for {need:?}"),
                 Flow::Continue => None,
                 Flow::Refuse(refusal) => {
                     assert_eq!(refusal.reason, Reason::ExceptionEnded);

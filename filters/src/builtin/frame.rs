@@ -153,6 +153,7 @@ mod tests {
 
     fn reason(frame: &Frame, asked: &Asked) -> Option<Reason> {
         match frame.check(&asked.view(), &mut context()).unwrap() {
+            Flow::Wait(need) => panic!("it asks for {need:?}"),
             Flow::Continue => None,
             Flow::Refuse(refusal) => Some(refusal.reason),
         }

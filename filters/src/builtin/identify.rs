@@ -159,6 +159,7 @@ mod tests {
     fn identified(identify: &Identify, asked: &Asked, cx: &mut Context) -> Result<Arc<Principal>, Reason> {
         match identify.check(&asked.view(), cx).unwrap() {
             Flow::Refuse(refusal) => Err(refusal.reason),
+            Flow::Wait(need) => panic!("it asks for {need:?}"),
             Flow::Continue => {
                 let principal = cx.principal().unwrap().clone();
                 assert_eq!(cx.prepared().unwrap().principal(), &principal, "decisions are about whoever asks");

@@ -111,6 +111,7 @@ mod tests {
         let mut cx = context();
         cx.set_body(asked.body.clone());
         match parse.check(&asked.view(), &mut cx).unwrap() {
+            Flow::Wait(need) => panic!("it asks for {need:?}"),
             Flow::Continue => Ok(cx),
             Flow::Refuse(refusal) => Err(refusal.reason),
         }
