@@ -7,11 +7,13 @@ mod attach;
 mod audit;
 mod authz;
 mod blind;
+mod browser;
 mod content;
 mod cover;
 mod ddos;
 mod exceptions;
 mod identity;
+mod keys;
 mod material;
 mod names;
 mod network;
@@ -71,6 +73,7 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
 /// where it is `Some`, the set loads only if `report` has no errors.
 pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Report) -> Option<Snapshot> {
     let attached = Attachments::find(bootstrap, parsed, now, report);
+    let keys = keys::Keys::find(&attached, report);
     names::check(&attached, report);
     workload::check(&attached, report);
     let mut upstreams = upstream::all(bootstrap, &attached, report);
@@ -84,12 +87,13 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     let manifests = manifest_refs(parsed);
     traffic::check_routes(bootstrap, report);
     outbound::check(bootstrap, report);
-    let routes = routes(bootstrap, &attached, &manifests, now, report);
+    let routes = routes(bootstrap, &attached, &keys, &manifests, now, report);
+    browser::check(&attached, &routes, report);
     blind::check(bootstrap, &attached, &routes, report);
     let certificates = accepted::Certificates::of(listeners.as_deref());
     accepted::check(&attached, &bootstrap.spec.routes, &routes, certificates, report);
     material::check_uses(bootstrap, &attached, report);
-    let audit = audit::log(bootstrap, &attached, report);
+    let audit = audit::log(bootstrap, &attached, &keys, report);
     if !report.has_errors() {
         attached.exceptions.warn(now, report);
     }
@@ -117,6 +121,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
 fn routes(
     bootstrap: &Bootstrap,
     attached: &Attachments<'_>,
+    keys: &keys::Keys<'_>,
     manifests: &[ManifestRef],
     now: i64,
     report: &mut Report,
@@ -125,7 +130,10 @@ fn routes(
     specs
         .map(|(index, spec)| {
             let tenant = identity::tenant(attached, index, spec, report);
-            let policy = policy(bootstrap, attached, manifests, index, spec, now, report);
+            let mut policy = policy(bootstrap, attached, manifests, index, spec, now, report);
+            if let Some(policy) = &mut policy {
+                browser::add(attached, keys, index, spec, &mut policy.identity, report);
+            }
             traffic::route(bootstrap, spec, tenant, policy?)
         })
         .collect()

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use postern_certs::{ListenerTls, Workloads};
-use postern_config::{
-    Anchor, AuditKey, Bind, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot, Waived,
-};
+use postern_config::{Anchor, Bind, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot, Waived};
 use postern_filters::limit::LimitStore;
 use postern_filters::{Chains, Reason, Refusal};
 use tracing::warn;
@@ -265,21 +263,11 @@ impl Runtime {
         let (old, new) = (&self.snapshot.audit, &new.snapshot.audit);
         let same = old.origin == new.origin
             && old.dir == new.dir
-            && same_key(&old.key, &new.key)
+            // A running log signs with one key; that another one has the same name does not make it the same.
+            && old.key == new.key
             && old.checkpoint_interval == new.checkpoint_interval
             && old.redact == new.redact;
         (!same).then_some("the audit log's origin, key, place or interval changed")
-    }
-}
-
-/// A running log signs with one key; that another one has the same name does not make it the same.
-fn same_key(old: &AuditKey, new: &AuditKey) -> bool {
-    match (old, new) {
-        (AuditKey::Generate { name: old }, AuditKey::Generate { name: new }) => old == new,
-        (AuditKey::Material { name: old, from: old_from }, AuditKey::Material { name: new, from: new_from }) => {
-            old == new && old_from == new_from
-        }
-        (AuditKey::Generate { .. } | AuditKey::Material { .. }, _) => false,
     }
 }
 

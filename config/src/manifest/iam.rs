@@ -1,5 +1,6 @@
 //! IAMPolicy: who can be recognised at all, and what is known about them.
 
+mod browser;
 mod jwt;
 mod mapping;
 mod spiffe;
@@ -7,6 +8,7 @@ mod tenancy;
 
 use std::time::Duration;
 
+pub use browser::*;
 pub use jwt::*;
 pub use mapping::*;
 pub use spiffe::*;

@@ -176,6 +176,7 @@ fn resolved(provider: &manifest::Provider) -> Provider {
                     .iter()
                     .map(|tag| (tag.name.as_str().to_owned(), tag.claim.as_str().to_owned()))
                     .collect(),
+                browser: None,
             })),
         },
         manifest::Provider::Spiffe(spiffe) => Provider {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Waived;
+use super::{OwnKey, Waived};
 use crate::Material;
 
 /// IAMPolicy and `APIAccessPolicy.authentication`, merged.
@@ -14,6 +14,16 @@ pub struct Identity {
     pub demands: Vec<Demand>,
     /// Who brings no credential is let in as nobody in particular. Only ever by an exception.
     pub is_open: bool,
+}
+
+impl Identity {
+    /// The providers that browsers can log in with, with how. At most one in a set that loads.
+    pub fn browsers(&self) -> impl Iterator<Item = (&str, &BrowserLogin)> {
+        self.providers.iter().filter_map(|provider| match &provider.kind {
+            ProviderKind::Jwt(jwt) => Some((provider.name.as_str(), jwt.browser.as_ref()?)),
+            ProviderKind::Spiffe => None,
+        })
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -69,6 +79,24 @@ pub struct JwtProvider {
     pub scopes_claim: String,
     /// Tag name and RFC 6901 pointer into the claims.
     pub tags: Vec<(String, String)>,
+    /// Where the route lets browsers log in.
+    pub browser: Option<BrowserLogin>,
+}
+
+/// How browsers log in, and how long that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrowserLogin {
+    pub client_id: String,
+    pub client_secret: Option<Material>,
+    /// `openid` is the first.
+    pub scopes: Vec<String>,
+    /// Three paths, each of them another.
+    pub callback: String,
+    pub logout: String,
+    pub back_channel: String,
+    pub session_age: Duration,
+    pub idle_timeout: Duration,
+    pub key: OwnKey,
 }
 
 /// Where an issuer publishes its keys.

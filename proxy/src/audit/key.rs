@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use postern_config::{AuditKey, AuditLog, Material, MaterialError, Redacted};
+use postern_config::{AuditLog, Material, MaterialError, OwnKey, Redacted};
 use postern_filters::audit::note::{KeyError, SigningKey};
 use zeroize::Zeroize as _;
 
@@ -38,8 +38,8 @@ pub enum LoadError {
 /// [`LoadError`]; a file that others can read is refused, and so is an origin with a space or a `+`.
 pub fn load(settings: &AuditLog, state_dir: &Path) -> Result<SigningKey, LoadError> {
     let seed = match &settings.key {
-        AuditKey::Material { from, .. } => read_seed(from)?,
-        AuditKey::Generate { name } => {
+        OwnKey::Material { from, .. } => read_seed(from)?,
+        OwnKey::Generate { name } => {
             let path = generated_path(state_dir, name)?;
             if !path.exists() {
                 generate(&path)?;
@@ -118,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    fn settings(key: AuditKey) -> AuditLog {
+    fn settings(key: OwnKey) -> AuditLog {
         AuditLog {
             origin: "log.example/edge".into(),
             key,
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_key_is_generated_once_and_only_its_owner_can_read_it() {
         let state = tempfile::tempdir().unwrap();
-        let settings = settings(AuditKey::Generate { name: "audit-log".into() });
+        let settings = settings(OwnKey::Generate { name: "audit-log".into() });
         let first = load(&settings, state.path()).unwrap();
         let path = state.path().join("keys/audit-log.seed");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -160,7 +160,7 @@ mod tests {
             let path = dir.path().join(name);
             write_private(&path, &bytes).unwrap();
             let from = Material::File(path);
-            let key = load(&settings(AuditKey::Material { name: "k".into(), from }), dir.path()).expect(name);
+            let key = load(&settings(OwnKey::Material { name: "k".into(), from }), dir.path()).expect(name);
             keys.push(key.verifying_key().to_string());
         }
         keys.dedup();
@@ -173,14 +173,14 @@ mod tests {
         for bytes in [&b""[..], &[1; 31], &[1; 33], &[b'g'; 64], b"AAAA"] {
             let path = dir.path().join("seed");
             write_private(&path, bytes).unwrap();
-            let key = AuditKey::Material { name: "k".into(), from: Material::File(path) };
+            let key = OwnKey::Material { name: "k".into(), from: Material::File(path) };
             assert!(matches!(load(&settings(key), dir.path()), Err(LoadError::Seed)), "{bytes:?}");
         }
         for name in ["", "../up", ".hidden", "a/b", "a b"] {
-            let key = AuditKey::Generate { name: name.into() };
+            let key = OwnKey::Generate { name: name.into() };
             assert!(matches!(load(&settings(key), dir.path()), Err(LoadError::FileName(_))), "{name}");
         }
-        let spaced = AuditLog { origin: "two words".into(), ..settings(AuditKey::Generate { name: "k".into() }) };
+        let spaced = AuditLog { origin: "two words".into(), ..settings(OwnKey::Generate { name: "k".into() }) };
         assert!(matches!(load(&spaced, dir.path()), Err(LoadError::Key(_))));
     }
 }
