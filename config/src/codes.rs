@@ -76,7 +76,8 @@ pub const REFUSALS: &[Refusal] = &[
     later(80, "an incident action without end or approval", "the kind `IncidentResponsePlan` is PV-007"),
     later(81, "an incident plan that triggers itself or names no rule", "the kind `IncidentResponsePlan` is PV-007"),
     later(90, "an unsigned or older bundle", "`trust` is PV-007"),
-    now(91, "one key or piece of material for two purposes or hosts"),
+    now(91, "one key or piece of material for two purposes or hosts; one secret under two names"),
     later(92, "a data key destroyed too early", "`destroy` is PV-007"),
+    now(93, "a credential in the query of a URL (`inject: {type: QueryParam}`)"),
     later(100, "a standard or threat that names an unknown check", "`ComplianceStandard` and `ThreatModel` are PV-007"),
 ];

@@ -1,6 +1,8 @@
 //! Secrets and keys: named in manifests, read at load, never printed.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroize;
@@ -34,6 +36,8 @@ pub enum MaterialError {
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("file `{0}` can be read by its group or by everybody")]
     TooOpen(PathBuf),
+    #[error("`{0}` is not a file")]
+    NotAFile(PathBuf),
     #[error("file `{0}` is larger than 1Mi")]
     TooLarge(PathBuf),
 }
@@ -47,18 +51,12 @@ impl Material {
     /// [`MaterialError`] where it is absent, unreadable or too large.
     pub fn read_public(&self) -> Result<Vec<u8>, MaterialError> {
         match self {
-            Self::Env(name) => match std::env::var(name) {
-                Ok(value) => Ok(value.into_bytes()),
-                Err(std::env::VarError::NotPresent) => Err(MaterialError::EnvMissing(name.clone())),
-                Err(std::env::VarError::NotUnicode(_)) => Err(MaterialError::EnvNotText(name.clone())),
-            },
+            Self::Env(name) => variable(name),
             Self::File(path) => {
-                let unreadable = |source| MaterialError::Unreadable { path: path.clone(), source };
-                let meta = std::fs::metadata(path).map_err(unreadable)?;
-                if meta.len() > Self::MAX {
-                    return Err(MaterialError::TooLarge(path.clone()));
-                }
-                std::fs::read(path).map_err(unreadable)
+                let (mut file, length) = open(path, false)?;
+                let mut bytes = Vec::with_capacity(length);
+                fill(&mut file, &mut bytes, path)?;
+                Ok(bytes)
             }
         }
     }
@@ -68,27 +66,62 @@ impl Material {
     /// # Errors
     /// As [`Material::read_public`], and [`MaterialError::TooOpen`].
     pub fn read_secret(&self) -> Result<Redacted<Vec<u8>>, MaterialError> {
-        if let Self::File(path) = self {
-            refuse_open_file(path)?;
-        }
-        let mut bytes = self.read_public()?;
+        let mut secret = match self {
+            Self::Env(name) => Redacted(variable(name)?),
+            Self::File(path) => {
+                let (mut file, length) = open(path, true)?;
+                // Room for all of it: a buffer that grows leaves its pieces behind.
+                let mut secret = Redacted(Vec::with_capacity(length));
+                fill(&mut file, &mut secret.0, path)?;
+                secret
+            }
+        };
+        let bytes = &mut secret.0;
         if bytes.last() == Some(&b'\n') {
             bytes.pop();
             if bytes.last() == Some(&b'\r') {
                 bytes.pop();
             }
         }
-        Ok(Redacted::new(bytes))
+        Ok(secret)
     }
 }
 
-fn refuse_open_file(path: &Path) -> Result<(), MaterialError> {
-    use std::os::unix::fs::PermissionsExt;
-    let meta = std::fs::metadata(path).map_err(|source| MaterialError::Unreadable { path: path.to_owned(), source })?;
-    if meta.permissions().mode() & 0o077 != 0 {
+fn variable(name: &str) -> Result<Vec<u8>, MaterialError> {
+    match std::env::var(name) {
+        Ok(value) => Ok(value.into_bytes()),
+        Err(std::env::VarError::NotPresent) => Err(MaterialError::EnvMissing(name.to_owned())),
+        Err(std::env::VarError::NotUnicode(_)) => Err(MaterialError::EnvNotText(name.to_owned())),
+    }
+}
+
+/// Opens a file, and says how much room it takes. It is the open file that is judged, not whatever has its name later.
+fn open(path: &Path, secret: bool) -> Result<(File, usize), MaterialError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let unreadable = |source| MaterialError::Unreadable { path: path.to_owned(), source };
+    // Opening a pipe would wait for somebody to write.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(MaterialError::NotAFile(path.to_owned()));
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    let found = file.metadata().map_err(unreadable)?;
+    if found.len() > Material::MAX {
+        return Err(MaterialError::TooLarge(path.to_owned()));
+    }
+    if secret && found.permissions().mode() & 0o077 != 0 {
         return Err(MaterialError::TooOpen(path.to_owned()));
     }
-    Ok(())
+    Ok((file, usize::try_from(found.len()).unwrap_or(0).saturating_add(1)))
+}
+
+fn fill(file: &mut File, bytes: &mut Vec<u8>, path: &Path) -> Result<(), MaterialError> {
+    let read = file.take(Material::MAX.saturating_add(1)).read_to_end(bytes);
+    read.map_err(|source| MaterialError::Unreadable { path: path.to_owned(), source })?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length <= Material::MAX) {
+        Ok(())
+    } else {
+        Err(MaterialError::TooLarge(path.to_owned()))
+    }
 }
 
 /// A value that must not be printed: `Debug` shows its length, `Drop` wipes it.
@@ -115,5 +148,45 @@ impl<T: Zeroize + AsRef<[u8]>> fmt::Debug for Redacted<T> {
 impl<T: Zeroize + AsRef<[u8]>> Drop for Redacted<T> {
     fn drop(&mut self) {
         self.0.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_read_from_a_file_of_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let from = Material::File(path.clone());
+        for (mode, good) in
+            [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o660, false), (0o601, false)]
+        {
+            std::fs::write(&path, "hunter22\r\n").unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let read = from.read_secret();
+            assert_eq!(read.is_ok(), good, "{mode:o}");
+            assert!(read.is_ok_and(|secret| secret.expose() == b"hunter22") || !good);
+            assert!(from.read_public().is_ok(), "what is public may be open");
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_or_too_large_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(Material::File(dir.path().to_owned()).read_secret(), Err(MaterialError::NotAFile(_))));
+        let path = dir.path().join("large");
+        File::create(&path).unwrap().set_len(Material::MAX + 1).unwrap();
+        assert!(matches!(Material::File(path).read_public(), Err(MaterialError::TooLarge(_))));
+    }
+
+    #[test]
+    fn a_secret_shows_its_length_and_nothing_else() {
+        let secret = Redacted::new(b"hunter22".to_vec());
+        assert_eq!(format!("{secret:?}"), "[redacted, 8 bytes]");
     }
 }

@@ -11,7 +11,10 @@ mod spiffe;
 
 pub use address::{BindAddress, Issuer, Origin, UpstreamPlace, UpstreamUrl, WebUrl};
 pub use cidr::{Cidr, CidrError, Port};
-pub use http::{EgressHost, HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix, TargetPath};
+pub use http::{
+    EgressHost, HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix, QueryName, Stripped,
+    TargetPath,
+};
 pub use listen::ListenAddress;
 pub use names::{Claim, FilePath, LogOrigin, Name, Pointer, SpiffeName};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName, SpiffeGlob};

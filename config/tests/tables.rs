@@ -67,7 +67,10 @@ fn a_credential_goes_to_its_upstream_only() {
         snapshot.upstreams[index]
             .credentials
             .iter()
-            .map(|c| (c.header.as_str(), c.format.0.as_str()))
+            .filter_map(|credential| match &credential.inject {
+                postern_config::Inject::Header { header, format, .. } => Some((header.as_str(), format.0.as_str())),
+                _ => None,
+            })
             .collect::<Vec<_>>()
     };
     assert_eq!(headers(0), [("x-api-key", "")]);

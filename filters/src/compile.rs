@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_config::{
-    Code, Dialect, Direction, Part, Position, ProviderKind, Report, Route, Snapshot, TenantSource, Upstream, Waived,
-    capability,
+    Code, Credential, Dialect, Direction, Part, Position, ProviderKind, Report, Route, Snapshot, TenantSource,
+    Upstream, Waived, capability,
 };
 
 use crate::answer::Answers;
@@ -239,8 +239,10 @@ impl Compiler<'_> {
 
     /// What every request of the route hangs on.
     fn waived(&self) -> Vec<Waived> {
-        let plaintext = self.upstream().and_then(|upstream| upstream.plaintext.as_ref());
-        self.route.policy.waived.iter().chain(plaintext).cloned().collect()
+        let of_upstream = self.upstream().into_iter().flat_map(|upstream| {
+            upstream.plaintext.iter().chain(upstream.credentials.iter().filter_map(Credential::waived))
+        });
+        self.route.policy.waived.iter().chain(of_upstream).cloned().collect()
     }
 
     fn upstream(&self) -> Option<&Upstream> {

@@ -5,6 +5,7 @@
 
 mod deadline;
 mod forward;
+mod outgoing;
 mod request;
 mod respond;
 mod stream;

@@ -14,6 +14,7 @@ mod client_certificate;
 pub mod clock;
 mod connection;
 mod connections;
+mod credentials;
 pub mod demo;
 mod egress;
 mod exchange;

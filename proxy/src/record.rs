@@ -46,6 +46,7 @@ pub(crate) fn of_request(story: Story, connection: &Connection) -> AuditRecord {
         principal: cx.known_principal().cloned(),
         route: story.route.as_deref().map(Arc::from),
         upstream: story.upstream.as_deref().map(Arc::from),
+        credentials: story.credentials.clone(),
         endpoint: story.told.address,
         retries: story.told.retries,
         dialect: story.route.is_some().then_some(story.dialect),

@@ -40,19 +40,9 @@ pub(crate) async fn run(
     };
     exchange.keep_place(story)?;
     let upstream = matched.runtime.upstream(matched.route)?;
-    story.upstream = Some(upstream.settings.name.clone());
-    let mut request = upstream_head::build(
-        permit,
-        session.req_header(),
-        head,
-        matched.route,
-        &upstream.settings,
-        &upstream.injections,
-        BodyLength::None,
-    )
-    .and_then(|mut request| upstream_head::add_upgrade(&mut request, protocol).map(|()| request))
-    .map_err(|error| failed("the upstream request could not be made", &error))?;
-    exchange.tell_certificate(matched.runtime, &mut request)?;
+    let mut request = exchange.outgoing(matched, permit, head, session, story, BodyLength::None)?;
+    upstream_head::add_upgrade(&mut request, protocol)
+        .map_err(|error| failed("the upstream request could not be made", &error))?;
     request.set_version(http::Version::HTTP_11);
     let timeouts = upstream.settings.timeouts;
     let deadline = Deadline::of(story, &timeouts);

@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use postern_certs::{ListenerTls, Workloads};
-use postern_config::{Anchor, Bind, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot, Waived};
+use postern_config::{
+    Anchor, Bind, Credential, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot, Waived,
+};
 use postern_filters::limit::LimitStore;
 use postern_filters::{Chains, Reason, Refusal};
 use tracing::warn;
 
-use crate::build;
 use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
 use crate::spiffe::{self, Agents, Places};
 use crate::upstream::{States, Upstream};
+use crate::{build, credentials};
 
 /// A compiled policy set, ready to serve.
 #[derive(Debug)]
@@ -89,6 +91,7 @@ impl Runtime {
         }
         let (gate, networks) = load_networks(&snapshot, &mut problems);
         let guards = Guards::compile(&snapshot, limits, &mut problems);
+        credentials::check_fingerprints(&snapshot, &mut problems);
         let chains = match chains {
             Ok(chains) if problems.is_empty() => chains,
             Ok(_) => return Err(LoadError { report: Report::new(), material: problems }),
@@ -346,7 +349,7 @@ fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
         materials.extend(of_trust(&tls.trust));
     }
     for upstream in &snapshot.upstreams {
-        materials.extend(upstream.credentials.iter().map(|credential| &credential.value));
+        materials.extend(upstream.credentials.iter().filter_map(Credential::value));
     }
     for route in &snapshot.routes {
         for provider in &route.policy.identity.providers {

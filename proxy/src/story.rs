@@ -1,5 +1,6 @@
 //! What happened to one request, gathered on the way; the audit record is made from it once, at the end.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use postern_filters::{Context, Refusal};
@@ -34,6 +35,8 @@ pub(crate) struct Story {
     pub(crate) http_version: &'static str,
     pub(crate) route: Option<String>,
     pub(crate) upstream: Option<String>,
+    /// Names of the credentials that it was shown.
+    pub(crate) credentials: Vec<Arc<str>>,
     /// What is told about the call to it.
     pub(crate) told: Told,
     pub(crate) dialect: postern_config::Dialect,
@@ -65,6 +68,7 @@ impl Story {
             http_version: "",
             route: None,
             upstream: None,
+            credentials: Vec::new(),
             told: Told::default(),
             dialect: postern_config::Dialect::Http,
             refusal: None,

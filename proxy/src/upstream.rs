@@ -24,9 +24,8 @@ mod wire;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use http::HeaderName;
 use postern_certs::{CertProblem, Ending, UpstreamTls, Workloads};
-use postern_config::{MaterialError, Redacted, Upstream as Settings};
+use postern_config::Upstream as Settings;
 use tokio::task::AbortHandle;
 
 use balance::Turns;
@@ -43,14 +42,14 @@ pub(crate) use socket::try_socket;
 pub(crate) use upload::Upload;
 
 use crate::clock::Clock;
+use crate::credentials::{CredentialError, Held};
 use crate::egress::Egress;
-use crate::upstream_head::Injection;
 
 /// An upstream, ready to be called.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) settings: Settings,
-    pub(crate) injections: Vec<Injection>,
+    pub(crate) credentials: Arc<[Held]>,
     endpoints: Vec<Arc<Endpoint>>,
     turns: Turns,
     breaker: Breaker,
@@ -65,12 +64,8 @@ pub(crate) struct Upstream {
 /// Why an upstream cannot be made. Names places, never a secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpstreamError {
-    #[error("credential `{name}`: {source}")]
-    Material { name: String, source: MaterialError },
-    #[error("credential `{0}` is empty or holds characters a header cannot carry")]
-    NotAHeader(String),
-    #[error("credential `{0}` names a header that is not one")]
-    BadName(String),
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
     #[error("endpoint `{0}` is not an address")]
     BadEndpoint(String),
     #[error("{0}")]
@@ -100,9 +95,9 @@ impl Upstream {
         now: i64,
     ) -> Result<(Self, Vec<Ending>), Vec<UpstreamError>> {
         let mut errors = Vec::new();
-        let mut injections = Vec::new();
+        let mut credentials = Vec::new();
         for credential in &settings.credentials {
-            injection(credential).map_or_else(|error| errors.push(error), |injection| injections.push(injection));
+            Held::read(credential).map_or_else(|error| errors.push(error.into()), |held| credentials.push(held));
         }
         let mut endpoints = Vec::new();
         for endpoint in &settings.endpoints {
@@ -124,12 +119,12 @@ impl Upstream {
             return Err(errors);
         }
         let endings = tls.as_ref().map(|tls| tls.warnings(now)).unwrap_or_default();
-        Ok((Self::of(settings, injections, endpoints, tls.map(Arc::new)), endings))
+        Ok((Self::of(settings, credentials.into(), endpoints, tls.map(Arc::new)), endings))
     }
 
     fn of(
         settings: Settings,
-        injections: Vec<Injection>,
+        credentials: Arc<[Held]>,
         endpoints: Vec<Arc<Endpoint>>,
         tls: Option<Arc<UpstreamTls>>,
     ) -> Self {
@@ -149,7 +144,7 @@ impl Upstream {
             clock: OnceLock::new(),
             let_go: AtomicBool::new(false),
             settings,
-            injections,
+            credentials,
         }
     }
 
@@ -164,7 +159,7 @@ impl Upstream {
             return Ok(None);
         };
         let endpoints = self.endpoints.iter().map(|endpoint| Arc::new(endpoint.renewed())).collect();
-        Ok(Some(Self::of(self.settings.clone(), self.injections.clone(), endpoints, Some(Arc::new(tls)))))
+        Ok(Some(Self::of(self.settings.clone(), self.credentials.clone(), endpoints, Some(Arc::new(tls)))))
     }
 
     /// Takes over what `old` knows: which endpoints are in order, and how much is in use. Connections stay behind, but they are
@@ -241,19 +236,4 @@ impl Drop for Upstream {
             task.abort();
         }
     }
-}
-
-fn injection(credential: &postern_config::Credential) -> Result<Injection, UpstreamError> {
-    let name = credential.name.clone();
-    let header =
-        HeaderName::from_bytes(credential.header.as_bytes()).map_err(|_| UpstreamError::BadName(name.clone()))?;
-    let secret =
-        credential.value.read_secret().map_err(|source| UpstreamError::Material { name: name.clone(), source })?;
-    let usable = !secret.expose().is_empty() && secret.expose().iter().all(|byte| (0x20..=0x7e).contains(byte));
-    if !usable {
-        return Err(UpstreamError::NotAHeader(name));
-    }
-    let (before, after) = &credential.format;
-    let value = [before.as_bytes(), secret.expose(), after.as_bytes()].concat();
-    Ok(Injection { header, value: Redacted::new(value) })
 }

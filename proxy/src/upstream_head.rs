@@ -1,11 +1,11 @@
-//! The head we send upstream: what the client sent, less what is not the client's to say, plus what is ours.
-//!
-//! Ours is added last, so that nothing a client nominates in `Connection` can remove it (attack 7).
+//! The head we send upstream: what the client sent, less what is not the client's to say. Credentials come after it.
 
-use http::header::{self, HeaderName, HeaderValue};
+use std::borrow::Cow;
+
+use http::header::{self, HeaderValue};
 use pingora_http::RequestHeader;
-use postern_config::{Redacted, Route, Upstream, UpstreamProtocol};
-use postern_filters::Permit;
+use postern_config::{Route, Upstream, UpstreamProtocol};
+use postern_filters::{Permit, path};
 
 use crate::head::Head;
 
@@ -107,13 +107,6 @@ const CLAIM_PREFIXES: [&str; 23] = [
     "x-webauth-",
 ];
 
-/// A credential as it goes on the wire.
-#[derive(Debug, Clone)]
-pub(crate) struct Injection {
-    pub(crate) header: HeaderName,
-    pub(crate) value: Redacted<Vec<u8>>,
-}
-
 /// What the body will be, as far as the head must say it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum BodyLength {
@@ -123,8 +116,8 @@ pub(crate) enum BodyLength {
     Streamed(Option<u64>),
 }
 
-/// Builds the head of the one request that `permit` allows, and spends it. Whoever sends it adds the `Host` of the
-/// endpoint that it goes to.
+/// Builds the head of the one request that `permit` allows, and spends it. Credentials are added to it, and by whoever sends
+/// it the `Host` of the endpoint that it goes to.
 ///
 /// # Errors
 /// Where a value cannot be a header; nothing is sent then.
@@ -134,7 +127,6 @@ pub(crate) fn build(
     head: &Head,
     route: &Route,
     upstream: &Upstream,
-    injections: &[Injection],
     length: BodyLength,
 ) -> pingora_core::Result<Box<RequestHeader>> {
     let target = target(head, route, upstream);
@@ -166,12 +158,6 @@ pub(crate) fn build(
         BodyLength::Streamed(Some(bytes)) => out.insert_header(header::CONTENT_LENGTH, bytes)?,
         // HTTP/2 has no such field, and its sending side leaves it out.
         BodyLength::Streamed(None) => out.insert_header(header::TRANSFER_ENCODING, "chunked")?,
-    }
-    for injection in injections {
-        let mut value = HeaderValue::from_bytes(injection.value.expose())
-            .map_err(|e| pingora_core::Error::because(pingora_core::ErrorType::InvalidHTTPHeader, "credential", e))?;
-        value.set_sensitive(true);
-        out.insert_header(injection.header.clone(), value)?;
     }
     Ok(Box::new(out))
 }
@@ -221,8 +207,60 @@ fn target(head: &Head, route: &Route, upstream: &Upstream) -> String {
         None => head.path.clone(),
     };
     let path = if path.is_empty() { "/".to_owned() } else { path };
-    match head.query.as_deref().filter(|query| !query.is_empty()) {
+    let query = head.query.as_deref().map(|query| without(query, &upstream.strip_query));
+    match query.filter(|query| !query.is_empty()) {
         Some(query) => format!("{}{path}?{query}", upstream.base_path),
         None => format!("{}{path}", upstream.base_path),
+    }
+}
+
+/// A query less the parameters of these names. Pairs end at `&` or `;`, and a name is compared as the most generous reader
+/// takes it: unescaped, without case, `.` and blanks as `_`, and without the `[…]` of a list.
+fn without<'q>(query: &'q str, names: &[String]) -> Cow<'q, str> {
+    let is_one = |pair: &str| {
+        let name = path::unescaped(pair.split('=').next().unwrap_or_default());
+        let name = folded(name.trim_ascii_start().split(|byte| *byte == b'[').next().unwrap_or_default());
+        names.iter().any(|own| folded(own.as_bytes()) == name)
+    };
+    if names.is_empty() || !query.split(['&', ';']).any(is_one) {
+        return Cow::Borrowed(query);
+    }
+    let pairs = query.split('&').filter_map(|pairs| {
+        let kept: Vec<&str> = pairs.split(';').filter(|pair| !is_one(pair)).collect();
+        (!kept.is_empty()).then(|| kept.join(";"))
+    });
+    Cow::Owned(pairs.collect::<Vec<String>>().join("&"))
+}
+
+fn folded(name: &[u8]) -> Vec<u8> {
+    let fold = |byte: &u8| if matches!(byte, b'.' | b' ' | b'+') { b'_' } else { byte.to_ascii_lowercase() };
+    name.iter().map(fold).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stripped_parameter_goes_in_every_spelling_and_takes_nothing_with_it() {
+        let names = ["key".to_owned(), "app_id".to_owned()];
+        for (query, want) in [
+            ("", ""),
+            ("a=b", "a=b"),
+            ("key=x", ""),
+            ("a=b&key=x&c=d", "a=b&c=d"),
+            ("a=b&KEY=x", "a=b"),
+            ("%6bey=x&a", "a"),
+            ("a;key=x;b&c", "a;b&c"),
+            ("key[]=x&key%5B0%5D=y&z=1", "z=1"),
+            ("app.id=1&app+id=2&app%20id=3&app_id=4", ""),
+            ("+key=x&%20key=y", "+key=x"),
+            ("keys=x&monkey=y", "keys=x&monkey=y"),
+            ("key", ""),
+            ("a=key", "a=key"),
+            ("&&a", "&&a"),
+        ] {
+            assert_eq!(without(query, &names), want, "{query}");
+        }
     }
 }

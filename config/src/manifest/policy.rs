@@ -61,7 +61,7 @@ spec! {
         /// The refusal that is waived. Any that is not listed cannot be waived (PV-006).
         [E] allow: At<Waiver>,
         /// Where. A Route for PV-010, PV-013, PV-050, PV-060 and PV-070; the Gateway for PV-022; a listener (the Gateway with `sectionName`) or an
-        /// Upstream for PV-030 and PV-033. A route or listener that comes later is not covered by what was excepted before.
+        /// Upstream for PV-030 and PV-033; an Upstream for PV-093. A route or listener that comes later is not covered by what was excepted before.
         [E, missing 4] target_refs: At<Vec<At<TargetRef>>>,
         /// Why, for whoever reads it at night.
         [D, missing 6] reason: At<String>,
@@ -107,6 +107,8 @@ words! {
         (Waiver::Unaudited) = "PV-060",
         /// A route without a rate limit. Afterwards its requests are refused.
         (Waiver::Unlimited) = "PV-070",
+        /// A credential in the query of a URL, where an upstream takes none in a header. Afterwards the upstream's requests are refused.
+        (Waiver::CredentialInUrl) = "PV-093",
     }
     later {
         "PV-015", "PV-051", "PV-061",
@@ -124,5 +126,5 @@ words! {
         "PV-001", "PV-002", "PV-003", "PV-004", "PV-005", "PV-006", "PV-007", "PV-008", "PV-009", "PV-011", "PV-012", "PV-014",
         "PV-020", "PV-021", "PV-023", "PV-024", "PV-025", "PV-031", "PV-032", "PV-040", "PV-041", "PV-052", "PV-053", "PV-062",
         "PV-071", "PV-080", "PV-081", "PV-090", "PV-091", "PV-092", "PV-100"
-    } with 6, "`{}` cannot be waived", "correct what it refuses; those that can be waived are `PV-010`, `PV-013`, `PV-022`, `PV-030`, `PV-033`, `PV-050`, `PV-060` and `PV-070`"
+    } with 6, "`{}` cannot be waived", "correct what it refuses; those that can be waived are `PV-010`, `PV-013`, `PV-022`, `PV-030`, `PV-033`, `PV-050`, `PV-060`, `PV-070` and `PV-093`"
 }

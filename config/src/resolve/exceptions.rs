@@ -140,6 +140,9 @@ fn wanted(what: Waiver, place: Place) -> Option<&'static str> {
         Waiver::WideGrant => {
             (place == Place::Gateway, "name the gateway that the permit is for: `{kind: Gateway, name: …}`")
         }
+        Waiver::CredentialInUrl => {
+            (matches!(place, Place::Upstream(_)), "name the upstreams: `{kind: Upstream, name: …}`")
+        }
         Waiver::Plaintext | Waiver::UnknownRevocation => (
             matches!(place, Place::Listener(_) | Place::Upstream(_)),
             "name the listener, `{kind: Gateway, name: …, sectionName: …}`, or the upstream, `{kind: Upstream, name: …}`",

@@ -47,7 +47,8 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
             tokens.map(|from| (from, plain("a key set of tokens"))).collect()
         }
         Spec::SecretManagement(policy) => {
-            policy.credentials.iter().map(|credential| (&credential.value_from, sent_to(bootstrap, place))).collect()
+            let values = policy.credentials.iter().filter_map(|credential| credential.value_from.as_ref());
+            values.map(|value| (value, sent_to(bootstrap, place))).collect()
         }
         Spec::KeyManagementPolicy(policy) => {
             let keys = policy.keys.iter().filter_map(|key| match &key.source.value {

@@ -1,11 +1,16 @@
 //! SecretManagement: what is added to and removed from requests for one upstream.
 
-use super::attach::{Attachments, of};
-use crate::manifest::{self, Inject, Manifest};
-use crate::{Code, Credential, Report, Upstream};
+use super::attach::{Attachments, Place, of};
+use crate::decode::At;
+use crate::manifest::{self, CredentialSpec, Manifest};
+use crate::values::Stripped;
+use crate::{Code, Credential, Inject, Report, Upstream, Waiver};
 
 const PV_SHAPE: Code = Code(2);
+const PV_TARGET: Code = Code(4);
 const PV_CONFLICT: Code = Code(5);
+const PV_BLIND: Code = Code(25);
+const PV_URL: Code = Code(93);
 
 /// Headers that no credential is put into: they frame or route the request, or say what its body and answer are.
 const OURS: [&str; 17] = [
@@ -31,42 +36,145 @@ const OURS: [&str; 17] = [
 pub(super) fn add(upstreams: &mut [Upstream], attached: &Attachments<'_>, report: &mut Report) {
     for (index, upstream) in upstreams.iter_mut().enumerate() {
         for (_, manifest, policy) in of!(attached.on_upstream(index), SecretManagement) {
+            let mut adder = Adder { index, attached, manifest, report: &mut *report };
             for credential in &policy.credentials {
-                add_one(upstream, manifest, credential, report);
+                adder.add(upstream, credential);
             }
-            let strip = policy.strip.iter().map(|name| name.as_str().to_owned());
-            upstream.strip_headers.extend(strip);
+            for strip in &policy.strip {
+                match &strip.value {
+                    Stripped::Header(name) => upstream.strip_headers.push(name.clone()),
+                    Stripped::Query(name) => upstream.strip_query.push(name.clone()),
+                }
+            }
         }
-        upstream.strip_headers.sort();
-        upstream.strip_headers.dedup();
+        let injected = upstream.credentials.iter().filter_map(|credential| match &credential.inject {
+            Inject::Query { name, .. } => Some(name.to_ascii_lowercase()),
+            Inject::Header { .. } | Inject::Certificate { .. } => None,
+        });
+        let injected: Vec<String> = injected.collect();
+        upstream.strip_query.extend(injected);
+        for names in [&mut upstream.strip_headers, &mut upstream.strip_query] {
+            names.sort();
+            names.dedup();
+        }
     }
 }
 
-/// An injected credential is an exclusive choice: two for one header conflict, unless they are the same.
-fn add_one(upstream: &mut Upstream, manifest: &Manifest, written: &manifest::CredentialSpec, report: &mut Report) {
-    let Inject::Header(inject) = &written.inject.value;
-    let header = inject.header.as_str().to_owned();
-    if OURS.contains(&header.as_str()) {
-        let message = format!("`{header}` is set by the proxy itself");
-        inject.header.error(report, PV_SHAPE, message, "use a header for credentials: `Authorization`, `X-Api-Key`");
-        return;
+/// The place of a request that a credential takes; an exclusive choice.
+#[derive(PartialEq, Eq)]
+enum Slot {
+    Header(String),
+    /// Compared without case, as it is removed.
+    Query(String),
+    Handshake,
+}
+
+impl Slot {
+    fn of(credential: &Credential) -> Self {
+        match &credential.inject {
+            Inject::Header { header, .. } => Self::Header(header.clone()),
+            Inject::Query { name, .. } => Self::Query(name.to_ascii_lowercase()),
+            Inject::Certificate { .. } => Self::Handshake,
+        }
     }
-    let credential = Credential {
-        name: written.name.as_str().to_owned(),
-        value: written.value_from.value.clone(),
-        header,
-        format: (inject.format.before.clone(), inject.format.after.clone()),
-    };
-    let Some(other) = upstream.credentials.iter().find(|other| other.header == credential.header) else {
-        upstream.credentials.push(credential);
-        return;
-    };
-    if (&other.value, &other.format) == (&credential.value, &credential.format) {
-        return;
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Header(name) => format!("header `{name}`"),
+            Self::Query(name) => format!("query parameter `{name}`"),
+            Self::Handshake => "the certificate".to_owned(),
+        }
     }
-    let message = format!(
-        "`{}` and `{}` both set `{}` for upstream `{}`",
-        other.name, credential.name, credential.header, upstream.name
-    );
-    inject.header.error(report, PV_CONFLICT, message, format!("keep one of them; this one is in {}", manifest.id));
+}
+
+struct Adder<'a, 'm, 'r> {
+    index: usize,
+    attached: &'a Attachments<'m>,
+    manifest: &'m Manifest,
+    report: &'r mut Report,
+}
+
+impl Adder<'_, '_, '_> {
+    /// Two credentials in one place, or of one name, conflict, unless they are the same.
+    fn add(&mut self, upstream: &mut Upstream, written: &At<CredentialSpec>) {
+        let Some(inject) = self.inject(upstream, written) else { return };
+        let credential = Credential { name: written.name.as_str().to_owned(), inject };
+        let slot = Slot::of(&credential);
+        let there = upstream.credentials.iter();
+        let Some(other) = there.clone().find(|other| Slot::of(other) == slot) else {
+            if there.clone().any(|other| other.name == credential.name) {
+                let message = format!("another credential for upstream `{}` has this name", upstream.name);
+                written.name.error(self.report, PV_CONFLICT, message, "rename one of them: records name credentials");
+                return;
+            }
+            upstream.credentials.push(credential);
+            return;
+        };
+        if other.inject == credential.inject {
+            return;
+        }
+        let message = format!(
+            "`{}` and `{}` both set {} for upstream `{}`",
+            other.name,
+            credential.name,
+            slot.shown(),
+            upstream.name
+        );
+        let help = format!("keep one of them; this one is in {}", self.manifest.id);
+        written.inject.error(self.report, PV_CONFLICT, message, help);
+    }
+
+    /// `None` after a problem was reported, here or when the manifest was read.
+    fn inject(&mut self, upstream: &Upstream, written: &CredentialSpec) -> Option<Inject> {
+        match &written.inject.value {
+            manifest::Inject::Header(inject) => {
+                let header = inject.header.as_str().to_owned();
+                if OURS.contains(&header.as_str()) {
+                    let message = format!("`{header}` is set by the proxy itself");
+                    let help = "use a header for credentials: `Authorization`, `X-Api-Key`";
+                    inject.header.error(self.report, PV_SHAPE, message, help);
+                    return None;
+                }
+                let format = (inject.format.before.clone(), inject.format.after.clone());
+                Some(Inject::Header { value: written.value_from.as_ref()?.value.clone(), header, format })
+            }
+            manifest::Inject::QueryParam(inject) => {
+                let waived = self.attached.waive(Waiver::CredentialInUrl, Place::Upstream(self.index), || {
+                    let message = format!(
+                        "credential `{}` would stand in the URL of every request for upstream `{}`",
+                        written.name.as_str(),
+                        upstream.name
+                    );
+                    let help = "use `inject: {type: Header, …}`; where the upstream takes none, an exception for PV-093 has to say so";
+                    written.inject.error(self.report, PV_URL, message, help);
+                });
+                let value = written.value_from.as_ref()?.value.clone();
+                Some(Inject::Query { value, name: inject.name.as_str().to_owned(), waived })
+            }
+            manifest::Inject::ClientCertificate(inject) => {
+                let named = inject.identity.as_str();
+                let Some(tls) = &upstream.tls else {
+                    let message =
+                        format!("upstream `{}` is called without TLS, so nothing is presented", upstream.name);
+                    inject.identity.error(
+                        self.report,
+                        PV_BLIND,
+                        message,
+                        "call it by `https:`, or remove the credential",
+                    );
+                    return None;
+                };
+                if tls.identity.as_ref().is_none_or(|own| own.name != named) {
+                    let message = format!("upstream `{}` is not shown an identity `{named}`", upstream.name);
+                    let help = match &tls.identity {
+                        Some(own) => format!("name the one it is shown, `{}`", own.name),
+                        None => format!("attach a CertificatePolicy with an identity `{named}` to the upstream"),
+                    };
+                    inject.identity.error(self.report, PV_TARGET, message, help);
+                    return None;
+                }
+                Some(Inject::Certificate { identity: named.to_owned() })
+            }
+        }
+    }
 }

@@ -66,6 +66,7 @@ fn one(index: usize, spec: &UpstreamSpec, attached: &Attachments<'_>, report: &m
         labels: labels(spec.labels.as_ref()),
         credentials: Vec::new(),
         strip_headers: Vec::new(),
+        strip_query: Vec::new(),
         egress: None,
     }
 }

@@ -25,10 +25,12 @@ pub enum Waiver {
     Unaudited,
     /// A route without a rate limit.
     Unlimited,
+    /// A credential in the query of a URL.
+    CredentialInUrl,
 }
 
 impl Waiver {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Anonymous,
         Self::UnboundTokens,
         Self::WideGrant,
@@ -37,6 +39,7 @@ impl Waiver {
         Self::Unguarded,
         Self::Unaudited,
         Self::Unlimited,
+        Self::CredentialInUrl,
     ];
 
     /// The refusal that it waives.
@@ -51,6 +54,7 @@ impl Waiver {
             Self::Unguarded => 50,
             Self::Unaudited => 60,
             Self::Unlimited => 70,
+            Self::CredentialInUrl => 93,
         })
     }
 }

@@ -5,10 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::{
-    Balance, CircuitBreaker, ConnectionGuard, EffectivePolicy, Egress, Endpoint, HealthCheck, ListenerTls,
+    Balance, CircuitBreaker, ConnectionGuard, Credential, EffectivePolicy, Egress, Endpoint, HealthCheck, ListenerTls,
     PassiveHealth, Retries, Snapshot, Timeouts, UpstreamTls, Waived,
 };
-use crate::Material;
 use crate::bootstrap::UpstreamProtocol;
 
 /// One socket we accept on.
@@ -84,19 +83,10 @@ pub struct Upstream {
     pub credentials: Vec<Credential>,
     /// Request headers removed on top of the built-in list, lower case.
     pub strip_headers: Vec<String>,
+    /// Names of query parameters removed, lower case; those of credentials among them.
+    pub strip_query: Vec<String>,
     /// Where its connections may go, by the policies of the gateway and of the upstream; `None` where none speaks of it.
     pub egress: Option<Egress>,
-}
-
-/// A secret the proxy adds to requests for one upstream.
-#[derive(Debug, Clone)]
-pub struct Credential {
-    pub name: String,
-    pub value: Material,
-    /// Lower case.
-    pub header: String,
-    /// Text before and after the secret: `Bearer {secret}` is `("Bearer ", "")`.
-    pub format: (String, String),
 }
 
 /// What matched.

@@ -21,6 +21,8 @@ text_types! {
     PathPrefix;
     /// The path of one request of ours.
     TargetPath;
+    /// The name of a query parameter, without escapes.
+    QueryName;
 }
 
 /// RFC 9110 §5.6.2.
@@ -95,6 +97,55 @@ impl Scalar for HeaderValue {
             Ok(Self(text.to_owned()))
         } else {
             Err(malformed(text, cx, "a header value", "use visible ASCII and single lines"))
+        }
+    }
+}
+
+impl Scalar for QueryName {
+    const NAME: &'static str = "Query name";
+    const DOC: &'static str = "The name of a query parameter: letters, digits, `-`, `_`, `.` and `~`.";
+
+    fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
+        if is_query_name(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            let help = "use letters, digits, `-`, `_`, `.` and `~`, at most 128 of them";
+            Err(malformed(text, cx, "the name of a query parameter", help))
+        }
+    }
+}
+
+/// What RFC 3986 §2.3 never escapes.
+fn is_query_name(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.~".contains(c))
+}
+
+/// A part of a request that is taken out before it is forwarded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stripped {
+    /// In lower case.
+    Header(String),
+    /// Name of a query parameter, in lower case.
+    Query(String),
+}
+
+impl Scalar for Stripped {
+    const NAME: &'static str = "Stripped";
+    const DOC: &'static str =
+        "The name of a header, or `query:` and the name of a query parameter: `X-Legacy-Key`, `query:session`.";
+
+    fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
+        let help = "write the name of a header, `X-Legacy-Key`, or of a query parameter, `query:session`";
+        match text.split_once(':') {
+            None if is_token(text) => Ok(Self::Header(text.to_ascii_lowercase())),
+            Some(("query", name)) if is_query_name(name) => Ok(Self::Query(name.to_ascii_lowercase())),
+            Some(("cookie", _)) => Err(malformed(
+                text,
+                cx,
+                "what has to be removed",
+                "remove it: cookies are the caller's own credentials, and none is ever forwarded",
+            )),
+            _ => Err(malformed(text, cx, "a header or a query parameter", help)),
         }
     }
 }

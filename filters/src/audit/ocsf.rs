@@ -27,6 +27,7 @@ const GUARDS: usize = 64;
 const FINDINGS: usize = 64;
 const MANIFESTS: usize = 256;
 const EXCEPTIONS: usize = 8;
+const CREDENTIALS: usize = 8;
 
 /// `class_uid`, `category_uid` and `activity_id` of an event.
 struct Class(u64, u64, u64);
@@ -249,6 +250,9 @@ fn write_decision(json: &mut Json<'_>, request: &RequestEvent) {
     json.number("guard_count", u64::try_from(ran).unwrap_or(u64::MAX));
     if !request.exceptions.is_empty() {
         json.texts("exceptions", &request.exceptions, EXCEPTIONS, ID);
+    }
+    if !request.credentials.is_empty() {
+        json.texts("credentials", &request.credentials, CREDENTIALS, NAME);
     }
     if !request.findings.is_empty() {
         json.number("finding_count", u64::try_from(request.findings.len()).unwrap_or(u64::MAX));

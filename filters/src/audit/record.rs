@@ -83,6 +83,8 @@ pub struct RequestEvent {
     pub principal: Option<Arc<Principal>>,
     pub route: Option<Name>,
     pub upstream: Option<Name>,
+    /// Names of the credentials that the upstream was shown.
+    pub credentials: Vec<Name>,
     /// The endpoint the request went to: its address, or the process that listened. Nothing where no connection was made.
     pub endpoint: Option<Peer>,
     /// Attempts after the first.
@@ -201,7 +203,7 @@ impl RequestEvent {
         let texts = [self.method.len(), self.host.len(), self.path.len(), self.model.as_ref().map_or(0, String::len)];
         let guards = self.request_guards.len().saturating_add(self.response_guards.len());
         let findings = self.findings.iter().map(|f| f.guard.len().saturating_add(f.detector.len()).saturating_add(64));
-        let names = guards.saturating_mul(size_of::<Name>());
+        let names = guards.saturating_add(self.credentials.len()).saturating_mul(size_of::<Name>());
         texts.into_iter().chain(findings).fold(size_of::<Self>().saturating_add(names), usize::saturating_add)
     }
 }

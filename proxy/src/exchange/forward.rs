@@ -10,7 +10,7 @@ use crate::head::Head;
 use crate::story::Story;
 use crate::trouble;
 use crate::upstream::{Answering, Ask, Failure, FailureKind, Told, Upstream, hash_of};
-use crate::upstream_head::{self, BodyLength};
+use crate::upstream_head::BodyLength;
 
 /// Sends the request and reads the head of the answer. Nothing where the client left meanwhile, which ends the upstream
 /// request.
@@ -28,20 +28,9 @@ pub(super) async fn send(
     story: &mut Story,
 ) -> Result<Option<Answering>, Refusal> {
     let upstream = matched.runtime.upstream(matched.route)?;
-    story.upstream = Some(upstream.settings.name.clone());
     story.streamed = permit.streams();
     let length = if body.is_empty() { BodyLength::None } else { BodyLength::Known(body.len()) };
-    let mut request = upstream_head::build(
-        permit,
-        session.req_header(),
-        head,
-        matched.route,
-        &upstream.settings,
-        &upstream.injections,
-        length,
-    )
-    .map_err(|error| unmade(&error))?;
-    exchange.tell_certificate(matched.runtime, &mut request)?;
+    let request = exchange.outgoing(matched, permit, head, session, story, length)?;
     let deadline = Deadline::of(story, &upstream.settings.timeouts);
     let ask = Ask {
         head: request,

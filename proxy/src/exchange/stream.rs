@@ -20,7 +20,7 @@ use crate::guard;
 use crate::head::Head;
 use crate::story::Story;
 use crate::upstream::{Answering, Conversation, Failure, Outlet, Told, Upload, clean_trailers};
-use crate::upstream_head::{self, BodyLength};
+use crate::upstream_head::BodyLength;
 
 /// Relays one exchange. Returns whether the connection may carry another.
 ///
@@ -49,14 +49,10 @@ pub(super) async fn run(
     }
     exchange.keep_place(story)?;
     let upstream = matched.runtime.upstream(matched.route)?;
-    story.upstream = Some(upstream.settings.name.clone());
     story.streamed = true;
     let length = if has_body { BodyLength::Streamed(declared) } else { BodyLength::None };
-    let (route, settings, injections) = (matched.route, &upstream.settings, &upstream.injections);
-    let mut request = upstream_head::build(permit, session.req_header(), head, route, settings, injections, length)
-        .map_err(|error| unmade(&error))?;
-    exchange.tell_certificate(matched.runtime, &mut request)?;
-    let deadline = Deadline::of(story, &settings.timeouts);
+    let mut request = exchange.outgoing(matched, permit, head, session, story, length)?;
+    let deadline = Deadline::of(story, &upstream.settings.timeouts);
     let hash = key(exchange, upstream, session, story);
     let mut told = Told::default();
     let until = deadline.after(deadline.first_byte);

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use postern_config::values::Time;
+use rustls_pki_types::UnixTime;
 use tokio::task::block_in_place;
 
 use crate::client::Line;
@@ -9,6 +11,18 @@ use crate::process::{Process, postern};
 use crate::site::{Site, UPSTREAM_KEY, health};
 
 const ENV_KEY: &str = "life-env-key-c0ffee11";
+const QUERY_KEY: &str = "life/query/key/c0ffee22";
+const QUERY_ESCAPED: &str = "life%2Fquery%2Fkey%2Fc0ffee22";
+const POSTURE: &str = r#"
+apiVersion: secure.platformspec.io/v1alpha1
+kind: Policy
+metadata: {name: posture}
+spec:
+  type: SecurityPolicy
+  exceptions:
+    - {name: query, allow: PV-093, targetRefs: [{kind: Upstream, name: app}], reason: A test., owner: tests, until: "UNTIL"}
+...
+"#;
 const SEED: &str = "bGlmZS1hdWRpdC1zZWVkLTMyLWJ5dGVzLWxvbmchISE=";
 const INLINE: &str = "sk-proj-inline0123456789abcdefghijklmnopqrstuv";
 
@@ -35,8 +49,12 @@ async fn no_secret_is_in_a_log_a_record_a_metric_or_an_error() {
     );
     let first = "    - {name: key, valueFrom: \"file:keys/upstream\"";
     let both = format!(
-        "    - {{name: env, valueFrom: \"env:LIFE_KEY\", inject: {{type: Header, header: X-Env-Key, format: \"{{secret}}\"}}}}\n{first}"
+        "    - {{name: env, valueFrom: \"env:LIFE_KEY\", inject: {{type: Header, header: X-Env-Key, format: \"{{secret}}\"}}}}\n    \
+         - {{name: query, valueFrom: \"file:keys/query\", inject: {{type: QueryParam, name: key}}}}\n{first}"
     );
+    let until = Time(i64::try_from(UnixTime::now().as_secs()).unwrap() + 600).to_string();
+    site.write("keys/query", QUERY_KEY);
+    site.write("manifests/posture.yaml", &POSTURE.replace("UNTIL", &until));
     site.change("manifests/evidence.yaml", first, &both);
     let env = [("LIFE_KEY", ENV_KEY), ("POSTERN_LOG", "debug")];
     let mut process = Process::serve(&site.config(), &env);
@@ -52,12 +70,15 @@ async fn no_secret_is_in_a_log_a_record_a_metric_or_an_error() {
         }
     }
     assert_eq!(site.app.seen()[0].header("x-env-key"), [ENV_KEY]);
+    assert!(site.app.seen()[0].request_line().contains(QUERY_ESCAPED));
     assert!(Line::open(process.address(), &site.ca.ca_pem(), &site.who.stranger.issued, true).await.is_ok());
 
     // Sets that fail around each secret.
     let files = ["keys/upstream", "keys/seed", "tls/server.key", "keys/jwks.json"];
     let good: Vec<String> = files.iter().map(|name| site.read(name)).collect();
     site.write("keys/upstream", &format!("{UPSTREAM_KEY}\u{1}"));
+    // One of them under a second name.
+    site.write("keys/query", ENV_KEY);
     site.write("tls/server.key", &good[2].replace("-----END", "----END"));
     let evidence = site.read("manifests/evidence.yaml");
     process.signal("HUP");
@@ -65,6 +86,7 @@ async fn no_secret_is_in_a_log_a_record_a_metric_or_an_error() {
     for (name, text) in files.iter().zip(&good) {
         site.write(name, text);
     }
+    site.write("keys/query", QUERY_KEY);
     for (from, to) in [
         ("env:LIFE_KEY", INLINE),
         ("env:LIFE_KEY", &format!("env:LIFE_KEY\n{INLINE}")),
@@ -97,7 +119,7 @@ async fn no_secret_is_in_a_log_a_record_a_metric_or_an_error() {
     let key_lines: Vec<&str> = good[2].lines().filter(|line| !line.starts_with("-----")).collect();
     let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
     let signatures = [signature(&token), signature(&stolen)];
-    let secrets = [UPSTREAM_KEY, ENV_KEY, SEED, INLINE, &token, &stolen];
+    let secrets = [UPSTREAM_KEY, ENV_KEY, QUERY_KEY, QUERY_ESCAPED, SEED, INLINE, &token, &stolen];
     let secrets = secrets.into_iter().chain(signatures.iter().map(String::as_str)).chain(key_lines);
     for secret in secrets {
         if let Some(at) = outputs.find(secret) {
@@ -105,5 +127,5 @@ async fn no_secret_is_in_a_log_a_record_a_metric_or_an_error() {
             panic!("`{secret}` is in: …{}", &outputs[from..at + secret.len()]);
         }
     }
-    assert!(outputs.contains("postern_decisions_total") && outputs.contains("class_uid") && outputs.contains("PV-"));
+    assert!(outputs.contains("postern_decisions_total") && outputs.contains("class_uid") && outputs.contains("PV-091"));
 }

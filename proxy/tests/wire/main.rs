@@ -20,6 +20,7 @@ mod network;
 mod outbound;
 mod proxies;
 mod relay;
+mod secrets;
 mod sidecars;
 mod sizes;
 mod sockets;

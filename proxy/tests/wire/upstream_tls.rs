@@ -29,6 +29,13 @@ spec:
   trust:
     anchors: [{name: house, caFrom: "file:tls/ca.pem"}]
     revocation: {crlFrom: "file:tls/ca.crl"}
+---
+apiVersion: secure.platformspec.io/v1alpha1
+kind: SecretManagement
+metadata: {name: upstream}
+spec:
+  targetRefs: [{kind: Upstream, name: plain}]
+  credentials: [{name: as-the-edge, inject: {type: ClientCertificate, identity: edge}}]
 "#;
 
 /// A server over TLS that demands a certificate, answers one request a connection and counts them.
@@ -116,6 +123,7 @@ async fn attack_30_an_upstream_is_whom_its_name_says_or_nothing_is_sent() {
     }
     let records = house.stop().await;
     assert!(records.requests()[1].detail().contains("TLS with 127.0.0.1"), "{}", records.requests()[1].detail());
+    assert_eq!(records.requests()[0].credentials(), ["as-the-edge"], "the certificate is a credential too");
 }
 
 #[tokio::test]

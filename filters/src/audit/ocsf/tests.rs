@@ -61,6 +61,7 @@ fn request(text: &str) -> AuditRecord {
             principal: Some(Arc::new(Principal { on_behalf_of: Some(Arc::new(user)), ..principal(text) })),
             route: Some(name.clone()),
             upstream: Some(name.clone()),
+            credentials: vec![name.clone(); 20],
             endpoint: None,
             retries: 0,
             dialect: Some(Dialect::OpenAi),

@@ -62,6 +62,7 @@ fn request(sequence: u64) -> AuditRecord {
         principal: None,
         route: Some("chat".into()),
         upstream: Some("model".into()),
+        credentials: vec![],
         endpoint: None,
         retries: 0,
         dialect: None,

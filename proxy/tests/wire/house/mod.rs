@@ -105,6 +105,11 @@ impl House {
         self.ca.crl(revoked, 86_400).unwrap()
     }
 
+    /// Where a file of the running set is.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.dir.path().join(file)
+    }
+
     /// Writes a file of the running set; whoever watches may load it at once.
     pub fn write(&self, file: &str, text: &str) {
         write(self.dir.path(), file, text.as_bytes());
@@ -171,6 +176,13 @@ impl Plan {
     pub fn also(mut self, manifests: &str) -> Self {
         let name = format!("manifests/also-{}.yaml", self.files.len());
         self.files.push((name, format!("{manifests}\n")));
+        self
+    }
+
+    /// Puts a file there that manifests may name; one of that name gives way.
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.retain(|(known, _)| known != name);
+        self.files.push((name.to_owned(), text.to_owned()));
         self
     }
 

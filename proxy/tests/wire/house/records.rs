@@ -132,6 +132,11 @@ impl Record {
         texts(self.ours("response_guards"))
     }
 
+    /// Names of the credentials that its upstream was shown.
+    pub fn credentials(&self) -> Vec<String> {
+        texts(self.ours("credentials"))
+    }
+
     /// Exceptions it hung on.
     pub fn exceptions(&self) -> Vec<String> {
         texts(self.ours("exceptions"))
