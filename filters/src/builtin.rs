@@ -3,6 +3,7 @@
 mod authorize;
 mod content;
 mod cross_site;
+mod browser;
 mod exceptions;
 mod frame;
 mod identify;

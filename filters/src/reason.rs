@@ -5,6 +5,8 @@
 pub enum Reason {
     CredentialMissing,
     CredentialInvalid,
+    SessionEnded,
+    LoginNeeded,
     NotPermitted,
     ExceptionEnded,
     OtherTenant,
@@ -27,9 +29,11 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::CredentialMissing,
         Self::CredentialInvalid,
+        Self::SessionEnded,
+        Self::LoginNeeded,
         Self::NotPermitted,
         Self::ExceptionEnded,
         Self::OtherTenant,
@@ -57,6 +61,8 @@ impl Reason {
         match self {
             Self::CredentialMissing => "credential_missing",
             Self::CredentialInvalid => "credential_invalid",
+            Self::SessionEnded => "session_ended",
+            Self::LoginNeeded => "login_needed",
             Self::NotPermitted => "not_permitted",
             Self::ExceptionEnded => "exception_ended",
             Self::OtherTenant => "other_tenant",
@@ -82,7 +88,9 @@ impl Reason {
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
-            Self::CredentialMissing | Self::CredentialInvalid => 401,
+            Self::CredentialMissing | Self::CredentialInvalid | Self::SessionEnded => 401,
+            // The way to the issuer.
+            Self::LoginNeeded => 302,
             Self::NotPermitted
             | Self::ExceptionEnded
             | Self::OtherTenant
@@ -108,6 +116,8 @@ impl Reason {
     pub fn title(self) -> &'static str {
         match self {
             Self::CredentialMissing | Self::CredentialInvalid => "A valid credential is required",
+            Self::SessionEnded => "The session has ended",
+            Self::LoginNeeded => "A login is required",
             Self::NotPermitted | Self::ExceptionEnded | Self::OtherTenant | Self::CrossSite => "Not permitted",
             Self::ContentRefused => "The content of the request was refused",
             Self::AnswerRefused => "The answer was refused",
@@ -144,7 +154,9 @@ impl Reason {
     #[must_use]
     pub fn openai_code(self) -> &'static str {
         match self {
-            Self::CredentialMissing | Self::CredentialInvalid => "invalid_credential",
+            Self::CredentialMissing | Self::CredentialInvalid | Self::SessionEnded | Self::LoginNeeded => {
+                "invalid_credential"
+            }
             Self::NotPermitted | Self::ExceptionEnded | Self::OtherTenant | Self::CrossSite => "policy_denied",
             Self::OverLimit => "rate_limit_exceeded",
             other => other.as_str(),

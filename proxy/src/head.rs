@@ -36,6 +36,8 @@ pub(crate) struct Head {
     pub(crate) method: String,
     /// Lower case, without port.
     pub(crate) host: String,
+    /// The port that the client named with it.
+    pub(crate) port: Option<u16>,
     pub(crate) path: String,
     pub(crate) query: Option<String>,
     /// Port of a `CONNECT`; its path is `/`.
@@ -71,9 +73,11 @@ pub(crate) fn read(
     }
     check_scheme(request)?;
     let target = target(request, outbound)?;
+    let (host, port) = host(request)?;
     Ok(Head {
         method: method(&request.method)?,
-        host: host(request)?,
+        host,
+        port,
         path: target.path.into_owned(),
         query: target.query.map(str::to_owned),
         connect: None,
@@ -237,6 +241,7 @@ fn connect(request: &RequestHeader) -> Result<Head, Refusal> {
     Ok(Head {
         method,
         host,
+        port: None,
         path,
         query: None,
         connect: Some(port),
@@ -279,7 +284,7 @@ fn carries_credential(query: &str) -> bool {
 }
 
 /// One authority for routing, policy and records: from `:authority` or `Host`, which must agree.
-fn host(request: &RequestHeader) -> Result<String, Refusal> {
+fn host(request: &RequestHeader) -> Result<(String, Option<u16>), Refusal> {
     let from_uri = request.uri.authority().map(http::uri::Authority::as_str);
     let from_header = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
     let authority = match (from_uri, from_header) {
@@ -290,7 +295,8 @@ fn host(request: &RequestHeader) -> Result<String, Refusal> {
         (None, None) => return Err(malformed("the request names no host")),
     };
     let host = without_port(authority).ok_or_else(|| malformed("the host is not a name or an address"))?;
-    Ok(host.to_ascii_lowercase())
+    let port = authority.get(host.len()..).and_then(|rest| rest.strip_prefix(':')?.parse().ok());
+    Ok((host.to_ascii_lowercase(), port))
 }
 
 /// The host of an authority: a name, an IPv4 address, or an IPv6 address in brackets; no user, no trailing dot.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::session::{CookieError, SessionError};
 use crate::Reason;
 
 /// Why a presented credential was refused, or that none was. Never contains a token or a signature; names that a caller
@@ -76,6 +77,14 @@ pub enum TokenError {
     OtherSender,
     #[error("the token is bound by `{0}`, which cannot be checked")]
     UnknownBinding(Excerpt),
+    #[error("{0}")]
+    Cookie(#[source] CookieError),
+    #[error("a session came without TLS")]
+    PlainSession,
+    #[error(transparent)]
+    Session(Box<SessionError>),
+    #[error("a session and a token are two answers to who asks")]
+    SessionAndToken,
     #[error("the SPIFFE ID is malformed")]
     SpiffeId,
     #[error("provider `{0}` cannot make a principal of an SVID")]
@@ -103,12 +112,22 @@ impl TokenError {
         match self {
             Self::Missing | Self::Incomplete(_) => Reason::CredentialMissing,
             Self::TenantsDiffer { .. } => Reason::OtherTenant,
+            Self::Session(error) => error.reason(),
             _ => Reason::CredentialInvalid,
         }
     }
 
     pub(super) fn claim(claim: &str, problem: &'static str) -> Self {
         Self::Claim { claim: claim.to_owned(), problem }
+    }
+}
+
+impl From<SessionError> for TokenError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Claims(error) => error,
+            other => Self::Session(Box::new(other)),
+        }
     }
 }
 

@@ -17,7 +17,8 @@ mod tests;
 
 pub use cookie::{CookieError, take};
 pub use ended::EndedSessions;
-pub use login::{Login, Returned};
+pub use id_token::of_answer as id_token_of;
+pub use login::{Login, Returned, escape};
 pub use logout::LogoutToken;
 pub use seal::{SealKey, SealProblem};
 pub use state::{Session, SessionError, Sessions};

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::super::claims::Claims;
 use super::super::verifier::seconds;
-use super::super::{Excerpt, JwtVerifier, TokenError, jws};
+use super::super::{Excerpt, JwtVerifier, TokenError, jws, strict};
 
 /// Checks `token`, made for `client` and for the login of `nonce`, and returns its claims.
 ///
@@ -44,4 +44,11 @@ pub(super) fn verify(
     }
     claims.required_text("sub")?;
     Ok(read)
+}
+
+/// The id token in the answer of a token endpoint (OpenID Connect Core 1.0 §3.1.3.3). What else it gives, we have no use for.
+#[must_use]
+pub fn of_answer(body: &[u8]) -> Option<String> {
+    let answer = strict::object(body).ok()?;
+    answer.get("id_token")?.as_str().map(str::to_owned)
 }

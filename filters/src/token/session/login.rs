@@ -167,7 +167,8 @@ fn random() -> Result<String, SealProblem> {
 }
 
 /// As a form writes it (RFC 3986 §2.3: only what is unreserved stands for itself).
-pub(super) fn escape(text: &str) -> String {
+#[must_use]
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

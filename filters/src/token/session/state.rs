@@ -16,8 +16,8 @@ use super::super::verified::{VerifiedToken, Window};
 use super::super::verifier::seconds;
 use super::super::{JwtVerifier, TokenError};
 use super::seal::Purpose;
-use super::{EndedSessions, Login, SealKey, SealProblem, id_token};
-use crate::Principal;
+use super::{EndedSessions, Login, LogoutToken, SealKey, SealProblem, id_token};
+use crate::{Principal, Reason};
 
 /// Longest value of the cookie. Browsers keep 4096 bytes, name and attributes included.
 const MAX_COOKIE: usize = 3800;
@@ -43,6 +43,19 @@ pub enum SessionError {
     TooLarge { bytes: usize, max: usize },
     #[error(transparent)]
     Seal(#[from] SealProblem),
+}
+
+impl SessionError {
+    /// The public reason.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::NotOurs | Self::TooOld { .. } | Self::Idle { .. } | Self::LoggedOut => Reason::SessionEnded,
+            Self::Claims(error) => error.reason(),
+            Self::TooLarge { .. } => Reason::CredentialInvalid,
+            Self::Seal(_) => Reason::Undecided,
+        }
+    }
 }
 
 /// How long sessions last.
@@ -138,6 +151,11 @@ impl Sessions {
         let is_due = rested.saturating_mul(10) >= self.lives.idle;
         let renewed = is_due.then(|| self.seal(verifier, host, &opened.claims, &opened.id, opened.began, now));
         Ok(Session { token: opened.token.clone(), renewed: renewed.transpose()? })
+    }
+
+    /// Ends what the issuer says. `false` where it said so before.
+    pub fn log_out(&self, token: &LogoutToken, now: i64) -> bool {
+        self.ended.log_out(token, now, self.lives.max_age)
     }
 
     /// Ends the session in `cookie`, whatever else may be wrong with it.

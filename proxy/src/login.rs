@@ -1,0 +1,85 @@
+//! Logins of browsers at the edge: sends them to the issuer, takes them back, and ends their sessions.
+//!
+//! OpenID Connect Core 1.0 §3.1 (authorization code flow), RFC 7636 (PKCE), RFC 9207 (issuer in the answer), OpenID Connect
+//! RP-Initiated Logout 1.0, Back-Channel Logout 1.0. What is sealed, kept and checked is in `postern_filters::token::session`;
+//! here is what goes over the network.
+
+mod callback;
+mod endpoints;
+mod logout;
+mod offer;
+mod reply;
+
+pub(crate) use endpoints::Issuers;
+pub(crate) use offer::offer;
+
+use pingora_core::protocols::http::ServerSession;
+use postern_filters::{Browser, Reason, Refusal};
+
+use crate::exchange::{Exchange, Matched};
+use crate::head::Head;
+use crate::story::Story;
+
+/// One of our own places on a route that lets browsers log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Callback,
+    Logout,
+    BackChannel,
+}
+
+impl Place {
+    /// The place that a request is for. They are ours whatever the upstream has there.
+    pub(crate) fn of(browser: &Browser, head: &Head) -> Option<Self> {
+        let settings = browser.settings();
+        [(&settings.callback, Self::Callback), (&settings.logout, Self::Logout), (&settings.back_channel, Self::BackChannel)]
+            .into_iter()
+            .find_map(|(path, place)| (*path == head.path).then_some(place))
+    }
+
+    fn rule(self) -> &'static str {
+        match self {
+            Self::Callback => "built-in login",
+            Self::Logout => "built-in logout",
+            Self::BackChannel => "built-in back-channel logout",
+        }
+    }
+}
+
+/// Serves one of our own places. Whether the connection may carry another request.
+///
+/// # Errors
+/// A refusal: nothing was changed.
+pub(crate) async fn serve(
+    exchange: Exchange<'_>,
+    matched: Matched<'_>,
+    browser: &Browser,
+    place: Place,
+    head: &Head,
+    session: &mut ServerSession,
+    story: &mut Story,
+) -> Result<bool, Refusal> {
+    matched.chain.count(&exchange.view(head, session), &mut story.context, place.rule())?;
+    if exchange.connection.tls.is_none() {
+        return Err(Refusal::new(Reason::NotPermitted, "browsers log in over TLS only"));
+    }
+    // Codes and states are nobody's to read in a log.
+    let query = story.head.as_mut().and_then(|head| head.query.take());
+    let reply = match place {
+        Place::Callback => callback::take(exchange, browser, head, query.as_deref(), session, story).await?,
+        Place::Logout => logout::by_user(exchange, browser, head, session, story).await?,
+        Place::BackChannel => logout::by_issuer(exchange, browser, head, session, story).await?,
+    };
+    exchange.keep_place(story)?;
+    exchange.announce_drain(session);
+    reply::write(reply, session, story, exchange.hsts()).await;
+    Ok(session.is_body_done() && story.trouble.is_none())
+}
+
+/// The address of `path` at the host that the browser asked.
+fn own_address(head: &Head, path: &str) -> String {
+    match head.port.filter(|port| *port != 443) {
+        Some(port) => format!("https://{}:{port}{path}", head.host),
+        None => format!("https://{}{path}", head.host),
+    }
+}
