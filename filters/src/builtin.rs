@@ -1,9 +1,9 @@
 //! The filters, one file each, in the order of the chain.
 
 mod authorize;
+mod browser;
 mod content;
 mod cross_site;
-mod browser;
 mod exceptions;
 mod frame;
 mod identify;
@@ -11,6 +11,7 @@ mod limits;
 mod parse;
 
 pub(crate) use authorize::Authorize;
+pub use browser::Browser;
 pub(crate) use content::{Content, Verdicts, blocked};
 pub(crate) use cross_site::CrossSite;
 pub(crate) use exceptions::Exceptions;

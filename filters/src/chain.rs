@@ -9,6 +9,7 @@ use postern_config::{Dialect, Direction};
 use crate::answer::Answers;
 use crate::context::{Seen, Ticket, Walk};
 use crate::filter::Filter;
+use crate::builtin::Browser;
 use crate::{AnswerHead, AnswerWay, Context, FilterError, Flow, MessageLimits, Permit, Progress, Refusal, RequestView};
 
 /// A filter in its place, with the names it has in the coverage matrix.
@@ -28,6 +29,7 @@ pub struct Chain {
     pub(crate) max_body: u64,
     pub(crate) steps: Vec<Step>,
     pub(crate) answers: Answers,
+    pub(crate) browser: Option<Arc<Browser>>,
 }
 
 impl Chain {
@@ -40,6 +42,12 @@ impl Chain {
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// Where browsers log in on this route.
+    #[must_use]
+    pub fn browser(&self) -> Option<&Browser> {
+        self.browser.as_deref()
     }
 
     /// Runs everything that needs the head alone, so that what it refuses costs no body. Where a filter waits, it is called

@@ -24,9 +24,26 @@ use crate::token::{JwtVerifier, KeySet, TokenCache, TokenSet};
 #[derive(Debug)]
 pub struct Chains {
     pub(crate) by_route: HashMap<String, Chain>,
+    /// Names of the routes that let browsers log in.
+    browsers: Vec<String>,
+}
+
+/// What sessions of browsers need that no manifest holds: it outlives snapshots.
+#[derive(Debug, Default)]
+pub struct BrowserKeep {
+    /// Sessions that were ended before their time.
+    pub ended: Arc<EndedSessions>,
+    /// The keys that the snapshot names, with what came of reading them.
+    pub keys: HashMap<OwnKey, Result<Arc<SealKey>, String>>,
 }
 
 impl Chains {
+    /// Names of the routes that let browsers log in.
+    #[must_use]
+    pub fn browsers(&self) -> &[String] {
+        &self.browsers
+    }
+
     /// The chain of the named route.
     #[must_use]
     pub fn of(&self, route: &str) -> Option<&Chain> {

@@ -35,6 +35,7 @@ mod text;
 pub mod token;
 mod verdict;
 
+pub use builtin::Browser;
 pub use answer::{AnswerHead, AnswerStream, AnswerWay};
 pub use chain::Chain;
 pub use compile::{Chains, check, compile};

@@ -12,6 +12,7 @@ mod stream;
 
 pub(crate) use deadline::Deadline;
 pub(crate) use forward::{key, refusal};
+pub(crate) use request::read_body;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ use crate::runtime::{Network, Runtime};
 use crate::shared::Shared;
 use crate::standing::Standing;
 use crate::story::Story;
-use crate::{answer, relay, tunnel, workload};
+use crate::{answer, login, relay, tunnel, workload};
 
 /// Serves requests of one connection.
 #[derive(Debug, Clone, Copy)]
@@ -138,12 +139,19 @@ impl<'a> Exchange<'a> {
             // The place among the connections is the proxy's, so that a ban of the client does not end this one.
             guard::judge_client(self.shared, self.connection, guard::client_address(self.connection.source))?;
         }
+        if let Some((route, place)) = login::find(runtime, &self.connection.listener, &head) {
+            let matched = compiled(runtime, self.connection, route)?;
+            return login::serve(self, matched, place, &head, session, story).await;
+        }
         let matched = matched(runtime, self.connection, &head, &session.req_header().headers)?;
         story.route = Some(matched.route.name.clone());
         story.dialect = matched.route.dialect;
         guard::judge_route(&matched.network.gate, self.connection, head.client)?;
         self.within_limits(matched, &head, session, story)?;
-        self.check_head(matched, &head, session, story).await?;
+        if let Err(refusal) = self.check_head(matched, &head, session, story).await {
+            let Some(browser) = matched.chain.browser() else { return Err(refusal) };
+            return Err(login::offer(self, browser, &head, session, story, refusal).await);
+        }
         if let Some(port) = head.connect {
             tunnel::open(self, matched, port, &head, session, story).await?;
             return Ok(false);
@@ -288,7 +296,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// What holds for requests of the route: how often, how large, under which load, and from here on how long.
-    fn within_limits(
+    pub(crate) fn within_limits(
         self,
         matched: Matched<'_>,
         head: &Head,
@@ -332,6 +340,11 @@ pub(crate) fn matched<'r>(
     };
     let found = runtime.snapshot.route(&connection.listener, &head.host, &head.method, &head.path, sole);
     let route = found.ok_or_else(|| Refusal::new(Reason::NotPermitted, "no route matches"))?;
+    compiled(runtime, connection, route)
+}
+
+/// A route with all that was compiled for it.
+fn compiled<'r>(runtime: &'r Runtime, connection: &Connection, route: &'r Route) -> Result<Matched<'r>, Refusal> {
     let chain = runtime
         .chains
         .of(&route.name)

@@ -14,10 +14,13 @@ pub(crate) use endpoints::Issuers;
 pub(crate) use offer::offer;
 
 use pingora_core::protocols::http::ServerSession;
-use postern_filters::{Browser, Reason, Refusal};
+use postern_config::Route;
+use postern_filters::{Reason, Refusal};
 
 use crate::exchange::{Exchange, Matched};
+use crate::guard;
 use crate::head::Head;
+use crate::runtime::Runtime;
 use crate::story::Story;
 
 /// One of our own places on a route that lets browsers log in.
@@ -28,15 +31,24 @@ pub(crate) enum Place {
     BackChannel,
 }
 
-impl Place {
-    /// The place that a request is for. They are ours whatever the upstream has there.
-    pub(crate) fn of(browser: &Browser, head: &Head) -> Option<Self> {
-        let settings = browser.settings();
-        [(&settings.callback, Self::Callback), (&settings.logout, Self::Logout), (&settings.back_channel, Self::BackChannel)]
-            .into_iter()
-            .find_map(|(path, place)| (*path == head.path).then_some(place))
+/// The route that lets browsers log in at the place a request is for. Such a place is ours whatever an upstream has there, and
+/// whichever path the route is for.
+pub(crate) fn find<'r>(runtime: &'r Runtime, listener: &str, head: &Head) -> Option<(&'r Route, Place)> {
+    if runtime.chains.browsers().is_empty() {
+        return None;
     }
+    let routes = runtime.snapshot.routes.iter().filter(|route| runtime.chains.browsers().contains(&route.name));
+    let here = routes.filter(|route| route.matches.is_for(listener, &head.host));
+    let place = |route: &'r Route| {
+        let (_, login) = route.policy.identity.browsers().next()?;
+        let places =
+            [(&login.callback, Place::Callback), (&login.logout, Place::Logout), (&login.back_channel, Place::BackChannel)];
+        places.into_iter().find_map(|(path, place)| (*path == head.path).then_some((route, place)))
+    };
+    here.filter_map(place).max_by_key(|(route, _)| route.matches.specificity())
+}
 
+impl Place {
     fn rule(self) -> &'static str {
         match self {
             Self::Callback => "built-in login",
@@ -53,12 +65,17 @@ impl Place {
 pub(crate) async fn serve(
     exchange: Exchange<'_>,
     matched: Matched<'_>,
-    browser: &Browser,
     place: Place,
     head: &Head,
     session: &mut ServerSession,
     story: &mut Story,
 ) -> Result<bool, Refusal> {
+    story.route = Some(matched.route.name.clone());
+    story.dialect = matched.route.dialect;
+    guard::judge_route(&matched.network.gate, exchange.connection, head.client)?;
+    exchange.within_limits(matched, head, session, story)?;
+    let browser = matched.chain.browser();
+    let browser = browser.ok_or_else(|| Refusal::new(Reason::Undecided, "the route has no login"))?;
     matched.chain.count(&exchange.view(head, session), &mut story.context, place.rule())?;
     if exchange.connection.tls.is_none() {
         return Err(Refusal::new(Reason::NotPermitted, "browsers log in over TLS only"));

@@ -14,6 +14,7 @@ use quick_cache::sync::Cache;
 
 use crate::authz::{Authorizer, PreparedPrincipal};
 use crate::token::{self, TokenError, TokenSet, VerifiedToken};
+use super::Browser;
 use crate::{Context, Flow, Principal, RequestView, Verdict};
 
 pub(crate) struct Identify {
@@ -25,6 +26,7 @@ pub(crate) struct Identify {
     /// Who comes without a credential, where the route is open.
     anonymous: Option<Arc<Principal>>,
     prepared_anonymous: OnceLock<Arc<PreparedPrincipal>>,
+    browser: Option<Arc<Browser>>,
 }
 
 /// Workloads remembered per route.
@@ -37,7 +39,14 @@ impl Identify {
     pub(crate) fn new(identity: Identity, tokens: TokenSet, authorizer: Arc<Authorizer>, tenant: &str) -> Self {
         let anonymous = identity.is_open.then(|| Arc::new(Principal::anonymous(tenant)));
         let workloads = Cache::new(WORKLOADS);
-        Self { identity, tokens, authorizer, workloads, anonymous, prepared_anonymous: OnceLock::new() }
+        let prepared_anonymous = OnceLock::new();
+        Self { identity, tokens, authorizer, workloads, anonymous, prepared_anonymous, browser: None }
+    }
+
+    /// Has the sessions of browsers read.
+    pub(crate) fn with_browser(mut self, browser: Option<Arc<Browser>>) -> Self {
+        self.browser = browser;
+        self
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
@@ -57,9 +66,14 @@ impl Identify {
     ) -> Result<(Arc<Principal>, Arc<PreparedPrincipal>), TokenError> {
         let values: Vec<&[u8]> = req.headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect();
         let leaf = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
-        let verified = match token::bearer(&values)? {
-            Some(text) => Some(self.tokens.authenticate(text, leaf, cx.now())?),
+        let session = match &self.browser {
+            Some(browser) => browser.session(req, cx)?,
             None => None,
+        };
+        let verified = match (token::bearer(&values)?, session) {
+            (Some(_), Some(_)) => return Err(TokenError::SessionAndToken),
+            (Some(text), None) => Some(self.tokens.authenticate(text, leaf, cx.now())?),
+            (None, session) => session,
         };
         let waived = verified.as_deref().and_then(|token| self.unbound(token));
         if let Some(over) = waived.filter(|waived| waived.has_ended(cx.now_ms())) {

@@ -51,7 +51,7 @@ pub(super) async fn take(
     let code = returned.code.as_deref().ok_or_else(|| refuse("the browser came back without a code".to_owned()))?;
     let id_token = exchange_code(exchange, browser, head, &login, code).await?;
     let (cookie_value, principal) = begin(exchange, browser, head, &login, &id_token, now).await?;
-    story.context.identified(principal);
+    story.context.logged_in(principal);
     let settings = browser.settings();
     let mut reply = Reply::see(login.return_to().to_owned());
     reply.cookies = vec![cookie(SESSION_COOKIE, &cookie_value, settings.session_age.as_secs()), forget(&name)];

@@ -8,6 +8,7 @@ use tracing::info;
 use super::offer::forget_session;
 use super::own_address;
 use super::reply::Reply;
+use crate::connections;
 use crate::exchange::{Exchange, read_body};
 use crate::head::Head;
 use crate::outside::Outside;
@@ -43,8 +44,9 @@ pub(super) async fn by_user(
     }
     let cookie = take(headers, SESSION_COOKIE).map_err(|error| Refusal::new(Reason::CredentialInvalid, error.to_string()))?;
     if let Some(cookie) = cookie {
-        browser.sessions().end(browser.verifier(), cookie, &head.host, story.context.now());
-        exchange.shared.rejudge();
+        if browser.sessions().end(browser.verifier(), cookie, &head.host, story.context.now()) {
+            judge_streams(exchange);
+        }
     }
     let shared = exchange.shared;
     let endpoints = shared.issuers.endpoints(browser.issuer(), shared.outside.outbound()).await;
@@ -99,6 +101,14 @@ pub(super) async fn by_issuer(
     };
     let fresh = browser.sessions().log_out(&verified, now);
     info!(provider = browser.provider(), fresh, "the issuer logged somebody out");
-    exchange.shared.rejudge();
+    if fresh {
+        judge_streams(exchange);
+    }
     Ok(Reply::status(200))
+}
+
+/// Streams of who has no session any more end now, and not with the next reload.
+fn judge_streams(exchange: Exchange<'_>) {
+    let shared = exchange.shared.clone();
+    tokio::spawn(async move { connections::judge(&shared).await });
 }

@@ -158,11 +158,11 @@ impl Sessions {
         self.ended.log_out(token, now, self.lives.max_age)
     }
 
-    /// Ends the session in `cookie`, whatever else may be wrong with it.
-    pub fn end(&self, verifier: &JwtVerifier, cookie: &str, host: &str, now: i64) {
-        if let Ok(opened) = self.opened(verifier, cookie, host) {
-            self.ended.end(verifier.issuer(), &opened.id, now, self.lives.max_age);
-        }
+    /// Ends the session in `cookie`, whatever else may be wrong with it. `false` where there is none.
+    pub fn end(&self, verifier: &JwtVerifier, cookie: &str, host: &str, now: i64) -> bool {
+        let Ok(opened) = self.opened(verifier, cookie, host) else { return false };
+        self.ended.end(verifier.issuer(), &opened.id, now, self.lives.max_age);
+        true
     }
 
     fn opened(&self, verifier: &JwtVerifier, cookie: &str, host: &str) -> Result<Arc<Opened>, SessionError> {
