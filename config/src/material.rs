@@ -137,6 +137,11 @@ impl<T: Zeroize + AsRef<[u8]>> Redacted<T> {
     pub fn expose(&self) -> &T {
         &self.0
     }
+
+    /// The value, to be filled in.
+    pub fn expose_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
 }
 
 impl<T: Zeroize + AsRef<[u8]>> fmt::Debug for Redacted<T> {

@@ -184,10 +184,7 @@ fn exceptions<'p>(
     identity: &'p crate::Identity,
     authz: &'p crate::Authz,
 ) -> impl Iterator<Item = &'p str> {
-    let unbound = identity.providers.iter().filter_map(|provider| match &provider.kind {
-        crate::ProviderKind::Jwt(jwt) => jwt.unbound.as_ref(),
-        crate::ProviderKind::Spiffe => None,
-    });
+    let unbound = identity.providers.iter().filter_map(|provider| provider.kind.unbound());
     let grants = authz.roles.iter().flat_map(|role| &role.permissions).filter_map(|granted| granted.waived.as_ref());
     let rules = authz.rules.iter().filter_map(|rule| rule.waived.as_ref());
     waived.iter().chain(unbound).chain(grants).chain(rules).map(|waived| &*waived.exception)

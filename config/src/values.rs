@@ -16,7 +16,7 @@ pub use http::{
     TargetPath,
 };
 pub use listen::ListenAddress;
-pub use names::{Claim, FilePath, LogOrigin, Name, Pointer, SpiffeName};
+pub use names::{Claim, FilePath, KeyPrefix, LogOrigin, Name, Pointer, SpiffeName, key_prefix_is_sound};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName, SpiffeGlob};
 pub use quantity::{Percent, RsaBits, Size, Time, show_duration};
 pub use spiffe::{TrustDomain, WorkloadSocket};

@@ -18,7 +18,7 @@ use crate::chain::{Chain, Step};
 use crate::filter::Filter;
 use crate::limit::{LimitSet, LimitStore};
 use crate::scan::ContentGuards;
-use crate::token::{JwtVerifier, KeySet, TokenCache, TokenSet};
+use crate::token::{ApiKeys, JwtVerifier, KeySet, Recognised, TokenCache, TokenSet};
 
 /// The chains of a snapshot, by route.
 #[derive(Debug)]
@@ -92,21 +92,21 @@ impl Compiler<'_> {
     fn chain(&self, report: &mut Report) -> Option<Chain> {
         let policy = &self.route.policy;
         let authorizer = Authorizer::compile(&policy.authz, &self.facts(), report).map(Arc::new);
-        let tokens = self.tokens(report);
+        let recognised = self.recognised(report);
         let request = self.content(Direction::Request, report);
         let answer = self.content(Direction::Response, report);
         let limits = LimitSet::compile(&policy.access.rate_limits, self.limits)
             .map_err(|error| self.problem(report, 71, error.to_string(), "correct the limit"))
             .ok()
             .map(Arc::new);
-        let (authorizer, tokens, request, answer, limits) = (authorizer?, tokens?, request?, answer?, limits?);
+        let (authorizer, recognised, request, answer, limits) = (authorizer?, recognised?, request?, answer?, limits?);
         let request = request.map(Arc::new);
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         Some(Chain {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             dialect: self.route.dialect,
             max_body: policy.access.max_body,
-            steps: self.steps(&authorizer, tokens, request.as_ref(), answer.is_some(), &limits),
+            steps: self.steps(&authorizer, recognised, request.as_ref(), answer.is_some(), &limits),
             answers: self.answers(answer),
         })
     }
@@ -114,7 +114,7 @@ impl Compiler<'_> {
     fn steps(
         &self,
         authorizer: &Arc<Authorizer>,
-        tokens: TokenSet,
+        recognised: Recognised,
         request: Option<&Arc<Content>>,
         reads_answers: bool,
         limits: &Arc<LimitSet>,
@@ -134,7 +134,7 @@ impl Compiler<'_> {
         }
         let identify = Identify::new(
             policy.identity.clone(),
-            tokens,
+            recognised,
             authorizer.clone(),
             self.route.tenant.as_deref().unwrap_or_default(),
         );
@@ -190,6 +190,32 @@ impl Compiler<'_> {
                 None
             }
         }
+    }
+
+    fn recognised(&self, report: &mut Report) -> Option<Recognised> {
+        let (tokens, keys) = (self.tokens(report), self.api_keys(report));
+        Some(Recognised::new(tokens?, keys?))
+    }
+
+    fn api_keys(&self, report: &mut Report) -> Option<Vec<ApiKeys>> {
+        let (mut found, mut failed) = (Vec::new(), false);
+        for provider in &self.route.policy.identity.providers {
+            let ProviderKind::ApiKey(keys) = &provider.kind else { continue };
+            if !self.with_keys {
+                continue;
+            }
+            let read = keys.keys.read_public().map_err(|error| error.to_string());
+            match read.and_then(|text| ApiKeys::parse(provider, &text).map_err(|error| error.to_string())) {
+                Ok(read) => found.push(read),
+                Err(error) => {
+                    failed = true;
+                    let place = format!("provider `{}`, keys `{}`", provider.name, keys.keys);
+                    let help = "make lines with `postern api-key new`, one for each key";
+                    self.problem(report, 11, format!("{place}: {error}"), help);
+                }
+            }
+        }
+        (!failed).then_some(found)
     }
 
     fn tokens(&self, report: &mut Report) -> Option<TokenSet> {

@@ -6,6 +6,7 @@
 //! than JOSE libraries are: one algorithm list per provider, exact signature lengths, canonical base64url, unique JSON
 //! names, no header member that could point at a key.
 
+mod api_key;
 mod bearer;
 mod binding;
 mod claims;
@@ -16,6 +17,8 @@ mod jws;
 mod key;
 mod keyset;
 pub mod mint;
+mod presented;
+mod recognised;
 mod ring;
 mod rsa;
 pub mod session;
@@ -28,13 +31,26 @@ mod tests;
 mod verified;
 mod verifier;
 
+use aws_lc_rs::digest;
+
+pub use api_key::{ApiKeys, ApiKeysError, EntryProblem, MadeKey, MadeKeyError};
 pub use bearer::bearer;
 pub use error::{Excerpt, TokenError, TokenPart};
 pub use identify::{PeerFacts, identify};
 pub use jws::MAX_TOKEN_BYTES;
 pub use keyset::{KeyName, KeyProblem, KeySet, KeySetError};
+pub use recognised::Recognised;
 pub use ring::KeyRing;
 pub use set::{TokenCache, TokenSet, issuer_of};
 pub use spiffe::{combine, principal_from_svid};
 pub use verified::VerifiedToken;
 pub use verifier::JwtVerifier;
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    // INVARIANT: SHA-256 has 32 bytes; `zip` rather than a copy that could panic.
+    for (to, from) in out.iter_mut().zip(digest::digest(&digest::SHA256, bytes).as_ref()) {
+        *to = *from;
+    }
+    out
+}

@@ -2,6 +2,7 @@
 //!
 //! 0 is success, 1 a failure while running or a tampered log, 2 a configuration that does not load or a wrong call.
 
+mod api_key;
 mod audit;
 mod check_egress;
 mod init;
@@ -69,11 +70,20 @@ enum Command {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
+    /// Keys of callers.
+    #[command(subcommand)]
+    ApiKey(ApiKeyCommand),
     /// The audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Start a throw-away proxy with everything around it, and show what it stops.
     Demo(crate::demo::Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum ApiKeyCommand {
+    /// Make a key: print it, once, and the line for the file of an ApiKey provider, which holds no key. Nothing is written.
+    New(api_key::NewKey),
 }
 
 #[derive(Debug, Subcommand)]
@@ -129,6 +139,7 @@ pub fn main() -> ExitCode {
             let reach = if get { check_egress::Reach::Get } else { check_egress::Reach::Handshake };
             check_egress::run(&url, &config, roots.as_deref(), reach, format)
         }
+        Command::ApiKey(ApiKeyCommand::New(asked)) => api_key::new(&asked),
         Command::Audit(AuditCommand::Verify { dir, key, checkpoint, format }) => {
             audit::verify(&dir, &key, checkpoint.as_deref(), format)
         }

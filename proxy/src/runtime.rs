@@ -353,9 +353,7 @@ fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
     }
     for route in &snapshot.routes {
         for provider in &route.policy.identity.providers {
-            if let postern_config::ProviderKind::Jwt(jwt) = &provider.kind {
-                materials.push(&jwt.jwks);
-            }
+            materials.extend(provider.kind.material());
         }
     }
     let path = |material: &Material| match material {

@@ -1,5 +1,6 @@
 //! IAMPolicy: who can be recognised at all, and what is known about them.
 
+mod api_key;
 mod browser;
 mod jwt;
 mod mapping;
@@ -8,6 +9,7 @@ mod tenancy;
 
 use std::time::Duration;
 
+pub use api_key::*;
 pub use browser::*;
 pub use jwt::*;
 pub use mapping::*;
@@ -48,8 +50,10 @@ tagged! {
         Jwt(Box<JwtProvider>),
         /// X.509-SVIDs presented over mTLS.
         Spiffe(Box<SpiffeProvider>),
+        /// Keys that callers hold.
+        ApiKey(Box<ApiKeyProvider>),
     }
-    later { "Introspection", "Mtls", "ApiKey", "TxnToken", "HttpSignature" }
+    later { "Introspection", "Mtls", "TxnToken", "HttpSignature" }
 }
 
 impl Provider {
@@ -58,14 +62,27 @@ impl Provider {
         match self {
             Self::Jwt(jwt) => &jwt.name,
             Self::Spiffe(spiffe) => &spiffe.name,
+            Self::ApiKey(keys) => &keys.name,
         }
     }
 
+    /// Where the tenant of its principals comes from; `None` where each key names its own.
     #[must_use]
-    pub fn tenant(&self) -> &At<TenantFrom> {
+    pub fn tenant(&self) -> Option<&At<TenantFrom>> {
         match self {
-            Self::Jwt(jwt) => &jwt.tenant,
-            Self::Spiffe(spiffe) => &spiffe.tenant,
+            Self::Jwt(jwt) => Some(&jwt.tenant),
+            Self::Spiffe(spiffe) => Some(&spiffe.tenant),
+            Self::ApiKey(_) => None,
+        }
+    }
+
+    /// The tenants it may assert.
+    #[must_use]
+    pub fn tenants(&self) -> &[At<String>] {
+        match self {
+            Self::Jwt(jwt) => &jwt.tenants,
+            Self::Spiffe(spiffe) => &spiffe.tenants,
+            Self::ApiKey(keys) => &keys.tenants,
         }
     }
 }

@@ -132,6 +132,7 @@ fn refuse(name: &At<Name>, callers: Option<&Callers<'_>>, certificates: Certific
 fn needs_certificate(provider: &Provider) -> bool {
     match &provider.kind {
         ProviderKind::Spiffe => true,
+        ProviderKind::ApiKey(_) => false,
         ProviderKind::Jwt(jwt) => jwt.sender_constraint != SenderConstraint::None,
     }
 }
@@ -214,13 +215,26 @@ pub(super) fn check_overlap(attached: &Attachments<'_>, route: usize, providers:
         }
     }
     for (index, first) in providers.iter().enumerate() {
+        for second in providers.iter().skip(index + 1).filter(|second| same_names(first, second)) {
+            let Some(place) = written.get(second.name.as_str()) else { continue };
+            let message = format!("providers `{}` and `{}` give names for one issuer", first.name, second.name);
+            let help = "use an `issuer` of its own for each: one name in both lists would be one principal";
+            place.error(report, Code(5), message, help);
+        }
         for second in providers.iter().skip(index + 1).filter(|second| same_credential(first, second)) {
             let Some(place) = written.get(second.name.as_str()) else { continue };
             let message = format!("providers `{}` and `{}` recognise the same credentials", first.name, second.name);
-            let help = "give tokens different `audiences`, SVIDs different `tenants`, or keep one provider";
+            let help = "give tokens different `audiences`, SVIDs different `tenants`, API keys a `prefix` that does not begin \
+                another, or keep one provider";
             place.error(report, Code(5), message, help);
         }
     }
+}
+
+/// Whether two lists that are kept apart name their principals by one issuer.
+fn same_names(a: &Provider, b: &Provider) -> bool {
+    let jwts = matches!((&a.kind, &b.kind), (ProviderKind::Jwt(_), ProviderKind::Jwt(_)));
+    !jwts && a.kind.issuer().is_some() && a.kind.issuer() == b.kind.issuer()
 }
 
 fn same_credential(a: &Provider, b: &Provider) -> bool {
@@ -234,6 +248,9 @@ fn same_credential(a: &Provider, b: &Provider) -> bool {
                 && meet(&x.audiences, &y.audiences)
                 && meet(&x.algorithms, &y.algorithms)
                 && meet(&types(&x.token_types), &types(&y.token_types))
+        }
+        (ProviderKind::ApiKey(x), ProviderKind::ApiKey(y)) => {
+            x.prefix.starts_with(&y.prefix) || y.prefix.starts_with(&x.prefix)
         }
         (ProviderKind::Spiffe, ProviderKind::Spiffe) => {
             format!("{:?}", a.tenant) == format!("{:?}", b.tenant) && meet(&a.tenants, &b.tenants)

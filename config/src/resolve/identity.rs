@@ -9,8 +9,8 @@ use crate::decode::At;
 use crate::manifest::{self, Authentication, Kind, Manifest};
 use crate::values::Name;
 use crate::{
-    Code, Demand, Dialect, Identity, JwtProvider, Provider, ProviderKind, Report, SenderConstraint, TenantSource,
-    Waived, Waiver,
+    ApiKeyProvider, Code, Demand, Dialect, Identity, JwtProvider, Provider, ProviderKind, Report, SenderConstraint,
+    TenantSource, Waived, Waiver,
 };
 
 const PV_TARGET: Code = Code(4);
@@ -104,8 +104,8 @@ fn same_provider(a: &manifest::Provider, b: &manifest::Provider) -> bool {
 
 fn check(provider: &manifest::Provider, report: &mut Report) -> bool {
     let mut good = true;
-    if let Some(value) = &provider.tenant().value.value
-        && !tenants(provider).iter().any(|tenant| tenant.value == value.value)
+    if let Some(value) = provider.tenant().and_then(|tenant| tenant.value.value.as_ref())
+        && !provider.tenants().iter().any(|tenant| tenant.value == value.value)
     {
         let message =
             format!("provider `{}` gives tenant `{}`, which it may not assert", provider.name().as_str(), value.value);
@@ -140,13 +140,6 @@ fn refuse_unbound(name: &At<Name>, place: &At<SenderConstraint>, spec: &RouteSpe
         spec.name.as_str()
     );
     place.error(report, PV_BEARER, message, "use `Mtls` or `Any`");
-}
-
-fn tenants(provider: &manifest::Provider) -> &[At<String>] {
-    match provider {
-        manifest::Provider::Jwt(jwt) => &jwt.tenants,
-        manifest::Provider::Spiffe(spiffe) => &spiffe.tenants,
-    }
 }
 
 fn resolved(provider: &manifest::Provider) -> Provider {
@@ -185,6 +178,17 @@ fn resolved(provider: &manifest::Provider) -> Provider {
             tenant: tenant_source(&spiffe.tenant),
             tenants: texts(&spiffe.tenants),
             kind: ProviderKind::Spiffe,
+        },
+        manifest::Provider::ApiKey(keys) => Provider {
+            name: keys.name.as_str().to_owned(),
+            principal: keys.principal.kind.value,
+            tenant: TenantSource::Key,
+            tenants: texts(&keys.tenants),
+            kind: ProviderKind::ApiKey(Box::new(ApiKeyProvider {
+                issuer: keys.issuer.as_str().to_owned(),
+                prefix: keys.prefix.as_str().to_owned(),
+                keys: keys.keys_from.value.clone(),
+            })),
         },
     }
 }

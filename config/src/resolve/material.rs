@@ -40,11 +40,12 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
                 .collect()
         }
         Spec::IamPolicy(policy) => {
-            let tokens = policy.providers.iter().filter_map(|provider| match &provider.value {
-                Provider::Jwt(jwt) => Some(&jwt.jwks_from),
+            let read = policy.providers.iter().filter_map(|provider| match &provider.value {
+                Provider::Jwt(jwt) => Some((&jwt.jwks_from, plain("a key set of tokens"))),
                 Provider::Spiffe(_) => None,
+                Provider::ApiKey(keys) => Some((&keys.keys_from, plain("a list of API keys"))),
             });
-            tokens.map(|from| (from, plain("a key set of tokens"))).collect()
+            read.collect()
         }
         Spec::SecretManagement(policy) => {
             let values = policy.credentials.iter().filter_map(|credential| credential.value_from.as_ref());

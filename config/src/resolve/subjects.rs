@@ -19,10 +19,7 @@ pub(super) fn check_ambiguous(policy: &RbacPolicy, providers: &[Provider], repor
         let issuers: BTreeSet<&str> = providers
             .iter()
             .filter(|provider| may_assert(provider, subject))
-            .filter_map(|provider| match &provider.kind {
-                ProviderKind::Jwt(jwt) => Some(jwt.issuer.as_str()),
-                ProviderKind::Spiffe => None,
-            })
+            .filter_map(|provider| provider.kind.issuer())
             .collect();
         if issuers.len() > 1 {
             let message = format!("several issuers can assert {} `{}`", kind(subject), subject.name.value);
@@ -46,6 +43,10 @@ pub(super) fn warn_of_ended(policy: &RbacPolicy, now: i64, report: &mut Report) 
 pub(super) fn may_assert(provider: &Provider, subject: &Subject) -> bool {
     match (&provider.kind, subject.kind.value) {
         (ProviderKind::Jwt(jwt), SubjectKind::Group) => jwt.groups_claim.is_some() && issued_by(subject, &jwt.issuer),
+        (ProviderKind::ApiKey(keys), SubjectKind::Group) => issued_by(subject, &keys.issuer),
+        (ProviderKind::ApiKey(keys), SubjectKind::Principal(kind)) => {
+            provider.principal == kind && !is_spiffe_id(&subject.name) && issued_by(subject, &keys.issuer)
+        }
         (ProviderKind::Jwt(jwt), SubjectKind::Principal(kind)) => {
             blind::principals(provider).contains(&kind)
                 && !is_spiffe_id(&subject.name)

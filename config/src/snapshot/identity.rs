@@ -55,6 +55,48 @@ pub enum ProviderKind {
     Jwt(Box<JwtProvider>),
     /// X.509-SVIDs presented over mTLS.
     Spiffe,
+    ApiKey(Box<ApiKeyProvider>),
+}
+
+impl ProviderKind {
+    /// The issuer that its principals are of; `None` for workloads, whose trust domain is in their names.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        match self {
+            Self::Jwt(jwt) => Some(&jwt.issuer),
+            Self::Spiffe => None,
+            Self::ApiKey(keys) => Some(&keys.issuer),
+        }
+    }
+
+    /// The exception by which its credentials need not be bound to their sender.
+    #[must_use]
+    pub fn unbound(&self) -> Option<&Waived> {
+        match self {
+            Self::Jwt(jwt) => jwt.unbound.as_ref(),
+            Self::Spiffe | Self::ApiKey(_) => None,
+        }
+    }
+
+    /// Files and variables that it reads.
+    pub fn material(&self) -> impl Iterator<Item = &Material> {
+        match self {
+            Self::Jwt(jwt) => Some(&jwt.jwks),
+            Self::Spiffe => None,
+            Self::ApiKey(keys) => Some(&keys.keys),
+        }
+        .into_iter()
+    }
+}
+
+/// Keys that callers hold.
+#[derive(Debug, Clone)]
+pub struct ApiKeyProvider {
+    pub issuer: String,
+    /// How every key begins.
+    pub prefix: String,
+    /// JSON lines: what is known of each key.
+    pub keys: Material,
 }
 
 #[derive(Debug, Clone)]
@@ -170,4 +212,6 @@ pub enum TenantSource {
     /// Index of a path segment of the SPIFFE ID, from 0: in `spiffe://td/ns/acme/sa/x` segment 1 is `acme`.
     SpiffeSegment(usize),
     Value(String),
+    /// Every key names its own.
+    Key,
 }

@@ -48,6 +48,8 @@ text_types! {
     LogOrigin;
     /// A SPIFFE ID of a workload.
     SpiffeName;
+    /// How every API key of a provider begins.
+    KeyPrefix;
 }
 
 impl Scalar for Name {
@@ -102,6 +104,30 @@ impl Scalar for LogOrigin {
             && !text.contains("://");
         let help = "write a schema-less URL such as `audit.example.com/edge`, without spaces and `+`";
         if valid { Ok(Self(text.to_owned())) } else { Err(malformed(text, cx, "a log origin", help)) }
+    }
+}
+
+/// Whether API keys may begin with `text`.
+#[must_use]
+pub fn key_prefix_is_sound(text: &str) -> bool {
+    (3..=32).contains(&text.len())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        && text.ends_with(['_', '-'])
+        && !text.starts_with("eyJ")
+}
+
+impl Scalar for KeyPrefix {
+    const NAME: &'static str = "Key prefix";
+    const DOC: &'static str = "How API keys begin: 3 to 32 letters, digits, `_` and `-`, of which the last is `_` or `-`: `acme_`. \
+        It cannot begin like a token, with `eyJ`.";
+
+    fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
+        let help = "use 3 to 32 letters, digits, `_` and `-`, the last of them `_` or `-`: `acme_`";
+        if key_prefix_is_sound(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(malformed(text, cx, "a prefix of keys", help))
+        }
     }
 }
 

@@ -64,6 +64,10 @@ fn scalars_take_their_form_and_nothing_else() {
         &["spiffe://example.org/ns/**", "spiffe://example.org/a", "a.example", "*.example.com"],
         &["spiffe://*/a", "spiffe:///a", "spiffe://Example.org/a", "*", "**", ""],
     );
+    table::<KeyPrefix>(
+        &["acme_", "sk-", "a1_", "Live-Key_"],
+        &["", "a_", "acme", "acme ", "_acme", "äme_", "eyJ_", "a.b_", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa_"],
+    );
     table::<SpiffeName>(
         &["spiffe://example.org/ns/pay", "spiffe://a/b"],
         &[

@@ -386,10 +386,16 @@ fn others() -> impl Strategy<Value = Content> {
     ]);
     let partner = "providers: [{name: partner, type: Jwt, issuer: \"https://partner.example\", audiences: [a], algorithms: [ES256], \
         jwksFrom: \"file:partner.json\", senderConstraint: Mtls, principal: {type: ServiceAccount}, tenant: {value: acme}, tenants: [acme]}]";
+    let keys = "providers: [{name: %, type: ApiKey, issuer: \"https://%.example\", prefix: %_, keysFrom: \"file:%.keys\", \
+        principal: {type: ServiceAccount}, tenants: [acme]}]";
     prop_oneof![
         content("AuditPolicy", &[GATEWAY, APP, CHAT], audit),
         content("RBACPolicy", &[APP, CHAT], roles.prop_map(|field| vec![Some(field.to_owned())])),
-        content("IAMPolicy", &[GATEWAY, APP, CHAT], Just(vec![Some(partner.to_owned())])),
+        content(
+            "IAMPolicy",
+            &[GATEWAY, APP, CHAT],
+            select(vec![partner, keys]).prop_map(|field| vec![Some(field.to_owned())])
+        ),
     ]
 }
 

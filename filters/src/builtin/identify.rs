@@ -8,18 +8,17 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use http::header::AUTHORIZATION;
-use postern_config::{Identity, Provider, ProviderKind, Waived};
+use postern_config::{Identity, Provider, Waived};
 use quick_cache::sync::Cache;
 
 use crate::authz::{Authorizer, PreparedPrincipal};
-use crate::token::{self, TokenError, TokenSet, VerifiedToken};
+use crate::token::{self, Recognised, TokenError, VerifiedToken};
 use super::Browser;
 use crate::{Context, Flow, Principal, RequestView, Verdict};
 
 pub(crate) struct Identify {
     identity: Identity,
-    tokens: TokenSet,
+    recognised: Recognised,
     authorizer: Arc<Authorizer>,
     /// Workloads that came without a token, by the SHA-256 of their certificate.
     workloads: Cache<[u8; 32], Arc<PreparedPrincipal>>,
@@ -36,11 +35,11 @@ impl Identify {
     pub(crate) const GUARD: &str = "identify";
 
     /// `tenant` is that of the route: who is anonymous is of no other.
-    pub(crate) fn new(identity: Identity, tokens: TokenSet, authorizer: Arc<Authorizer>, tenant: &str) -> Self {
+    pub(crate) fn new(identity: Identity, recognised: Recognised, authorizer: Arc<Authorizer>, tenant: &str) -> Self {
         let anonymous = identity.is_open.then(|| Arc::new(Principal::anonymous(tenant)));
         let workloads = Cache::new(WORKLOADS);
         let prepared_anonymous = OnceLock::new();
-        Self { identity, tokens, authorizer, workloads, anonymous, prepared_anonymous, browser: None }
+        Self { identity, recognised, authorizer, workloads, anonymous, prepared_anonymous, browser: None }
     }
 
     /// Has the sessions of browsers read.
@@ -64,16 +63,14 @@ impl Identify {
         req: &RequestView<'_>,
         cx: &mut Context,
     ) -> Result<(Arc<Principal>, Arc<PreparedPrincipal>), TokenError> {
-        let values: Vec<&[u8]> = req.headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect();
         let leaf = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
         let session = match &self.browser {
             Some(browser) => browser.session(req, cx)?,
             None => None,
         };
-        let verified = match (token::bearer(&values)?, session) {
+        let verified = match (self.recognised.authenticate(req, cx.now())?, session) {
             (Some(_), Some(_)) => return Err(TokenError::SessionAndToken),
-            (Some(text), None) => Some(self.tokens.authenticate(text, leaf, cx.now())?),
-            (None, session) => session,
+            (token, session) => token.or(session),
         };
         let waived = verified.as_deref().and_then(|token| self.unbound(token));
         if let Some(over) = waived.filter(|waived| waived.has_ended(cx.now_ms())) {
@@ -94,10 +91,8 @@ impl Identify {
     /// The exception without which a token would have to be bound to its sender.
     fn unbound(&self, token: &VerifiedToken) -> Option<&Waived> {
         let of_token = |provider: &&Provider| provider.name == token.principal.authn.provider;
-        match &self.identity.providers.iter().find(of_token)?.kind {
-            ProviderKind::Jwt(jwt) => jwt.unbound.as_ref().filter(|_| token.cnf_x5t_s256.is_none()),
-            ProviderKind::Spiffe => None,
-        }
+        let provider = self.identity.providers.iter().find(of_token)?;
+        provider.kind.unbound().filter(|_| !token.principal.authn.sender_bound)
     }
 
     fn nobody(&self, anonymous: &Arc<Principal>, cx: &Context) -> Arc<PreparedPrincipal> {

@@ -15,6 +15,12 @@ pub enum TokenError {
     Repeated(usize),
     #[error("the `authorization` header is not `Bearer` and one token")]
     NotBearer,
+    #[error("more than one credential was presented, so it does not say who asks")]
+    SeveralCredentials,
+    #[error("what was presented as an API key is not of the form of one")]
+    KeyShape,
+    #[error("what was presented is none of the keys of provider `{0}`")]
+    NotAKey(String),
     #[error("the token has {bytes} bytes, more than the allowed {max}")]
     TooLarge { bytes: usize, max: usize },
     #[error("the token does not have exactly three parts")]

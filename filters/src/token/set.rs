@@ -4,11 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_lc_rs::digest;
 use quick_cache::sync::Cache;
 
 use super::claims::Claims;
-use super::{Excerpt, JwtVerifier, MAX_TOKEN_BYTES, TokenError, VerifiedToken, jws};
+use super::{Excerpt, JwtVerifier, MAX_TOKEN_BYTES, TokenError, VerifiedToken, jws, sha256};
 
 /// `iss` of a token, believed by nobody: only good for choosing whose keys to try.
 ///
@@ -146,13 +145,4 @@ impl TokenSet {
         let unknown = || TokenError::UnknownIssuer(Excerpt::of(&issuer));
         accepted.ok_or_else(|| refused.unwrap_or_else(unknown))
     }
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    // INVARIANT: SHA-256 has 32 bytes; `zip` rather than a copy that could panic.
-    for (to, from) in out.iter_mut().zip(digest::digest(&digest::SHA256, bytes).as_ref()) {
-        *to = *from;
-    }
-    out
 }

@@ -25,7 +25,7 @@ pub fn principal_from_svid(svid: &SpiffeSubject, provider: &Provider) -> Result<
     let tenant = match &provider.tenant {
         TenantSource::Value(value) => value.as_str(),
         TenantSource::SpiffeSegment(index) => segments.get(*index).copied().ok_or(TokenError::SpiffeId)?,
-        TenantSource::Claim(_) => return Err(TokenError::NotSpiffe(provider.name.clone())),
+        TenantSource::Claim(_) | TenantSource::Key => return Err(TokenError::NotSpiffe(provider.name.clone())),
     };
     Ok(Principal {
         kind: provider.principal,

@@ -52,7 +52,7 @@ fn tenant(provider: &Provider, claims: &Claims) -> Result<String, TokenError> {
         TenantSource::Claim(pointer) => {
             claims::text(pointer, claims.at(pointer).ok_or_else(|| TokenError::claim(pointer, "is missing"))?)?
         }
-        TenantSource::SpiffeSegment(_) => return Err(TokenError::SpiffeId),
+        TenantSource::SpiffeSegment(_) | TenantSource::Key => return Err(TokenError::SpiffeId),
     };
     may_assert(provider, tenant)
 }

@@ -33,8 +33,8 @@ impl JwtVerifier {
         if jwt.issuer.contains('|') {
             return Err(refuse("has an issuer with `|`, which separates issuer and subject"));
         }
-        if matches!(provider.tenant, TenantSource::SpiffeSegment(_)) {
-            return Err(refuse("takes the tenant from a SPIFFE ID, which a token does not have"));
+        if matches!(provider.tenant, TenantSource::SpiffeSegment(_) | TenantSource::Key) {
+            return Err(refuse("takes the tenant from a SPIFFE ID or a key, which a token does not have"));
         }
         if !keys.keys().iter().any(|key| jwt.algorithms.iter().any(|algorithm| key.allows(*algorithm))) {
             return Err(KeySetError::NoKeyForProvider(provider.name.clone()));

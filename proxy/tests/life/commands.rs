@@ -206,3 +206,37 @@ async fn validate_tells_the_exceptions_in_force_and_those_that_have_ended() {
         assert_eq!((&told["allow"], &told["until"], &told["ended"]), (&"PV-030".into(), &until.into(), &ended.into()));
     }
 }
+
+#[test]
+fn a_new_key_is_shown_once_beside_the_line_that_knows_it() {
+    let until = ["--until", "2999-01-31T00:00:00Z"];
+    let asked =
+        [&["api-key", "new", "--prefix", "acme_", "--id", "ci-bot", "--tenant", "acme", "--group", "ci"], &until[..]];
+    let (code, out, err) = told(&[&asked.concat()[..], &["--format", "json"]].concat());
+    assert_eq!((code, err.as_str()), (0, ""));
+    let made: Value = serde_json::from_str(&out).unwrap();
+    let (key, line) = (made["key"].as_str().unwrap(), &made["line"]);
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key.as_bytes());
+    let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(key.len(), "acme_".len() + 43, "256 bits");
+    assert_eq!(line["sha256"], digest.as_str());
+    assert_eq!((&line["id"], &line["groups"][0]), (&"ci-bot".into(), &"ci".into()));
+
+    let (code, text, _) = told(&asked.concat());
+    assert_eq!(code, 0);
+    assert!(text.contains("acme_") && text.contains("\"notAfter\":\"2999-01-31T00:00:00Z\""), "{text}");
+
+    for (case, change, want) in [
+        ("in the past", ["--until", "2001-01-31T00:00:00Z"], "not a moment to come"),
+        ("no moment", ["--until", "tomorrow"], "not a moment to come"),
+        ("a prefix like a token", ["--prefix", "eyJ_"], "cannot be a prefix"),
+        ("the id of a workload", ["--id", "spiffe://x/y"], "`id`"),
+    ] {
+        let mut args = asked.concat();
+        let at = args.iter().position(|arg| *arg == change[0]).unwrap();
+        args[at + 1] = change[1];
+        let (code, out, err) = told(&args);
+        assert_eq!((code, out.as_str()), (2, ""), "{case}");
+        assert!(err.contains(want), "{case}: {err}");
+    }
+}

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, missing_debug_implementations, reason = "one binary, nothing leaves it")]
 
 mod access;
+mod api_keys;
 mod certificates;
 mod content;
 mod cuts;

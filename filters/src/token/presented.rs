@@ -1,0 +1,87 @@
+//! What a request presents to say who asks, beside the certificate of its connection.
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{TokenError, bearer};
+
+/// Where clients of some vendors put their key.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// One credential in the head of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presented<'h> {
+    /// `Authorization: Bearer`: a token, or a key that begins as a provider's keys do.
+    Bearer(&'h str),
+    /// `x-api-key`.
+    Key(&'h str),
+}
+
+/// Which headers are credentials on a route, `Authorization` aside, which always is. Others are as if they were not there:
+/// whatever they say, nobody here could believe it, and they are not passed on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted {
+    pub(super) api_key: bool,
+}
+
+/// The credential that `headers` present; `None` where there is none.
+///
+/// # Errors
+/// [`TokenError::SeveralCredentials`] where there are two, in whatever headers: one of them would have to be ignored, and
+/// somebody else might read that one. [`TokenError::Repeated`] and [`TokenError::NotBearer`] as [`bearer`].
+pub(super) fn presented(headers: &HeaderMap, wanted: Wanted) -> Result<Option<Presented<'_>>, TokenError> {
+    let values: Vec<&[u8]> = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
+    let by_scheme = bearer(&values)?.map(Presented::Bearer);
+    let by_key = if wanted.api_key { sole(headers, &API_KEY)?.map(Presented::Key) } else { None };
+    match (by_scheme, by_key) {
+        (Some(_), Some(_)) => Err(TokenError::SeveralCredentials),
+        (one, other) => Ok(one.or(other)),
+    }
+}
+
+/// The one value of a header, of visible ASCII.
+fn sole<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, TokenError> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(TokenError::SeveralCredentials);
+    }
+    let text = value.to_str().ok().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()));
+    text.map(Some).ok_or(TokenError::KeyShape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_credential_is_read_and_two_are_refused() {
+        let both = Wanted { api_key: true };
+        for (case, lines, wanted, want) in [
+            ("nothing", vec![], both, "none"),
+            ("a token", vec![("authorization", "Bearer a.b.c")], both, "bearer a.b.c"),
+            ("a key", vec![("x-api-key", "acme_1")], both, "key acme_1"),
+            ("a key nobody wants", vec![("x-api-key", "acme_1")], Wanted::default(), "none"),
+            ("both", vec![("authorization", "Bearer a"), ("x-api-key", "b")], both, "several"),
+            ("both, equal", vec![("authorization", "Bearer a"), ("x-api-key", "a")], both, "several"),
+            ("a key twice", vec![("x-api-key", "a"), ("x-api-key", "a")], both, "several"),
+            ("an empty key", vec![("x-api-key", "")], both, "shape"),
+            ("a key with a space", vec![("x-api-key", "a b")], both, "shape"),
+            ("another scheme and a key", vec![("authorization", "Basic YTpi"), ("x-api-key", "a")], both, "scheme"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            let got = match presented(&headers, wanted) {
+                Ok(None) => "none".to_owned(),
+                Ok(Some(Presented::Bearer(text))) => format!("bearer {text}"),
+                Ok(Some(Presented::Key(text))) => format!("key {text}"),
+                Err(TokenError::SeveralCredentials) => "several".to_owned(),
+                Err(TokenError::KeyShape) => "shape".to_owned(),
+                Err(_) => "scheme".to_owned(),
+            };
+            assert_eq!(got, want, "{case}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Everything a route can recognise a caller by, certificates aside.
+
+use std::sync::Arc;
+
+use super::presented::{Presented, Wanted, presented};
+use super::{ApiKeys, TokenError, TokenSet, VerifiedToken};
+use crate::RequestView;
+
+/// The verifiers of one route.
+#[derive(Debug)]
+pub struct Recognised {
+    tokens: TokenSet,
+    keys: Vec<ApiKeys>,
+}
+
+impl Recognised {
+    #[must_use]
+    pub fn new(tokens: TokenSet, keys: Vec<ApiKeys>) -> Self {
+        Self { tokens, keys }
+    }
+
+    /// What the request presents, verified and its sender checked; `None` where it presents nothing. `now` in Unix seconds.
+    ///
+    /// # Errors
+    /// [`TokenError`] for anything that is presented and does not verify.
+    pub fn authenticate(&self, req: &RequestView<'_>, now: i64) -> Result<Option<Arc<VerifiedToken>>, TokenError> {
+        let wanted = Wanted { api_key: !self.keys.is_empty() };
+        let leaf = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
+        match presented(req.headers, wanted)? {
+            None => Ok(None),
+            Some(Presented::Bearer(text)) => match self.keys_meant_by(text) {
+                Some(keys) => keys.authenticate(text, now),
+                None => self.tokens.authenticate(text, leaf, now),
+            }
+            .map(Some),
+            Some(Presented::Key(text)) => {
+                self.keys_meant_by(text).ok_or(TokenError::KeyShape)?.authenticate(text, now).map(Some)
+            }
+        }
+    }
+
+    /// The provider whose keys begin as `text` does; two such providers do not load.
+    fn keys_meant_by(&self, text: &str) -> Option<&ApiKeys> {
+        self.keys.iter().find(|keys| keys.are_meant_by(text))
+    }
+}
