@@ -103,7 +103,7 @@ pub struct AuditLog {
 }
 
 /// Where a key of ours comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum OwnKey {
     /// Made on first use and kept in the state directory, mode 0600. The name is the key's name.
     Generate { name: String },

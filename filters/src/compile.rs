@@ -55,8 +55,8 @@ impl Chains {
 ///
 /// # Errors
 /// All problems of all routes: rules that do not validate, guards that cannot be built, key sets that cannot be read.
-pub fn compile(snapshot: &Snapshot, limits: &LimitStore) -> Result<Chains, Report> {
-    build(snapshot, limits, true)
+pub fn compile(snapshot: &Snapshot, limits: &LimitStore, kept: &BrowserKeep) -> Result<Chains, Report> {
+    build(snapshot, limits, kept, true)
 }
 
 /// Compiles everything that needs no key material, and throws it away: for validation offline.
@@ -64,26 +64,29 @@ pub fn compile(snapshot: &Snapshot, limits: &LimitStore) -> Result<Chains, Repor
 /// # Errors
 /// As [`compile`], without what is wrong with key sets.
 pub fn check(snapshot: &Snapshot, limits: &LimitStore) -> Result<(), Report> {
-    build(snapshot, limits, false).map(|_| ())
+    build(snapshot, limits, &BrowserKeep::default(), false).map(|_| ())
 }
 
-fn build(snapshot: &Snapshot, limits: &LimitStore, with_keys: bool) -> Result<Chains, Report> {
+fn build(snapshot: &Snapshot, limits: &LimitStore, kept: &BrowserKeep, with_keys: bool) -> Result<Chains, Report> {
     let mut report = Report::new();
     let cache = Arc::new(TokenCache::default());
     let mut by_route = HashMap::new();
     for route in &snapshot.routes {
-        let compiler = Compiler { snapshot, route, limits, cache: &cache, with_keys };
+        let compiler = Compiler { snapshot, route, limits, kept, cache: &cache, with_keys };
         if let Some(chain) = compiler.chain(&mut report) {
             by_route.insert(route.name.clone(), chain);
         }
     }
-    if report.has_errors() { Err(report) } else { Ok(Chains { by_route }) }
+    let browsers = by_route.iter().filter(|(_, chain): &(_, &Chain)| chain.browser.is_some()).map(|(name, _)| name.clone());
+    let browsers = browsers.collect();
+    if report.has_errors() { Err(report) } else { Ok(Chains { by_route, browsers }) }
 }
 
 struct Compiler<'a> {
     snapshot: &'a Snapshot,
     route: &'a Route,
     limits: &'a LimitStore,
+    kept: &'a BrowserKeep,
     cache: &'a Arc<TokenCache>,
     with_keys: bool,
 }
@@ -93,6 +96,7 @@ impl Compiler<'_> {
         let policy = &self.route.policy;
         let authorizer = Authorizer::compile(&policy.authz, &self.facts(), report).map(Arc::new);
         let recognised = self.recognised(report);
+        let browser = self.browser(report);
         let request = self.content(Direction::Request, report);
         let answer = self.content(Direction::Response, report);
         let limits = LimitSet::compile(&policy.access.rate_limits, self.limits)
@@ -100,14 +104,16 @@ impl Compiler<'_> {
             .ok()
             .map(Arc::new);
         let (authorizer, recognised, request, answer, limits) = (authorizer?, recognised?, request?, answer?, limits?);
+        let browser = browser?;
         let request = request.map(Arc::new);
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         Some(Chain {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             dialect: self.route.dialect,
             max_body: policy.access.max_body,
-            steps: self.steps(&authorizer, recognised, request.as_ref(), answer.is_some(), &limits),
+            steps: self.steps(&authorizer, recognised, &browser, request.as_ref(), answer.is_some(), &limits),
             answers: self.answers(answer),
+            browser,
         })
     }
 
@@ -115,6 +121,7 @@ impl Compiler<'_> {
         &self,
         authorizer: &Arc<Authorizer>,
         recognised: Recognised,
+        browser: &Option<Arc<Browser>>,
         request: Option<&Arc<Content>>,
         reads_answers: bool,
         limits: &Arc<LimitSet>,
@@ -138,6 +145,7 @@ impl Compiler<'_> {
             authorizer.clone(),
             self.route.tenant.as_deref().unwrap_or_default(),
         );
+        let identify = identify.with_browser(browser.clone());
         steps.push(step(Filter::Identify(identify), [Identify::GUARD]));
         if !principal.is_empty() {
             steps
@@ -226,22 +234,58 @@ impl Compiler<'_> {
             if !self.with_keys {
                 continue;
             }
-            let place = format!("provider `{}`, key set `{}`", provider.name, jwt.jwks);
-            let made = jwt
-                .jwks
-                .read_public()
-                .map_err(|error| error.to_string())
-                .and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()))
-                .and_then(|keys| JwtVerifier::new(provider, keys).map_err(|error| error.to_string()));
-            match made {
+            match self.verifier(provider, jwt) {
                 Ok(verifier) => verifiers.push(verifier),
                 Err(error) => {
                     failed = true;
-                    self.problem(report, 11, format!("{place}: {error}"), "put a JWK set with public keys there");
+                    self.problem(report, 11, error, "put a JWK set with public keys there");
                 }
             }
         }
         (!failed).then(|| TokenSet::new(verifiers, self.cache.clone()))
+    }
+
+    fn verifier(&self, provider: &Provider, jwt: &JwtProvider) -> Result<JwtVerifier, String> {
+        let made = jwt
+            .jwks
+            .read_public()
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()))
+            .and_then(|keys| JwtVerifier::new(provider, keys).map_err(|error| error.to_string()));
+        made.map_err(|error| format!("provider `{}`, key set `{}`: {error}", provider.name, jwt.jwks))
+    }
+
+    /// Where browsers log in. `None` after a problem.
+    fn browser(&self, report: &mut Report) -> Option<Option<Arc<Browser>>> {
+        let mut found = None;
+        for provider in &self.route.policy.identity.providers {
+            let ProviderKind::Jwt(jwt) = &provider.kind else { continue };
+            let Some(login) = jwt.browser.as_ref().filter(|_| self.with_keys) else { continue };
+            let problem = |report: &mut Report, error: String| {
+                let message = format!("provider `{}`, logins of browsers: {error}", provider.name);
+                self.problem(report, 11, message, "correct its `browser`");
+            };
+            let secret = match login.client_secret.as_ref().map(secret_text).transpose() {
+                Ok(secret) => secret,
+                Err(error) => {
+                    problem(report, error);
+                    return None;
+                }
+            };
+            let key = match self.kept.keys.get(&login.key) {
+                Some(Ok(key)) => key.clone(),
+                other => {
+                    let why = other.and_then(|read| read.as_ref().err()).map_or("it was not read", String::as_str);
+                    problem(report, format!("the key `{}` that seals sessions: {why}", login.key.name()));
+                    return None;
+                }
+            };
+            // What is wrong with its keys is told where its tokens are verified.
+            let verifier = self.verifier(provider, jwt).ok()?;
+            let sessions = Sessions::new(key, self.kept.ended.clone(), login.session_age, login.idle_timeout);
+            found = Some(Arc::new(Browser::new(login.clone(), secret, verifier, sessions)));
+        }
+        Some(found)
     }
 
     fn facts(&self) -> RouteFacts {
@@ -300,6 +344,13 @@ impl Compiler<'_> {
         let position = Position { file: Arc::from(format!("route {}", self.route.name)), line: 1, column: 1 };
         report.error(Code(code), &position, "", message, help);
     }
+}
+
+/// A secret that is text.
+fn secret_text(from: &Material) -> Result<Redacted<String>, String> {
+    let secret = from.read_secret().map_err(|error| error.to_string())?;
+    let text = std::str::from_utf8(secret.expose()).ok().filter(|text| !text.is_empty() && !text.chars().any(char::is_control));
+    text.map(|text| Redacted::new(text.to_owned())).ok_or_else(|| format!("what `{from}` holds is empty or no text"))
 }
 
 /// An error with its causes.

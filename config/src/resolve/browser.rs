@@ -53,6 +53,12 @@ fn login(
         jwt.principal.kind.error(report, PV_SHAPE, message, "write `type: User`, or leave `browser` out");
         return None;
     }
+    if let Some(from) = &jwt.jwks_from {
+        let message = format!("provider `{}` logs browsers in, and its keys come from a file", jwt.name.as_str());
+        let help = "leave `jwksFrom` out: keys and the places of a login come from the issuer";
+        from.error(report, PV_SHAPE, message, help);
+        return None;
+    }
     let key = match &browser.key_name {
         Some(name) => keys.get(attached, name, KeyPurpose::StateSealing, report)?,
         None => OwnKey::Generate { name: OWN_KEY.to_owned() },
@@ -61,6 +67,7 @@ fn login(
     scopes.extend(browser.scopes.iter().map(|scope| scope.value.clone()).filter(|scope| scope != "openid"));
     Some(BrowserLogin {
         client_id: browser.client_id.value.clone(),
+        ca: jwt.ca_from.as_ref().map(|from| from.value.clone()),
         client_secret: browser.client_secret_from.as_ref().map(|from| from.value.clone()),
         scopes,
         callback: browser.callback_path.as_str().to_owned(),

@@ -130,6 +130,8 @@ pub struct JwtProvider {
 pub struct BrowserLogin {
     pub client_id: String,
     pub client_secret: Option<Material>,
+    /// Authorities that are believed of the issuer; those of the machine where none are named.
+    pub ca: Option<Material>,
     /// `openid` is the first.
     pub scopes: Vec<String>,
     /// Three paths, each of them another.

@@ -12,8 +12,8 @@ use super::own_address;
 use super::reply::{Reply, cookie, forget};
 use crate::exchange::Exchange;
 use crate::head::Head;
-use crate::outbound::{Limits, Request, Url};
-use crate::outside::Outside;
+use crate::outbound::{Request, Url};
+use crate::outside::{self, Outside};
 use crate::story::Story;
 
 /// Largest answer of a token endpoint.
@@ -68,20 +68,18 @@ async fn exchange_code(
 ) -> Result<Redacted<String>, Refusal> {
     let away = |why: String| Refusal::new(Reason::Undecided, format!("the issuer cannot be asked: {why}"));
     let shared = exchange.shared;
-    let outbound = shared.outside.outbound();
-    let endpoints = shared.issuers.endpoints(browser.issuer(), outbound).await.map_err(away)?;
+    let endpoints = shared.issuers.endpoints(browser, &shared.outside).await.map_err(away)?;
     let url = Url::parse(&endpoints.token).map_err(|error| away(format!("its token endpoint: {error}")))?;
     let settings = browser.settings();
     let body = login.exchange(&settings.client_id, &own_address(head, &settings.callback), code);
     let mut request = Request::post(url, Redacted::new(body.into_bytes()))
         .header(header::CONTENT_TYPE, Redacted::new(b"application/x-www-form-urlencoded".to_vec()))
         .header(header::ACCEPT, Redacted::new(b"application/json".to_vec()))
-        .limits(Limits { body: MAX_ANSWER, ..Limits::default() })
-        .allow_plain_loopback();
+        .limits(outside::limits(MAX_ANSWER));
     if let Some(secret) = browser.secret() {
         request = request.header(header::AUTHORIZATION, basic(&settings.client_id, secret));
     }
-    let answer = outbound.send(request).await.map_err(|error| away(error.to_string()))?;
+    let answer = shared.outside.call(settings.ca.as_ref(), request).await.map_err(|error| away(error.to_string()))?;
     match answer.status.as_u16() {
         200 => {}
         // RFC 6749 §5.2: a code that is wrong, used or expired.

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use postern_filters::Browser;
 use postern_filters::token::discovery::{self, Endpoints};
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::outbound::{Outbound, Request, Url};
+use crate::outbound::{Request, Url};
+use crate::outside::{self, Outside};
 
 /// How long metadata is used before it is fetched again.
 const FRESH: Duration = Duration::from_secs(600);
@@ -37,7 +39,8 @@ impl Issuers {
     ///
     /// # Errors
     /// Why they cannot be had, for the record.
-    pub(super) async fn endpoints(&self, issuer: &str, outbound: &Outbound) -> Result<Arc<Endpoints>, String> {
+    pub(super) async fn endpoints(&self, browser: &Browser, outside: &Outside) -> Result<Arc<Endpoints>, String> {
+        let issuer = browser.issuer();
         let known = self.issuer(issuer);
         let mut known = known.0.lock().await;
         let now = Instant::now();
@@ -48,7 +51,7 @@ impl Issuers {
         if let Some((why, _)) = known.failed.as_ref().filter(|(_, at)| now < *at + PAUSE) {
             return old.ok_or_else(|| why.clone());
         }
-        match fetch(issuer, outbound).await {
+        match fetch(browser, outside).await {
             Ok(endpoints) => {
                 let endpoints = Arc::new(endpoints);
                 *known = Known { endpoints: Some((endpoints.clone(), Instant::now())), failed: None };
@@ -71,10 +74,12 @@ impl Issuers {
     }
 }
 
-async fn fetch(issuer: &str, outbound: &Outbound) -> Result<Endpoints, String> {
+async fn fetch(browser: &Browser, outside: &Outside) -> Result<Endpoints, String> {
+    let issuer = browser.issuer();
     let [url, _] = discovery::metadata_urls(issuer);
     let parsed = Url::parse(&url).map_err(|error| format!("`{url}`: {error}"))?;
-    let answer = outbound.send(Request::get(parsed).allow_plain_loopback()).await.map_err(|error| error.to_string())?;
+    let request = Request::get(parsed).limits(outside::limits(discovery::MAX_METADATA));
+    let answer = outside.call(browser.settings().ca.as_ref(), request).await.map_err(|error| error.to_string())?;
     if answer.status != http::StatusCode::OK {
         return Err(format!("`{url}` answered {}", answer.status.as_u16()));
     }

@@ -49,7 +49,7 @@ pub(super) async fn by_user(
         }
     }
     let shared = exchange.shared;
-    let endpoints = shared.issuers.endpoints(browser.issuer(), shared.outside.outbound()).await;
+    let endpoints = shared.issuers.endpoints(browser, &shared.outside).await;
     let there = endpoints.ok().and_then(|endpoints| endpoints.end_session.clone());
     let mut reply = Reply::see(match there {
         // Without `post_logout_redirect_uri`, which would have to be registered too: the issuer shows its own page.

@@ -49,7 +49,7 @@ async fn begin(
     story: &Story,
 ) -> Result<Vec<(&'static str, String)>, String> {
     let shared = exchange.shared;
-    let endpoints = shared.issuers.endpoints(browser.issuer(), shared.outside.outbound()).await?;
+    let endpoints = shared.issuers.endpoints(browser, &shared.outside).await?;
     let back = match head.query.as_deref() {
         Some(query) => format!("{}?{query}", head.path),
         None => head.path.clone(),
