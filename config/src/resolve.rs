@@ -8,6 +8,7 @@ mod audit;
 mod authz;
 mod blind;
 mod browser;
+mod challenge;
 mod content;
 mod cover;
 mod ddos;
@@ -90,6 +91,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     let routes = routes(bootstrap, &attached, &keys, &manifests, now, report);
     browser::check(&attached, &routes, report);
     blind::check(bootstrap, &attached, &routes, report);
+    challenge::check(bootstrap, &attached, &routes, report);
     let certificates = accepted::Certificates::of(listeners.as_deref());
     accepted::check(&attached, &bootstrap.spec.routes, &routes, certificates, report);
     material::check_uses(bootstrap, &attached, report);
@@ -155,6 +157,7 @@ fn policy(
     let providers = identity.as_ref().map(|identity| identity.providers.as_slice());
     let authz = authz::merge(attached, route, providers, now, report);
     let access = access::merge(attached, route, spec, &mut waived, report);
+    let challenges = challenge::merge(attached, route, spec, identity.as_ref(), report);
     let data = content::data(attached, route, spec, &mut waived, report);
     let runtime = content::runtime(attached, route, spec, &mut waived, report);
     let upstream = bootstrap
@@ -170,8 +173,19 @@ fn policy(
     let coverage = crate::Coverage::default();
     let identity = identity?;
     let manifests = attached.indices(route, manifests, exceptions(&waived, &identity, &authz));
-    let mut policy =
-        EffectivePolicy { identity, access, authz, data, runtime, network, guards, waived, coverage, manifests };
+    let mut policy = EffectivePolicy {
+        identity,
+        challenges,
+        access,
+        authz,
+        data,
+        runtime,
+        network,
+        guards,
+        waived,
+        coverage,
+        manifests,
+    };
     traffic::check_relayed(spec, &policy, report);
     outbound::check_tunnel(spec, &policy, report);
     policy.coverage = cover::coverage(&policy, spec.dialect.value, spec.upstream.is_none());

@@ -6,6 +6,7 @@
 
 mod access;
 mod authz;
+mod challenge;
 mod content;
 mod ddos;
 mod exceptions;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 pub use access::*;
 pub use authz::*;
+pub use challenge::*;
 pub use content::*;
 pub use ddos::*;
 pub use exceptions::*;
@@ -124,6 +126,7 @@ impl OwnKey {
 #[derive(Debug, Clone)]
 pub struct EffectivePolicy {
     pub identity: Identity,
+    pub challenges: Challenges,
     pub access: Access,
     pub authz: Authz,
     pub data: DataProtection,

@@ -5,6 +5,7 @@ mod cidr;
 mod http;
 mod listen;
 mod names;
+mod oauth;
 mod patterns;
 mod quantity;
 mod spiffe;
@@ -17,6 +18,7 @@ pub use http::{
 };
 pub use listen::ListenAddress;
 pub use names::{Claim, FilePath, KeyPrefix, LogOrigin, Name, Pointer, SpiffeName, key_prefix_is_sound};
+pub use oauth::{ChallengeWord, ResourceUrl};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName, SpiffeGlob};
 pub use quantity::{Percent, RsaBits, Size, Time, show_duration};
 pub use spiffe::{TrustDomain, WorkloadSocket};

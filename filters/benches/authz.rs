@@ -82,6 +82,7 @@ fn authz(count: usize) -> Authz {
         actions: vec![Action::Chat],
         when: Some(Expression { text: condition.into(), origin: origin() }),
         unless: None,
+        on_deny: None,
         waived: None,
         origin: origin(),
     };

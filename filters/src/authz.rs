@@ -21,12 +21,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cedar_policy::Entities;
-use postern_config::{Authz, Code, Dialect, Position, PrincipalType, Report};
+use postern_config::{Authz, Code, Dialect, OnDeny, Position, PrincipalType, Report};
 
 use crate::Principal;
 use compile::{Builder, Compiled, Source};
 use decide::Party;
 pub use decide::{Decision, Denial};
+pub(crate) use request::age_seconds;
 pub use request::{AiFacts, AuthzRequest, HttpFacts, NetFacts, ResourceRef};
 pub use roles::RoleSet;
 use roles::RoleTable;
@@ -80,6 +81,8 @@ pub struct Authorizer {
     sources: Vec<Source>,
     /// The rule behind each policy, by the policy's number.
     rule_of: Vec<Arc<str>>,
+    /// What a caller can do about each policy, by the policy's number.
+    on_deny_of: Vec<Option<Arc<OnDeny>>>,
     base: Entities,
     cedar: cedar_policy::Authorizer,
     /// Tells principals prepared here from those prepared elsewhere.
@@ -149,6 +152,7 @@ impl Authorizer {
             names,
             sources,
             rule_of,
+            on_deny_of: policies.iter().map(|policy| policy.on_deny.clone()).collect(),
             base,
             cedar: cedar_policy::Authorizer::new(),
             identity: Arc::new(()),

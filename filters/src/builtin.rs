@@ -1,5 +1,6 @@
 //! The filters, one file each, in the order of the chain.
 
+mod assure;
 mod authorize;
 mod browser;
 mod content;
@@ -10,6 +11,7 @@ mod identify;
 mod limits;
 mod parse;
 
+pub(crate) use assure::Assure;
 pub(crate) use authorize::Authorize;
 pub use browser::Browser;
 pub(crate) use content::{Content, Verdicts, blocked};

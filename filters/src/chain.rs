@@ -7,6 +7,7 @@ use bytes::Bytes;
 use postern_config::{Dialect, Direction};
 
 use crate::answer::Answers;
+use crate::challenge::Challenge;
 use crate::context::{Seen, Ticket, Walk};
 use crate::filter::Filter;
 use crate::builtin::Browser;
@@ -30,6 +31,7 @@ pub struct Chain {
     pub(crate) steps: Vec<Step>,
     pub(crate) answers: Answers,
     pub(crate) browser: Option<Arc<Browser>>,
+    pub(crate) challenge: Challenge,
 }
 
 impl Chain {
@@ -101,6 +103,17 @@ impl Chain {
         self.walk(Walk::Again, ticket, from, req, cx)
     }
 
+    /// Counts a request that the proxy answers itself, as metadata: only what addresses may ask holds for it, and no permit comes
+    /// of it. It waits as [`Chain::check_head`] does.
+    ///
+    /// # Errors
+    /// The refusal of a limit.
+    pub fn count(&self, req: &RequestView<'_>, cx: &mut Context) -> Result<Progress, Refusal> {
+        let ticket = self.ticket(req);
+        let from = cx.begin(Walk::Count, ticket)?;
+        self.walk(Walk::Count, ticket, from, req, cx)
+    }
+
     fn ticket(&self, req: &RequestView<'_>) -> Ticket {
         let mut head = DefaultHasher::new();
         (req.method, req.host, req.path, req.query, req.source, req.listener).hash(&mut head);
@@ -119,6 +132,7 @@ impl Chain {
             Walk::Head => filter.reads_head_only(),
             Walk::Message => !filter.reads_head_only(),
             Walk::Again => filter.decides(),
+            Walk::Count => matches!(filter, Filter::AddressLimits(_)),
         };
         for (index, step) in self.steps.iter().enumerate().skip(from).filter(|(_, step)| wanted(&step.filter)) {
             let flow = step.filter.check(req, cx)?;
@@ -132,7 +146,7 @@ impl Chain {
                 cx.note(Direction::Request, guard);
             }
             if let Flow::Refuse(refusal) = flow {
-                return Err(refusal);
+                return Err(self.challenge.complete(req, refusal));
             }
         }
         Ok(Progress::Passed)

@@ -12,9 +12,10 @@ use postern_config::{
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    AddressLimits, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
+    AddressLimits, Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
 };
 use crate::chain::{Chain, Step};
+use crate::challenge::{Challenge, Metadata};
 use crate::filter::Filter;
 use crate::limit::{LimitSet, LimitStore};
 use crate::scan::ContentGuards;
@@ -24,6 +25,7 @@ use crate::token::{ApiKeys, JwtVerifier, KeySet, Recognised, TokenCache, TokenSe
 #[derive(Debug)]
 pub struct Chains {
     pub(crate) by_route: HashMap<String, Chain>,
+    metadata: Metadata,
     /// Names of the routes that let browsers log in.
     browsers: Vec<String>,
 }
@@ -48,6 +50,12 @@ impl Chains {
     #[must_use]
     pub fn of(&self, route: &str) -> Option<&Chain> {
         self.by_route.get(route)
+    }
+
+    /// What is told of protected resources.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 }
 
@@ -79,7 +87,8 @@ fn build(snapshot: &Snapshot, limits: &LimitStore, kept: &BrowserKeep, with_keys
     }
     let browsers = by_route.iter().filter(|(_, chain): &(_, &Chain)| chain.browser.is_some()).map(|(name, _)| name.clone());
     let browsers = browsers.collect();
-    if report.has_errors() { Err(report) } else { Ok(Chains { by_route, browsers }) }
+    let metadata = Metadata::new(&snapshot.routes);
+    if report.has_errors() { Err(report) } else { Ok(Chains { by_route, metadata, browsers }) }
 }
 
 struct Compiler<'a> {
@@ -114,6 +123,7 @@ impl Compiler<'_> {
             steps: self.steps(&authorizer, recognised, &browser, request.as_ref(), answer.is_some(), &limits),
             answers: self.answers(answer),
             browser,
+            challenge: Challenge::new(policy.challenges.resource.as_ref()),
         })
     }
 
@@ -147,6 +157,9 @@ impl Compiler<'_> {
         );
         let identify = identify.with_browser(browser.clone());
         steps.push(step(Filter::Identify(identify), [Identify::GUARD]));
+        if !policy.challenges.assurance.is_empty() {
+            steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
+        }
         if !principal.is_empty() {
             steps
                 .push(step(Filter::PrincipalLimits(PrincipalLimits::new(limits.clone(), &self.route.name)), principal));

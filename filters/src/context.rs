@@ -41,6 +41,8 @@ pub(crate) enum Walk {
     Message,
     /// A decision once more.
     Again,
+    /// How often an address may ask for what is told to everybody.
+    Count,
 }
 
 /// How far the exchange has come. It only goes forward: a context serves one request of one chain.
@@ -333,6 +335,11 @@ impl Context {
     #[must_use]
     pub fn model(&self) -> Option<&str> {
         self.model.as_deref()
+    }
+
+    /// Notes that something built in decided: what is told to everybody.
+    pub fn set_built_in(&mut self, rule: &str) {
+        self.set_rule(format!("built-in {rule}"));
     }
 
     pub(crate) fn set_rule(&mut self, rule: impl Into<String>) {

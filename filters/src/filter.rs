@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::builtin::{
-    AddressLimits, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
+    AddressLimits, Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
 };
 use crate::{Context, RequestView, Verdict};
 
@@ -16,6 +16,7 @@ pub(crate) enum Filter {
     CrossSite(CrossSite),
     AddressLimits(AddressLimits),
     Identify(Identify),
+    Assure(Assure),
     PrincipalLimits(PrincipalLimits),
     Parse(Parse),
     /// Content guards looking, before the decision.
@@ -39,6 +40,7 @@ impl Filter {
             | Self::CrossSite(_)
             | Self::AddressLimits(_)
             | Self::Identify(_)
+            | Self::Assure(_)
             | Self::PrincipalLimits(_) => true,
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
@@ -53,6 +55,7 @@ impl Filter {
             | Self::Frame(_)
             | Self::CrossSite(_)
             | Self::Identify(_)
+            | Self::Assure(_)
             | Self::Parse(_)
             | Self::Authorize(_) => true,
             #[cfg(test)]
@@ -70,6 +73,7 @@ impl Filter {
             Self::CrossSite(filter) => filter.check(req, cx),
             Self::AddressLimits(filter) => filter.check(req, cx),
             Self::Identify(filter) => filter.check(req, cx),
+            Self::Assure(filter) => filter.check(cx),
             Self::PrincipalLimits(filter) => filter.check(req, cx),
             Self::Parse(filter) => filter.check(req, cx),
             Self::Look(filter) => filter.look(cx),

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod authz;
 mod builtin;
 mod chain;
+pub mod challenge;
 mod compile;
 mod context;
 pub mod dialect;

@@ -35,6 +35,8 @@ pub struct Assurance {
     pub amr: Vec<String>,
     /// Unix seconds at which the user authenticated (`auth_time`, else `iat`; for an SVID its `notBefore`).
     pub authenticated_at: i64,
+    /// `auth_time`, where the credential says it: the person was there then, whenever the credential was issued.
+    pub auth_time: Option<i64>,
     /// Whether the credential is bound to the TLS connection.
     pub sender_bound: bool,
     /// Unix seconds at which the credential ends.
@@ -81,6 +83,12 @@ impl Principal {
 
     /// [`Assurance::method`] of a user who logged in with a browser.
     pub(crate) const BY_SESSION: &'static str = "session";
+
+    /// Whether it is a user who logged in with a browser.
+    #[must_use]
+    pub fn is_by_session(&self) -> bool {
+        self.authn.method == Self::BY_SESSION
+    }
 
     /// Whether the subject is a SPIFFE ID: by the credential, not by the look of the subject, as an issuer may write what it
     /// likes into `sub`.

@@ -7,6 +7,8 @@ pub enum Reason {
     CredentialInvalid,
     SessionEnded,
     LoginNeeded,
+    StepUp,
+    InsufficientScope,
     NotPermitted,
     ExceptionEnded,
     OtherTenant,
@@ -29,11 +31,13 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::CredentialMissing,
         Self::CredentialInvalid,
         Self::SessionEnded,
         Self::LoginNeeded,
+        Self::StepUp,
+        Self::InsufficientScope,
         Self::NotPermitted,
         Self::ExceptionEnded,
         Self::OtherTenant,
@@ -63,6 +67,8 @@ impl Reason {
             Self::CredentialInvalid => "credential_invalid",
             Self::SessionEnded => "session_ended",
             Self::LoginNeeded => "login_needed",
+            Self::StepUp => "insufficient_user_authentication",
+            Self::InsufficientScope => "insufficient_scope",
             Self::NotPermitted => "not_permitted",
             Self::ExceptionEnded => "exception_ended",
             Self::OtherTenant => "other_tenant",
@@ -88,10 +94,11 @@ impl Reason {
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
-            Self::CredentialMissing | Self::CredentialInvalid | Self::SessionEnded => 401,
+            Self::CredentialMissing | Self::CredentialInvalid | Self::SessionEnded | Self::StepUp => 401,
             // The way to the issuer.
             Self::LoginNeeded => 302,
-            Self::NotPermitted
+            Self::InsufficientScope
+            | Self::NotPermitted
             | Self::ExceptionEnded
             | Self::OtherTenant
             | Self::CrossSite
@@ -118,6 +125,8 @@ impl Reason {
             Self::CredentialMissing | Self::CredentialInvalid => "A valid credential is required",
             Self::SessionEnded => "The session has ended",
             Self::LoginNeeded => "A login is required",
+            Self::StepUp => "A stronger or more recent authentication is required",
+            Self::InsufficientScope => "More scopes are required",
             Self::NotPermitted | Self::ExceptionEnded | Self::OtherTenant | Self::CrossSite => "Not permitted",
             Self::ContentRefused => "The content of the request was refused",
             Self::AnswerRefused => "The answer was refused",

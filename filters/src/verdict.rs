@@ -1,5 +1,7 @@
 //! What a check can say: go on, refuse with a reason, or fail to decide, which also refuses.
 
+use postern_config::OnDeny;
+
 use crate::{Need, Reason};
 
 /// `Ok(Flow)` is a decision, `Err` is none.
@@ -30,13 +32,15 @@ pub struct Refusal {
     pub detail: String,
     /// The rule or limit that decided, where one did.
     pub rule: Option<String>,
+    /// What the caller can do about it, beyond coming with another credential.
+    pub ask: Option<Box<OnDeny>>,
     /// Headers the caller gets with it, `Retry-After` and the like.
     pub headers: Vec<(&'static str, String)>,
 }
 
 impl Refusal {
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), rule: None, headers: Vec::new() }
+        Self { reason, detail: detail.into(), rule: None, ask: None, headers: Vec::new() }
     }
 
     #[must_use]

@@ -8,7 +8,7 @@ use http::header::{self, HeaderName};
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
 use postern_config::{Access, Hsts};
-use postern_filters::{Refusal, dialect};
+use postern_filters::{Refusal, challenge, dialect};
 
 use crate::story::Story;
 
@@ -94,13 +94,41 @@ fn refusal_head(
     if refusal.reason.is_policy() {
         head.insert_header("x-should-retry", "false")?;
     }
-    if status == 401 {
-        head.insert_header(header::WWW_AUTHENTICATE, "Bearer")?;
+    if let Some(challenge) = challenge::bare(refusal.reason) {
+        // The chain's own, where it made one, takes its place below.
+        head.insert_header(header::WWW_AUTHENTICATE, challenge)?;
     }
     add_own(&mut head, story, hsts)?;
     for (name, value) in &refusal.headers {
         head.insert_header(*name, value)?;
     }
+    Ok(head)
+}
+
+/// Writes a document of ours. What cannot be written is noted.
+pub(crate) async fn document(session: &mut ServerSession, story: &mut Story, hsts: Option<&Hsts>, body: Bytes) {
+    story.status = 200;
+    let head = document_head(story, hsts, body.len());
+    let asked_for_head = story.head.as_ref().is_some_and(|head| head.method == "HEAD");
+    story.bytes_out = if asked_for_head { 0 } else { body.len().try_into().unwrap_or(u64::MAX) };
+    let write = async {
+        session.write_response_header(Box::new(head?)).await?;
+        session.write_response_body(if asked_for_head { Bytes::new() } else { body }, true).await
+    };
+    match tokio::time::timeout(WRITE, write).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => story.note_trouble("the client left before the answer"),
+        Err(_) => story.note_trouble("the client did not take the answer"),
+    }
+}
+
+fn document_head(story: &Story, hsts: Option<&Hsts>, length: usize) -> pingora_core::Result<ResponseHeader> {
+    let mut head = ResponseHeader::build(200_u16, Some(8))?;
+    head.insert_header(header::CONTENT_TYPE, "application/json")?;
+    head.insert_header(header::CONTENT_LENGTH, length)?;
+    head.insert_header(header::CACHE_CONTROL, "max-age=300")?;
+    head.insert_header("postern-decision", story.id.to_string())?;
+    add_own(&mut head, story, hsts)?;
     Ok(head)
 }
 

@@ -5,6 +5,7 @@
 
 mod deadline;
 mod forward;
+mod metadata;
 mod outgoing;
 mod request;
 mod respond;
@@ -143,6 +144,10 @@ impl<'a> Exchange<'a> {
             let matched = compiled(runtime, self.connection, route)?;
             return login::serve(self, matched, place, &head, session, story).await;
         }
+        let metadata = runtime.chains.metadata();
+        if let Some(found) = metadata.find(&self.connection.listener, &head.method, &head.host, &head.path) {
+            return metadata::answer(self, runtime, found, &head, session, story).await;
+        }
         let matched = matched(runtime, self.connection, &head, &session.req_header().headers)?;
         story.route = Some(matched.route.name.clone());
         story.dialect = matched.route.dialect;
@@ -187,6 +192,27 @@ impl<'a> Exchange<'a> {
             let progress = {
                 let view = self.view(head, session);
                 matched.chain.check_head(&view, &mut story.context)?
+            };
+            match progress {
+                Progress::Passed => return Ok(()),
+                Progress::Waits(need) => story.context.supply(self.shared.outside.answer(need, until).await?),
+            }
+        }
+    }
+
+    /// Counts a request that the proxy answers itself.
+    pub(crate) async fn count(
+        self,
+        matched: Matched<'_>,
+        head: &Head,
+        session: &ServerSession,
+        story: &mut Story,
+    ) -> Result<(), Refusal> {
+        let until = Outside::deadline();
+        loop {
+            let progress = {
+                let view = self.view(head, session);
+                matched.chain.count(&view, &mut story.context)?
             };
             match progress {
                 Progress::Passed => return Ok(()),

@@ -152,7 +152,10 @@ pub(crate) fn is_finding(reason: Reason) -> bool {
         | Reason::Malformed
         | Reason::HeadersTooLarge
         | Reason::SlowRequest => true,
-        Reason::ContentRefused
+        // Told what is missing, a client comes again.
+        Reason::StepUp
+        | Reason::InsufficientScope
+        | Reason::ContentRefused
         | Reason::ExceptionEnded
         | Reason::AnswerRefused
         | Reason::LengthRequired

@@ -51,9 +51,9 @@ pub(crate) fn find<'r>(runtime: &'r Runtime, listener: &str, head: &Head) -> Opt
 impl Place {
     fn rule(self) -> &'static str {
         match self {
-            Self::Callback => "built-in login",
-            Self::Logout => "built-in logout",
-            Self::BackChannel => "built-in back-channel logout",
+            Self::Callback => "login",
+            Self::Logout => "logout",
+            Self::BackChannel => "back-channel-logout",
         }
     }
 }
@@ -76,7 +76,8 @@ pub(crate) async fn serve(
     exchange.within_limits(matched, head, session, story)?;
     let browser = matched.chain.browser();
     let browser = browser.ok_or_else(|| Refusal::new(Reason::Undecided, "the route has no login"))?;
-    matched.chain.count(&exchange.view(head, session), &mut story.context, place.rule())?;
+    exchange.count(matched, head, session, story).await?;
+    story.context.set_built_in(place.rule());
     if exchange.connection.tls.is_none() {
         return Err(Refusal::new(Reason::NotPermitted, "browsers log in over TLS only"));
     }
@@ -89,8 +90,12 @@ pub(crate) async fn serve(
     };
     exchange.keep_place(story)?;
     exchange.announce_drain(session);
+    let reusable = session.is_body_done();
+    if !reusable {
+        session.set_keepalive(None);
+    }
     reply::write(reply, session, story, exchange.hsts()).await;
-    Ok(session.is_body_done() && story.trouble.is_none())
+    Ok(reusable && story.trouble.is_none())
 }
 
 /// The address of `path` at the host that the browser asked.

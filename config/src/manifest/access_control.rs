@@ -1,10 +1,10 @@
 //! AccessControlPolicy: rules on attributes.
 
-use crate::Effect;
-use crate::decode::{At, spec, words};
+use crate::decode::{At, Fields, spec, words};
 use crate::values::{Cedar, Name};
+use crate::{Code, Effect};
 
-use super::{ActionWord, RulePrincipal};
+use super::{ActionWord, OnDeny, RulePrincipal};
 
 spec! {
     /// Rules on attributes, in Cedar. The proxy adds `principal is`, `action in` and `resource in` from the fields, so an expression
@@ -33,10 +33,17 @@ spec! {
         [E] when: Option<At<Cedar>>,
         /// Matches only where this is false.
         [E] unless: Option<At<Cedar>>,
+        /// What a refused caller can do about it; of a `Forbid` only.
+        [E] on_deny: Option<At<OnDeny>>,
     }
-    later {
-        /// What a refused caller can do about it: step up, or ask for scopes.
-        [E] "onDeny",
+    check check_rule
+}
+
+fn check_rule(rule: &Rule, fields: &mut Fields<'_, '_, '_>) {
+    if let (Effect::Permit, Some(on_deny)) = (rule.effect.value, &rule.on_deny) {
+        let message = format!("permit `{}` has `onDeny`, and a permit refuses nobody", rule.name.as_str());
+        let help = "move it to the `Forbid` that stands in the way, or write one";
+        on_deny.error(fields.cx.report, Code(2), message, help);
     }
 }
 

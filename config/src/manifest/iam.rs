@@ -1,18 +1,22 @@
 //! IAMPolicy: who can be recognised at all, and what is known about them.
 
 mod api_key;
+mod assurance;
 mod browser;
 mod jwt;
 mod mapping;
+mod resource;
 mod spiffe;
 mod tenancy;
 
 use std::time::Duration;
 
 pub use api_key::*;
+pub use assurance::*;
 pub use browser::*;
 pub use jwt::*;
 pub use mapping::*;
+pub use resource::*;
 pub use spiffe::*;
 pub use tenancy::*;
 
@@ -25,8 +29,12 @@ spec! {
     pub struct IamPolicy {
         /// The ways to be recognised.
         [E] providers: At<Vec<At<Provider>>>,
+        /// How strongly whoever asks must have proven who they are. Demands of several manifests all hold.
+        [E] assurance: Option<At<AssuranceDemand>>,
         /// Whose the resources are.
         [E] tenancy: Option<At<Tenancy>>,
+        /// Where clients get their tokens. That of a route replaces that of the gateway.
+        [E] protected_resource: Option<At<ProtectedResource>>,
         /// What becomes of the caller's token. It never reaches an upstream: the MCP specification forbids it, and PV-014 has
         /// no waiver.
         [E] token_forwarding: Setting<TokenForwarding> = "Strip",
@@ -34,12 +42,8 @@ spec! {
         [D] lifecycle: Option<At<Lifecycle>>,
     }
     later {
-        /// Authentication strength demanded of every request.
-        [E] "assurance",
         /// Streams of revocation events (CAEP, RISC).
         [E] "revocation",
-        /// Serves protected resource metadata (RFC 9728).
-        [E] "protectedResource",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::attach::{Attachments, Place, listed, of};
-use super::subjects;
+use super::{challenge, subjects};
 use crate::decode::At;
 use crate::manifest::{self, ActionWord, Kind, Manifest};
 use crate::values::Name;
@@ -285,6 +285,7 @@ fn rule_of(manifest: &Manifest, rule: &At<manifest::Rule>, roles: &Roles<'_>, re
         actions: actions(&rule.actions.value),
         when: expression(&rule.when),
         unless: expression(&rule.unless),
+        on_deny: rule.on_deny.as_ref().map(|on_deny| challenge::on_deny(on_deny)),
         waived: None,
         origin: origin(manifest, &rule.name),
     })

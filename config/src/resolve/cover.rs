@@ -16,6 +16,9 @@ pub(super) fn coverage(policy: &EffectivePolicy, dialect: Dialect, tunnel: bool)
     .into_iter()
     .map(|(name, stage)| on_request(name.to_owned(), BUILT_IN, stage, Vec::new()))
     .collect();
+    if !policy.challenges.assurance.is_empty() {
+        guards.push(on_request("assurance".to_owned(), BUILT_IN, Stage::Identify, Vec::new()));
+    }
     for limit in &policy.access.rate_limits {
         let owner = format!("APIAccessPolicy/{}", limit.owner);
         guards.push(on_request(format!("limit/{}", limit.name), &owner, Stage::Rate, Vec::new()));

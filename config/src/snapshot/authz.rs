@@ -1,6 +1,6 @@
 //! What is permitted.
 
-use super::{PrincipalType, Waived};
+use super::{OnDeny, PrincipalType, Waived};
 
 /// RBACPolicy and AccessControlPolicy, still as rules: `filters` turns them into Cedar.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +70,8 @@ pub struct Rule {
     /// Cedar expression.
     pub when: Option<Expression>,
     pub unless: Option<Expression>,
+    /// What a caller can do about a forbid; of a forbid only.
+    pub on_deny: Option<OnDeny>,
     /// Why a permit may be as wide as it is. Once that has ended, it does not count.
     pub waived: Option<Waived>,
     pub origin: RuleOrigin,

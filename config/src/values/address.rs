@@ -168,15 +168,15 @@ fn socket(text: &str, path: &str, cx: &Cx<'_>) -> Result<PathBuf, Fault> {
 }
 
 /// Parts of an http or https URL without user, query and fragment.
-struct Url<'t> {
-    https: bool,
+pub(super) struct Url<'t> {
+    pub(super) https: bool,
     /// Without brackets.
-    host: &'t str,
+    pub(super) host: &'t str,
     port: Option<u16>,
-    path: &'t str,
+    pub(super) path: &'t str,
 }
 
-fn split_url(text: &str) -> Option<Url<'_>> {
+pub(super) fn split_url(text: &str) -> Option<Url<'_>> {
     let (https, rest) = match text.split_once("://")? {
         ("https", rest) => (true, rest),
         ("http", rest) => (false, rest),

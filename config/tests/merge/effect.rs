@@ -43,6 +43,7 @@ fn of_route(route: &Route) -> Vec<String> {
     let mut lines = vec![
         format!("tenant {:?}", route.tenant),
         format!("providers {:?}", sorted(&policy.identity.providers)),
+        format!("assurance {:?} resource {:?}", sorted(&policy.challenges.assurance), policy.challenges.resource),
         format!("body {} cross {:?}", policy.access.max_body, policy.access.cross_site),
         format!("remove {:?} set {:?}", sorted(&policy.access.response_remove), sorted(&policy.access.response_set)),
         format!("hold {} {:?}", policy.data.hold_back, policy.data.stall),
@@ -62,7 +63,7 @@ fn of_route(route: &Route) -> Vec<String> {
             .authz
             .rules
             .iter()
-            .map(|r| format!("rule {:?} {:?} {:?} {:?}", r.effect, r.principals, r.roles, r.actions)),
+            .map(|r| format!("rule {:?} {:?} {:?} {:?} {:?}", r.effect, r.principals, r.roles, r.actions, r.on_deny)),
     );
     lines.extend(policy.authz.roles.iter().map(|r| format!("role {} {:?} {:?}", r.name, r.includes, r.permissions)));
     lines.extend(

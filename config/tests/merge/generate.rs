@@ -384,8 +384,6 @@ fn others() -> impl Strategy<Value = Content> {
         "roles: [{name: reader, permissions: [{actions: [read]}]}]",
         "exclusive: [[writer, asker], [asker, writer]]",
     ]);
-    let partner = "providers: [{name: partner, type: Jwt, issuer: \"https://partner.example\", audiences: [a], algorithms: [ES256], \
-        jwksFrom: \"file:partner.json\", senderConstraint: Mtls, principal: {type: ServiceAccount}, tenant: {value: acme}, tenants: [acme]}]";
     let keys = "providers: [{name: %, type: ApiKey, issuer: \"https://%.example\", prefix: %_, keysFrom: \"file:%.keys\", \
         principal: {type: ServiceAccount}, tenants: [acme]}]";
     prop_oneof![
@@ -394,9 +392,34 @@ fn others() -> impl Strategy<Value = Content> {
         content(
             "IAMPolicy",
             &[GATEWAY, APP, CHAT],
-            select(vec![partner, keys]).prop_map(|field| vec![Some(field.to_owned())])
+            (select(vec![PARTNER, keys]), assurance())
+                .prop_map(|(field, assurance)| vec![Some(field.to_owned()), assurance])
         ),
     ]
+}
+
+const PARTNER: &str = "providers: [{name: partner, type: Jwt, issuer: \"https://partner.example\", audiences: [a], algorithms: [ES256], \
+    jwksFrom: \"file:partner.json\", senderConstraint: Mtls, principal: {type: ServiceAccount}, tenant: {value: acme}, tenants: [acme]}]";
+
+fn assurance() -> impl Strategy<Value = Option<String>> {
+    let words = |words: Vec<&'static str>| option::of(subsequence(words.clone(), 1..=words.len()));
+    let fields = (
+        words(vec!["User", "Agent", "ServiceAccount"]),
+        words(vec!["silver", "gold"]),
+        words(vec!["mfa", "hwk"]),
+        option::of(select(vec!["5m", "1h"])),
+    );
+    option::of(fields.prop_map(|(principals, acr, amr, age)| {
+        let listed =
+            |name: &str, words: Option<Vec<&str>>| words.map(|words| format!("{name}: [{}]", words.join(", ")));
+        let fields = [
+            listed("principals", principals),
+            listed("acrValues", acr),
+            listed("amr", amr),
+            Some(format!("maxAge: {}", age.unwrap_or("12h"))),
+        ];
+        format!("assurance: {{{}}}", fields.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    }))
 }
 
 pub(crate) fn any_content() -> impl Strategy<Value = Content> {

@@ -24,6 +24,8 @@ pub(crate) struct Facts {
     /// Names of the providers that recognised something.
     presented: Vec<&'static str>,
     principal: PrincipalType,
+    /// `acr`, whether every method was used, and seconds since the authentication.
+    proven: (&'static str, bool, u64),
     method: &'static str,
     path: &'static str,
     content_type: Option<&'static str>,
@@ -107,7 +109,10 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         (mostly(&[KeyExchange::HybridRequired, KeyExchange::Classical]), mostly(&[true, false])),
         option::weighted(0.9, certificate()),
         mostly(&[vec!["people", "agents"], vec![], vec!["people"], vec!["agents"], vec!["partner"]]),
-        select(vec![PrincipalType::User, PrincipalType::Agent]),
+        (
+            select(vec![PrincipalType::User, PrincipalType::Agent]),
+            (mostly(&["gold", "silver", ""]), mostly(&[true, false]), mostly(&[60_u64, 600, 40_000])),
+        ),
     );
     let read = (Just("app"), mostly(&["GET", "HEAD"]), select(vec!["/", "/v1/models"]), Just(None));
     let chat =
@@ -165,7 +170,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
     );
     (connection, request, content, network, busy).prop_map(
         |(
-            (version, (exchange, approved), certificate, presented, principal),
+            (version, (exchange, approved), certificate, presented, (principal, proven)),
             ((route, method, path, content_type), body, origin),
             (part, direction, data, score, spent),
             (source, dialled, redirect, hardened),
@@ -178,6 +183,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             certificate,
             presented,
             principal,
+            proven,
             method,
             path,
             content_type,
@@ -209,6 +215,7 @@ pub(crate) fn judge(snapshot: &Snapshot, facts: &Facts) -> Option<u8> {
         && is_in_bounds(&route.policy.guards[0], facts)
         && connects(tls, facts)
         && is_accepted(route, facts)
+        && is_proven(route, facts)
         && is_allowed(route, facts)
         && is_permitted(route, facts)
         && route.policy.network.egress.as_ref().is_none_or(|egress| goes_out(egress, facts));
@@ -327,6 +334,15 @@ fn is_accepted(route: &Route, facts: &Facts) -> bool {
         Require::AllOf => demand.providers.iter().all(has),
     };
     !identity.demands.is_empty() && identity.demands.iter().all(meets)
+}
+
+fn is_proven(route: &Route, facts: &Facts) -> bool {
+    let (acr, methods, age) = facts.proven;
+    route.policy.challenges.assurance.iter().filter(|demand| demand.applies_to(facts.principal)).all(|demand| {
+        demand.acr_values.as_ref().is_none_or(|values| values.iter().any(|value| value == acr))
+            && (demand.amr.is_empty() || methods)
+            && demand.max_age.is_none_or(|longest| Duration::from_secs(age) <= longest)
+    })
 }
 
 fn is_allowed(route: &Route, facts: &Facts) -> bool {

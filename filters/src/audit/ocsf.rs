@@ -307,7 +307,7 @@ impl RequestEvent {
         match (self.decision, self.reason) {
             (Decision::Allow, _) if !self.findings.is_empty() => (4, 11),
             (Decision::Allow, _) => (1, 1),
-            (Decision::Deny, Some(Reason::CredentialMissing | Reason::CredentialInvalid)) => (2, 26),
+            (Decision::Deny, Some(Reason::CredentialMissing | Reason::CredentialInvalid | Reason::StepUp)) => (2, 26),
             (Decision::Deny, _) => (2, 2),
             (Decision::Error, _) => (2, 27),
         }

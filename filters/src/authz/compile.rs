@@ -7,7 +7,7 @@ use pst::{
     ActionConstraint, BinaryOp, Clause, EntityOrSlot, Expr, Literal, PrincipalConstraint, ResourceConstraint, Var,
 };
 
-use postern_config::{Action, PrincipalType, RuleOrigin, Waived};
+use postern_config::{Action, OnDeny, PrincipalType, RuleOrigin, Waived};
 
 use super::expression::ContextParts;
 use super::vocabulary::{Broken, ResourceKind, Vocabulary, pst_type};
@@ -27,6 +27,8 @@ pub(super) struct Compiled {
     pub(super) paths: Option<Arc<[PathGlob]>>,
     /// Of a permit: the exception it needs to count.
     pub(super) waived: Option<Waived>,
+    /// Of a forbid: what the caller can do about it.
+    pub(super) on_deny: Option<Arc<OnDeny>>,
 }
 
 /// What a policy was made from.
@@ -51,6 +53,8 @@ pub(super) struct Scope<'s> {
     pub(super) resource: ResourceKind,
     /// The exception it needs to count.
     pub(super) waived: Option<&'s Waived>,
+    /// What the caller can do about it.
+    pub(super) on_deny: Option<&'s Arc<OnDeny>>,
 }
 
 /// Builds policies one after the other, numbering them.
@@ -99,6 +103,7 @@ impl Builder<'_> {
             needs,
             paths,
             waived: scope.waived.cloned(),
+            on_deny: scope.on_deny.cloned(),
         });
         Ok(())
     }
@@ -132,6 +137,7 @@ impl Builder<'_> {
             needs,
             paths: None,
             waived: None,
+            on_deny: None,
         });
         Ok(())
     }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cedar_policy::{Decision as CedarDecision, Entities, EntityUid, Request, Response};
+use cedar_policy::{Decision as CedarDecision, Entities, EntityUid, PolicySet, Request, Response};
 
-use postern_config::Waived;
+use postern_config::{OnDeny, Waived};
 
 use super::expression::ContextParts;
 use super::request::{AuthzRequest, ResourceRef, context};
@@ -13,7 +13,7 @@ use super::slices::{Part, Parts};
 use super::vocabulary::{Broken, ResourceKind};
 use super::{Authorizer, PreparedPrincipal, Tenancy, entities};
 use crate::path::PathGlob;
-use crate::{Assurance, Principal, Reason};
+use crate::{Assurance, Principal, Reason, challenge};
 
 const DEFAULT_DENY: &str = "built-in default-deny";
 const TENANT_GUARD: &str = "built-in tenant-guard";
@@ -31,6 +31,8 @@ pub struct Decision {
     pub error: Option<String>,
     /// Exceptions without which it would not have been permitted.
     pub exceptions: Vec<Waived>,
+    /// What the caller can do about the denial: only where nothing else stands in the way.
+    pub ask: Option<OnDeny>,
 }
 
 /// Why not.
@@ -78,7 +80,14 @@ impl Decision {
     }
 
     fn deny(denial: Denial, rule: &str) -> Self {
-        Self { denial: Some(denial), rules: vec![Arc::from(rule)], error: None, exceptions: Vec::new() }
+        Self { denial: Some(denial), rules: vec![Arc::from(rule)], error: None, exceptions: Vec::new(), ask: None }
+    }
+
+    /// The refusal of two, who can do something only where one answer is good for both.
+    fn after(self, before: Option<Self>) -> Self {
+        let Some(before) = before else { return self };
+        let ask = challenge::together(before.ask.iter().chain(&self.ask));
+        Self { ask, ..before }
     }
 
     fn error(detail: String) -> Self {
@@ -129,10 +138,14 @@ impl Authorizer {
         };
         let store = store.as_ref().unwrap_or(&prepared.entities);
         let (mut rules, mut exceptions) = (BTreeSet::new(), BTreeSet::new());
+        let mut refused: Option<Decision> = None;
         for party in &prepared.parties {
             let decision = self.judge(party, request, &resource, store).unwrap_or_else(Decision::from);
-            if !decision.is_allowed() {
-                return decision;
+            match (decision.is_allowed(), refused.take()) {
+                (true, before) => refused = before,
+                // What one of them could do about it is worth telling only where the other is not refused for good.
+                (false, before) if decision.ask.is_some() => refused = Some(decision.clone().after(before)),
+                (false, _) => return decision,
             }
             rules.extend(decision.rules);
             exceptions.extend(decision.exceptions);
@@ -140,8 +153,11 @@ impl Authorizer {
         if prepared.parties.is_empty() {
             return Decision::error("no principal was prepared".to_owned());
         }
+        if let Some(refused) = refused {
+            return refused;
+        }
         let exceptions = exceptions.into_iter().collect();
-        Decision { denial: None, rules: rules.into_iter().collect(), error: None, exceptions }
+        Decision { ask: None, denial: None, rules: rules.into_iter().collect(), error: None, exceptions }
     }
 
     /// Without Cedar, so that no policy and no error of one can let a tenant through to another.
@@ -171,9 +187,9 @@ impl Authorizer {
         }
     }
 
-    fn judge(
+    fn judge<'p>(
         &self,
-        party: &Party,
+        party: &'p Party,
         request: &AuthzRequest<'_>,
         resource: &EntityUid,
         store: &Entities,
@@ -188,13 +204,44 @@ impl Authorizer {
             None,
         )
         .map_err(|e| Broken::new("request", e))?;
+        let verdict =
+            self.weigh(parts, request, |set| self.cedar.is_authorized(&question, set, store), |part| &part.set);
+        let Some(asks) = self.asks(&verdict) else { return Ok(self.conclude(verdict)) };
+        // Off the way of what is permitted: would it be, without those rules?
+        let without = |part: &'p Part| part.otherwise.as_ref().unwrap_or(&part.set);
+        let otherwise = self.weigh(parts, request, |set| self.cedar.is_authorized(&question, set, store), without);
+        let permitted = self.conclude(otherwise).is_allowed();
+        Ok(Decision { ask: asks.filter(|_| permitted), ..self.conclude(verdict) })
+    }
+
+    fn weigh<'p>(
+        &self,
+        parts: &'p [Arc<Part>],
+        request: &AuthzRequest<'_>,
+        ask: impl Fn(&PolicySet) -> Response,
+        set: impl Fn(&'p Part) -> &'p PolicySet,
+    ) -> Verdict {
         let mut verdict = Verdict::default();
         for part in parts {
             if self.applies(part, &verdict, request) {
-                verdict.add(part, &self.cedar.is_authorized(&question, &part.set, store));
+                verdict.add(part, &ask(set(part)));
             }
         }
-        Ok(self.conclude(verdict))
+        verdict
+    }
+
+    /// What a caller can do about the forbids that matched: something only where all of them say something.
+    #[expect(
+        clippy::option_option,
+        reason = "not all of them say something, or they say things that exclude each other"
+    )]
+    fn asks(&self, verdict: &Verdict) -> Option<Option<OnDeny>> {
+        if verdict.forbids.is_empty() || !verdict.errors.is_empty() {
+            return None;
+        }
+        let of = |id: &String| self.on_deny_of.get(id.parse::<usize>().ok()?)?.as_deref();
+        let all: Vec<&OnDeny> = verdict.forbids.iter().map(of).collect::<Option<_>>()?;
+        Some(challenge::together(all))
     }
 
     /// A part that depends on the path or on an exception only permits: once there is a permit it can add nothing.
@@ -213,13 +260,13 @@ impl Authorizer {
             (false, _) => (Denial::Forbidden, verdict.forbids),
             (true, false) => {
                 let (rules, exceptions) = (self.rules(verdict.permits), verdict.exceptions);
-                return Decision { denial: None, rules, error: None, exceptions };
+                return Decision { denial: None, rules, error: None, exceptions, ask: None };
             }
             (true, true) => return Decision::deny(Denial::DefaultDeny, DEFAULT_DENY),
         };
         let rules = self.rules(ids);
         let denial = if rules.iter().any(|rule| &**rule == TENANT_GUARD) { Denial::OtherTenant } else { denial };
-        Decision { denial: Some(denial), rules, error: None, exceptions: Vec::new() }
+        Decision { denial: Some(denial), rules, error: None, exceptions: Vec::new(), ask: None }
     }
 
     /// The rules behind ids of policies, each once.

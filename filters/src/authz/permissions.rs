@@ -23,7 +23,14 @@ pub(super) fn add(builder: &mut Builder<'_>, role: &Role, report: &mut Report) -
         check(role, permission, report);
         for (kind, actions) in by_resource(&permission.actions) {
             let waived = permission.waived.as_ref();
-            let scope = Scope { principal: None, role: Some(&role.name), actions: &actions, resource: kind, waived };
+            let scope = Scope {
+                principal: None,
+                role: Some(&role.name),
+                actions: &actions,
+                resource: kind,
+                waived,
+                on_deny: None,
+            };
             let (clauses, paths) = match limits(kind, &permission.resources) {
                 Limits::All => (Vec::new(), None),
                 Limits::Names(clause) => (vec![clause], None),

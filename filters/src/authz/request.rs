@@ -170,7 +170,7 @@ fn ai_fields(ai: &AiFacts<'_>, needs: ContextParts) -> Fields {
 
 /// Seconds since the authentication. One that lies in the future, or has no time, is as old as can be: else a claim
 /// could stay fresh for ever.
-fn age_seconds(authenticated_at: i64, now_ms: i64) -> i64 {
+pub(crate) fn age_seconds(authenticated_at: i64, now_ms: i64) -> i64 {
     let age = now_ms.div_euclid(1000).saturating_sub(authenticated_at);
     if authenticated_at <= 0 || age < -CLOCK_FAULT_SECONDS { i64::MAX } else { age.max(0) }
 }

@@ -39,6 +39,7 @@ pub(super) fn add(
         Effect::Permit => pst::Effect::Permit,
         Effect::Forbid => pst::Effect::Forbid,
     };
+    let on_deny = rule.on_deny.clone().filter(|_| rule.effect == Effect::Forbid).map(Arc::new);
     for (resource, actions) in by_resource(&rule.actions) {
         for principal in each(&rule.principals) {
             for role in each(&rule.roles) {
@@ -49,6 +50,7 @@ pub(super) fn add(
                     resource,
                     // A forbid never needs one.
                     waived: rule.waived.as_ref().filter(|_| rule.effect == Effect::Permit),
+                    on_deny: on_deny.as_ref(),
                 };
                 builder.policy(effect, scope, clauses.clone(), reads.context, None)?;
             }

@@ -24,6 +24,8 @@ pub(super) struct Part {
     pub(super) paths: Option<Arc<[PathGlob]>>,
     /// The set counts only until this exception ends. It then holds permits and nothing else.
     pub(super) waived: Option<Waived>,
+    /// The set without the forbids that a caller can do something about, where it has some.
+    pub(super) otherwise: Option<PolicySet>,
 }
 
 /// What one principal is judged by, for each action.
@@ -137,11 +139,16 @@ fn parts(list: &[usize], policies: &[Compiled]) -> Result<Vec<Arc<Part>>, Broken
             None => {
                 let needs = ContextParts::default();
                 let (paths, waived) = (compiled.paths.clone(), compiled.waived.clone());
-                parts.push(Part { set: PolicySet::new(), needs, paths, waived });
+                parts.push(Part { set: PolicySet::new(), needs, paths, waived, otherwise: None });
                 parts.len() - 1
             }
         };
         if let Some(part) = parts.get_mut(at) {
+            if compiled.on_deny.is_some() && part.otherwise.is_none() {
+                part.otherwise = Some(part.set.clone());
+            } else if let (Some(otherwise), None) = (&mut part.otherwise, &compiled.on_deny) {
+                otherwise.add(compiled.policy.clone()).map_err(|e| Broken::new("slice", e))?;
+            }
             part.set.add(compiled.policy.clone()).map_err(|e| Broken::new("slice", e))?;
             part.needs = part.needs.union(compiled.needs);
         }

@@ -1,6 +1,7 @@
 //! Decisions over hand-written roles and rules.
 
 mod agents;
+mod asks;
 mod equivalence;
 mod failures;
 mod grants;
@@ -43,6 +44,7 @@ fn rule(effect: Effect, name: &str, actions: &[Action]) -> Rule {
         actions: actions.to_vec(),
         when: None,
         unless: None,
+        on_deny: None,
         waived: None,
         origin: origin("AccessControlPolicy/default/x", "spec.rules[0]", 5),
     }
@@ -143,6 +145,7 @@ fn principal(kind: PrincipalType, subject: &str, groups: &[&str]) -> Principal {
             authenticated_at: NOW / 1000 - 60,
             sender_bound: true,
             expires_at: NOW / 1000 + 600,
+            ..Assurance::default()
         },
         on_behalf_of: None,
     }

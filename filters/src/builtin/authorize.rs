@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postern_config::Action;
+use postern_config::{Action, OnDeny};
 
 use crate::authz::{AiFacts, Authorizer, AuthzRequest, Decision, Denial, HttpFacts, NetFacts, ResourceRef};
 use crate::{Context, FilterError, Flow, Reason, Refusal, RequestView, Verdict};
@@ -28,7 +28,7 @@ impl Authorize {
         decision.exceptions.iter().for_each(|waived| cx.note_exception(waived));
         Ok(match decision.denial {
             None => Flow::Continue,
-            Some(denial) => Flow::Refuse(refusal(denial, decision.error, rules)),
+            Some(denial) => Flow::Refuse(refusal(denial, decision.error, decision.ask, rules)),
         })
     }
 
@@ -75,11 +75,16 @@ impl Authorize {
     }
 }
 
-fn refusal(denial: Denial, error: Option<String>, rules: String) -> Refusal {
+fn refusal(denial: Denial, error: Option<String>, ask: Option<OnDeny>, rules: String) -> Refusal {
     let detail = error.unwrap_or_else(|| denial.as_str().to_owned());
-    // What could not be evaluated is not a decision: 503 tells the caller so, and operators (§11).
-    let reason = if denial == Denial::PolicyError { Reason::Undecided } else { denial.reason() };
-    Refusal::new(reason, detail).by(rules)
+    let reason = match (denial, &ask) {
+        // What could not be evaluated is not a decision: 503 tells the caller so, and operators (§11).
+        (Denial::PolicyError, _) => Reason::Undecided,
+        (_, Some(OnDeny::StepUp { .. })) => Reason::StepUp,
+        (_, Some(OnDeny::Scope { .. })) => Reason::InsufficientScope,
+        (_, None) => denial.reason(),
+    };
+    Refusal { ask: ask.map(Box::new), ..Refusal::new(reason, detail).by(rules) }
 }
 
 #[cfg(test)]

@@ -118,7 +118,11 @@ impl TokenError {
         match self {
             Self::Missing | Self::Incomplete(_) => Reason::CredentialMissing,
             Self::TenantsDiffer { .. } => Reason::OtherTenant,
-            Self::Session(error) => error.reason(),
+            Self::Session(error) => match **error {
+                // What is sealed in it makes no principal by the policy of today: another login may.
+                SessionError::Claims(_) => Reason::SessionEnded,
+                _ => error.reason(),
+            },
             _ => Reason::CredentialInvalid,
         }
     }
@@ -130,10 +134,7 @@ impl TokenError {
 
 impl From<SessionError> for TokenError {
     fn from(error: SessionError) -> Self {
-        match error {
-            SessionError::Claims(error) => error,
-            other => Self::Session(Box::new(other)),
-        }
+        Self::Session(Box::new(error))
     }
 }
 

@@ -82,12 +82,14 @@ fn tags(jwt: &JwtProvider, claims: &Claims) -> Result<Vec<(String, Vec<String>)>
 }
 
 fn assurance(provider: &Provider, claims: &Claims, facts: &Facts) -> Result<Assurance, TokenError> {
+    let auth_time = claims.time("auth_time")?;
     Ok(Assurance {
         provider: provider.name.clone(),
         method: "jwt".to_owned(),
         acr: claims.text("acr")?.unwrap_or_default().to_owned(),
         amr: claims.texts("amr")?,
-        authenticated_at: claims.time("auth_time")?.unwrap_or(facts.issued_at),
+        authenticated_at: auth_time.unwrap_or(facts.issued_at),
+        auth_time,
         sender_bound: facts.sender_bound,
         expires_at: facts.expires_at,
     })

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, header};
 use pingora_core::protocols::http::ServerSession;
+use postern_config::OnDeny;
 use postern_filters::token::session::{LOGIN_COOKIE, Login, SESSION_COOKIE};
 use postern_filters::{Browser, Reason, Refusal};
 use tracing::debug;
@@ -14,6 +15,8 @@ use crate::story::Story;
 
 /// Seconds that a browser keeps a login that it began.
 const LOGIN: u64 = 600;
+/// Seconds after which a session may be asked for a stronger login.
+const SETTLED: i64 = 30;
 /// Logins under way in one browser; with more, the older ones are forgotten.
 const AT_ONCE: usize = 4;
 
@@ -28,11 +31,17 @@ pub(crate) async fn offer(
     refusal: Refusal,
 ) -> Refusal {
     let headers = &session.req_header().headers;
-    let may = matches!(refusal.reason, Reason::CredentialMissing | Reason::SessionEnded);
+    let may = match refusal.reason {
+        Reason::CredentialMissing | Reason::SessionEnded => true,
+        // An issuer that does not do what it was asked for would be asked for ever.
+        Reason::StepUp => is_settled_session(browser, story),
+        _ => false,
+    };
     if !may || exchange.connection.tls.is_none() || !shows_page(&head.method, headers) {
         return refusal;
     }
-    match begin(exchange, browser, head, headers, story).await {
+    let more = stronger(refusal.ask.as_deref());
+    match begin(exchange, browser, head, headers, story, &more).await {
         Ok(found) => Refusal { reason: Reason::LoginNeeded, headers: found, ..refusal },
         Err(why) => {
             debug!(why, "no login can be offered");
@@ -47,6 +56,7 @@ async fn begin(
     head: &Head,
     headers: &HeaderMap,
     story: &Story,
+    more: &[(&str, String)],
 ) -> Result<Vec<(&'static str, String)>, String> {
     let shared = exchange.shared;
     let endpoints = shared.issuers.endpoints(browser, &shared.outside).await?;
@@ -57,7 +67,7 @@ async fn begin(
     let login = Login::begin(&back, story.context.now()).map_err(|error| error.to_string())?;
     let settings = browser.settings();
     let redirect = own_address(head, &settings.callback);
-    let query = login.query(&settings.client_id, &redirect, &settings.scopes, &[]);
+    let query = login.query(&settings.client_id, &redirect, &settings.scopes, more);
     let sealed = login.cookie(browser.sessions().key(), browser.provider(), &head.host);
     let (name, value) = sealed.map_err(|error| error.to_string())?;
     let joint = if endpoints.authorization.contains('?') { '&' } else { '?' };
@@ -70,6 +80,21 @@ async fn begin(
         out.extend(under_way.iter().take(AT_ONCE * 4).map(|name| ("set-cookie", forget(name))));
     }
     Ok(out)
+}
+
+/// Whether the caller has a session that did not begin just now.
+fn is_settled_session(browser: &Browser, story: &Story) -> bool {
+    let Some(who) = story.context.known_principal() else { return false };
+    let age = i64::try_from(browser.settings().session_age.as_secs()).unwrap_or(i64::MAX);
+    who.is_by_session() && story.context.now().saturating_sub(who.authn.expires_at.saturating_sub(age)) > SETTLED
+}
+
+/// What the authorization request asks for beyond a login (OpenID Connect Core 1.0 §3.1.2.1).
+fn stronger(ask: Option<&OnDeny>) -> Vec<(&'static str, String)> {
+    let Some(OnDeny::StepUp { acr_values, max_age }) = ask else { return Vec::new() };
+    let acr = (!acr_values.is_empty()).then(|| ("acr_values", acr_values.join(" ")));
+    let age = max_age.map(|age| ("max_age", age.as_secs().to_string()));
+    acr.into_iter().chain(age).collect()
 }
 
 /// Whether a browser asks for a page to show: by what it says of the request (W3C Fetch Metadata), else by what it takes.

@@ -7,6 +7,7 @@
 mod access;
 mod api_keys;
 mod certificates;
+mod challenges;
 mod content;
 mod cuts;
 mod exceptions;

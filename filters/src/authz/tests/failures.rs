@@ -45,7 +45,14 @@ fn a_forbid_that_overflows_denies_even_if_it_came_past_the_load() {
     let mut builder = Builder { names: &authorizer.names, policies: std::mem::take(&mut policies), sources };
     builder.source(Source { id: "x".into(), actions: vec![Read], origin: None, when: None, unless: None });
     let overflows = expression::parse("context.risk + 9223372036854775807 < 0").unwrap().expr;
-    let scope = Scope { principal: None, role: None, actions: &[Read], resource: ResourceKind::Route, waived: None };
+    let scope = Scope {
+        principal: None,
+        role: None,
+        actions: &[Read],
+        resource: ResourceKind::Route,
+        waived: None,
+        on_deny: None,
+    };
     builder.policy(pst::Effect::Forbid, scope, vec![pst::Clause::When(overflows)], ContextParts::ALL, None).unwrap();
     let policies = builder.policies;
     authorizer.slices = Slices::new(&authorizer.names, &policies).unwrap();
