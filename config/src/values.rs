@@ -10,7 +10,7 @@ mod patterns;
 mod quantity;
 mod spiffe;
 
-pub use address::{BindAddress, Issuer, Origin, UpstreamPlace, UpstreamUrl, WebUrl};
+pub use address::{BindAddress, CallUrl, Issuer, Origin, UpstreamPlace, UpstreamUrl, WebUrl};
 pub use cidr::{Cidr, CidrError, Port};
 pub use http::{
     EgressHost, HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix, QueryName, Stripped,

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use postern_config::{Dialect, Direction};
 
 use crate::answer::Answers;
+use crate::builtin::Browser;
 use crate::challenge::Challenge;
 use crate::context::{Seen, Ticket, Walk};
 use crate::filter::Filter;
-use crate::builtin::Browser;
 use crate::{AnswerHead, AnswerWay, Context, FilterError, Flow, MessageLimits, Permit, Progress, Refusal, RequestView};
 
 /// A filter in its place, with the names it has in the coverage matrix.
@@ -180,7 +180,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::testing::{Asked, House, chat, compiled, context, run, site};
     use crate::token::KeyRing;
-    use crate::{Chains, Given, KeysGiven, KeysWanted, Need, Reason, Verdict, WhyKeys};
+    use crate::{Chains, Given, IntrospectionGiven, KeysGiven, KeysWanted, Need, Reason, Verdict, WhyKeys};
 
     /// Asks `times` times before it says yes, each time for what it has no answer to.
     #[derive(Debug)]
@@ -244,7 +244,7 @@ pub(crate) mod tests {
         type Change = fn(&mut Context, &mut Asked);
         for (case, change) in [
             ("none", (|_, _| {}) as Change),
-            ("of another kind", |cx, _| cx.supply(Given::Other)),
+            ("of another kind", |cx, _| cx.supply(Given::Introspection(IntrospectionGiven::Away(String::new())))),
             ("for another request", |cx, asked| {
                 cx.supply(given());
                 asked.path = "/v1/other".to_owned();

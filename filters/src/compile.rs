@@ -5,21 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_config::{
-    Code, Credential, Dialect, Direction, Part, Position, ProviderKind, Report, Route, Snapshot, TenantSource,
-    Upstream, Waived, capability,
+    Code, Credential, Dialect, Direction, JwtKeys, JwtProvider, Material, OwnKey, Part, Position, Provider,
+    ProviderKind, Redacted, Report, Route, Snapshot, TenantSource, Upstream, Waived, capability,
 };
 
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    AddressLimits, Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
+    AddressLimits, Assure, Authorize, Browser, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
 use crate::filter::Filter;
 use crate::limit::{LimitSet, LimitStore};
 use crate::scan::ContentGuards;
-use crate::token::{ApiKeys, JwtVerifier, KeySet, Recognised, TokenCache, TokenSet};
+use crate::token::session::{EndedSessions, SealKey, Sessions};
+use crate::token::{ApiKeys, Introspector, JwtVerifier, KeyRings, KeySet, Recognised, TokenCache, TokenSet};
 
 /// The chains of a snapshot, by route.
 #[derive(Debug)]
@@ -59,12 +60,18 @@ impl Chains {
     }
 }
 
-/// Compiles every route. `limits` holds what was spent so far, so that a reload refills nothing.
+/// Compiles every route. `limits` holds what was spent so far, so that a reload refills nothing, and `rings` the keys that were
+/// fetched so far, so that it forgets none.
 ///
 /// # Errors
 /// All problems of all routes: rules that do not validate, guards that cannot be built, key sets that cannot be read.
-pub fn compile(snapshot: &Snapshot, limits: &LimitStore, kept: &BrowserKeep) -> Result<Chains, Report> {
-    build(snapshot, limits, kept, true)
+pub fn compile(
+    snapshot: &Snapshot,
+    limits: &LimitStore,
+    rings: &KeyRings,
+    kept: &BrowserKeep,
+) -> Result<Chains, Report> {
+    build(snapshot, limits, rings, kept, true)
 }
 
 /// Compiles everything that needs no key material, and throws it away: for validation offline.
@@ -72,20 +79,27 @@ pub fn compile(snapshot: &Snapshot, limits: &LimitStore, kept: &BrowserKeep) -> 
 /// # Errors
 /// As [`compile`], without what is wrong with key sets.
 pub fn check(snapshot: &Snapshot, limits: &LimitStore) -> Result<(), Report> {
-    build(snapshot, limits, &BrowserKeep::default(), false).map(|_| ())
+    build(snapshot, limits, &KeyRings::new(), &BrowserKeep::default(), false).map(|_| ())
 }
 
-fn build(snapshot: &Snapshot, limits: &LimitStore, kept: &BrowserKeep, with_keys: bool) -> Result<Chains, Report> {
+fn build(
+    snapshot: &Snapshot,
+    limits: &LimitStore,
+    rings: &KeyRings,
+    kept: &BrowserKeep,
+    with_keys: bool,
+) -> Result<Chains, Report> {
     let mut report = Report::new();
     let cache = Arc::new(TokenCache::default());
     let mut by_route = HashMap::new();
     for route in &snapshot.routes {
-        let compiler = Compiler { snapshot, route, limits, kept, cache: &cache, with_keys };
+        let compiler = Compiler { snapshot, route, limits, rings, kept, cache: &cache, with_keys };
         if let Some(chain) = compiler.chain(&mut report) {
             by_route.insert(route.name.clone(), chain);
         }
     }
-    let browsers = by_route.iter().filter(|(_, chain): &(_, &Chain)| chain.browser.is_some()).map(|(name, _)| name.clone());
+    let browsers =
+        by_route.iter().filter(|(_, chain): &(_, &Chain)| chain.browser.is_some()).map(|(name, _)| name.clone());
     let browsers = browsers.collect();
     let metadata = Metadata::new(&snapshot.routes);
     if report.has_errors() { Err(report) } else { Ok(Chains { by_route, metadata, browsers }) }
@@ -96,6 +110,7 @@ struct Compiler<'a> {
     route: &'a Route,
     limits: &'a LimitStore,
     kept: &'a BrowserKeep,
+    rings: &'a KeyRings,
     cache: &'a Arc<TokenCache>,
     with_keys: bool,
 }
@@ -255,17 +270,37 @@ impl Compiler<'_> {
                 }
             }
         }
-        (!failed).then(|| TokenSet::new(verifiers, self.cache.clone()))
+        let set = TokenSet::new(verifiers, self.cache.clone());
+        let asked =
+            self.route.policy.identity.providers.iter().find(|p| matches!(p.kind, ProviderKind::Introspection(_)));
+        let set = match asked.map(|provider| (provider, Introspector::new(provider))) {
+            None => set,
+            Some((_, Ok(introspector))) => set.asking(introspector),
+            Some((provider, Err(error))) => {
+                failed = true;
+                self.problem(report, 11, format!("provider `{}`: {error}", provider.name), "correct the provider");
+                set
+            }
+        };
+        (!failed).then_some(set)
     }
 
     fn verifier(&self, provider: &Provider, jwt: &JwtProvider) -> Result<JwtVerifier, String> {
-        let made = jwt
-            .jwks
-            .read_public()
-            .map_err(|error| error.to_string())
-            .and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()))
-            .and_then(|keys| JwtVerifier::new(provider, keys).map_err(|error| error.to_string()));
-        made.map_err(|error| format!("provider `{}`, key set `{}`: {error}", provider.name, jwt.jwks))
+        let place = format!("provider `{}`", provider.name);
+        let (place, made) = match &jwt.keys {
+            JwtKeys::Material(from) => {
+                let read = from.read_public().map_err(|error| error.to_string());
+                let made = read
+                    .and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()))
+                    .and_then(|keys| JwtVerifier::new(provider, keys).map_err(|error| error.to_string()));
+                (format!("{place}, key set `{from}`"), made)
+            }
+            JwtKeys::Fetched { source, max_age } => {
+                let made = JwtVerifier::with_ring(provider, self.rings.of(source), *max_age);
+                (place, made.map_err(|error| error.to_string()))
+            }
+        };
+        made.map_err(|error| format!("{place}: {error}"))
     }
 
     /// Where browsers log in. `None` after a problem.
@@ -362,7 +397,9 @@ impl Compiler<'_> {
 /// A secret that is text.
 fn secret_text(from: &Material) -> Result<Redacted<String>, String> {
     let secret = from.read_secret().map_err(|error| error.to_string())?;
-    let text = std::str::from_utf8(secret.expose()).ok().filter(|text| !text.is_empty() && !text.chars().any(char::is_control));
+    let text = std::str::from_utf8(secret.expose())
+        .ok()
+        .filter(|text| !text.is_empty() && !text.chars().any(char::is_control));
     text.map(|text| Redacted::new(text.to_owned())).ok_or_else(|| format!("what `{from}` holds is empty or no text"))
 }
 

@@ -36,13 +36,13 @@ mod text;
 pub mod token;
 mod verdict;
 
-pub use builtin::Browser;
 pub use answer::{AnswerHead, AnswerStream, AnswerWay};
+pub use builtin::Browser;
 pub use chain::Chain;
-pub use compile::{Chains, check, compile};
+pub use compile::{BrowserKeep, Chains, check, compile};
 pub use context::{Context, Seen};
 pub use message::{Message, MessageLimits, PartText};
-pub use need::{Given, KeysGiven, KeysWanted, Need, Progress, WhyKeys};
+pub use need::{Given, IntrospectionGiven, IntrospectionWanted, KeysGiven, KeysWanted, Need, Progress, WhyKeys};
 pub use permit::Permit;
 pub use principal::{Assurance, Principal, SpiffeSubject};
 pub use reason::Reason;

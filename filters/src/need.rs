@@ -4,8 +4,11 @@
 //! [`Flow::Wait`]: crate::Flow::Wait
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::token::KeyRing;
+use postern_config::{IntrospectionSource, Redacted};
+
+use crate::token::{IntrospectionAnswer, KeyRing};
 
 /// Questions of one request. Nothing that is needed takes more; a filter that keeps asking would hold its request for ever.
 pub(crate) const MAX_ROUNDS: u8 = 6;
@@ -14,28 +17,28 @@ pub(crate) const MAX_ROUNDS: u8 = 6;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
     Keys(KeysWanted),
+    Introspection(IntrospectionWanted),
 }
 
 /// The answer to a [`Need`] of the same kind. That nobody knows is an answer as well; the filter decides what comes of it.
 #[derive(Debug)]
 pub enum Given {
     Keys(KeysGiven),
-    #[cfg(test)]
-    Other,
+    Introspection(IntrospectionGiven),
 }
 
 /// What a question and its answer have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Keys,
-    #[cfg(test)]
-    Other,
+    Introspection,
 }
 
 impl Need {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Keys(_) => Kind::Keys,
+            Self::Introspection(_) => Kind::Introspection,
         }
     }
 }
@@ -44,8 +47,7 @@ impl Given {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Keys(_) => Kind::Keys,
-            #[cfg(test)]
-            Self::Other => Kind::Other,
+            Self::Introspection(_) => Kind::Introspection,
         }
     }
 }
@@ -90,6 +92,32 @@ pub enum KeysGiven {
     Current,
     /// Not asked for: it was a short while ago.
     NotAgain,
+    /// Nothing could be had, and why.
+    Away(String),
+}
+
+/// What the issuer of a token says about it.
+#[derive(Debug, Clone)]
+pub struct IntrospectionWanted {
+    pub source: Arc<IntrospectionSource>,
+    pub token: Arc<Redacted<String>>,
+    pub token_sha256: [u8; 32],
+    /// An answer of so long ago will do.
+    pub fresh_for: Duration,
+}
+
+impl PartialEq for IntrospectionWanted {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source && self.token_sha256 == other.token_sha256 && self.fresh_for == other.fresh_for
+    }
+}
+
+impl Eq for IntrospectionWanted {}
+
+/// What came of asking an issuer about a token.
+#[derive(Debug)]
+pub enum IntrospectionGiven {
+    Answer(Arc<IntrospectionAnswer>),
     /// Nothing could be had, and why.
     Away(String),
 }

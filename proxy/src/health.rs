@@ -54,7 +54,12 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     let (status, content_type, body) = match (request.method(), request.uri().path()) {
         (&Method::GET, "/livez") => (StatusCode::OK, "text/plain", "ok\n".to_owned()),
         (&Method::GET, "/readyz") => match shared.ready() {
-            Ok(()) => (StatusCode::OK, "text/plain", "ok\n".to_owned()),
+            // What one issuer lacks refuses the requests that hang on it, and no others: traffic may come.
+            Ok(()) => (
+                StatusCode::OK,
+                "text/plain",
+                shared.lacking().iter().fold("ok\n".to_owned(), |said, l| said + l + "\n"),
+            ),
             Err(why) => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", format!("{why}\n")),
         },
         (&Method::GET, "/metrics") => {

@@ -6,11 +6,13 @@
 
 mod callback;
 mod endpoints;
+mod keep;
 mod logout;
 mod offer;
 mod reply;
 
 pub(crate) use endpoints::Issuers;
+pub(crate) use keep::keep;
 pub(crate) use offer::offer;
 
 use pingora_core::protocols::http::ServerSession;
@@ -41,8 +43,11 @@ pub(crate) fn find<'r>(runtime: &'r Runtime, listener: &str, head: &Head) -> Opt
     let here = routes.filter(|route| route.matches.is_for(listener, &head.host));
     let place = |route: &'r Route| {
         let (_, login) = route.policy.identity.browsers().next()?;
-        let places =
-            [(&login.callback, Place::Callback), (&login.logout, Place::Logout), (&login.back_channel, Place::BackChannel)];
+        let places = [
+            (&login.callback, Place::Callback),
+            (&login.logout, Place::Logout),
+            (&login.back_channel, Place::BackChannel),
+        ];
         places.into_iter().find_map(|(path, place)| (*path == head.path).then_some((route, place)))
     };
     here.filter_map(place).max_by_key(|(route, _)| route.matches.specificity())

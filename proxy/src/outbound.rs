@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 pub(crate) use connect::Dialled;
 pub(crate) use error::{OutboundError, Step};
-pub(crate) use tls::{Identity, Roots, TlsSetupError};
+pub(crate) use tls::{Identity, Roots, TlsSetupError, client as tls_client};
 pub(crate) use url::Url;
 
 /// Calls at once; a further one waits, within its own deadline.
@@ -45,7 +45,7 @@ pub(crate) trait Addresses: Send + Sync {
 pub(crate) struct Outbound {
     gate: Arc<dyn Addresses>,
     tls: Arc<ClientConfig>,
-    room: Semaphore,
+    room: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Outbound {
@@ -104,7 +104,6 @@ impl Request {
     }
 
     /// A call with a body; its type is a header of the caller's.
-    #[cfg_attr(not(test), expect(dead_code, reason = "key sets, introspection and webhooks: the calls of issue 4"))]
     pub(crate) fn post(url: Url, body: Redacted<Vec<u8>>) -> Self {
         Self::new(Method::POST, url, body)
     }
@@ -114,13 +113,11 @@ impl Request {
     }
 
     /// Adds a header. `Host`, `Cookie`, framing and what concerns one hop are the client's own: such a call fails.
-    #[cfg_attr(not(test), expect(dead_code, reason = "key sets, introspection and webhooks: the calls of issue 4"))]
     pub(crate) fn header(mut self, name: HeaderName, value: Redacted<Vec<u8>>) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "key sets, introspection and webhooks: the calls of issue 4"))]
     pub(crate) fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -139,6 +136,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     /// As it was sent; whoever asked knows which type it wants.
     pub(crate) content_type: Option<String>,
+    /// How long it is good by `Cache-Control: max-age`; nothing of it where it must not be kept.
+    pub(crate) max_age: Option<Duration>,
     pub(crate) body: Bytes,
     /// The connection it came over.
     pub(crate) over: Dialled,
@@ -151,8 +150,17 @@ impl Outbound {
         roots: Roots,
         identity: Option<Identity>,
     ) -> Result<Self, TlsSetupError> {
-        let tls = Arc::new(tls::client(roots, identity)?);
-        Ok(Self { gate, tls, room: Semaphore::new(AT_ONCE) })
+        Ok(Self::with(gate, Arc::new(tls::client(roots, identity)?), Self::room()))
+    }
+
+    /// A client with TLS that was made before, which shares its room with others.
+    pub(crate) fn with(gate: Arc<dyn Addresses>, tls: Arc<ClientConfig>, room: Arc<Semaphore>) -> Self {
+        Self { gate, tls, room }
+    }
+
+    /// Room for the calls of one process.
+    pub(crate) fn room() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(AT_ONCE))
     }
 
     /// Makes one call. Dropping the future ends it and closes its connection.

@@ -15,6 +15,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::{error, info};
 
 use crate::listeners::Opening;
+use crate::outside::Outside;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
 use crate::spiffe::Agents;
@@ -127,7 +128,7 @@ pub(crate) async fn reload(shared: &Arc<Shared>, config: &Path) -> Reload {
 async fn attempt(shared: &Arc<Shared>, config: &Path, last: &mut LastLoad, known: Option<String>) -> Reload {
     let now = shared.clock.unix_ms() / 1000;
     let files = shared.runtime.load().files.clone();
-    let (loaded, stamps) = load_whole(config, files, &shared.limits, &shared.agents, now).await;
+    let (loaded, stamps) = load_whole(config, files, &shared.limits, &shared.outside, &shared.agents, now).await;
     last.stamps = stamps;
     let outcome = loaded.map_err(|error| error.to_string());
     let outcome = outcome.and_then(|new| match shared.runtime.load().needs_restart(&new) {
@@ -157,7 +158,9 @@ async fn attempt(shared: &Arc<Shared>, config: &Path, last: &mut LastLoad, known
         }
         Err(why) => {
             // What only the refused set needs is not listened to.
-            shared.agents.keep(&shared.runtime.load().places);
+            let running = shared.runtime.load();
+            shared.agents.keep(&running.places);
+            shared.outside.follow(&running.snapshot, &running.setup);
             last.refused = Some(why.clone());
             if known.as_ref() != Some(&why) {
                 refuse(shared, &why);
@@ -173,6 +176,7 @@ pub(crate) async fn load_whole(
     config: &Path,
     mut files: Vec<PathBuf>,
     limits: &Arc<LimitStore>,
+    outside: &Arc<Outside>,
     agents: &Arc<Agents>,
     now: i64,
 ) -> (Result<Runtime, LoadError>, Stamps) {
@@ -180,10 +184,11 @@ pub(crate) async fn load_whole(
         if read > 1 {
             tokio::time::sleep(BETWEEN_READS).await;
         }
-        let (path, limits, agents, known) = (config.to_owned(), limits.clone(), agents.clone(), files.clone());
+        let (path, known) = (config.to_owned(), files.clone());
+        let (limits, outside, agents) = (limits.clone(), outside.clone(), agents.clone());
         let load = move || {
             let before = Stamps::of(&known);
-            let loaded = Runtime::load(&path, &limits, &agents, now);
+            let loaded = Runtime::load(&path, &limits, &outside, &agents, now);
             // Where a file became known only now, nothing tells that it did not change: the next read will.
             let after = Stamps::of(loaded.as_ref().map_or(known.as_slice(), |new| new.files.as_slice()));
             (loaded, before, after)

@@ -15,9 +15,10 @@ use tracing::warn;
 use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
+use crate::outside::{Outside, Setup};
 use crate::spiffe::{self, Agents, Places};
 use crate::upstream::{States, Upstream};
-use crate::{build, credentials};
+use crate::{build, credentials, login};
 
 /// A compiled policy set, ready to serve.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Runtime {
     /// By route: who may use it, and where its calls may go.
     networks: Arc<HashMap<String, Network>>,
     guards: Arc<Guards>,
+    /// What its own calls need.
+    pub(crate) setup: Arc<Setup>,
     /// Where agents are asked, and what they said when it was made.
     pub(crate) places: Places,
     pub(crate) workloads: Workloads,
@@ -70,7 +73,13 @@ impl Runtime {
     ///
     /// # Errors
     /// [`LoadError`], complete: nothing was changed.
-    pub(crate) fn load(config: &Path, limits: &LimitStore, agents: &Agents, now: i64) -> Result<Self, LoadError> {
+    pub(crate) fn load(
+        config: &Path,
+        limits: &LimitStore,
+        outside: &Outside,
+        agents: &Agents,
+        now: i64,
+    ) -> Result<Self, LoadError> {
         let loaded = postern_config::load(config, now).map_err(|report| LoadError { report, material: Vec::new() })?;
         let mut warnings: Vec<String> = loaded.warnings.problems().iter().map(ToString::to_string).collect();
         let snapshot = loaded.snapshot;
@@ -79,7 +88,7 @@ impl Runtime {
         if unbuilt.has_errors() {
             return Err(LoadError { report: unbuilt, material: Vec::new() });
         }
-        let chains = postern_filters::compile(&snapshot, limits);
+        let chains = postern_filters::compile(&snapshot, limits, outside.rings(), &login::keep(&snapshot, outside));
         let mut problems = Vec::new();
         let places = spiffe::places(&snapshot);
         let workloads = said(agents, &places, &mut problems);
@@ -89,6 +98,7 @@ impl Runtime {
             listeners = load_listeners(&snapshot, workloads, now, &mut warnings, &mut problems);
             upstreams = load_upstreams(&snapshot, workloads, now, &mut warnings, &mut problems);
         }
+        let setup = Setup::load(&snapshot, &mut problems);
         let (gate, networks) = load_networks(&snapshot, &mut problems);
         let guards = Guards::compile(&snapshot, limits, &mut problems);
         credentials::check_fingerprints(&snapshot, &mut problems);
@@ -107,6 +117,7 @@ impl Runtime {
             gate: Arc::new(gate),
             networks: Arc::new(networks),
             guards: Arc::new(guards),
+            setup: Arc::new(setup),
             places,
             workloads: workloads.unwrap_or_default(),
             listeners,
@@ -138,6 +149,7 @@ impl Runtime {
             gate: self.gate.clone(),
             networks: self.networks.clone(),
             guards: self.guards.clone(),
+            setup: self.setup.clone(),
             places: self.places.clone(),
             workloads,
             listeners,

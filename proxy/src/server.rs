@@ -22,12 +22,13 @@ pub use crate::hardening::HardenError;
 pub use crate::listen::{BindError, SocketError};
 pub use crate::listeners::ListenError;
 use crate::listeners::{Listeners, Opening};
+use crate::outside::Outside;
 pub use crate::private::PrivateError;
 use crate::reload::Reload;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
 use crate::spiffe::Agents;
-use crate::{connections, guard, hardening, private, record, reload, spiffe};
+use crate::{connections, guard, hardening, outside, private, record, reload, spiffe};
 
 /// How long cut requests may take to leave their records.
 const CUT: Duration = Duration::from_secs(2);
@@ -118,14 +119,16 @@ impl Server {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let limits = Arc::new(LimitStore::default());
         let agents = Arc::new(Agents::new(clock.clone()));
+        let outside = Arc::new(Outside::new(&clock));
         let (loaded, stamps) =
-            reload::load_whole(config, vec![config.to_owned()], &limits, &agents, clock.unix_ms() / 1000).await;
+            reload::load_whole(config, vec![config.to_owned()], &limits, &outside, &agents, clock.unix_ms() / 1000)
+                .await;
         let runtime = loaded?;
         runtime.tell();
         let hardened = hardening::enforce(runtime.snapshot.harden)?;
         make_state_dir(&runtime.snapshot.state_dir)?;
         let Holdings { listeners, opening, audit, vkey, before } = gather(&runtime, &clock, upgrade).await?;
-        let shared = Arc::new(Shared::new((runtime, stamps), listeners, audit, vkey, clock, limits, agents));
+        let shared = Arc::new(Shared::new((runtime, stamps), listeners, audit, vkey, clock, limits, outside, agents));
         if let Some((_, released)) = &before {
             shared.count_from(released.connections);
         }
@@ -215,6 +218,7 @@ fn serve(shared: &Arc<Shared>, config: &Path, opening: Opening) -> Running {
     let watching = tokio::spawn(reload::run(shared.clone(), config.to_owned(), hangup, stopping.clone()));
     let judging = tokio::spawn(connections::run(shared.clone(), stopping.clone()));
     let renewing = tokio::spawn(spiffe::run(shared.clone(), stopping.clone()));
+    tokio::spawn(outside::run(shared.clone(), stopping.clone()));
     shared.listeners.open(shared, opening);
     tokio::spawn(handover::run(shared.clone(), give, stopping));
     Running {

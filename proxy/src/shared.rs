@@ -45,7 +45,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Arc<LimitStore>,
     /// Where chains find out what they cannot know.
-    pub(crate) outside: Outside,
+    pub(crate) outside: Arc<Outside>,
     pub(crate) connections: Arc<Connections>,
     /// The open connections themselves.
     pub(crate) registry: Arc<Registry>,
@@ -80,10 +80,12 @@ impl Shared {
         vkey: String,
         clock: Arc<dyn Clock>,
         limits: Arc<LimitStore>,
+        outside: Arc<Outside>,
         agents: Arc<Agents>,
     ) -> Self {
         let metrics = Arc::new(Metrics::new());
         runtime.start(&clock);
+        outside.follow(&runtime.snapshot, &runtime.setup);
         metrics.loaded_at.set(clock.unix_ms() / 1000);
         Self {
             runtime: ArcSwap::from_pointee(runtime),
@@ -96,7 +98,7 @@ impl Shared {
             vkey,
             clock,
             limits,
-            outside: Outside::default(),
+            outside,
             connections: Arc::new(Connections::new(metrics.clone())),
             registry: Arc::default(),
             metrics,
@@ -148,6 +150,7 @@ impl Shared {
         new.start(&self.clock);
         let new = Arc::new(new);
         let old = self.runtime.swap(new.clone());
+        self.outside.follow(&new.snapshot, &new.setup);
         tokio::task::spawn_blocking(move || new.judge_upstreams());
         let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
         older.retain(|set| set.strong_count() > 0);
@@ -263,6 +266,11 @@ impl Shared {
         self.writable().map_err(|error| format!("audit log: {error}"))
     }
 
+    /// What lacks although traffic may come.
+    pub(crate) fn lacking(&self) -> Vec<String> {
+        self.outside.lacking(self.clock.unix_ms() / 1000)
+    }
+
     /// Whether the log takes records at the moment.
     pub(crate) fn writable(&self) -> Result<(), String> {
         match self.audit.status().failed {
@@ -281,6 +289,7 @@ impl Shared {
         self.metrics.revocation_unknown(self.runtime.load().unknown_passed());
         self.metrics.exceptions(self.runtime.load().exceptions_left(now));
         self.metrics.sets.set(i64::try_from(self.sets()).unwrap_or(i64::MAX));
+        self.outside.measure(&self.metrics, now);
         self.metrics.upstreams(self.runtime.load().upstreams());
     }
 }

@@ -3,6 +3,7 @@
 mod api_key;
 mod assurance;
 mod browser;
+mod introspection;
 mod jwt;
 mod mapping;
 mod resource;
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub use api_key::*;
 pub use assurance::*;
 pub use browser::*;
+pub use introspection::*;
 pub use jwt::*;
 pub use mapping::*;
 pub use resource::*;
@@ -52,12 +54,14 @@ tagged! {
     pub enum Provider {
         /// Signed tokens of one issuer (RFC 7519, RFC 8725, RFC 9068).
         Jwt(Box<JwtProvider>),
+        /// Tokens that their issuer is asked about (RFC 7662).
+        Introspection(Box<IntrospectionProvider>),
         /// X.509-SVIDs presented over mTLS.
         Spiffe(Box<SpiffeProvider>),
         /// Keys that callers hold.
         ApiKey(Box<ApiKeyProvider>),
     }
-    later { "Introspection", "Mtls", "TxnToken", "HttpSignature" }
+    later { "Mtls", "TxnToken", "HttpSignature" }
 }
 
 impl Provider {
@@ -65,6 +69,7 @@ impl Provider {
     pub fn name(&self) -> &At<Name> {
         match self {
             Self::Jwt(jwt) => &jwt.name,
+            Self::Introspection(introspection) => &introspection.name,
             Self::Spiffe(spiffe) => &spiffe.name,
             Self::ApiKey(keys) => &keys.name,
         }
@@ -75,6 +80,7 @@ impl Provider {
     pub fn tenant(&self) -> Option<&At<TenantFrom>> {
         match self {
             Self::Jwt(jwt) => Some(&jwt.tenant),
+            Self::Introspection(introspection) => Some(&introspection.tenant),
             Self::Spiffe(spiffe) => Some(&spiffe.tenant),
             Self::ApiKey(_) => None,
         }
@@ -85,6 +91,7 @@ impl Provider {
     pub fn tenants(&self) -> &[At<String>] {
         match self {
             Self::Jwt(jwt) => &jwt.tenants,
+            Self::Introspection(introspection) => &introspection.tenants,
             Self::Spiffe(spiffe) => &spiffe.tenants,
             Self::ApiKey(keys) => &keys.tenants,
         }

@@ -134,6 +134,7 @@ fn needs_certificate(provider: &Provider) -> bool {
         ProviderKind::Spiffe => true,
         ProviderKind::ApiKey(_) => false,
         ProviderKind::Jwt(jwt) => jwt.sender_constraint != SenderConstraint::None,
+        ProviderKind::Introspection(asked) => asked.sender_constraint != SenderConstraint::None,
     }
 }
 
@@ -249,6 +250,8 @@ fn same_credential(a: &Provider, b: &Provider) -> bool {
                 && meet(&x.algorithms, &y.algorithms)
                 && meet(&types(&x.token_types), &types(&y.token_types))
         }
+        // Which of them was to be asked would be a guess, and each would be shown the other's tokens.
+        (ProviderKind::Introspection(_), ProviderKind::Introspection(_)) => true,
         (ProviderKind::ApiKey(x), ProviderKind::ApiKey(y)) => {
             x.prefix.starts_with(&y.prefix) || y.prefix.starts_with(&x.prefix)
         }

@@ -251,7 +251,9 @@ impl<'c> Check<'c, '_> {
 /// The types of principal that come of a provider: a User's token that names an actor makes an Agent.
 pub(super) fn principals(provider: &Provider) -> Vec<PrincipalType> {
     match (&provider.kind, provider.principal) {
-        (ProviderKind::Jwt(_), PrincipalType::User) => vec![PrincipalType::User, PrincipalType::Agent],
+        (ProviderKind::Jwt(_) | ProviderKind::Introspection(_), PrincipalType::User) => {
+            vec![PrincipalType::User, PrincipalType::Agent]
+        }
         (_, other) => vec![other],
     }
 }

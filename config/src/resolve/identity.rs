@@ -9,8 +9,8 @@ use crate::decode::At;
 use crate::manifest::{self, Authentication, Kind, Manifest};
 use crate::values::Name;
 use crate::{
-    ApiKeyProvider, Code, Demand, Dialect, Identity, JwtProvider, Provider, ProviderKind, Report, SenderConstraint,
-    TenantSource, Waived, Waiver,
+    ApiKeyProvider, Code, Demand, Dialect, Identity, IntrospectionProvider, IntrospectionSource, JwtKeys, JwtProvider,
+    KeySource, KeysAt, Provider, ProviderKind, Report, SenderConstraint, TenantSource, Waived, Waiver,
 };
 
 const PV_TARGET: Code = Code(4);
@@ -89,8 +89,11 @@ fn providers(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report:
     }
     let made = found.into_iter().map(|(name, (_, provider))| {
         let mut made = resolved(provider);
-        if let ProviderKind::Jwt(jwt) = &mut made.kind {
-            jwt.unbound = allowed.remove(name.as_str());
+        let unbound = allowed.remove(name.as_str());
+        match &mut made.kind {
+            ProviderKind::Jwt(jwt) => jwt.unbound = unbound,
+            ProviderKind::Introspection(asked) => asked.unbound = unbound,
+            ProviderKind::Spiffe | ProviderKind::ApiKey(_) => {}
         }
         made
     });
@@ -112,7 +115,19 @@ fn check(provider: &manifest::Provider, report: &mut Report) -> bool {
         value.error(report, PV_BLIND, message, "add it to `tenants`; a principal of any other tenant is refused");
         good = false;
     }
+    if let manifest::Provider::Introspection(asked) = provider
+        && asked.max_token_age.is_zero()
+    {
+        let message = format!("provider `{}` accepts no token: `maxTokenAge` is 0", asked.name.as_str());
+        asked.max_token_age.at.error(report, PV_BLIND, message, "use an age such as `1h`");
+        good = false;
+    }
     let manifest::Provider::Jwt(jwt) = provider else { return good };
+    if jwt.keys_max_age.is_zero() {
+        let message = format!("provider `{}` accepts no token: `keysMaxAge` is 0", jwt.name.as_str());
+        jwt.keys_max_age.at.error(report, PV_BLIND, message, "use an age such as `24h`");
+        good = false;
+    }
     if jwt.token_types.is_empty() {
         let message = format!("provider `{}` accepts no type of token", jwt.name.as_str());
         jwt.token_types.at.error(report, PV_BLIND, message, "name the `typ` of the tokens: `[at+jwt]`");
@@ -128,9 +143,13 @@ fn check(provider: &manifest::Provider, report: &mut Report) -> bool {
 
 /// Where a provider says that anybody may use its tokens, on a route that executes.
 fn unbound<'p>(provider: &'p manifest::Provider, spec: &RouteSpec) -> Option<&'p At<SenderConstraint>> {
-    let manifest::Provider::Jwt(jwt) = provider else { return None };
+    let constraint = match provider {
+        manifest::Provider::Jwt(jwt) => &jwt.sender_constraint,
+        manifest::Provider::Introspection(asked) => &asked.sender_constraint,
+        manifest::Provider::Spiffe(_) | manifest::Provider::ApiKey(_) => return None,
+    };
     let executes = spec.dialect.value != Dialect::Http;
-    (executes && *jwt.sender_constraint == SenderConstraint::None).then_some(&jwt.sender_constraint.at)
+    (executes && **constraint == SenderConstraint::None).then_some(&constraint.at)
 }
 
 fn refuse_unbound(name: &At<Name>, place: &At<SenderConstraint>, spec: &RouteSpec, report: &mut Report) {
@@ -155,7 +174,7 @@ fn resolved(provider: &manifest::Provider) -> Provider {
                 audiences: texts(&jwt.audiences),
                 algorithms: jwt.algorithms.iter().map(|algorithm| algorithm.value).collect(),
                 token_types: texts(&jwt.token_types),
-                jwks: jwt.jwks_from.value.clone(),
+                keys: jwt_keys(jwt),
                 max_token_age: *jwt.max_token_age,
                 clock_skew: *jwt.clock_skew,
                 sender_constraint: *jwt.sender_constraint,
@@ -164,12 +183,33 @@ fn resolved(provider: &manifest::Provider) -> Provider {
                 actor_claim: jwt.principal.actor_claim.as_str().to_owned(),
                 groups_claim: jwt.groups_claim.as_ref().map(|claim| claim.as_str().to_owned()),
                 scopes_claim: jwt.scopes_claim.as_str().to_owned(),
-                tags: jwt
-                    .tags
-                    .iter()
-                    .map(|tag| (tag.name.as_str().to_owned(), tag.claim.as_str().to_owned()))
-                    .collect(),
+                tags: tags(&jwt.tags),
                 browser: None,
+            })),
+        },
+        manifest::Provider::Introspection(asked) => Provider {
+            name: asked.name.as_str().to_owned(),
+            principal: asked.principal.kind.value,
+            tenant: tenant_source(&asked.tenant),
+            tenants: texts(&asked.tenants),
+            kind: ProviderKind::Introspection(Box::new(IntrospectionProvider {
+                issuer: asked.issuer.as_str().to_owned(),
+                audiences: texts(&asked.audiences),
+                at: IntrospectionSource {
+                    url: asked.introspection_url.as_str().to_owned(),
+                    client_auth: asked.client_auth_from.value.clone(),
+                    ca: asked.ca_from.as_ref().map(|ca| ca.value.clone()),
+                },
+                cache_for: *asked.cache_for,
+                max_token_age: *asked.max_token_age,
+                clock_skew: *asked.clock_skew,
+                sender_constraint: *asked.sender_constraint,
+                unbound: None,
+                id_claim: asked.principal.id_claim.as_str().to_owned(),
+                actor_claim: asked.principal.actor_claim.as_str().to_owned(),
+                groups_claim: asked.groups_claim.as_ref().map(|claim| claim.as_str().to_owned()),
+                scopes_claim: asked.scopes_claim.as_str().to_owned(),
+                tags: tags(&asked.tags),
             })),
         },
         manifest::Provider::Spiffe(spiffe) => Provider {
@@ -191,6 +231,22 @@ fn resolved(provider: &manifest::Provider) -> Provider {
             })),
         },
     }
+}
+
+fn jwt_keys(jwt: &manifest::JwtProvider) -> JwtKeys {
+    if let Some(from) = &jwt.jwks_from {
+        return JwtKeys::Material(from.value.clone());
+    }
+    let at = match &jwt.jwks_url {
+        Some(url) => KeysAt::Url(url.as_str().to_owned()),
+        None => KeysAt::Issuer(jwt.issuer.as_str().to_owned()),
+    };
+    let source = KeySource { at, ca: jwt.ca_from.as_ref().map(|ca| ca.value.clone()) };
+    JwtKeys::Fetched { source, max_age: *jwt.keys_max_age }
+}
+
+fn tags(tags: &[At<manifest::TagFrom>]) -> Vec<(String, String)> {
+    tags.iter().map(|tag| (tag.name.as_str().to_owned(), tag.claim.as_str().to_owned())).collect()
 }
 
 fn tenant_source(tenant: &manifest::TenantFrom) -> TenantSource {

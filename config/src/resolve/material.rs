@@ -40,12 +40,25 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
                 .collect()
         }
         Spec::IamPolicy(policy) => {
-            let read = policy.providers.iter().filter_map(|provider| match &provider.value {
-                Provider::Jwt(jwt) => Some((&jwt.jwks_from, plain("a key set of tokens"))),
-                Provider::Spiffe(_) => None,
-                Provider::ApiKey(keys) => Some((&keys.keys_from, plain("a list of API keys"))),
-            });
-            read.collect()
+            let of = |provider: &'m At<Provider>| match &provider.value {
+                Provider::Jwt(jwt) => vec![
+                    jwt.jwks_from.as_ref().map(|from| (from, plain("a key set of tokens"))),
+                    jwt.ca_from.as_ref().map(|from| (from, plain("a trust anchor"))),
+                ],
+                Provider::Introspection(asked) => {
+                    let url = asked.introspection_url.as_str();
+                    let host = url.split('/').nth(2).unwrap_or(url);
+                    let sent =
+                        Use { purpose: format!("client {host}"), shown: format!("a client's secret for `{host}`") };
+                    vec![
+                        Some((&asked.client_auth_from, sent)),
+                        asked.ca_from.as_ref().map(|from| (from, plain("a trust anchor"))),
+                    ]
+                }
+                Provider::Spiffe(_) => Vec::new(),
+                Provider::ApiKey(keys) => vec![Some((&keys.keys_from, plain("a list of API keys")))],
+            };
+            policy.providers.iter().flat_map(of).flatten().collect()
         }
         Spec::SecretManagement(policy) => {
             let values = policy.credentials.iter().filter_map(|credential| credential.value_from.as_ref());

@@ -41,17 +41,16 @@ pub(super) fn warn_of_ended(policy: &RbacPolicy, now: i64, report: &mut Report) 
 
 /// Whether a provider could make a principal that the subject names. Only an SVID asserts a SPIFFE ID.
 pub(super) fn may_assert(provider: &Provider, subject: &Subject) -> bool {
+    let by_token = |issuer: &str, groups: bool| match subject.kind.value {
+        SubjectKind::Group => groups && issued_by(subject, issuer),
+        SubjectKind::Principal(kind) => {
+            blind::principals(provider).contains(&kind) && !is_spiffe_id(&subject.name) && issued_by(subject, issuer)
+        }
+    };
     match (&provider.kind, subject.kind.value) {
-        (ProviderKind::Jwt(jwt), SubjectKind::Group) => jwt.groups_claim.is_some() && issued_by(subject, &jwt.issuer),
-        (ProviderKind::ApiKey(keys), SubjectKind::Group) => issued_by(subject, &keys.issuer),
-        (ProviderKind::ApiKey(keys), SubjectKind::Principal(kind)) => {
-            provider.principal == kind && !is_spiffe_id(&subject.name) && issued_by(subject, &keys.issuer)
-        }
-        (ProviderKind::Jwt(jwt), SubjectKind::Principal(kind)) => {
-            blind::principals(provider).contains(&kind)
-                && !is_spiffe_id(&subject.name)
-                && issued_by(subject, &jwt.issuer)
-        }
+        (ProviderKind::Jwt(jwt), _) => by_token(&jwt.issuer, jwt.groups_claim.is_some()),
+        (ProviderKind::Introspection(asked), _) => by_token(&asked.issuer, asked.groups_claim.is_some()),
+        (ProviderKind::ApiKey(keys), _) => by_token(&keys.issuer, true),
         (ProviderKind::Spiffe, SubjectKind::Principal(kind)) => {
             // Its issuer is the trust domain, which the name says.
             provider.principal == kind && is_spiffe_id(&subject.name) && subject.issuer.is_none()

@@ -53,6 +53,7 @@ pub struct Provider {
 #[derive(Debug, Clone)]
 pub enum ProviderKind {
     Jwt(Box<JwtProvider>),
+    Introspection(Box<IntrospectionProvider>),
     /// X.509-SVIDs presented over mTLS.
     Spiffe,
     ApiKey(Box<ApiKeyProvider>),
@@ -64,6 +65,7 @@ impl ProviderKind {
     pub fn issuer(&self) -> Option<&str> {
         match self {
             Self::Jwt(jwt) => Some(&jwt.issuer),
+            Self::Introspection(asked) => Some(&asked.issuer),
             Self::Spiffe => None,
             Self::ApiKey(keys) => Some(&keys.issuer),
         }
@@ -74,18 +76,23 @@ impl ProviderKind {
     pub fn unbound(&self) -> Option<&Waived> {
         match self {
             Self::Jwt(jwt) => jwt.unbound.as_ref(),
+            Self::Introspection(asked) => asked.unbound.as_ref(),
             Self::Spiffe | Self::ApiKey(_) => None,
         }
     }
 
     /// Files and variables that it reads.
     pub fn material(&self) -> impl Iterator<Item = &Material> {
-        match self {
-            Self::Jwt(jwt) => Some(&jwt.jwks),
-            Self::Spiffe => None,
-            Self::ApiKey(keys) => Some(&keys.keys),
-        }
-        .into_iter()
+        let (first, second) = match self {
+            Self::Jwt(jwt) => match &jwt.keys {
+                JwtKeys::Material(from) => (Some(from), None),
+                JwtKeys::Fetched { source, .. } => (source.ca.as_ref(), None),
+            },
+            Self::Introspection(asked) => (Some(&asked.at.client_auth), asked.at.ca.as_ref()),
+            Self::Spiffe => (None, None),
+            Self::ApiKey(keys) => (Some(&keys.keys), None),
+        };
+        first.into_iter().chain(second)
     }
 }
 
@@ -108,8 +115,7 @@ pub struct JwtProvider {
     pub algorithms: Vec<JwtAlgorithm>,
     /// Accepted `typ` values, compared without case and without an `application/` prefix.
     pub token_types: Vec<String>,
-    /// A JWK set on disk.
-    pub jwks: Material,
+    pub keys: JwtKeys,
     pub max_token_age: Duration,
     pub clock_skew: Duration,
     pub sender_constraint: SenderConstraint,
@@ -141,6 +147,46 @@ pub struct BrowserLogin {
     pub session_age: Duration,
     pub idle_timeout: Duration,
     pub key: OwnKey,
+}
+
+/// Where the keys of a provider come from.
+#[derive(Debug, Clone)]
+pub enum JwtKeys {
+    /// A JWK set on disk.
+    Material(Material),
+    /// Fetched over the network. They are good for `max_age` after the issuer was last heard.
+    Fetched { source: KeySource, max_age: Duration },
+}
+
+/// Tokens that their issuer is asked about.
+#[derive(Debug, Clone)]
+pub struct IntrospectionProvider {
+    pub issuer: String,
+    /// Not empty; an answer must carry one of them.
+    pub audiences: Vec<String>,
+    pub at: IntrospectionSource,
+    pub cache_for: Duration,
+    pub max_token_age: Duration,
+    pub clock_skew: Duration,
+    pub sender_constraint: SenderConstraint,
+    /// Why tokens may be unbound on a route that executes. Once it has ended, they may not.
+    pub unbound: Option<Waived>,
+    pub id_claim: String,
+    pub actor_claim: String,
+    pub groups_claim: Option<String>,
+    pub scopes_claim: String,
+    /// Tag name and RFC 6901 pointer into the answer.
+    pub tags: Vec<(String, String)>,
+}
+
+/// Where an issuer is asked about tokens, and how we prove there who we are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IntrospectionSource {
+    pub url: String,
+    /// `id:secret`.
+    pub client_auth: Material,
+    /// Authorities that are believed there, and no others; PEM. Without them, those of the machine.
+    pub ca: Option<Material>,
 }
 
 /// Where an issuer publishes its keys.

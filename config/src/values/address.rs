@@ -16,6 +16,8 @@ text_types! {
     Origin;
     /// `iss` of tokens: an https URL, or http on loopback.
     Issuer;
+    /// Where we call an issuer: an https URL, or http on loopback.
+    CallUrl;
     /// An https URL that is only kept.
     WebUrl;
 }
@@ -63,6 +65,25 @@ impl Scalar for Issuer {
         }
         let message = format!("`{}` is `{}`, which is not https", cx.field(), shown(text));
         Err(Fault::coded(Code(12), message, "use the issuer's https address"))
+    }
+}
+
+impl Scalar for CallUrl {
+    const NAME: &'static str = "URL to call";
+    const DOC: &'static str = "`https://host[:port]/path`, where we ask an issuer (http on loopback only, else PV-012). A redirect is \
+        refused, and so is an address that the gateway's NetworkPolicy does not allow.";
+
+    fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
+        let (before, query) = text.split_once('?').unwrap_or((text, ""));
+        let plain = query.chars().all(|c| c.is_ascii_graphic() && !"#\\\"<>^`{|}?".contains(c));
+        let Some(url) = split_url(before).filter(|_| plain && text.len() <= 2048) else {
+            return Err(malformed(text, cx, "a URL", "write `https://host/path`, without user and fragment"));
+        };
+        if url.https || is_loopback(url.host) {
+            return Ok(Self(text.to_owned()));
+        }
+        let message = format!("`{}` is `{}`, which is not https", cx.field(), shown(text));
+        Err(Fault::coded(Code(12), message, "use the https address: what is read there decides who is let in"))
     }
 }
 

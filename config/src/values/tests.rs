@@ -59,6 +59,19 @@ fn scalars_take_their_form_and_nothing_else() {
         &["https://a.example/x", "http://127.0.0.1:9000", "http://localhost", "http://[::1]:1"],
         &["http://a.example", "a", "ftp://a"],
     );
+    table::<CallUrl>(
+        &["https://a.example/keys", "https://a.example/keys?p=b2c", "http://127.0.0.1:9000/keys", "http://[::1]:1/"],
+        &[
+            "http://a.example/",
+            "a",
+            "ftp://a/",
+            "https://u@a/",
+            "https://a/#x",
+            "https://a/?x#y",
+            "https://a/?x y",
+            "https://a\\b/",
+        ],
+    );
     table::<LogOrigin>(&["audit.example.com/edge"], &["", "a b", "a+b", "https://a", "a\nb"]);
     table::<PeerName>(
         &["spiffe://example.org/ns/**", "spiffe://example.org/a", "a.example", "*.example.com"],

@@ -11,10 +11,10 @@ use std::sync::{Arc, OnceLock};
 use postern_config::{Identity, Provider, Waived};
 use quick_cache::sync::Cache;
 
+use super::Browser;
 use crate::authz::{Authorizer, PreparedPrincipal};
 use crate::token::{self, Recognised, TokenError, VerifiedToken};
-use super::Browser;
-use crate::{Context, Flow, Principal, RequestView, Verdict};
+use crate::{Context, Flow, Given, Principal, RequestView, Verdict};
 
 pub(crate) struct Identify {
     identity: Identity,
@@ -49,12 +49,17 @@ impl Identify {
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
-        match self.identify(req, cx) {
+        let given = cx.take_given();
+        match self.identify(req, cx, given.as_ref()) {
             Ok((principal, prepared)) => {
                 cx.set_principal(principal, Some(prepared));
                 Ok(Flow::Continue)
             }
-            Err(error) => Ok(Flow::refuse(error.reason(), error.to_string())),
+            Err(error) => Ok(match error.need() {
+                // What was asked for is not asked for again.
+                Some(need) if given.is_none() => Flow::Wait(need),
+                _ => Flow::refuse(error.reason(), error.to_string()),
+            }),
         }
     }
 
@@ -62,13 +67,14 @@ impl Identify {
         &self,
         req: &RequestView<'_>,
         cx: &mut Context,
+        given: Option<&Given>,
     ) -> Result<(Arc<Principal>, Arc<PreparedPrincipal>), TokenError> {
         let leaf = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
         let session = match &self.browser {
             Some(browser) => browser.session(req, cx)?,
             None => None,
         };
-        let verified = match (self.recognised.authenticate(req, cx.now())?, session) {
+        let verified = match (self.recognised.authenticate(req, cx.now(), given)?, session) {
             (Some(_), Some(_)) => return Err(TokenError::SessionAndToken),
             (token, session) => token.or(session),
         };

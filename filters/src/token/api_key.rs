@@ -156,6 +156,7 @@ fn of_key(principal: Principal, window: Window) -> VerifiedToken {
         key_id: None,
         prepared: OnceLock::new(),
         audiences: Vec::new(),
+        generation: 0,
         window,
         constraint: SenderConstraint::None,
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::session::{CookieError, SessionError};
-use crate::Reason;
+use crate::{Given, IntrospectionWanted, KeysGiven, KeysWanted, Need, Reason};
 
 /// Why a presented credential was refused, or that none was. Never contains a token or a signature; names that a caller
 /// chose (`kid`, `iss`, …) are cut and escaped by [`Excerpt`].
@@ -49,6 +49,18 @@ pub enum TokenError {
     KeyIdMissing,
     #[error("no key has the id `{0}`")]
     UnknownKey(Excerpt),
+    #[error("the issuer publishes no key with the id `{key}`")]
+    UnpublishedKey { key: Excerpt, wants: KeysWanted },
+    #[error("the keys of provider `{provider}` are not known")]
+    NoKeys { provider: String, wants: KeysWanted },
+    #[error("the keys of provider `{provider}` were last confirmed {age} s ago, more than the allowed {max} s")]
+    StaleKeys { provider: String, age: i64, max: i64, wants: KeysWanted },
+    #[error("the issuer of provider `{provider}` has to be asked about the token")]
+    Unasked { provider: String, wants: IntrospectionWanted },
+    #[error("provider `{provider}` cannot tell who asks: {why}")]
+    Away { provider: String, why: String },
+    #[error("the issuer says that the token is not active")]
+    Inactive,
     #[error("algorithm `{0}` does not belong to the key the token names")]
     KeyAlgorithm(&'static str),
     #[error("the signature has {bytes} bytes instead of {want}")]
@@ -123,7 +135,41 @@ impl TokenError {
                 SessionError::Claims(_) => Reason::SessionEnded,
                 _ => error.reason(),
             },
+            // A good token would have been refused as well: its holder is not told to get another one.
+            Self::NoKeys { .. } | Self::StaleKeys { .. } | Self::Unasked { .. } | Self::Away { .. } => {
+                Reason::Undecided
+            }
             _ => Reason::CredentialInvalid,
+        }
+    }
+
+    /// What would have to be known to say more.
+    pub(crate) fn need(&self) -> Option<Need> {
+        match self {
+            Self::NoKeys { wants, .. } | Self::StaleKeys { wants, .. } | Self::UnpublishedKey { wants, .. } => {
+                Some(Need::Keys(wants.clone()))
+            }
+            Self::Unasked { wants, .. } => Some(Need::Introspection(wants.clone())),
+            _ => None,
+        }
+    }
+
+    /// Whether it says nothing about the token.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.reason() == Reason::Undecided
+    }
+
+    /// The error that stands once nobody knows more: with why, where that is known.
+    pub(super) fn after(self, given: Option<&Given>) -> Self {
+        match (self, given) {
+            (Self::NoKeys { provider, .. }, Some(Given::Keys(KeysGiven::Away(why)))) => {
+                Self::Away { why: format!("its keys are not known: {why}"), provider }
+            }
+            (Self::StaleKeys { provider, age, max, .. }, Some(Given::Keys(KeysGiven::Away(why)))) => {
+                let why = format!("its keys were last confirmed {age} s ago, more than the allowed {max} s: {why}");
+                Self::Away { why, provider }
+            }
+            (error, _) => error,
         }
     }
 

@@ -1,4 +1,5 @@
-//! A JWK set from a file (RFC 7517 §5): usable as a whole, or refused with the key named.
+//! A JWK set (RFC 7517 §5). One from a file is usable as a whole, or refused with the key named. One that an issuer publishes
+//! may also hold keys that are for others.
 
 use std::fmt;
 
@@ -17,6 +18,8 @@ pub struct KeySet {
 impl KeySet {
     pub const MAX_KEYS: usize = 100;
     pub const MAX_BYTES: usize = 1 << 20;
+    /// Longest set that is fetched.
+    pub const MAX_FETCHED: usize = 512 << 10;
 
     /// Reads a JWK set. RFC 7517 §5 lets a reader skip keys that it cannot use; this one does not.
     ///
@@ -25,6 +28,19 @@ impl KeySet {
     /// is symmetric, private, not for signatures, of an algorithm outside [`postern_config::JwtAlgorithm`], an RSA key
     /// outside 2048–8192 bits or with a known weakness, malformed, or not to be told apart from another by its `kid`.
     pub fn parse(text: &[u8]) -> Result<Self, KeySetError> {
+        Self::read(text, false).map(|(keys, _)| keys)
+    }
+
+    /// Reads the JWK set of an issuer that publishes keys for others as well: those that no signature is checked with here
+    /// (for encryption, of an unknown type, curve or algorithm) are passed over, as RFC 7517 §5 asks. Returns how many.
+    ///
+    /// # Errors
+    /// As [`KeySet::parse`] for everything else: a set with a secret in it, or a key that is broken, is not believed.
+    pub fn parse_published(text: &[u8]) -> Result<(Self, usize), KeySetError> {
+        Self::read(text, true)
+    }
+
+    fn read(text: &[u8], published: bool) -> Result<(Self, usize), KeySetError> {
         if text.len() > Self::MAX_BYTES {
             return Err(KeySetError::TooLarge { bytes: text.len(), max: Self::MAX_BYTES });
         }
@@ -34,9 +50,16 @@ impl KeySet {
             return Err(KeySetError::TooMany { count: jwks.len(), max: Self::MAX_KEYS });
         }
         let mut keys: Vec<Key> = Vec::with_capacity(jwks.len());
+        let mut passed_over = 0_usize;
         for (index, jwk) in jwks.iter().enumerate() {
             let refuse = |problem| KeySetError::Key { key: KeyName::of(index, jwk), problem };
-            let key = jwk.as_object().ok_or(KeyProblem::NotAnObject).and_then(Key::parse).map_err(refuse)?;
+            let key = match jwk.as_object().ok_or(KeyProblem::NotAnObject).and_then(Key::parse) {
+                Err(problem) if published && problem.is_for_others() => {
+                    passed_over = passed_over.saturating_add(1);
+                    continue;
+                }
+                read => read.map_err(refuse)?,
+            };
             if jwks.len() > 1 && key.id.is_none() {
                 return Err(refuse(KeyProblem::IdMissing));
             }
@@ -45,7 +68,7 @@ impl KeySet {
             }
             keys.push(key);
         }
-        if keys.is_empty() { Err(KeySetError::NoKeys) } else { Ok(Self { keys }) }
+        if keys.is_empty() { Err(KeySetError::NoKeys) } else { Ok((Self { keys }, passed_over)) }
     }
 
     #[must_use]
@@ -72,6 +95,13 @@ impl KeySet {
                 .find(|key| key.id.as_deref() == Some(kid))
                 .ok_or_else(|| TokenError::UnknownKey(Excerpt::of(kid))),
         }
+    }
+}
+
+impl KeyProblem {
+    /// Whether the key may be a good one, for something else.
+    fn is_for_others(self) -> bool {
+        matches!(self, Self::Type | Self::Curve | Self::Algorithm | Self::Purpose)
     }
 }
 

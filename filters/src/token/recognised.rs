@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::presented::{Presented, Wanted, presented};
 use super::{ApiKeys, TokenError, TokenSet, VerifiedToken};
-use crate::RequestView;
+use crate::{Given, RequestView};
 
 /// The verifiers of one route.
 #[derive(Debug)]
@@ -19,18 +19,24 @@ impl Recognised {
         Self { tokens, keys }
     }
 
-    /// What the request presents, verified and its sender checked; `None` where it presents nothing. `now` in Unix seconds.
+    /// What the request presents, verified and its sender checked; `None` where it presents nothing. `now` in Unix seconds;
+    /// `given` as for [`TokenSet::authenticate`].
     ///
     /// # Errors
     /// [`TokenError`] for anything that is presented and does not verify.
-    pub fn authenticate(&self, req: &RequestView<'_>, now: i64) -> Result<Option<Arc<VerifiedToken>>, TokenError> {
+    pub fn authenticate(
+        &self,
+        req: &RequestView<'_>,
+        now: i64,
+        given: Option<&Given>,
+    ) -> Result<Option<Arc<VerifiedToken>>, TokenError> {
         let wanted = Wanted { api_key: !self.keys.is_empty() };
         let leaf = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
         match presented(req.headers, wanted)? {
             None => Ok(None),
             Some(Presented::Bearer(text)) => match self.keys_meant_by(text) {
                 Some(keys) => keys.authenticate(text, now),
-                None => self.tokens.authenticate(text, leaf, now),
+                None => self.tokens.authenticate(text, leaf, now, given),
             }
             .map(Some),
             Some(Presented::Key(text)) => {

@@ -1,9 +1,10 @@
 //! The keys of an issuer that are fetched over the network: whoever fetches them puts new ones in, and tokens are verified
 //! with those that are in at the moment.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwapOption;
 use postern_config::KeySource;
@@ -53,6 +54,10 @@ impl KeyRing {
         }
     }
 
+    pub(super) fn held(&self) -> arc_swap::Guard<Option<Arc<Held>>> {
+        self.held.load()
+    }
+
     /// Number of keys, and Unix seconds of the last word of the issuer; `None` before the first.
     #[must_use]
     pub fn standing(&self) -> Option<(usize, i64)> {
@@ -63,5 +68,29 @@ impl KeyRing {
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyRing").field("source", &self.source).field("standing", &self.standing()).finish()
+    }
+}
+
+/// The key rings of a process, one for each source. A ring lasts as long as a snapshot or whoever fills it has it, so that a
+/// reload forgets no key.
+#[derive(Debug, Default)]
+pub struct KeyRings(Mutex<HashMap<KeySource, Weak<KeyRing>>>);
+
+impl KeyRings {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The ring of `source`, empty where nobody has it.
+    pub fn of(&self, source: &KeySource) -> Arc<KeyRing> {
+        let mut rings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ring) = rings.get(source).and_then(Weak::upgrade) {
+            return ring;
+        }
+        rings.retain(|_, ring| ring.strong_count() > 0);
+        let ring = Arc::new(KeyRing::new(source.clone()));
+        rings.insert(source.clone(), Arc::downgrade(&ring));
+        ring
     }
 }

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use quick_cache::sync::Cache;
 
 use super::claims::Claims;
+use super::introspection::Introspector;
 use super::{Excerpt, JwtVerifier, MAX_TOKEN_BYTES, TokenError, VerifiedToken, jws, sha256};
+use crate::{Given, IntrospectionGiven};
 
 /// `iss` of a token, believed by nobody: only good for choosing whose keys to try.
 ///
@@ -33,8 +35,17 @@ struct Key {
 }
 
 struct Entry {
-    verifier: usize,
+    by: By,
     token: Arc<VerifiedToken>,
+}
+
+/// Who said that a token is good.
+#[derive(Debug, Clone, Copy)]
+enum By {
+    /// The verifier of this index.
+    Verifier(usize),
+    /// Its issuer, whose word is used until then (Unix seconds).
+    Issuer { until: i64 },
 }
 
 impl TokenCache {
@@ -78,6 +89,8 @@ impl fmt::Debug for TokenCache {
 pub struct TokenSet {
     number: u64,
     verifiers: Vec<JwtVerifier>,
+    /// Reads what the issuer of all other tokens says.
+    introspector: Option<Introspector>,
     cache: Arc<TokenCache>,
 }
 
@@ -86,19 +99,28 @@ impl TokenSet {
     #[must_use]
     pub fn new(verifiers: Vec<JwtVerifier>, cache: Arc<TokenCache>) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        Self { number: NUMBER.fetch_add(1, Ordering::Relaxed), verifiers, cache }
+        Self { number: NUMBER.fetch_add(1, Ordering::Relaxed), verifiers, introspector: None, cache }
+    }
+
+    /// Has tokens that are of no verifier's issuer asked about.
+    #[must_use]
+    pub fn asking(mut self, introspector: Introspector) -> Self {
+        self.introspector = Some(introspector);
+        self
     }
 
     /// Verifies `token`, or finds it among those verified before. Validity at `now` (Unix seconds), audience and sender
-    /// are checked on every call; `leaf_sha256` is the digest of this connection's client certificate.
+    /// are checked on every call; `leaf_sha256` is the digest of this connection's client certificate. `given` is the answer to
+    /// what an earlier call for the same token needed to know.
     ///
     /// # Errors
-    /// [`TokenError`]; refusals are not remembered.
+    /// [`TokenError`]; refusals are not remembered. Some say what would have to be known ([`TokenError::need`]).
     pub fn authenticate(
         &self,
         token: &str,
         leaf_sha256: Option<&[u8; 32]>,
         now: i64,
+        given: Option<&Given>,
     ) -> Result<Arc<VerifiedToken>, TokenError> {
         // Before hashing: what is too large costs nothing.
         if token.len() > MAX_TOKEN_BYTES {
@@ -106,43 +128,86 @@ impl TokenSet {
         }
         let key = Key { token: sha256(token.as_bytes()), set: self.number };
         if let Some(entry) = self.cache.entries.get(&key) {
-            if let Err(error) = self.recheck(&entry, now) {
-                self.cache.entries.remove(&key);
-                return Err(error);
+            match self.recheck(&entry, now) {
+                Ok(true) => {
+                    entry.token.check_binding(leaf_sha256)?;
+                    return Ok(Arc::clone(&entry.token));
+                }
+                Ok(false) => drop(self.cache.entries.remove(&key)),
+                Err(error) => {
+                    self.cache.entries.remove(&key);
+                    return Err(error.after(given));
+                }
             }
-            entry.token.check_binding(leaf_sha256)?;
-            return Ok(Arc::clone(&entry.token));
         }
-        let (verifier, verified) = self.verify(token, now)?;
+        let (by, verified) = match &self.introspector {
+            Some(introspector) if !self.is_signed_by_ours(token) => {
+                let (until, verified) = ask(introspector, token, key.token, now, given)?;
+                (By::Issuer { until }, verified)
+            }
+            _ => self.verify(token, now).map_err(|error| error.after(given))?,
+        };
         let verified = Arc::new(verified);
         // Remembered before its sender is checked: a thief's attempt must not cost a signature each time.
-        self.cache.entries.insert(key, Arc::new(Entry { verifier, token: Arc::clone(&verified) }));
+        self.cache.entries.insert(key, Arc::new(Entry { by, token: Arc::clone(&verified) }));
         verified.check_binding(leaf_sha256)?;
         Ok(verified)
     }
 
-    fn recheck(&self, entry: &Entry, now: i64) -> Result<(), TokenError> {
+    /// Whether a token that was good is good still; `false` where that has to be found out anew.
+    fn recheck(&self, entry: &Entry, now: i64) -> Result<bool, TokenError> {
         entry.token.window.check(now)?;
-        let verifier = self.verifiers.get(entry.verifier).ok_or(TokenError::Audience)?;
-        verifier.check_audience(&entry.token.audiences)
+        match entry.by {
+            By::Issuer { until } => Ok(now < until),
+            By::Verifier(index) => {
+                let verifier = self.verifiers.get(index).ok_or(TokenError::Audience)?;
+                verifier.check_audience(&entry.token.audiences)?;
+                verifier.is_current(entry.token.generation, now)
+            }
+        }
     }
 
-    /// The one verifier that accepts the token. Two would mean two principals.
-    fn verify(&self, token: &str, now: i64) -> Result<(usize, VerifiedToken), TokenError> {
+    /// Whether it has the shape of a signed token, and says that it is of an issuer whose keys we know.
+    fn is_signed_by_ours(&self, token: &str) -> bool {
+        issuer_of(token).is_ok_and(|issuer| self.verifiers.iter().any(|verifier| verifier.issuer() == issuer))
+    }
+
+    /// The one verifier that accepts the token. Two would mean two principals, and one that cannot tell may be a second.
+    fn verify(&self, token: &str, now: i64) -> Result<(By, VerifiedToken), TokenError> {
         let issuer = issuer_of(token)?;
-        let mut accepted: Option<(usize, VerifiedToken)> = None;
-        let mut refused = None;
+        let mut accepted: Option<(By, VerifiedToken)> = None;
+        let mut refused: Option<TokenError> = None;
         for (index, verifier) in self.verifiers.iter().enumerate().filter(|(_, v)| v.issuer() == issuer) {
             match (verifier.verify(token, now), &accepted) {
-                (Ok(token), None) => accepted = Some((index, token)),
+                (Ok(token), None) => accepted = Some((By::Verifier(index), token)),
                 (Ok(token), Some((_, first))) => {
                     let name = |t: &VerifiedToken| t.principal.authn.provider.clone();
                     return Err(TokenError::SeveralProviders(name(first), name(&token)));
                 }
-                (Err(error), _) => refused = refused.or(Some(error)),
+                (Err(error), _) if error.is_undecided() => return Err(error),
+                // The first one stands, unless another says what would help.
+                (Err(error), _) if refused.is_none() || error.need().is_some() => refused = Some(error),
+                (Err(_), _) => {}
             }
         }
         let unknown = || TokenError::UnknownIssuer(Excerpt::of(&issuer));
         accepted.ok_or_else(|| refused.unwrap_or_else(unknown))
+    }
+}
+
+/// What the issuer says about a token, and until when that is used.
+fn ask(
+    introspector: &Introspector,
+    token: &str,
+    token_sha256: [u8; 32],
+    now: i64,
+    given: Option<&Given>,
+) -> Result<(i64, VerifiedToken), TokenError> {
+    match given {
+        Some(Given::Introspection(IntrospectionGiven::Answer(answer))) => {
+            Ok((introspector.used_until(answer), introspector.verify(answer, now)?))
+        }
+        Some(Given::Introspection(IntrospectionGiven::Away(why))) => Err(introspector.away(why)),
+        _ => Err(introspector.wanted(token, token_sha256)),
     }
 }

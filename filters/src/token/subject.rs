@@ -1,6 +1,6 @@
 //! From checked claims to a [`Principal`].
 
-use postern_config::{JwtProvider, Provider, TenantSource};
+use postern_config::{IntrospectionProvider, JwtProvider, Provider, TenantSource};
 use serde_json::Value;
 
 use super::claims::{self, Claims};
@@ -14,24 +14,61 @@ pub(super) struct Facts {
     pub(super) sender_bound: bool,
 }
 
+/// Which claims say what, and how they came.
+#[derive(Clone, Copy)]
+pub(super) struct Mapping<'p> {
+    issuer: &'p str,
+    method: &'static str,
+    id_claim: &'p str,
+    groups_claim: Option<&'p str>,
+    scopes_claim: &'p str,
+    tags: &'p [(String, String)],
+}
+
+impl<'p> From<&'p JwtProvider> for Mapping<'p> {
+    fn from(jwt: &'p JwtProvider) -> Self {
+        Self {
+            issuer: &jwt.issuer,
+            method: "jwt",
+            id_claim: &jwt.id_claim,
+            groups_claim: jwt.groups_claim.as_deref(),
+            scopes_claim: &jwt.scopes_claim,
+            tags: &jwt.tags,
+        }
+    }
+}
+
+impl<'p> From<&'p IntrospectionProvider> for Mapping<'p> {
+    fn from(asked: &'p IntrospectionProvider) -> Self {
+        Self {
+            issuer: &asked.issuer,
+            method: "introspection",
+            id_claim: &asked.id_claim,
+            groups_claim: asked.groups_claim.as_deref(),
+            scopes_claim: &asked.scopes_claim,
+            tags: &asked.tags,
+        }
+    }
+}
+
 /// The principal that `claims` describe, as `provider` maps them.
 pub(super) fn principal(
     provider: &Provider,
-    jwt: &JwtProvider,
+    mapping: Mapping<'_>,
     claims: &Claims,
     facts: &Facts,
 ) -> Result<Principal, TokenError> {
     claims.text("sub")?;
-    let subject = not_spiffe(&jwt.id_claim, claims.required_text(&jwt.id_claim)?)?;
+    let subject = not_spiffe(mapping.id_claim, claims.required_text(mapping.id_claim)?)?;
     Ok(Principal {
         kind: provider.principal,
-        issuer: jwt.issuer.clone(),
+        issuer: mapping.issuer.to_owned(),
         subject: subject.to_owned(),
         tenant: tenant(provider, claims)?,
-        groups: jwt.groups_claim.as_deref().map(|name| claims.texts(name)).transpose()?.unwrap_or_default(),
-        scopes: claims.words(&jwt.scopes_claim)?,
-        tags: tags(jwt, claims)?,
-        authn: assurance(provider, claims, facts)?,
+        groups: mapping.groups_claim.map(|name| claims.texts(name)).transpose()?.unwrap_or_default(),
+        scopes: claims.words(mapping.scopes_claim)?,
+        tags: tags(mapping.tags, claims)?,
+        authn: assurance(provider, mapping.method, claims, facts)?,
         on_behalf_of: None,
     })
 }
@@ -66,9 +103,9 @@ pub(super) fn may_assert(provider: &Provider, tenant: &str) -> Result<String, To
 }
 
 /// Tags the token does not carry are left out; a value that is neither a text nor an array of texts is refused.
-fn tags(jwt: &JwtProvider, claims: &Claims) -> Result<Vec<(String, Vec<String>)>, TokenError> {
-    let mut tags = Vec::with_capacity(jwt.tags.len());
-    for (name, pointer) in &jwt.tags {
+fn tags(mapped: &[(String, String)], claims: &Claims) -> Result<Vec<(String, Vec<String>)>, TokenError> {
+    let mut tags = Vec::with_capacity(mapped.len());
+    for (name, pointer) in mapped {
         let values = match claims.at(pointer) {
             None => continue,
             Some(Value::Array(items)) => {
@@ -81,11 +118,11 @@ fn tags(jwt: &JwtProvider, claims: &Claims) -> Result<Vec<(String, Vec<String>)>
     Ok(tags)
 }
 
-fn assurance(provider: &Provider, claims: &Claims, facts: &Facts) -> Result<Assurance, TokenError> {
+fn assurance(provider: &Provider, method: &str, claims: &Claims, facts: &Facts) -> Result<Assurance, TokenError> {
     let auth_time = claims.time("auth_time")?;
     Ok(Assurance {
         provider: provider.name.clone(),
-        method: "jwt".to_owned(),
+        method: method.to_owned(),
         acr: claims.text("acr")?.unwrap_or_default().to_owned(),
         amr: claims.texts("amr")?,
         authenticated_at: auth_time.unwrap_or(facts.issued_at),

@@ -11,7 +11,9 @@ mod wycheproof;
 use std::time::Duration;
 
 use postern_config::TenantSource;
-use postern_config::{JwtAlgorithm, JwtProvider, Material, PrincipalType, Provider, ProviderKind, SenderConstraint};
+use postern_config::{
+    JwtAlgorithm, JwtKeys, JwtProvider, Material, PrincipalType, Provider, ProviderKind, SenderConstraint,
+};
 use serde_json::{Value, json};
 
 use super::mint::SigningKey;
@@ -30,7 +32,7 @@ pub(super) fn sso() -> Provider {
             audiences: vec!["https://mcp.example.com/mcp".to_owned(), AUDIENCE.to_owned()],
             algorithms: vec![JwtAlgorithm::ES256],
             token_types: vec!["at+jwt".to_owned()],
-            jwks: Material::Env("UNUSED".to_owned()),
+            keys: JwtKeys::Material(Material::Env("UNUSED".to_owned())),
             max_token_age: Duration::from_secs(3600),
             clock_skew: Duration::from_secs(30),
             sender_constraint: SenderConstraint::None,

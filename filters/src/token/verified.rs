@@ -28,6 +28,8 @@ pub struct VerifiedToken {
     /// belongs to one [`super::TokenSet`], so what is put here is never seen by another route or snapshot.
     pub prepared: OnceLock<Arc<dyn Any + Send + Sync>>,
     pub(super) audiences: Vec<String>,
+    /// Of the keys it was verified with; 0 where these never change.
+    pub(super) generation: u64,
     pub(super) window: Window,
     pub(super) constraint: SenderConstraint,
 }

@@ -3,19 +3,30 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use postern_config::{JwtProvider, PrincipalType, Provider, ProviderKind, TenantSource};
+use postern_config::{JwtProvider, Provider, ProviderKind, TenantSource};
 
 use super::claims::Claims;
+use super::ring::Held;
 use super::subject::{self, Facts};
 use super::verified::{VerifiedToken, Window};
-use super::{Excerpt, KeySet, KeySetError, TokenError, binding, delegation, jws};
+use super::{Excerpt, KeyRing, KeySet, KeySetError, TokenError, binding, delegation, jws};
+use crate::{KeysWanted, WhyKeys};
 
-/// Verifies tokens of one issuer with its keys. Immutable: a new key set makes a new verifier.
+/// Verifies tokens of one issuer with its keys.
 #[derive(Debug)]
 pub struct JwtVerifier {
     provider: Provider,
     jwt: JwtProvider,
-    keys: KeySet,
+    keys: Keys,
+}
+
+/// The keys of a verifier.
+#[derive(Debug)]
+enum Keys {
+    /// As long as the verifier lives.
+    Fixed(Arc<KeySet>),
+    /// Those that are in the ring, for so many seconds after the issuer was last heard.
+    Ring { ring: Arc<KeyRing>, max_age: i64 },
 }
 
 impl JwtVerifier {
@@ -24,6 +35,23 @@ impl JwtVerifier {
     /// [`KeySetError::Provider`] for a provider that is not `Jwt`, has no issuer, audience or algorithm, takes the
     /// tenant from a SPIFFE ID, or whose issuer has a `|`, the separator of qualified ids.
     pub fn new(provider: &Provider, keys: KeySet) -> Result<Self, KeySetError> {
+        let verifier = Self::over(provider, Keys::Fixed(Arc::new(keys)))?;
+        let Keys::Fixed(keys) = &verifier.keys else { return Ok(verifier) };
+        if !keys.keys().iter().any(|key| verifier.jwt.algorithms.iter().any(|algorithm| key.allows(*algorithm))) {
+            return Err(KeySetError::NoKeyForProvider(provider.name.clone()));
+        }
+        Ok(verifier)
+    }
+
+    /// A verifier with the keys that are in `ring` at the moment, for `max_age` after the issuer was last heard.
+    ///
+    /// # Errors
+    /// [`KeySetError::Provider`], as [`JwtVerifier::new`].
+    pub fn with_ring(provider: &Provider, ring: Arc<KeyRing>, max_age: Duration) -> Result<Self, KeySetError> {
+        Self::over(provider, Keys::Ring { ring, max_age: seconds(max_age) })
+    }
+
+    fn over(provider: &Provider, keys: Keys) -> Result<Self, KeySetError> {
         let refuse = |problem| KeySetError::Provider { provider: provider.name.clone(), problem };
         let ProviderKind::Jwt(jwt) = &provider.kind else { return Err(refuse("is not of type Jwt")) };
         if jwt.issuer.is_empty() || jwt.audiences.is_empty() || jwt.algorithms.is_empty() || jwt.token_types.is_empty()
@@ -35,9 +63,6 @@ impl JwtVerifier {
         }
         if matches!(provider.tenant, TenantSource::SpiffeSegment(_) | TenantSource::Key) {
             return Err(refuse("takes the tenant from a SPIFFE ID or a key, which a token does not have"));
-        }
-        if !keys.keys().iter().any(|key| jwt.algorithms.iter().any(|algorithm| key.allows(*algorithm))) {
-            return Err(KeySetError::NoKeyForProvider(provider.name.clone()));
         }
         Ok(Self { provider: provider.clone(), jwt: jwt.as_ref().clone(), keys })
     }
@@ -61,7 +86,8 @@ impl JwtVerifier {
     /// Every way in which a token can be wrong, see [`TokenError`]. Its sender is not checked here, see
     /// [`VerifiedToken::check_binding`].
     pub fn verify(&self, token: &str, now: i64) -> Result<VerifiedToken, TokenError> {
-        let signed = jws::open(token, &self.keys, &self.jwt.algorithms)?;
+        let (keys, generation) = self.keys_at(now)?;
+        let signed = jws::open(token, &keys, &self.jwt.algorithms).map_err(|error| self.wanting(error))?;
         self.check_type(signed.typ.as_deref())?;
         let claims = Claims::new(jws::claims(&signed.payload)?);
         if claims.required_text("iss")? != self.jwt.issuer {
@@ -71,12 +97,60 @@ impl JwtVerifier {
         self.check_audience(&audiences)?;
         let window = self.window(&claims)?;
         window.check(now)?;
-        self.verified(&claims, audiences, window, signed.key.id.clone())
+        self.verified(&claims, audiences, window, signed.key.id.clone(), generation)
     }
 
-    /// The signature alone: by a key of the provider, and one of its algorithms.
-    pub(super) fn open(&self, token: &str) -> Result<jws::Signed<'_>, TokenError> {
-        jws::open(token, &self.keys, &self.jwt.algorithms)
+    /// Whether tokens that were verified with keys of this generation need no other look at `now`.
+    ///
+    /// # Errors
+    /// [`TokenError::StaleKeys`] where nothing is good any more.
+    pub(super) fn is_current(&self, generation: u64, now: i64) -> Result<bool, TokenError> {
+        let Keys::Ring { ring, max_age } = &self.keys else { return Ok(true) };
+        match &*ring.held() {
+            Some(held) => self.check_age(held, *max_age, now).map(|()| held.generation == generation),
+            None => Ok(false),
+        }
+    }
+
+    fn keys_at(&self, now: i64) -> Result<(Arc<KeySet>, u64), TokenError> {
+        match &self.keys {
+            Keys::Fixed(keys) => Ok((keys.clone(), 0)),
+            Keys::Ring { ring, max_age } => {
+                let held = ring.held();
+                let held = held.as_ref().ok_or_else(|| {
+                    let wants = KeysWanted { ring: ring.clone(), why: WhyKeys::None };
+                    TokenError::NoKeys { provider: self.provider.name.clone(), wants }
+                })?;
+                self.check_age(held, *max_age, now)?;
+                Ok((held.keys.clone(), held.generation))
+            }
+        }
+    }
+
+    /// Keys that the issuer has not confirmed for too long may have been taken away since.
+    fn check_age(&self, held: &Held, max: i64, now: i64) -> Result<(), TokenError> {
+        let age = now.saturating_sub(held.confirmed_at);
+        let (Keys::Ring { ring, .. }, true) = (&self.keys, age > max) else { return Ok(()) };
+        let wants = KeysWanted { ring: ring.clone(), why: WhyKeys::None };
+        Err(TokenError::StaleKeys { provider: self.provider.name.clone(), age, max, wants })
+    }
+
+    /// A key that the ring does not hold may have been published since.
+    fn wanting(&self, error: TokenError) -> TokenError {
+        match (error, &self.keys) {
+            (TokenError::UnknownKey(key), Keys::Ring { ring, .. }) => {
+                TokenError::UnpublishedKey { key, wants: KeysWanted { ring: ring.clone(), why: WhyKeys::Unknown } }
+            }
+            (error, _) => error,
+        }
+    }
+
+    /// The payload and the type of `token`, of which the signature was checked and nothing else: by a key of the provider, and
+    /// one of its algorithms.
+    pub(super) fn open(&self, token: &str, now: i64) -> Result<(Vec<u8>, Option<String>), TokenError> {
+        let (keys, _) = self.keys_at(now)?;
+        let signed = jws::open(token, &keys, &self.jwt.algorithms).map_err(|error| self.wanting(error))?;
+        Ok((signed.payload, signed.typ))
     }
 
     pub(super) fn settings(&self) -> (&Provider, &JwtProvider) {
@@ -114,6 +188,7 @@ impl JwtVerifier {
         audiences: Vec<String>,
         window: Window,
         key_id: Option<String>,
+        generation: u64,
     ) -> Result<VerifiedToken, TokenError> {
         let cnf_x5t_s256 = binding::read(claims)?;
         let facts = Facts {
@@ -121,14 +196,8 @@ impl JwtVerifier {
             expires_at: window.exp.min(window.issued_at.saturating_add(window.max_age)),
             sender_bound: cnf_x5t_s256.is_some(),
         };
-        let principal = Arc::new(subject::principal(&self.provider, &self.jwt, claims, &facts)?);
-        let actor = delegation::actor(claims, &self.jwt.actor_claim)?;
-        let delegate = match (principal.kind, &actor) {
-            (_, None) => None,
-            (PrincipalType::User, Some(actor)) => delegation::delegate(&principal, actor),
-            // Only an Agent for a User can be told in a principal; passing the subject would hide the actor.
-            (_, Some(actor)) => return Err(TokenError::Actor { actor: Excerpt::of(actor) }),
-        };
+        let principal = Arc::new(subject::principal(&self.provider, (&self.jwt).into(), claims, &facts)?);
+        let (actor, delegate) = delegation::read(claims, &self.jwt.actor_claim, &principal)?;
         Ok(VerifiedToken {
             principal,
             delegate,
@@ -138,6 +207,7 @@ impl JwtVerifier {
             key_id,
             prepared: OnceLock::new(),
             audiences,
+            generation,
             window,
             constraint: self.jwt.sender_constraint,
         })

@@ -33,8 +33,7 @@ pub(super) async fn take(
     }
     let returned = Returned::read(query.unwrap_or_default())
         .ok_or_else(|| refuse("what the browser came back with is incomplete or ambiguous".to_owned()))?;
-    let name = Login::cookie_name(&returned.state)
-        .ok_or_else(|| refuse("the state is none of ours".to_owned()))?;
+    let name = Login::cookie_name(&returned.state).ok_or_else(|| refuse("the state is none of ours".to_owned()))?;
     let headers = &session.req_header().headers;
     let held = postern_filters::token::session::take(headers, &name).map_err(|error| refuse(error.to_string()))?;
     let held = held.ok_or_else(|| refuse("this browser began no such login".to_owned()))?;
@@ -68,7 +67,7 @@ async fn exchange_code(
 ) -> Result<Redacted<String>, Refusal> {
     let away = |why: String| Refusal::new(Reason::Undecided, format!("the issuer cannot be asked: {why}"));
     let shared = exchange.shared;
-    let endpoints = shared.issuers.endpoints(browser, &shared.outside).await.map_err(away)?;
+    let endpoints = shared.outside.issuers().endpoints(browser, &shared.outside).await.map_err(away)?;
     let url = Url::parse(&endpoints.token).map_err(|error| away(format!("its token endpoint: {error}")))?;
     let settings = browser.settings();
     let body = login.exchange(&settings.client_id, &own_address(head, &settings.callback), code);
@@ -83,7 +82,9 @@ async fn exchange_code(
     match answer.status.as_u16() {
         200 => {}
         // RFC 6749 §5.2: a code that is wrong, used or expired.
-        400 | 401 => return Err(Refusal::new(Reason::CredentialInvalid, "the issuer did not take the code, or not us")),
+        400 | 401 => {
+            return Err(Refusal::new(Reason::CredentialInvalid, "the issuer did not take the code, or not us"));
+        }
         status => return Err(away(format!("its token endpoint answered {status}"))),
     }
     let token = postern_filters::token::session::id_token_of(&answer.body);

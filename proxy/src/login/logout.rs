@@ -42,14 +42,15 @@ pub(super) async fn by_user(
     if !same {
         return Err(Refusal::new(Reason::CrossSite, "another site asks for the end of a session"));
     }
-    let cookie = take(headers, SESSION_COOKIE).map_err(|error| Refusal::new(Reason::CredentialInvalid, error.to_string()))?;
+    let cookie =
+        take(headers, SESSION_COOKIE).map_err(|error| Refusal::new(Reason::CredentialInvalid, error.to_string()))?;
     if let Some(cookie) = cookie {
         if browser.sessions().end(browser.verifier(), cookie, &head.host, story.context.now()) {
             judge_streams(exchange);
         }
     }
     let shared = exchange.shared;
-    let endpoints = shared.issuers.endpoints(browser, &shared.outside).await;
+    let endpoints = shared.outside.issuers().endpoints(browser, &shared.outside).await;
     let there = endpoints.ok().and_then(|endpoints| endpoints.end_session.clone());
     let mut reply = Reply::see(match there {
         // Without `post_logout_redirect_uri`, which would have to be registered too: the issuer shows its own page.

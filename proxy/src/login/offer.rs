@@ -7,8 +7,8 @@ use postern_filters::token::session::{LOGIN_COOKIE, Login, SESSION_COOKIE};
 use postern_filters::{Browser, Reason, Refusal};
 use tracing::debug;
 
-use super::reply::{cookie, forget};
 use super::own_address;
+use super::reply::{cookie, forget};
 use crate::exchange::Exchange;
 use crate::head::Head;
 use crate::story::Story;
@@ -59,7 +59,7 @@ async fn begin(
     more: &[(&str, String)],
 ) -> Result<Vec<(&'static str, String)>, String> {
     let shared = exchange.shared;
-    let endpoints = shared.issuers.endpoints(browser, &shared.outside).await?;
+    let endpoints = shared.outside.issuers().endpoints(browser, &shared.outside).await?;
     let back = match head.query.as_deref() {
         Some(query) => format!("{}?{query}", head.path),
         None => head.path.clone(),
@@ -151,7 +151,10 @@ mod tests {
 
     #[test]
     fn logins_under_way_are_told_from_other_cookies() {
-        let headers = headers(&[("cookie", "a=1; __Host-postern-login-abcdefgh=x; __Host-postern-session=y; __Host-postern-login-a\"b=z")]);
+        let headers = headers(&[(
+            "cookie",
+            "a=1; __Host-postern-login-abcdefgh=x; __Host-postern-session=y; __Host-postern-login-a\"b=z",
+        )]);
         assert_eq!(logins(&headers), ["__Host-postern-login-abcdefgh"]);
     }
 }

@@ -1,6 +1,7 @@
 //! One request and one answer over a connection that nothing else will use.
 
 use std::error::Error;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderName, HeaderValue};
@@ -55,8 +56,9 @@ pub(super) async fn run(stream: Stream, over: Dialled, request: Request) -> Resu
     let (head, body) = answer.await?.into_parts();
     check_status(head.status, &host)?;
     let content_type = check_head(&head.headers, &limits)?;
+    let max_age = max_age(&head.headers);
     let body = collect(body, &limits, &host).await?;
-    Ok(Answer { status: head.status, content_type, body, over })
+    Ok(Answer { status: head.status, content_type, max_age, body, over })
 }
 
 fn message(request: Request) -> Result<http::Request<Full<Bytes>>, OutboundError> {
@@ -111,6 +113,17 @@ fn check_head(headers: &HeaderMap, limits: &Limits) -> Result<Option<String>, Ou
         return Err(OutboundError::Encoded);
     }
     sole(headers, &header::CONTENT_TYPE, "content-type").map(|value| value.map(str::to_owned))
+}
+
+/// The shortest `max-age` of all (RFC 9111 §5.2.2.1). What cannot be read says nothing.
+fn max_age(headers: &HeaderMap) -> Option<Duration> {
+    let values = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let directives = values.flat_map(|value| value.split(',')).map(|directive| directive.trim().to_ascii_lowercase());
+    let seconds = directives.filter_map(|directive| match directive.as_str() {
+        "no-store" | "no-cache" => Some(0),
+        _ => directive.strip_prefix("max-age=")?.trim_matches('"').parse().ok(),
+    });
+    seconds.min().map(Duration::from_secs)
 }
 
 fn sole<'h>(headers: &'h HeaderMap, name: &HeaderName, text: &'static str) -> Result<Option<&'h str>, OutboundError> {

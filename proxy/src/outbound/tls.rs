@@ -32,7 +32,7 @@ pub(crate) enum TlsSetupError {
 }
 
 /// TLS that believes `roots` and presents `identity`.
-pub(super) fn client(roots: Roots, identity: Option<Identity>) -> Result<ClientConfig, TlsSetupError> {
+pub(crate) fn client(roots: Roots, identity: Option<Identity>) -> Result<ClientConfig, TlsSetupError> {
     let identity = identity.as_ref().map(|own| (own.chain.as_slice(), own.key.expose().as_slice()));
     let alpn: &[&[u8]] = &[b"http/1.1"];
     let mut config = match roots {

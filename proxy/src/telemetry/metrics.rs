@@ -107,6 +107,18 @@ struct BySvid {
     postern_spiffe_id: String,
 }
 
+/// Where an issuer is called, as policy says it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BySource {
+    postern_source: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BySourceOutcome {
+    postern_source: String,
+    outcome: &'static str,
+}
+
 /// All metrics of a process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -120,6 +132,10 @@ pub struct Metrics {
     agents: Family<BySocket, Gauge>,
     svids: Family<BySvid, Gauge>,
     revocation_unknown: Family<AtPlace, Gauge<u64, AtomicU64>>,
+    keys_held: Family<BySource, Gauge>,
+    keys_age: Family<BySource, Gauge>,
+    keys_fetches: Family<BySourceOutcome, Gauge<u64, AtomicU64>>,
+    introspections: Family<BySourceOutcome, Gauge<u64, AtomicU64>>,
     exceptions: Family<OfState, Gauge>,
     exception_expiry: Family<Alone, Gauge>,
     reloads: Family<ByOutcome, Counter>,
@@ -173,6 +189,10 @@ impl Metrics {
             agents: Family::default(),
             svids: Family::default(),
             revocation_unknown: Family::default(),
+            keys_held: Family::default(),
+            keys_age: Family::default(),
+            keys_fetches: Family::default(),
+            introspections: Family::default(),
             exceptions: Family::default(),
             exception_expiry: Family::default(),
             reloads: Family::default(),
@@ -234,6 +254,19 @@ impl Metrics {
             name(names::REVOCATION_UNKNOWN),
             "Handshakes since the load that passed although no current list covered the peer",
             metrics.revocation_unknown.clone(),
+        );
+        registry.register(name(names::KEYS_HELD), "Keys of an issuer in use", metrics.keys_held.clone());
+        registry.register_with_unit(
+            name(names::KEYS_AGE),
+            "Time since an issuer last said which keys it has",
+            Unit::Seconds,
+            metrics.keys_age.clone(),
+        );
+        registry.register(name(names::KEYS_FETCHES), "Fetches of keys by outcome", metrics.keys_fetches.clone());
+        registry.register(
+            name(names::INTROSPECTIONS),
+            "Questions to issuers about tokens by outcome",
+            metrics.introspections.clone(),
         );
         registry.register(name(names::EXCEPTIONS), "Exceptions by state", metrics.exceptions.clone());
         registry.register_with_unit(
@@ -355,6 +388,35 @@ impl Metrics {
         self.revocation_unknown.clear();
         for (postern_place, number) in passed {
             self.revocation_unknown.get_or_create(&AtPlace { postern_place }).set(number);
+        }
+    }
+
+    /// How issuers stand: keys held with their age, fetches and questions that went well and that failed. What is not named
+    /// is gone.
+    pub(crate) fn issuers(
+        &self,
+        keys: impl Iterator<Item = (String, Option<(usize, i64)>, u64, u64)>,
+        asked: impl Iterator<Item = (String, u64, u64)>,
+    ) {
+        self.keys_held.clear();
+        self.keys_age.clear();
+        self.keys_fetches.clear();
+        self.introspections.clear();
+        let count = |family: &Family<BySourceOutcome, Gauge<u64, AtomicU64>>, source: &str, good: u64, failed: u64| {
+            for (outcome, number) in [("success", good), ("failure", failed)] {
+                family.get_or_create(&BySourceOutcome { postern_source: source.to_owned(), outcome }).inc_by(number);
+            }
+        };
+        for (source, held, good, failed) in keys {
+            count(&self.keys_fetches, &source, good, failed);
+            let labels = BySource { postern_source: source };
+            if let Some((number, age)) = held {
+                self.keys_held.get_or_create(&labels).set(i64::try_from(number).unwrap_or(i64::MAX));
+                self.keys_age.get_or_create(&labels).set(age);
+            }
+        }
+        for (source, good, failed) in asked {
+            count(&self.introspections, &source, good, failed);
         }
     }
 

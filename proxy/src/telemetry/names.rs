@@ -32,6 +32,14 @@ pub const SPIFFE_CONNECTED: &str = "postern.spiffe.connected";
 pub const SVID_EXPIRY: &str = "postern.svid.expiry";
 /// Handshakes since the load that passed although no current list covered the peer, by place.
 pub const REVOCATION_UNKNOWN: &str = "postern.revocation.unknown";
+/// Keys of an issuer that are in use, by source; absent while there are none.
+pub const KEYS_HELD: &str = "postern.keys.held";
+/// Seconds since an issuer last said which keys it has, by source.
+pub const KEYS_AGE: &str = "postern.keys.age";
+/// Fetches of keys, by source and outcome.
+pub const KEYS_FETCHES: &str = "postern.keys.fetches";
+/// Questions to issuers about tokens, by source and outcome.
+pub const INTROSPECTIONS: &str = "postern.introspections";
 /// Exceptions of the running set, by state: `active`, `ended`.
 pub const EXCEPTIONS: &str = "postern.exceptions";
 /// Seconds until the next exception ends; nothing where none is in force.

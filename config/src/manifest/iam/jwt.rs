@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{BrowserLogin, TagFrom, TenantFrom};
 use crate::decode::{At, Fields, Setting, spec, words};
-use crate::values::{Claim, Issuer, Name};
+use crate::values::{CallUrl, Claim, Issuer, Name};
 use crate::{Code, JwtAlgorithm, Material, PrincipalType, SenderConstraint};
 
 spec! {
@@ -20,8 +20,16 @@ spec! {
         [E, missing 11] algorithms: At<Vec<At<JwtAlgorithm>>>,
         /// Accepted `typ` values, compared without case and without an `application/` prefix.
         [E] token_types: Setting<Vec<At<String>>> = "[at+jwt]",
-        /// The issuer's keys as a JWK set (RFC 7517) in a file or variable. Watched and reloaded.
-        [E] jwks_from: At<Material>,
+        /// The issuer's keys as a JWK set (RFC 7517) in a file or variable. Watched and reloaded. Without it and `jwksUrl` the
+        /// issuer's own metadata says where its keys are (OpenID Connect Discovery, RFC 8414).
+        [E] jwks_from: Option<At<Material>>,
+        /// Where the issuer publishes its keys as a JWK set. Fetched at start and from then on, without a reload.
+        [E] jwks_url: Option<At<CallUrl>>,
+        /// Authorities that are believed where keys are fetched, and no others; PEM. Without it, those of the machine.
+        [E] ca_from: Option<At<Material>>,
+        /// How long fetched keys are used after the issuer was last heard. Then nobody can tell who asks, and requests are
+        /// refused with 503.
+        [E, max "7d"] keys_max_age: Setting<Duration> = "24h",
         /// Longest time since `iat`.
         [E, max "24h"] max_token_age: Setting<Duration> = "1h",
         /// Difference between our clock and the issuer's that is let pass.
@@ -43,16 +51,21 @@ spec! {
         /// Logs browsers in, on routes of dialect `http`.
         [E] browser: Option<At<BrowserLogin>>,
     }
-    later {
-        /// Address of the key set; this version reads `jwksFrom`.
-        [E] "jwksUrl",
-    }
     check check_jwt
 }
 
 fn check_jwt(jwt: &JwtProvider, fields: &mut Fields<'_, '_, '_>) {
     if let Some(segment) = &jwt.tenant.spiffe_segment {
         segment.error(fields.cx.report, Code(2), "a token has no SPIFFE segment", "use `claim` or `value`");
+    }
+    if let (Some(_), Some(url)) = (&jwt.jwks_from, &jwt.jwks_url) {
+        let message = "keys come from exactly one place, and `jwksFrom` says another";
+        url.error(fields.cx.report, Code(2), message, "remove one of `jwksFrom` and `jwksUrl`");
+    }
+    let fetched = [("caFrom", jwt.ca_from.is_some()), ("keysMaxAge", fields.has("keysMaxAge"))];
+    for (name, _) in fetched.into_iter().filter(|(_, written)| *written && jwt.jwks_from.is_some()) {
+        let message = format!("`{name}` is for keys that are fetched, and `jwksFrom` reads them from here");
+        fields.refuse(name, Code(2), message, "remove it, or `jwksFrom`");
     }
 }
 

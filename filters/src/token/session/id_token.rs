@@ -17,11 +17,11 @@ pub(super) fn verify(
     token: &str,
     now: i64,
 ) -> Result<Map<String, Value>, TokenError> {
-    let signed = verifier.open(token)?;
-    if let Some(typ) = signed.typ.as_deref().filter(|typ| !typ.eq_ignore_ascii_case("jwt")) {
+    let (payload, typ) = verifier.open(token, now)?;
+    if let Some(typ) = typ.as_deref().filter(|typ| !typ.eq_ignore_ascii_case("jwt")) {
         return Err(TokenError::TokenType(Excerpt::of(typ)));
     }
-    let read = jws::claims(&signed.payload)?;
+    let read = jws::claims(&payload)?;
     let claims = Claims::new(read.clone());
     if claims.required_text("iss")? != verifier.issuer() {
         return Err(TokenError::Issuer(verifier.issuer().to_owned()));

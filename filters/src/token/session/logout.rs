@@ -27,12 +27,12 @@ impl LogoutToken {
     /// # Errors
     /// [`TokenError`]
     pub fn verify(verifier: &JwtVerifier, client: &str, token: &str, now: i64) -> Result<Self, TokenError> {
-        let signed = verifier.open(token)?;
-        let typ = signed.typ.as_deref().ok_or(TokenError::HeaderText("typ"))?;
+        let (payload, typ) = verifier.open(token, now)?;
+        let typ = typ.as_deref().ok_or(TokenError::HeaderText("typ"))?;
         if !typ.eq_ignore_ascii_case("logout+jwt") && !typ.eq_ignore_ascii_case("application/logout+jwt") {
             return Err(TokenError::TokenType(Excerpt::of(typ)));
         }
-        let claims = Claims::new(jws::claims(&signed.payload)?);
+        let claims = Claims::new(jws::claims(&payload)?);
         if claims.required_text("iss")? != verifier.issuer() {
             return Err(TokenError::Issuer(verifier.issuer().to_owned()));
         }

@@ -202,7 +202,7 @@ impl Sessions {
             max_age: self.lives.max_age,
             skew: seconds(jwt.clock_skew),
         };
-        let mut token = verifier.verified(&Claims::new(claims.clone()), jwt.audiences.clone(), window, None)?;
+        let mut token = verifier.verified(&Claims::new(claims.clone()), jwt.audiences.clone(), window, None, 0)?;
         let by_session = |principal: &Arc<Principal>| {
             let mut principal = Principal::clone(principal);
             principal.authn.method = Principal::BY_SESSION.to_owned();

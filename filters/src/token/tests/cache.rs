@@ -22,16 +22,16 @@ fn a_token_seen_before_is_checked_again_in_all_but_its_signature() {
     let claims = with(claims(), json!({"cnf": mint::bound_to(&[7; 32])}));
     let token = key.sign(&key.header(), &claims).unwrap();
 
-    assert!(text(set.authenticate(&token, Some(&[1; 32]), NOW)).contains("another client certificate"));
+    assert!(text(set.authenticate(&token, Some(&[1; 32]), NOW, None)).contains("another client certificate"));
     assert_eq!(cache.len(), 1, "a thief's attempt is remembered as the token it is");
-    let first = set.authenticate(&token, Some(&[7; 32]), NOW).unwrap();
-    let again = set.authenticate(&token, Some(&[7; 32]), NOW).unwrap();
+    let first = set.authenticate(&token, Some(&[7; 32]), NOW, None).unwrap();
+    let again = set.authenticate(&token, Some(&[7; 32]), NOW, None).unwrap();
     assert!(Arc::ptr_eq(&first, &again));
-    assert!(text(set.authenticate(&token, Some(&[1; 32]), NOW)).contains("another client certificate"));
-    assert!(text(set.authenticate(&token, None, NOW)).contains("another client certificate"));
-    assert!(text(set.authenticate(&token, Some(&[7; 32]), NOW - 100)).contains("future"), "a clock set back");
-    assert!(set.authenticate(&token, Some(&[7; 32]), NOW + 329).is_ok(), "until exp and skew");
-    assert!(text(set.authenticate(&token, Some(&[7; 32]), NOW + 330)).contains("expired"));
+    assert!(text(set.authenticate(&token, Some(&[1; 32]), NOW, None)).contains("another client certificate"));
+    assert!(text(set.authenticate(&token, None, NOW, None)).contains("another client certificate"));
+    assert!(text(set.authenticate(&token, Some(&[7; 32]), NOW - 100, None)).contains("future"), "a clock set back");
+    assert!(set.authenticate(&token, Some(&[7; 32]), NOW + 329, None).is_ok(), "until exp and skew");
+    assert!(text(set.authenticate(&token, Some(&[7; 32]), NOW + 330, None)).contains("expired"));
     assert!(cache.is_empty(), "and then it is forgotten");
 }
 
@@ -40,9 +40,9 @@ fn a_token_is_not_good_longer_than_its_age_allows() {
     let key = key();
     let set = set(&[sso()], &key, &Arc::default());
     let token = key.sign(&key.header(), &with(claims(), json!({"exp": NOW + 86_400}))).unwrap();
-    assert_eq!(set.authenticate(&token, None, NOW).unwrap().principal.authn.expires_at, NOW - 10 + 3600);
-    assert!(set.authenticate(&token, None, NOW + 3600).is_ok());
-    assert!(text(set.authenticate(&token, None, NOW + 3620)).contains("more than 3600 s ago"));
+    assert_eq!(set.authenticate(&token, None, NOW, None).unwrap().principal.authn.expires_at, NOW - 10 + 3600);
+    assert!(set.authenticate(&token, None, NOW + 3600, None).is_ok());
+    assert!(text(set.authenticate(&token, None, NOW + 3620, None)).contains("more than 3600 s ago"));
 }
 
 #[test]
@@ -53,11 +53,11 @@ fn what_one_route_remembers_another_does_not_find() {
     let other_audience = set(&[sso_with(|jwt| jwt.audiences = vec!["other".to_owned()])], &key, &cache);
     let other_keys = set(&[sso()], &super::key(), &cache);
     let token = key.sign(&key.header(), &claims()).unwrap();
-    let verified = ours.authenticate(&token, None, NOW).unwrap();
+    let verified = ours.authenticate(&token, None, NOW, None).unwrap();
     verified.prepared.set(Arc::new(1_u8)).unwrap();
-    assert!(text(other_audience.authenticate(&token, None, NOW)).contains("audience"));
-    assert!(text(other_keys.authenticate(&token, None, NOW)).contains("signature"), "keys were rotated");
-    let reloaded = set(&[sso()], &key, &cache).authenticate(&token, None, NOW).unwrap();
+    assert!(text(other_audience.authenticate(&token, None, NOW, None)).contains("audience"));
+    assert!(text(other_keys.authenticate(&token, None, NOW, None)).contains("signature"), "keys were rotated");
+    let reloaded = set(&[sso()], &key, &cache).authenticate(&token, None, NOW, None).unwrap();
     assert!(reloaded.prepared.get().is_none(), "a new snapshot prepares anew");
     cache.clear();
     assert!(cache.is_empty());
@@ -78,11 +78,11 @@ fn the_issuer_chooses_the_provider_and_an_unknown_one_is_refused() {
         ("unknown", mint(&first, "https://evil.example"), "no provider of the route has issuer `https://evil.example`"),
         ("prefix", mint(&first, "https://login.example.co"), "no provider of the route has issuer"),
     ] {
-        let got = text(set.authenticate(&token, None, NOW));
+        let got = text(set.authenticate(&token, None, NOW, None));
         assert!(got.starts_with(want), "{case}: {got}");
     }
     let none = TokenSet::new(Vec::new(), Arc::default());
-    assert!(text(none.authenticate(&mint(&first, ISSUER), None, NOW)).contains("no provider"));
+    assert!(text(none.authenticate(&mint(&first, ISSUER), None, NOW, None)).contains("no provider"));
 }
 
 #[test]
@@ -91,13 +91,17 @@ fn a_token_that_two_providers_accept_is_refused() {
     let twin = Provider { name: "twin".to_owned(), principal: PrincipalType::Agent, ..sso() };
     let token = key.sign(&key.header(), &claims()).unwrap();
     let both = set(&[sso(), twin.clone()], &key, &Arc::default());
-    assert!(text(both.authenticate(&token, None, NOW)).contains("`sso` and `twin` both accept"));
+    assert!(text(both.authenticate(&token, None, NOW, None)).contains("`sso` and `twin` both accept"));
     let mut apart = twin;
     if let ProviderKind::Jwt(jwt) = &mut apart.kind {
         jwt.audiences = vec!["other".to_owned()];
     }
     let one = set(&[apart, sso()], &key, &Arc::default());
-    assert_eq!(text(one.authenticate(&token, None, NOW)), "https://login.example.com|mia", "told apart by audience");
+    assert_eq!(
+        text(one.authenticate(&token, None, NOW, None)),
+        "https://login.example.com|mia",
+        "told apart by audience"
+    );
 }
 
 #[test]
@@ -107,7 +111,7 @@ fn the_memory_is_bounded() {
     let set = set(&[sso()], &key, &cache);
     for n in 0..300 {
         let token = key.sign(&key.header(), &with(claims(), json!({"jti": n.to_string()}))).unwrap();
-        set.authenticate(&token, None, NOW).unwrap();
+        set.authenticate(&token, None, NOW, None).unwrap();
     }
     assert!(cache.len() <= 64, "{} entries", cache.len());
 }
@@ -128,7 +132,7 @@ fn a_token_seen_before_costs_a_fraction_of_its_signature() {
     };
     let verifier = verifier(&sso(), &key);
     let uncached = best(50, &|| drop(verifier.verify(&token, NOW).unwrap()));
-    let cached = best(5000, &|| drop(set.authenticate(&token, Some(&[7; 32]), NOW).unwrap()));
+    let cached = best(5000, &|| drop(set.authenticate(&token, Some(&[7; 32]), NOW, None).unwrap()));
     println!("token of {} bytes: first sight {uncached:?}, seen before {cached:?}", token.len());
     assert!(cached * 3 < uncached, "{cached:?} against {uncached:?}");
 }

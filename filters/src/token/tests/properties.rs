@@ -64,7 +64,7 @@ proptest! {
         let key = key();
         let token = key.sign_parts(&header, &claims).unwrap();
         let set = TokenSet::new(vec![verifier(&sso(), &key)], Default::default());
-        prop_assert!(set.authenticate(&token, None, now).is_err());
+        prop_assert!(set.authenticate(&token, None, now, None).is_err());
     }
 
     #[test]
