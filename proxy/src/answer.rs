@@ -100,7 +100,7 @@ fn refusal_head(
     }
     add_own(&mut head, story, hsts)?;
     for (name, value) in &refusal.headers {
-        put(&mut head, name, value)?;
+        put(&mut head, *name, value)?;
     }
     Ok(head)
 }
@@ -148,7 +148,7 @@ pub(crate) fn add_own(head: &mut ResponseHeader, story: &Story, hsts: Option<&Hs
         head.insert_header(header::STRICT_TRANSPORT_SECURITY, format!("max-age={}{sub}", hsts.max_age.as_secs()))?;
     }
     for (name, value) in story.context.headers() {
-        put(head, name, value)?;
+        put(head, *name, value)?;
     }
     Ok(())
 }

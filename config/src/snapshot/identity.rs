@@ -21,7 +21,7 @@ impl Identity {
     pub fn browsers(&self) -> impl Iterator<Item = (&str, &BrowserLogin)> {
         self.providers.iter().filter_map(|provider| match &provider.kind {
             ProviderKind::Jwt(jwt) => Some((provider.name.as_str(), jwt.browser.as_ref()?)),
-            ProviderKind::Spiffe => None,
+            _ => None,
         })
     }
 }
