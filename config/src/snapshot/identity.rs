@@ -83,6 +83,10 @@ impl ProviderKind {
 
     /// Files and variables that it reads.
     pub fn material(&self) -> impl Iterator<Item = &Material> {
+        let login = match self {
+            Self::Jwt(jwt) => jwt.browser.as_ref(),
+            _ => None,
+        };
         let (first, second) = match self {
             Self::Jwt(jwt) => match &jwt.keys {
                 JwtKeys::Material(from) => (Some(from), None),
@@ -92,7 +96,7 @@ impl ProviderKind {
             Self::Spiffe => (None, None),
             Self::ApiKey(keys) => (Some(&keys.keys), None),
         };
-        first.into_iter().chain(second)
+        first.into_iter().chain(second).chain(login.into_iter().flat_map(BrowserLogin::material))
     }
 }
 
@@ -147,6 +151,16 @@ pub struct BrowserLogin {
     pub session_age: Duration,
     pub idle_timeout: Duration,
     pub key: OwnKey,
+}
+
+impl BrowserLogin {
+    fn material(&self) -> impl Iterator<Item = &Material> {
+        let key = match &self.key {
+            OwnKey::Material { from, .. } => Some(from),
+            OwnKey::Generate { .. } => None,
+        };
+        self.client_secret.as_ref().into_iter().chain(key)
+    }
 }
 
 /// Where the keys of a provider come from.
