@@ -15,7 +15,9 @@ use postern_config::{Report, Snapshot, SourceFile, parse_bootstrap, parse_manife
 use postern_filters::limit::LimitStore;
 use postern_filters::token::mint::{SigningKey, bound_to};
 use postern_filters::token::{KeyRings, PeerFacts};
-use postern_filters::{Chain, Chains, Context, Permit, Progress, Refusal, RequestView, Source, SpiffeSubject, compile};
+use postern_filters::{
+    BrowserKeep, Chain, Chains, Context, Permit, Progress, Refusal, RequestView, Source, SpiffeSubject, compile,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -191,7 +193,8 @@ impl House {
 }
 
 pub fn compiled(snapshot: &Snapshot) -> Chains {
-    compile(snapshot, &LimitStore::new(), &KeyRings::new()).unwrap_or_else(|report| panic!("{report}"))
+    compile(snapshot, &LimitStore::new(), &KeyRings::new(), &BrowserKeep::default())
+        .unwrap_or_else(|report| panic!("{report}"))
 }
 
 /// One manifest, attached to a route, or to the gateway where `route` is empty.

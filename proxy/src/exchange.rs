@@ -167,7 +167,7 @@ impl<'a> Exchange<'a> {
         if matched.route.streams_bodies {
             return stream::run(self, matched, &head, session, story).await;
         }
-        let body = request::read_body(matched.max_body(), &head, session, story).await?;
+        let body = read_body(matched.max_body(), &head, session, story).await?;
         let (permit, body) = {
             let view = self.view(&head, session);
             matched.chain.check_message(&view, body, &mut story.context)?

@@ -47,7 +47,10 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
                     jwt.browser.as_ref().and_then(|login| login.client_secret_from.as_ref()).map(|from| {
                         let issuer = jwt.issuer.as_str();
                         let host = issuer.split('/').nth(2).unwrap_or(issuer);
-                        (from, Use { purpose: format!("client {host}"), shown: format!("a client's secret for `{host}`") })
+                        (
+                            from,
+                            Use { purpose: format!("client {host}"), shown: format!("a client's secret for `{host}`") },
+                        )
                     }),
                 ],
                 Provider::Introspection(asked) => {

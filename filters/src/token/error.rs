@@ -144,7 +144,8 @@ impl TokenError {
     }
 
     /// What would have to be known to say more.
-    pub(crate) fn need(&self) -> Option<Need> {
+    #[must_use]
+    pub fn need(&self) -> Option<Need> {
         match self {
             Self::NoKeys { wants, .. } | Self::StaleKeys { wants, .. } | Self::UnpublishedKey { wants, .. } => {
                 Some(Need::Keys(wants.clone()))

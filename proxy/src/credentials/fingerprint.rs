@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use aws_lc_rs::{hmac, rand};
-use postern_config::{AuditKey, IdentitySource, Material, Snapshot};
+use postern_config::{IdentitySource, Material, OwnKey, Snapshot};
 
 /// Where a secret is, and what for.
 struct Use<'s> {
@@ -64,7 +64,7 @@ fn uses(snapshot: &Snapshot) -> Vec<Use<'_>> {
             }
         }
     }
-    if let AuditKey::Material { name, from } = &snapshot.audit.key {
+    if let OwnKey::Material { name, from } = &snapshot.audit.key {
         uses.push(Use { from, place: format!("key `{name}` of the audit log") });
     }
     uses
