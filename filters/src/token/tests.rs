@@ -42,6 +42,7 @@ pub(super) fn sso() -> Provider {
             groups_claim: Some("groups".to_owned()),
             scopes_claim: "scope".to_owned(),
             tags: vec![("department".to_owned(), "/org/department".to_owned())],
+            browser: None,
         })),
         principal: PrincipalType::User,
         tenant: TenantSource::Claim("/tenant".to_owned()),

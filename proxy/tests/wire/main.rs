@@ -18,6 +18,7 @@ mod house;
 mod hygiene;
 mod identity;
 mod length;
+mod logins;
 mod network;
 mod outbound;
 mod proxies;
