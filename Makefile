@@ -34,7 +34,8 @@ check: ## Everything CI runs, with times and counts
 
 .PHONY: test-full
 test-full: need ## The long suites: more property cases, the dependency rules broken on purpose, TLS, grid, storm and soak
-	@POSTERN_TEST_FULL=1 PROPTEST_CASES=$${PROPTEST_CASES:-2000} PROPTEST_MAX_GLOBAL_REJECTS=100000 scripts/test-rust
+	@scripts/need redis
+	@POSTERN_REQUIRE_REDIS=1 POSTERN_TEST_FULL=1 PROPTEST_CASES=$${PROPTEST_CASES:-2000} PROPTEST_MAX_GLOBAL_REJECTS=100000 scripts/test-rust
 	@$(MAKE) sdk deny-self-test tls grid storm soak
 
 # Parts of the above
@@ -53,6 +54,7 @@ release: need ## The optimised binary, target/release/postern
 
 .PHONY: test-rust
 test-rust: need ## Rust tests only
+	@scripts/need redis || [ -z "$$POSTERN_REQUIRE_REDIS" ]
 	@scripts/test-rust
 
 .PHONY: sdk

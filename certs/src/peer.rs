@@ -74,6 +74,16 @@ impl VerifiedPeer {
         self.leaf.dns.iter().map(String::as_str).filter(|name| !name.contains('*'))
     }
 
+    /// The DNS SAN in lower case, where the leaf has no other name of host, address or URI and it is no wildcard.
+    #[must_use]
+    pub fn sole_dns_name(&self) -> Option<&str> {
+        let alone = self.leaf.ips.is_empty() && self.leaf.uris.is_empty();
+        match self.leaf.dns.as_slice() {
+            [name] if alone && !name.contains('*') => Some(name),
+            _ => None,
+        }
+    }
+
     /// Who issued the leaf, for logs: common name, without control characters.
     #[must_use]
     pub fn issuer(&self) -> &str {

@@ -2,6 +2,7 @@
 
 mod outbound;
 mod proxies;
+mod shared;
 mod traffic;
 mod upstream;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 pub use outbound::*;
 pub use proxies::*;
+pub use shared::*;
 pub use traffic::*;
 pub use upstream::*;
 
@@ -35,6 +37,8 @@ spec! {
         [E] state: At<StateSpec>,
         /// For operators.
         [E] admin: Setting<AdminSpec> = "{}",
+        /// A store that replicas share.
+        [E] shared: Option<At<SharedSpec>>,
         /// Sockets it accepts on.
         [E] listeners: At<Vec<At<ListenerSpec>>>,
         /// Endpoints it calls.
@@ -45,8 +49,6 @@ spec! {
         [E] manifests: At<ManifestsSpec>,
     }
     later {
-        /// A store that replicas share.
-        [E] "shared",
         /// Keys that bundles must be signed with.
         [E] "trust",
     }

@@ -35,6 +35,15 @@ pub fn actions(dialect: Dialect) -> &'static [Action] {
     }
 }
 
+/// Whether requests of a dialect name a model.
+#[must_use]
+pub fn names_model(dialect: Dialect) -> bool {
+    match dialect {
+        Dialect::OpenAi => true,
+        Dialect::Http => false,
+    }
+}
+
 /// Whether a part comes from outside the conversation: nobody the operator trusts wrote it.
 #[must_use]
 pub fn is_untrusted(part: Part) -> bool {

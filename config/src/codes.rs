@@ -26,7 +26,7 @@ pub const REFUSALS: &[Refusal] = &[
         "text that is not what its place wants: unknown field, kind or apiVersion, missing field, wrong type, duplicate key, anchor, \
          alias, tag, merge key, not UTF-8, not YAML, a file that may have been cut, two manifests of one name",
     ),
-    later(3, "`mode: Audit` without `modeUntil`, or further than 30 days ahead", "`mode: Audit` is PV-007"),
+    now(3, "`mode: Audit` without `modeUntil`, or further than 30 days ahead; a trial that has ended is a warning"),
     now(
         4,
         "target missing, in another namespace, or of a kind the manifest may not attach to; none or two ways of attaching",
@@ -48,7 +48,7 @@ pub const REFUSALS: &[Refusal] = &[
         11,
         "a JWT provider without `issuer`, `audiences` or `algorithms`; `none` and symmetric algorithms; keys of a provider that cannot be used",
     ),
-    now(12, "an issuer that is not https (loopback excepted)"),
+    now(12, "an issuer, or a URL where one is called, that is not https (loopback excepted)"),
     now(13, "a bearer provider with `senderConstraint: None` on a route with `execute` actions"),
     now(14, "forwarding of the caller's token to an upstream"),
     later(15, "an API key as the only factor on a route of dialect `mcp` or `a2a`", "both dialects are PV-007"),
@@ -63,7 +63,7 @@ pub const REFUSALS: &[Refusal] = &[
     now(32, "RSA below 2048 bits"),
     now(33, "certificates that pass although no current list tells whether they are revoked (`onUnavailable: Allow`)"),
     now(40, "an egress rule for everything together with private ranges"),
-    now(41, "an origin that is a pattern"),
+    now(41, "an origin that is a pattern; CORS for every origin together with credentials"),
     now(50, "an AI route without a DataProtectionPolicy, or without a RuntimeSecurityPolicy"),
     later(51, "`opaque: Allow` towards an upstream for lesser data", "`opaque: Allow` is PV-007"),
     later(52, "tools that are allowed by default", "`tools` of the WorkloadSecurityPolicy is PV-007"),
@@ -74,8 +74,15 @@ pub const REFUSALS: &[Refusal] = &[
     now(60, "a route without an AuditPolicy, or one that does not say how tampering would show"),
     later(61, "an audit buffer that may drop records", "`buffer` is PV-007, and the buffer never drops"),
     later(62, "logging of credentials or unredacted content", "no content is recorded"),
-    now(70, "a route of a dialect other than `http` without a rate limit"),
-    now(71, "a limit without a key, with a window of 0, or a burst above ten times the limit"),
+    now(
+        70,
+        "a route of a dialect other than `http` without a rate limit, those by header aside: a caller has as many values as it likes",
+    ),
+    now(
+        71,
+        "a limit without a key, without a window or with one of 0, with a burst above ten times the limit; a window or burst for \
+         `ConcurrentRequests`; a queue for `Bytes`, or one in which nothing may wait",
+    ),
     later(80, "an incident action without end or approval", "the kind `IncidentResponsePlan` is PV-007"),
     later(81, "an incident plan that triggers itself or names no rule", "the kind `IncidentResponsePlan` is PV-007"),
     later(90, "an unsigned or older bundle", "`trust` is PV-007"),

@@ -30,7 +30,7 @@ pub use material::{Material, MaterialError, Redacted};
 pub use report::{Code, Position, Problem, Report, Severity};
 pub use resolve::{Loaded, load, resolve};
 pub use snapshot::*;
-pub use values::{Cidr, WorkloadSocket};
+pub use values::{Cidr, StoreUrl as StorePlace, WorkloadSocket};
 
 /// The one place where the API group is spelled.
 pub const API_GROUP: &str = "secure.platformspec.io";

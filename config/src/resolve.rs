@@ -10,19 +10,24 @@ mod blind;
 mod browser;
 mod challenge;
 mod content;
+mod cors;
 mod cover;
 mod ddos;
 mod exceptions;
+mod forwarding;
 mod identity;
 mod keys;
 mod material;
 mod names;
 mod network;
 mod outbound;
+mod posture;
 mod secrets;
 mod subjects;
+mod tenancy;
 mod tls;
 mod traffic;
+mod trial;
 mod upstream;
 mod workload;
 
@@ -76,6 +81,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     let attached = Attachments::find(bootstrap, parsed, now, report);
     let keys = keys::Keys::find(&attached, report);
     names::check(&attached, report);
+    trial::check(&attached, now, report);
     workload::check(&attached, report);
     let mut upstreams = upstream::all(bootstrap, &attached, report);
     secrets::add(&mut upstreams, &attached, report);
@@ -88,10 +94,12 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     let manifests = manifest_refs(parsed);
     traffic::check_routes(bootstrap, report);
     outbound::check(bootstrap, report);
+    forwarding::check(bootstrap, &attached, &upstreams, report);
     let routes = routes(bootstrap, &attached, &keys, &manifests, now, report);
     browser::check(&attached, &routes, report);
     blind::check(bootstrap, &attached, &routes, report);
     challenge::check(bootstrap, &attached, &routes, report);
+    posture::check(bootstrap, &attached, &routes, report);
     let certificates = accepted::Certificates::of(listeners.as_deref());
     accepted::check(&attached, &bootstrap.spec.routes, &routes, certificates, report);
     material::check_uses(bootstrap, &attached, report);
@@ -106,6 +114,12 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         drain: *bootstrap.spec.gateway.drain,
         trusted_proxies: traffic::trusted_proxies(bootstrap),
         state_dir: bootstrap.spec.state.dir.0.clone(),
+        shared: bootstrap.spec.shared.as_ref().map(|shared| crate::SharedStore {
+            place: shared.redis.value.clone(),
+            user: shared.user.as_ref().map(|user| user.as_str().to_owned()),
+            auth: shared.auth_from.as_ref().map(|auth| auth.value.clone()),
+            ca: shared.ca_from.as_ref().map(|ca| ca.value.clone()),
+        }),
         health: bootstrap.spec.admin.health.as_ref().map(|health| health.value.0),
         listeners: listeners?,
         max_connections: ddos::most_connections(&attached),
@@ -115,7 +129,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         upstreams,
         routes: routes.into_iter().collect::<Option<_>>()?,
         audit: audit?,
-        exceptions: attached.exceptions.into_snapshot(),
+        exceptions: attached.exceptions.snapshot(),
     })
 }
 
@@ -131,12 +145,13 @@ fn routes(
     let specs = bootstrap.spec.routes.iter().enumerate();
     specs
         .map(|(index, spec)| {
-            let tenant = identity::tenant(attached, index, spec, report);
             let mut policy = policy(bootstrap, attached, manifests, index, spec, now, report);
             if let Some(policy) = &mut policy {
                 browser::add(attached, keys, index, spec, &mut policy.identity, report);
             }
-            traffic::route(bootstrap, spec, tenant, policy?)
+            let identity = policy.as_ref().map(|policy| &policy.identity);
+            let tenancy = tenancy::of_route(attached, index, spec, identity, report);
+            traffic::route(bootstrap, spec, tenancy, policy?)
         })
         .collect()
 }
@@ -155,8 +170,10 @@ fn policy(
     let mut waived = Vec::new();
     let identity = identity::merge(attached, route, spec, &mut waived, report);
     let providers = identity.as_ref().map(|identity| identity.providers.as_slice());
-    let authz = authz::merge(attached, route, providers, now, report);
-    let access = access::merge(attached, route, spec, &mut waived, report);
+    let (authz, trials) = trial::authz(attached, route, now, report, |attached, report| {
+        authz::merge(attached, route, providers, now, report)
+    });
+    let access = access::merge(attached, route, spec, bootstrap.spec.shared.is_some(), &mut waived, report);
     let challenges = challenge::merge(attached, route, spec, identity.as_ref(), report);
     let data = content::data(attached, route, spec, &mut waived, report);
     let runtime = content::runtime(attached, route, spec, &mut waived, report);
@@ -170,14 +187,20 @@ fn policy(
     waived.extend(audit::check_route(attached, route, spec, report));
     waived.sort();
     waived.dedup();
+    let token_forwarding = forwarding::merge(attached, route, report);
     let coverage = crate::Coverage::default();
     let identity = identity?;
-    let manifests = attached.indices(route, manifests, exceptions(&waived, &identity, &authz));
+    let (posture, postures) = posture::of_route(attached, spec);
+    let beside = exceptions(&waived, &identity, &authz).chain(postures.iter().map(String::as_str));
+    let manifests = attached.indices(route, manifests, beside);
     let mut policy = EffectivePolicy {
         identity,
+        token_forwarding,
         challenges,
+        posture,
         access,
         authz,
+        trials,
         data,
         runtime,
         network,

@@ -12,6 +12,7 @@ mod ddos;
 mod exceptions;
 mod identity;
 mod network;
+mod posture;
 mod proxies;
 mod secrets;
 mod tls;
@@ -29,6 +30,7 @@ pub use ddos::*;
 pub use exceptions::*;
 pub use identity::*;
 pub use network::*;
+pub use posture::*;
 pub use proxies::*;
 pub use secrets::*;
 pub use tls::*;
@@ -52,6 +54,8 @@ pub struct Snapshot {
     pub state_dir: PathBuf,
     /// `/livez`, `/readyz` and `/metrics`, nothing else.
     pub health: Option<std::net::SocketAddr>,
+    /// The store that replicas share.
+    pub shared: Option<SharedStore>,
     pub listeners: Vec<Listener>,
     /// Open connections of all listeners together.
     pub max_connections: u32,
@@ -67,6 +71,16 @@ pub struct Snapshot {
     pub audit: AuditLog,
     /// All exceptions, in the order of their manifests.
     pub exceptions: Vec<Exception>,
+}
+
+/// A Redis or Valkey that replicas share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedStore {
+    pub place: crate::StorePlace,
+    pub user: Option<String>,
+    pub auth: Option<Material>,
+    /// PEM; without it, the machine's authorities.
+    pub ca: Option<Material>,
 }
 
 /// What happens where our own process is not confined.
@@ -122,13 +136,25 @@ impl OwnKey {
     }
 }
 
+impl EffectivePolicy {
+    /// Authorization with everything that is on trial.
+    #[must_use]
+    pub fn whole_authz(&self) -> &Authz {
+        self.trials.last().map_or(&self.authz, |trial| &trial.authz)
+    }
+}
+
 /// All that was attached to one route, merged: the strictest of everything.
 #[derive(Debug, Clone)]
 pub struct EffectivePolicy {
     pub identity: Identity,
+    pub token_forwarding: TokenForwarding,
     pub challenges: Challenges,
+    pub posture: Posture,
     pub access: Access,
     pub authz: Authz,
+    /// What takes its place, in the order of its beginnings; empty where nothing is on trial.
+    pub trials: Vec<AuthzTrial>,
     pub data: DataProtection,
     pub runtime: RuntimeSecurity,
     pub network: Network,

@@ -9,6 +9,7 @@ mod oauth;
 mod patterns;
 mod quantity;
 mod spiffe;
+mod store;
 
 pub use address::{BindAddress, CallUrl, Issuer, Origin, UpstreamPlace, UpstreamUrl, WebUrl};
 pub use cidr::{Cidr, CidrError, Port};
@@ -18,10 +19,11 @@ pub use http::{
 };
 pub use listen::ListenAddress;
 pub use names::{Claim, FilePath, KeyPrefix, LogOrigin, Name, Pointer, SpiffeName, key_prefix_is_sound};
-pub use oauth::{ChallengeWord, ResourceUrl};
+pub use oauth::{ChallengeWord, ResourceUrl, TenantKey};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName, SpiffeGlob};
 pub use quantity::{Percent, RsaBits, Size, Time, show_duration};
 pub use spiffe::{TrustDomain, WorkloadSocket};
+pub use store::StoreUrl;
 
 use crate::decode::{Cx, Fault, Scalar};
 use crate::secrets::shown;

@@ -12,7 +12,8 @@ use regex::Regex;
 ///
 /// | code | where |
 /// |---|---|
-/// | 001, 002, 003 (as 007), 007, 008, 009, 011, 012, 014, 032, 041 | the decoder, as the text is read |
+/// | 001, 002, 003, 007, 008, 009, 011, 012, 014, 032, 041 | the decoder, as the text is read |
+/// | 003 | also the resolver: how far an end lies ahead |
 /// | 002 | also the resolver: names twice, addresses twice, headers that are the proxy's own |
 /// | 004, 005, 010, 013, 022, 023, 025, 031, 050, 060, 070, 091 | the resolver |
 /// | 021 | the resolver for subjects that several issuers can assert, `filters` for rules against the schema |

@@ -84,6 +84,16 @@ fn the_gateway_of_a_spiffe_agent_loads() {
     assert!(matches!(tls.identities[0].source, IdentitySource::Spiffe { socket: None, id: None }));
 }
 
+#[test]
+fn the_tenants_by_host_load_with_a_rule_on_trial() {
+    let snapshot = loaded("examples/tenants");
+    let route = &snapshot.routes[0];
+    assert!(route.tenant.is_none() && route.tenant_from.is_some());
+    let trial = &route.policy.trials[0];
+    assert_eq!(trial.manifests, ["AccessControlPolicy/default/health-data"]);
+    assert_eq!((route.policy.authz.rules.len(), trial.authz.rules.len()), (3, 4));
+}
+
 /// Whole file names only: a shipped file that was cut must not load, whoever copies it.
 #[test]
 fn shipped_sets_ask_for_an_end() {
@@ -94,6 +104,7 @@ fn shipped_sets_ask_for_an_end() {
         "examples/sidecar-inbound",
         "examples/sidecar-outbound",
         "examples/spiffe",
+        "examples/tenants",
     ] {
         let text = std::fs::read_to_string(examples(folder).join("postern.yaml")).unwrap();
         assert!(text.contains("requireEnd: true"), "{folder}");

@@ -114,6 +114,7 @@ fn facts() -> RouteFacts {
         dialect: Dialect::OpenAi,
         sets_risk: true,
         sets_data_class: true,
+        sets_compliance: true,
         tenants: vec!["acme".into()],
     }
 }
@@ -158,6 +159,7 @@ fn request(principal: &postern_filters::authz::PreparedPrincipal, action: Action
         }),
         risk: 10,
         now: NOW,
+        tenant: None,
         compliance: &[],
     }
 }

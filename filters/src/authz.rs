@@ -21,12 +21,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cedar_policy::Entities;
-use postern_config::{Authz, Code, Dialect, OnDeny, Position, PrincipalType, Report};
+use postern_config::{Authz, AuthzTrial, Code, Dialect, OnDeny, Position, PrincipalType, Report};
 
 use crate::Principal;
 use compile::{Builder, Compiled, Source};
 use decide::Party;
-pub use decide::{Decision, Denial};
+pub use decide::{Decision, Denial, Rehearsal};
 pub(crate) use request::age_seconds;
 pub use request::{AiFacts, AuthzRequest, HttpFacts, NetFacts, ResourceRef};
 pub use roles::RoleSet;
@@ -47,6 +47,8 @@ pub struct RouteFacts {
     pub sets_risk: bool,
     /// Whether a detector of the route sets `context.ai.dataClass`.
     pub sets_data_class: bool,
+    /// Whether any compliance mode is declared.
+    pub sets_compliance: bool,
     /// Every tenant that a provider of the route may assert.
     pub tenants: Vec<String>,
 }
@@ -58,6 +60,8 @@ pub enum Tenancy {
     Off,
     /// This tenant's, and nobody else's. An empty name is nobody's.
     Of(String),
+    /// That of each request, which says it: [`AuthzRequest::tenant`].
+    PerRequest,
     /// Tenants are compared and the route names none: nobody's, so nobody passes.
     Unlabelled,
 }
@@ -66,7 +70,7 @@ impl Tenancy {
     fn as_str(&self) -> &str {
         match self {
             Self::Of(tenant) => tenant,
-            Self::Off | Self::Unlabelled => "",
+            Self::Off | Self::PerRequest | Self::Unlabelled => "",
         }
     }
 }
@@ -84,9 +88,21 @@ pub struct Authorizer {
     /// What a caller can do about each policy, by the policy's number.
     on_deny_of: Vec<Option<Arc<OnDeny>>>,
     base: Entities,
+    /// As `base`, with the route of each tenant, where requests say which.
+    by_tenant: BTreeMap<String, Entities>,
     cedar: cedar_policy::Authorizer,
     /// Tells principals prepared here from those prepared elsewhere.
     identity: Arc<()>,
+    /// What takes its place, and from which unix millisecond on, in that order.
+    later: Vec<Later>,
+}
+
+#[derive(Debug)]
+struct Later {
+    from: i64,
+    authorizer: Authorizer,
+    /// Manifests that begin to act then.
+    manifests: Vec<Arc<str>>,
 }
 
 /// A principal as the authorizer of one route sees it. Worth keeping as long as its credential: making one costs tens of
@@ -103,6 +119,8 @@ pub struct PreparedPrincipal {
     until: Option<i64>,
     /// Why nothing can be decided for this principal.
     error: Option<String>,
+    /// The same for what is on trial.
+    to_come: Option<Box<PreparedPrincipal>>,
 }
 
 impl PreparedPrincipal {
@@ -142,7 +160,11 @@ impl Authorizer {
         let names = Vocabulary::new()?;
         let schema = vocabulary::schema(authz, facts)?;
         let (policies, sources, reads_action) = policies(&names, authz, facts, report)?;
-        let base = entities::base(&names, facts, &schema, reads_action)?;
+        let base = entities::base(&names, facts, facts.tenant.as_str(), &schema, reads_action)?;
+        let mut by_tenant = BTreeMap::new();
+        for tenant in facts.tenants.iter().filter(|_| facts.tenant == Tenancy::PerRequest) {
+            by_tenant.insert(tenant.clone(), entities::base(&names, facts, tenant, &schema, reads_action)?);
+        }
         validate::validate(schema, &policies, &sources, report)?;
         let rule_of = policies.iter().filter_map(|p| sources.get(p.source)).map(|s| Arc::clone(&s.id)).collect();
         Ok(Self {
@@ -154,9 +176,36 @@ impl Authorizer {
             rule_of,
             on_deny_of: policies.iter().map(|policy| policy.on_deny.clone()).collect(),
             base,
+            by_tenant,
             cedar: cedar_policy::Authorizer::new(),
             identity: Arc::new(()),
+            later: Vec::new(),
         })
+    }
+
+    /// As [`Authorizer::compile`], with what is on trial: it decides nothing until its moment, and then without a reload.
+    #[must_use]
+    pub fn compile_with(authz: &Authz, trials: &[AuthzTrial], facts: &RouteFacts, report: &mut Report) -> Option<Self> {
+        let first = Self::compile(authz, facts, report);
+        let later: Option<Vec<Later>> = trials
+            .iter()
+            .map(|trial| {
+                let authorizer = Self::compile(&trial.authz, facts, report)?;
+                let manifests = trial.manifests.iter().map(|name| Arc::from(name.as_str())).collect();
+                Some(Later { from: trial.from.saturating_mul(1000), authorizer, manifests })
+            })
+            .collect();
+        Some(Self { later: later?, ..first? })
+    }
+
+    /// What decides at `now` (unix milliseconds).
+    fn at(&self, now: i64) -> &Self {
+        self.later.iter().rev().find(|later| later.from <= now).map_or(self, |later| &later.authorizer)
+    }
+
+    /// What will decide once everything on trial acts; nothing where nothing is left on trial.
+    fn to_come(&self, now: i64) -> Option<&Self> {
+        self.later.last().filter(|later| later.from > now).map(|later| &later.authorizer)
     }
 
     /// Rules and roles with an action that the route's dialect can ask for. One that is in no route's list can match
@@ -175,6 +224,15 @@ impl Authorizer {
     /// Makes what every decision for `principal` shares. `now` in unix milliseconds.
     #[must_use]
     pub fn prepare(&self, principal: &Arc<Principal>, now: i64) -> PreparedPrincipal {
+        let mut prepared = self.at(now).prepare_here(principal, now);
+        // The next one has other roles and rules.
+        let next = self.later.iter().map(|later| later.from).find(|from| *from > now);
+        prepared.until = prepared.until.into_iter().chain(next).min();
+        prepared.to_come = self.to_come(now).map(|to_come| Box::new(to_come.prepare_here(principal, now)));
+        prepared
+    }
+
+    fn prepare_here(&self, principal: &Arc<Principal>, now: i64) -> PreparedPrincipal {
         let mut prepared = PreparedPrincipal {
             principal: Arc::clone(principal),
             made_by: Arc::clone(&self.identity),
@@ -183,6 +241,7 @@ impl Authorizer {
             conflict: None,
             until: None,
             error: None,
+            to_come: None,
         };
         if let Err(error) = self.fill(&mut prepared, now) {
             prepared.parties.clear();
@@ -209,8 +268,13 @@ impl Authorizer {
             prepared.until = prepared.until.into_iter().chain(roles.until).min();
             prepared.conflict = prepared.conflict.take().or(roles.conflict);
         }
-        prepared.entities = entities::add(self.base.clone(), made).map_err(|broken| broken.chain())?;
+        prepared.entities = entities::add(self.base_of(&principal).clone(), made).map_err(|broken| broken.chain())?;
         Ok(())
+    }
+
+    /// What is there on every request that `principal` can pass with: one of its own tenant.
+    fn base_of(&self, principal: &Principal) -> &Entities {
+        self.by_tenant.get(&principal.tenant).unwrap_or(&self.base)
     }
 
     fn made(&self, prepared: &PreparedPrincipal) -> bool {

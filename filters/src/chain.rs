@@ -7,7 +7,7 @@ use bytes::Bytes;
 use postern_config::{Dialect, Direction};
 
 use crate::answer::Answers;
-use crate::builtin::Browser;
+use crate::builtin::{Browser, Cors};
 use crate::challenge::Challenge;
 use crate::context::{Seen, Ticket, Walk};
 use crate::filter::Filter;
@@ -28,6 +28,7 @@ pub struct Chain {
     pub(crate) number: u64,
     pub(crate) dialect: Dialect,
     pub(crate) max_body: u64,
+    pub(crate) cors: Option<Arc<Cors>>,
     pub(crate) steps: Vec<Step>,
     pub(crate) answers: Answers,
     pub(crate) browser: Option<Arc<Browser>>,
@@ -50,6 +51,18 @@ impl Chain {
     #[must_use]
     pub fn browser(&self) -> Option<&Browser> {
         self.browser.as_deref()
+    }
+
+    /// Answers what a browser asks before it sends a request from another site's script (CORS): nothing where the request is
+    /// something else; where it is let through, a 204 with the headers of `cx` is the answer. Nobody has to be recognised for
+    /// it, as browsers send no credential with it; it says what policy says to everybody.
+    ///
+    /// # Errors
+    /// A refusal, inside, where the request that it announces would be refused.
+    pub fn preflight(&self, req: &RequestView<'_>, cx: &mut Context) -> Option<Result<(), Refusal>> {
+        let answered = self.cors.as_ref()?.preflight(req, cx)?;
+        cx.note(Direction::Request, &Arc::from(Cors::GUARD));
+        Some(answered)
     }
 
     /// Runs everything that needs the head alone, so that what it refuses costs no body. Where a filter waits, it is called
@@ -87,6 +100,8 @@ impl Chain {
         let Progress::Passed = self.walk(Walk::Message, ticket, 0, req, cx)? else {
             return Err(FilterError::WaitsTooLate.into());
         };
+        // What is sent is charged before it is.
+        cx.meter().charge(cx.body().len(), cx.uptime())?;
         let streams = cx.message()?.streams();
         Ok((Permit::grant(self.answers.inspect(), streams), cx.body().clone()))
     }
@@ -132,7 +147,7 @@ impl Chain {
             Walk::Head => filter.reads_head_only(),
             Walk::Message => !filter.reads_head_only(),
             Walk::Again => filter.decides(),
-            Walk::Count => matches!(filter, Filter::AddressLimits(_)),
+            Walk::Count => matches!(filter, Filter::Limits(limits) if limits.are_of_addresses()),
         };
         for (index, step) in self.steps.iter().enumerate().skip(from).filter(|(_, step)| wanted(&step.filter)) {
             let flow = step.filter.check(req, cx)?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use postern_config::{OnDeny, ProtectedResource, prefix_matches};
 
+use crate::token::dpop;
 use crate::{Reason, Refusal, RequestView};
 
 pub use metadata::{Metadata, MetadataDocument};
@@ -45,11 +46,31 @@ impl Challenge {
     /// client must not believe it about anything else (RFC 9728 §3.3).
     pub(crate) fn complete(&self, req: &RequestView<'_>, mut refusal: Refusal) -> Refusal {
         let own = self.resource.as_ref().filter(|r| r.host == req.host && prefix_matches(&r.path, req.path));
+        if let Some((_, asked)) = refusal.headers.iter_mut().find(|(name, _)| *name == HEADER) {
+            // Identify asked for a proof.
+            if let Some(resource) = own {
+                let mut value = Parameters(std::mem::take(asked), true);
+                value.add("resource_metadata", &resource.metadata);
+                *asked = value.0;
+            }
+            return refusal;
+        }
         if let Some(value) = value(refusal.reason, refusal.ask.as_deref(), own.map(|resource| &*resource.metadata)) {
             refusal.headers.push((HEADER, value));
         }
         refusal
     }
+}
+
+/// Asks for a token and a proof that its sender holds the key it is bound to (RFC 9449 §7.1); `error` is what was wrong with
+/// those that came.
+pub(crate) fn of_proof(error: Option<&str>) -> (&'static str, String) {
+    let mut value = Parameters("DPoP".to_owned(), false);
+    if let Some(error) = error {
+        value.add("error", error);
+    }
+    value.add("algs", dpop::ALGORITHM_NAMES);
+    (HEADER, value.0)
 }
 
 /// The challenge of a refusal that no route's chain made: of a connection that is not trusted any more, say. What was presented

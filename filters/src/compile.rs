@@ -12,12 +12,12 @@ use postern_config::{
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    AddressLimits, Assure, Authorize, Browser, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
+    Assure, Authorize, Browser, Content, Cors, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
 use crate::filter::Filter;
-use crate::limit::{LimitSet, LimitStore};
+use crate::limit::{LimitSet, LimitStore, Stage};
 use crate::scan::ContentGuards;
 use crate::token::session::{EndedSessions, SealKey, Sessions};
 use crate::token::{ApiKeys, Introspector, JwtVerifier, KeyRings, KeySet, Recognised, TokenCache, TokenSet};
@@ -118,7 +118,7 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     fn chain(&self, report: &mut Report) -> Option<Chain> {
         let policy = &self.route.policy;
-        let authorizer = Authorizer::compile(&policy.authz, &self.facts(), report).map(Arc::new);
+        let authorizer = Authorizer::compile_with(&policy.authz, &policy.trials, &self.facts(), report).map(Arc::new);
         let recognised = self.recognised(report);
         let browser = self.browser(report);
         let request = self.content(Direction::Request, report);
@@ -136,6 +136,7 @@ impl Compiler<'_> {
             dialect: self.route.dialect,
             max_body: policy.access.max_body,
             steps: self.steps(&authorizer, recognised, &browser, request.as_ref(), answer.is_some(), &limits),
+            cors: self.cors(),
             answers: self.answers(answer),
             browser,
             challenge: Challenge::new(policy.challenges.resource.as_ref()),
@@ -156,41 +157,53 @@ impl Compiler<'_> {
         let waived = self.waived();
         let excepted = (!waived.is_empty()).then(|| step(Filter::Exceptions(Exceptions::new(waived)), [""; 0]));
         let mut steps: Vec<Step> = excepted.into_iter().collect();
+        // First, so that a script is let read why it is refused.
+        steps.extend(self.cors().map(|cors| step(Filter::Cors(cors), [Cors::GUARD])));
         steps.extend([
             step(Filter::Frame(Frame::new(&policy.access, inspected)), [Frame::GUARD]),
             step(Filter::CrossSite(CrossSite::new(&policy.access.cross_site)), [CrossSite::GUARD]),
         ]);
-        let (address, principal) = limits.guard_names();
-        if !address.is_empty() {
-            steps.push(step(Filter::AddressLimits(AddressLimits::new(limits.clone(), &self.route.name)), address));
-        }
+        let limited = |stage| {
+            let names = limits.guard_names(stage);
+            (!names.is_empty())
+                .then(|| step(Filter::Limits(Limits::new(limits.clone(), stage, &self.route.name)), names))
+        };
+        steps.extend(limited(Stage::Address));
         let identify = Identify::new(
             policy.identity.clone(),
             recognised,
             authorizer.clone(),
             self.route.tenant.as_deref().unwrap_or_default(),
+            &policy.posture.identity_types,
         );
+        if let Some(from) = &self.route.tenant_from {
+            let known = policy.identity.providers.iter().flat_map(|provider| &provider.tenants);
+            steps.push(step(Filter::OfTenant(OfTenant::new(from, known.map(String::as_str))), [""; 0]));
+        }
         let identify = identify.with_browser(browser.clone());
-        steps.push(step(Filter::Identify(identify), [Identify::GUARD]));
+        steps.push(step(Filter::Identify(Box::new(identify)), [Identify::GUARD]));
         if !policy.challenges.assurance.is_empty() {
             steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
         }
-        if !principal.is_empty() {
-            steps
-                .push(step(Filter::PrincipalLimits(PrincipalLimits::new(limits.clone(), &self.route.name)), principal));
-        }
+        steps.extend(limited(Stage::Principal));
         let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
         steps.push(step(Filter::Parse(parse), [Parse::GUARD]));
+        steps.extend(limited(Stage::Model));
         if let Some(content) = request {
             steps.push(step(Filter::Look(content.clone()), [""; 0]));
         }
-        let authorize = Arc::new(Authorize::new(authorizer.clone(), self.vendor()));
+        let authorize = Arc::new(Authorize::new(authorizer.clone(), self.vendor(), policy.posture.compliance.clone()));
         steps.push(step(Filter::Authorize(authorize.clone()), [Authorize::GUARD]));
         if let Some(content) = request {
             steps.push(step(Filter::Act(content.clone()), content.names()));
             steps.push(step(Filter::Reauthorize(authorize), [""; 0]));
         }
         steps
+    }
+
+    fn cors(&self) -> Option<Arc<Cors>> {
+        let access = &self.route.policy.access;
+        access.cors.as_ref().map(|rule| Arc::new(Cors::new(rule, &access.cross_site)))
     }
 
     fn answers(&self, content: Option<Content>) -> Answers {
@@ -348,10 +361,12 @@ impl Compiler<'_> {
             labels: self.route.labels.clone(),
             tenant: match &self.route.tenant {
                 Some(tenant) => Tenancy::Of(tenant.clone()),
+                None if self.route.tenant_from.is_some() => Tenancy::PerRequest,
                 None if speaks_of_tenants => Tenancy::Unlabelled,
                 None => Tenancy::Off,
             },
             dialect: self.route.dialect,
+            sets_compliance: policy.posture.sets_compliance,
             sets_risk: policy.runtime.detectors.iter().any(|detector| self.asks_for(&detector.parts)),
             sets_data_class: policy.data.rules.iter().any(|rule| rule.request && self.asks_for(&rule.parts)),
             tenants: tenants.into_iter().collect(),
@@ -366,8 +381,10 @@ impl Compiler<'_> {
 
     /// Whether a rule may read `context.risk`; said of some that do not, never missed in one that does.
     fn reads_risk(&self) -> bool {
-        let rules = &self.route.policy.authz.rules;
-        let texts = rules.iter().flat_map(|rule| [&rule.when, &rule.unless]).flatten();
+        let policy = &self.route.policy;
+        let rules =
+            policy.trials.iter().map(|trial| &trial.authz).chain([&policy.authz]).flat_map(|authz| &authz.rules);
+        let texts = rules.flat_map(|rule| [&rule.when, &rule.unless]).flatten();
         // An escape in a string may spell the name: `context["r\u{69}sk"]`.
         texts.map(|expression| &expression.text).any(|text| text.contains("risk") || text.contains('\\'))
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use postern_config::{Action, DataClass, Direction, Waived};
 
+use crate::authz::Rehearsal;
 use crate::builtin::Verdicts;
+use crate::limit::{Hold, Meter, Rating, Wait};
 use crate::message::{Message, MessageLimits};
 use crate::need::{self, Kind};
 use crate::{ContentFinding, FilterError, Given, Need, Principal};
@@ -70,6 +72,7 @@ pub struct Context {
     rounds: u8,
     /// The rule that let the head pass is for requests without a body.
     bodiless: bool,
+    tenant: Option<Arc<str>>,
     principal: Option<Arc<Principal>>,
     prepared: Option<Arc<crate::authz::PreparedPrincipal>>,
     body: Bytes,
@@ -81,11 +84,20 @@ pub struct Context {
     action: Option<Action>,
     model: Option<String>,
     rule: Option<String>,
+    rehearsal: Option<Rehearsal>,
     ran: Vec<(Direction, Arc<str>)>,
     findings: Vec<ContentFinding>,
     headers: Vec<(&'static str, String)>,
     exceptions: Vec<Waived>,
     limits: MessageLimits,
+    /// It is about a request that was let in before.
+    recalled: bool,
+    /// How far the limits have come that are being judged, and what they wait for.
+    rating: Rating,
+    limits_wait: Option<Wait>,
+    /// Places that the request has in limits of requests at once, until it has ended.
+    holds: Vec<Hold>,
+    meter: Meter,
 }
 
 impl Context {
@@ -98,6 +110,7 @@ impl Context {
             given: None,
             rounds: 0,
             bodiless: false,
+            tenant: None,
             principal: None,
             prepared: None,
             body: Bytes::new(),
@@ -109,11 +122,17 @@ impl Context {
             action: None,
             model: None,
             rule: None,
+            rehearsal: None,
             ran: Vec::with_capacity(16),
             findings: Vec::new(),
             headers: Vec::new(),
             exceptions: Vec::new(),
             limits: MessageLimits::default(),
+            recalled: false,
+            rating: Rating::default(),
+            limits_wait: None,
+            holds: Vec::new(),
+            meter: Meter::default(),
         }
     }
 
@@ -209,8 +228,14 @@ impl Context {
     }
 
     pub(crate) fn recall(&mut self, seen: &Seen) {
+        self.recalled = true;
         self.body = seen.body.clone();
         (self.risk, self.data_class) = (seen.risk, seen.data_class);
+    }
+
+    /// Whether the request was let in before, and is looked at once more.
+    pub(crate) fn is_recalled(&self) -> bool {
+        self.recalled
     }
 
     pub(crate) fn set_body(&mut self, body: Bytes) {
@@ -249,6 +274,16 @@ impl Context {
     #[must_use]
     pub fn ran(&self, direction: Direction) -> Vec<Arc<str>> {
         self.ran.iter().filter(|(d, _)| *d == direction).map(|(_, guard)| guard.clone()).collect()
+    }
+
+    pub(crate) fn set_tenant(&mut self, tenant: Option<Arc<str>>) {
+        self.tenant = tenant;
+    }
+
+    /// Of which tenant the resource is, where each request says so and it is one that is known.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&Arc<str>> {
+        self.tenant.as_ref()
     }
 
     /// Settles who asks. The first call stands: a principal never changes.
@@ -337,6 +372,17 @@ impl Context {
         self.model.as_deref()
     }
 
+    /// What is decided last counts: a body that was rewritten is decided about again.
+    pub(crate) fn set_rehearsal(&mut self, rehearsal: Option<Rehearsal>) {
+        self.rehearsal = rehearsal;
+    }
+
+    /// What policy on trial would have made of the request, where that is something else.
+    #[must_use]
+    pub fn rehearsal(&self) -> Option<&Rehearsal> {
+        self.rehearsal.as_ref()
+    }
+
     /// Notes that something built in decided: what is told to everybody.
     pub fn set_built_in(&mut self, rule: &str) {
         self.set_rule(format!("built-in {rule}"));
@@ -385,6 +431,34 @@ impl Context {
     #[must_use]
     pub fn excepted_until(&self) -> Option<i64> {
         self.exceptions.iter().map(|waived| waived.until).min()
+    }
+
+    pub(crate) fn take_rating(&mut self) -> Rating {
+        std::mem::take(&mut self.rating)
+    }
+
+    /// Notes where the limits stand, and what for.
+    pub(crate) fn wait_for_limits(&mut self, rating: Rating, wait: Wait) {
+        self.rating = rating;
+        self.limits_wait = Some(wait);
+    }
+
+    /// What a chain waits for that said [`Need::Limits`].
+    pub fn take_limits_wait(&mut self) -> Option<Wait> {
+        self.limits_wait.take()
+    }
+
+    /// Keeps what limits gave to the request, as long as this lives.
+    pub(crate) fn hold(&mut self, rating: Rating) {
+        let (holds, meter) = rating.gained();
+        self.holds.extend(holds);
+        self.meter.extend(meter);
+    }
+
+    /// What the bytes of the exchange are charged to.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     pub(crate) fn add_header(&mut self, name: &'static str, value: String) {

@@ -3,21 +3,23 @@
 use std::sync::Arc;
 
 use crate::builtin::{
-    AddressLimits, Assure, Authorize, Content, CrossSite, Exceptions, Frame, Identify, Parse, PrincipalLimits,
+    Assure, Authorize, Content, Cors, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
 };
-use crate::{Context, RequestView, Verdict};
+use crate::{Context, Flow, RequestView, Verdict};
 
 /// A check of requests. It holds settings, never request state.
 #[derive(Debug)]
 pub(crate) enum Filter {
     /// What has ended.
     Exceptions(Exceptions),
+    Cors(Arc<Cors>),
     Frame(Frame),
     CrossSite(CrossSite),
-    AddressLimits(AddressLimits),
-    Identify(Identify),
+    /// Whose data is asked for. It goes on whatever it finds.
+    OfTenant(OfTenant),
+    Identify(Box<Identify>),
     Assure(Assure),
-    PrincipalLimits(PrincipalLimits),
+    Limits(Limits),
     Parse(Parse),
     /// Content guards looking, before the decision.
     Look(Arc<Content>),
@@ -38,10 +40,11 @@ impl Filter {
             Self::Exceptions(_)
             | Self::Frame(_)
             | Self::CrossSite(_)
-            | Self::AddressLimits(_)
+            | Self::OfTenant(_)
             | Self::Identify(_)
             | Self::Assure(_)
-            | Self::PrincipalLimits(_) => true,
+            | Self::Cors(_) => true,
+            Self::Limits(filter) => filter.reads_head_only(),
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
             Self::Parse(_) | Self::Look(_) | Self::Authorize(_) | Self::Act(_) | Self::Reauthorize(_) => false,
@@ -54,27 +57,30 @@ impl Filter {
             Self::Exceptions(_)
             | Self::Frame(_)
             | Self::CrossSite(_)
+            | Self::OfTenant(_)
             | Self::Identify(_)
             | Self::Assure(_)
             | Self::Parse(_)
             | Self::Authorize(_) => true,
             #[cfg(test)]
             Self::Asks(_) => true,
-            Self::AddressLimits(_) | Self::PrincipalLimits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => {
-                false
-            }
+            Self::Cors(_) | Self::Limits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => false,
         }
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
         match self {
             Self::Exceptions(filter) => filter.check(cx),
+            Self::Cors(filter) => filter.check(req, cx),
             Self::Frame(filter) => filter.check(req, cx),
             Self::CrossSite(filter) => filter.check(req, cx),
-            Self::AddressLimits(filter) => filter.check(req, cx),
+            Self::OfTenant(filter) => {
+                filter.find(req, cx);
+                Ok(Flow::Continue)
+            }
             Self::Identify(filter) => filter.check(req, cx),
             Self::Assure(filter) => filter.check(cx),
-            Self::PrincipalLimits(filter) => filter.check(req, cx),
+            Self::Limits(filter) => filter.check(req, cx),
             Self::Parse(filter) => filter.check(req, cx),
             Self::Look(filter) => filter.look(cx),
             Self::Authorize(filter) => filter.check(req, cx),

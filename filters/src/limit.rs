@@ -1,32 +1,45 @@
-//! How much one key may use: GCRA limits in requests, with the time handed in.
+//! How much one key may use: requests and bytes in a window (GCRA), requests at once; with the time handed in.
 //!
 //! A [`LimitStore`] lives as long as the process and holds what was spent; a [`LimitSet`] belongs to one route of one
 //! snapshot and says what may be spent. A limit that a reload left as it was keeps its state.
 //!
-//! Limits are checked in two steps, because address limits have to hold before a signature is worth checking:
-//! [`LimitSet::check_address`] for limits over `SourceIp` and `Route` alone, then, once the caller is known,
-//! [`LimitSet::check_principal`] for the rest. Within a step all limits pass or none is spent. A request that the
-//! second step refuses has spent the first: that it came at all is what address limits count.
+//! Limits are checked in steps, each as early as its key is known: over addresses, routes and headers before a signature is
+//! worth checking, over principals and tenants once the caller is known, over models once the body is read. Within a step
+//! all limits pass or none is spent. A request that a later step refuses has spent the earlier ones: that it came at all is
+//! what they count.
+//!
+//! A step goes on in parts, of which some may have to wait (see [`Wait`]): seats of limits that queue, in the order of
+//! the limits' numbers, so that no two requests wait for each other; then all other limits at once, where one that queues
+//! reserves its moment; then what the store of all replicas says of its own, all of them at once; then that moment.
 
 mod gcra;
 mod headers;
 mod key;
+mod line;
+mod meter;
 mod shard;
+mod shared;
 mod store;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_config::{LimitKey, RateLimit};
+use postern_config::RateLimit;
 
+pub use key::Facts;
+pub use meter::Meter;
+pub use shared::{Claim, Decided, DecidedClaim, SharedAsk, Unavailable};
 pub use store::LimitStore;
+pub use wait::{Wait, Waited};
 
 use crate::{Principal, Source};
-use gcra::Probe;
-use key::Facts;
-use store::Limit;
+pub(crate) use line::Hold;
+use line::Place;
+use store::{Limit, Probed};
+pub(crate) use wait::{Judged, Rating};
 
 /// The limits of one route.
 #[derive(Debug, Default)]
@@ -35,13 +48,28 @@ pub struct LimitSet {
     limits: Vec<Entry>,
     address: Step,
     principal: Step,
+    model: Step,
+}
+
+/// When a limit can be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// Once there is a head.
+    Address,
+    /// Once the caller is known.
+    Principal,
+    /// Once the body is read.
+    Model,
 }
 
 /// The limits that are checked together.
 #[derive(Debug, Default)]
 struct Step {
-    /// Indices into [`LimitSet::limits`], rising.
+    /// Indices into [`LimitSet::limits`], rising: those whose seats are queued for, and the rest of this process.
+    queues: Vec<usize>,
     limits: Vec<usize>,
+    /// Those that are asked of the store of all replicas.
+    shared: Vec<usize>,
     /// Value of `RateLimit-Policy`.
     policy: String,
 }
@@ -52,6 +80,8 @@ struct Entry {
     name: String,
     /// The name as a structured-field string, unique in the set.
     label: String,
+    /// How long a request may wait for it, in nanoseconds.
+    max_wait: u64,
 }
 
 /// A limit that cannot be kept.
@@ -63,6 +93,8 @@ pub enum LimitError {
     Zero(String),
     #[error("limit `{0}` spans more than a hundred years")]
     TooLong(String),
+    #[error("limit `{limit}` counts by `{header}`, which is no header")]
+    Header { limit: String, header: String },
 }
 
 /// What one step of the limits says.
@@ -80,9 +112,9 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
     limit: usize,
-    /// Requests that would pass now.
-    pub remaining: u32,
-    /// Seconds until one more would, rounded up.
+    /// Units that would pass now.
+    pub remaining: u64,
+    /// Seconds until one more would, rounded up; zero where nobody knows, or none is missing.
     pub seconds: u64,
 }
 
@@ -101,13 +133,19 @@ impl LimitSet {
         }
         compiled.sort_by_key(|(limit, _)| limit.number);
         let labels = headers::labels(compiled.iter().map(|(_, written)| written.name.as_str()));
-        let mut set =
-            Self { limits: Vec::with_capacity(compiled.len()), address: Step::default(), principal: Step::default() };
+        let mut set = Self { limits: Vec::with_capacity(compiled.len()), ..Self::default() };
         for (index, ((limit, written), label)) in compiled.into_iter().zip(labels).enumerate() {
-            let step = if limit.needs_principal() { &mut set.principal } else { &mut set.address };
-            step.limits.push(index);
+            let max_wait = gcra::nanos(written.max_wait);
+            let step = set.step_mut(limit.stage());
+            let queues = max_wait > 0 && limit.seats() > 0;
+            let list = match (&limit.shared, queues) {
+                (Some(_), _) => &mut step.shared,
+                (None, true) => &mut step.queues,
+                (None, false) => &mut step.limits,
+            };
+            list.push(index);
             headers::add_policy(&mut step.policy, &label, written);
-            set.limits.push(Entry { limit, name: written.name.clone(), label });
+            set.limits.push(Entry { limit, name: written.name.clone(), label, max_wait });
         }
         Ok(set)
     }
@@ -117,27 +155,44 @@ impl LimitSet {
         self.limits.is_empty()
     }
 
-    /// Limits over address and route alone. `now` is monotonic, since any moment that stays the same for the store.
+    /// Limits over address and route alone, of sets in which nothing waits and nothing is held. `now` is monotonic, since any
+    /// moment that stays the same for the store.
     #[must_use]
     pub fn check_address(&self, source: Source, route: &str, now: Duration) -> Outcome {
-        self.check(&self.address.limits, &Facts { principal: None, source, route }, now)
+        let facts = Facts { principal: None, source, route, model: None, headers: None };
+        self.settle(Stage::Address, &facts, now).outcome
     }
 
-    /// Limits over the principal or its tenant, also together with address or route. An Agent is counted as itself,
-    /// for whomever it acts.
+    /// Limits over the principal or its tenant, likewise. An Agent is counted as itself, for whomever it acts.
     #[must_use]
     pub fn check_principal(&self, principal: &Principal, source: Source, route: &str, now: Duration) -> Outcome {
-        self.check(&self.principal.limits, &Facts { principal: Some(principal), source, route }, now)
+        let facts = Facts { principal: Some(principal), source, route, model: None, headers: None };
+        self.settle(Stage::Principal, &facts, now).outcome
     }
 
-    /// Names of the guards that the two steps are, address limits first: `limit/per-user`.
-    #[must_use]
-    pub fn guard_names(&self) -> (Vec<String>, Vec<String>) {
-        let names = |step: &Step| {
-            let entries = step.limits.iter().filter_map(|index| self.limits.get(*index));
-            entries.map(|entry| format!("limit/{}", entry.name)).collect()
-        };
-        (names(&self.address), names(&self.principal))
+    /// Names of the guards of a step: `limit/per-user`.
+    pub(crate) fn guard_names(&self, stage: Stage) -> Vec<String> {
+        let step = self.step(stage);
+        let mut limits: Vec<usize> = step.queues.iter().chain(&step.limits).chain(&step.shared).copied().collect();
+        limits.sort_unstable();
+        let entries = limits.into_iter().filter_map(|index| self.limits.get(index));
+        entries.map(|entry| format!("limit/{}", entry.name)).collect()
+    }
+
+    fn step(&self, stage: Stage) -> &Step {
+        match stage {
+            Stage::Address => &self.address,
+            Stage::Principal => &self.principal,
+            Stage::Model => &self.model,
+        }
+    }
+
+    fn step_mut(&mut self, stage: Stage) -> &mut Step {
+        match stage {
+            Stage::Address => &mut self.address,
+            Stage::Principal => &mut self.principal,
+            Stage::Model => &mut self.model,
+        }
     }
 
     /// Name of the limit that a standing is of, as its manifest writes it.
@@ -154,30 +209,82 @@ impl LimitSet {
         let Some((standing, entry)) = standing.and_then(|s| Some((s, self.limits.get(s.limit)?))) else {
             return Vec::new();
         };
-        let step = if entry.limit.needs_principal() { &self.principal } else { &self.address };
+        let step = self.step(entry.limit.stage());
         vec![("ratelimit-policy", step.policy.clone()), ("ratelimit", headers::standing(&entry.label, standing))]
     }
 
-    fn check(&self, limits: &[usize], facts: &Facts<'_>, now: Duration) -> Outcome {
-        let mut outcome = Outcome::Unlimited;
-        self.settle(limits, facts, gcra::nanos(now), &mut outcome);
-        outcome
+    /// Judges all limits of a step but those that are queued for, and spends them where all pass. A request that has to wait
+    /// for its moment has spent them too: the moment is its own.
+    fn settle(&self, stage: Stage, facts: &Facts<'_>, now: Duration) -> Settled {
+        let mut settled = Settled::default();
+        self.judge_next(&self.step(stage).limits, facts, gcra::nanos(now), &mut settled);
+        settled
+    }
+
+    /// As [`LimitSet::settle`], for the shared limits of a step while their store is away.
+    fn settle_here(&self, stage: Stage, facts: &Facts<'_>, now: Duration) -> Settled {
+        let mut settled = Settled::default();
+        self.judge_next(&self.step(stage).shared, facts, gcra::nanos(now), &mut settled);
+        settled
     }
 
     /// Probes the first of `limits` and, still holding its lock, the rest; spends only where all passed. Locks are
     /// taken in the order of the limits' numbers, at most one of each limit, so that two requests cannot wait for each
     /// other. As deep as the route has limits.
-    fn settle(&self, limits: &[usize], facts: &Facts<'_>, now: u64, outcome: &mut Outcome) {
+    fn judge_next(&self, limits: &[usize], facts: &Facts<'_>, now: u64, settled: &mut Settled) {
         let Some((index, rest)) = limits.split_first() else { return };
-        let Some(Entry { limit, .. }) = self.limits.get(*index) else { return };
+        let Some(entry) = self.limits.get(*index) else { return };
+        let limit = &entry.limit;
         let key = limit.key(facts);
         let mut shard = limit.lock(key);
-        let probe = limit.probe(&mut shard, key, now);
-        outcome.add(*index, &probe);
-        self.settle(rest, facts, now, outcome);
-        if let (Probe::Pass { next, .. }, Outcome::Allowed(_)) = (probe, &outcome) {
-            shard.set(key, next);
+        let probed = limit.probe(&mut shard, key, now);
+        settled.add(*index, entry, &probed);
+        self.judge_next(rest, facts, now, settled);
+        if settled.outcome.is_refused() {
+            return;
         }
+        if Limit::spend(&mut shard, key, &probed) {
+            settled.holds.push(Hold::of(limit, key));
+        }
+        if limit.counts_bytes() {
+            settled.meter.add(limit, key, &entry.name);
+        }
+    }
+}
+
+/// What came of the limits of a step.
+#[derive(Debug)]
+struct Settled {
+    outcome: Outcome,
+    /// Nanoseconds until the request may go on.
+    wait: u64,
+    /// Where it waits.
+    place: Option<Place>,
+    holds: Vec<Hold>,
+    meter: Meter,
+}
+
+impl Default for Settled {
+    fn default() -> Self {
+        Self { outcome: Outcome::Unlimited, wait: 0, place: None, holds: Vec::new(), meter: Meter::default() }
+    }
+}
+
+impl Settled {
+    fn add(&mut self, index: usize, entry: &Entry, probed: &Probed) {
+        let standing = Standing { limit: index, remaining: probed.remaining, seconds: probed.seconds };
+        let mut passes = probed.wait == 0;
+        if !passes && probed.wait <= entry.max_wait && entry.limit.counts_requests() {
+            self.place = self.place.take().or_else(|| entry.limit.places.take());
+            passes = self.place.is_some();
+            self.wait = self.wait.max(probed.wait);
+        }
+        let one = if passes {
+            Outcome::Allowed(standing)
+        } else {
+            Outcome::Refused { standing: Standing { remaining: 0, ..standing }, retry_after: probed.seconds.max(1) }
+        };
+        self.outcome = self.outcome.tighter(one);
     }
 }
 
@@ -215,16 +322,6 @@ impl Outcome {
             }
         }
     }
-
-    fn add(&mut self, limit: usize, probe: &Probe) {
-        let one = match *probe {
-            Probe::Pass { remaining, seconds, .. } => Self::Allowed(Standing { limit, remaining, seconds }),
-            Probe::Refuse { seconds } => {
-                Self::Refused { standing: Standing { limit, remaining: 0, seconds }, retry_after: seconds }
-            }
-        };
-        *self = self.tighter(one);
-    }
 }
 
 impl Standing {
@@ -235,9 +332,4 @@ impl Standing {
             self
         }
     }
-}
-
-/// Whether a key is known only after the caller is.
-fn needs_principal(key: &LimitKey) -> bool {
-    matches!(key, LimitKey::Principal | LimitKey::Tenant)
 }

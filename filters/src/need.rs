@@ -8,16 +8,19 @@ use std::time::Duration;
 
 use postern_config::{IntrospectionSource, Redacted};
 
+use crate::limit::Waited;
 use crate::token::{IntrospectionAnswer, KeyRing};
 
 /// Questions of one request. Nothing that is needed takes more; a filter that keeps asking would hold its request for ever.
-pub(crate) const MAX_ROUNDS: u8 = 6;
+pub(crate) const MAX_ROUNDS: u8 = 8;
 
 /// What a chain has to know before it can go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
     Keys(KeysWanted),
     Introspection(IntrospectionWanted),
+    /// A seat, or a moment: what [`crate::Context::take_limits_wait`] has.
+    Limits,
 }
 
 /// The answer to a [`Need`] of the same kind. That nobody knows is an answer as well; the filter decides what comes of it.
@@ -25,6 +28,7 @@ pub enum Need {
 pub enum Given {
     Keys(KeysGiven),
     Introspection(IntrospectionGiven),
+    Limits(Waited),
 }
 
 /// What a question and its answer have in common.
@@ -32,6 +36,7 @@ pub enum Given {
 pub(crate) enum Kind {
     Keys,
     Introspection,
+    Limits,
 }
 
 impl Need {
@@ -39,6 +44,7 @@ impl Need {
         match self {
             Self::Keys(_) => Kind::Keys,
             Self::Introspection(_) => Kind::Introspection,
+            Self::Limits => Kind::Limits,
         }
     }
 }
@@ -48,6 +54,7 @@ impl Given {
         match self {
             Self::Keys(_) => Kind::Keys,
             Self::Introspection(_) => Kind::Introspection,
+            Self::Limits(_) => Kind::Limits,
         }
     }
 }

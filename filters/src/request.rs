@@ -11,6 +11,8 @@ use crate::token::PeerFacts;
 pub struct RequestView<'a> {
     pub method: &'a str,
     pub host: &'a str,
+    /// Port of the authority, where it names one.
+    pub port: Option<u16>,
     pub path: &'a str,
     pub query: Option<&'a str>,
     pub headers: &'a HeaderMap,

@@ -96,6 +96,7 @@ impl Asked {
         RequestView {
             method: &self.method,
             host: &self.host,
+            port: None,
             path: &self.path,
             query: self.query.as_deref(),
             headers: &self.headers,
@@ -110,7 +111,7 @@ impl Asked {
 /// A verified certificate with this SPIFFE ID; `number` tells its digest from others.
 pub fn svid(id: &str, number: u8) -> PeerFacts {
     let spiffe = SpiffeSubject { id: id.to_owned(), not_before: NOW - 60, not_after: NOW + 3600 };
-    PeerFacts { spiffe: Some(spiffe), leaf_sha256: Some([number; 32]), not_after: NOW + 3600 }
+    PeerFacts { spiffe: Some(spiffe), named: None, leaf_sha256: Some([number; 32]), not_after: NOW + 3600 }
 }
 
 pub fn context() -> Context {

@@ -8,8 +8,9 @@ use http::header::{self, HeaderName};
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
 use postern_config::{Access, Hsts};
-use postern_filters::{Refusal, challenge, dialect};
+use postern_filters::{Reason, Refusal, challenge, dialect};
 
+use crate::exchange::Exchange;
 use crate::story::Story;
 
 /// Headers of an answer that are not the upstream's to say: they concern one hop, tell about software nobody needs to
@@ -75,6 +76,29 @@ pub(crate) async fn refuse(session: &mut ServerSession, story: &mut Story, hsts:
         Ok(Err(_)) => story.note_trouble("the client left before the refusal"),
         Err(_) => story.note_trouble("the client did not take the refusal"),
     }
+}
+
+/// Answers a preflight that is let through. Returns whether the connection may carry another request.
+///
+/// # Errors
+/// Never by now: there is nothing left to refuse.
+pub(crate) async fn preflight(
+    exchange: Exchange<'_>,
+    session: &mut ServerSession,
+    story: &mut Story,
+) -> Result<bool, Refusal> {
+    let failed = |error| Refusal::new(Reason::Internal, format!("the answer's head cannot be made: {error}"));
+    let mut head = ResponseHeader::build(StatusCode::NO_CONTENT, Some(12)).map_err(failed)?;
+    head.insert_header("postern-decision", story.id.to_string()).map_err(failed)?;
+    add_own(&mut head, story, exchange.hsts()).map_err(failed)?;
+    story.status = 204;
+    exchange.announce_drain(session);
+    let written = tokio::time::timeout(WRITE, session.write_response_header(Box::new(head))).await;
+    if !matches!(written, Ok(Ok(()))) {
+        story.note_trouble("the client left before the answer");
+        return Ok(false);
+    }
+    Ok(true)
 }
 
 fn refusal_head(
@@ -148,7 +172,12 @@ pub(crate) fn add_own(head: &mut ResponseHeader, story: &Story, hsts: Option<&Hs
         head.insert_header(header::STRICT_TRANSPORT_SECURITY, format!("max-age={}{sub}", hsts.max_age.as_secs()))?;
     }
     for (name, value) in story.context.headers() {
-        put(head, *name, value)?;
+        // What the upstream's answer varies by, it varies by still.
+        if *name == "vary" {
+            head.append_header(*name, value)?;
+        } else {
+            put(head, *name, value)?;
+        }
     }
     Ok(())
 }

@@ -96,7 +96,7 @@ impl ConnectionApp {
         let ServerSession::H1(session) = session else {
             return story.refuse(Refusal::new(Reason::Internal, "a tunnel on something else than HTTP/1.1"));
         };
-        let flow = Flow::new();
+        let flow = Flow::of(story);
         let run = tunnel::run(session.into_inner(), tunnel, &flow, story);
         let ended = tokio::select! {
             biased;

@@ -8,7 +8,7 @@ use crate::guard::Admitted;
 use crate::shared::Shared;
 use postern_certs::{ListenerTls, VerifiedPeer};
 use postern_config::{ClientAuth, ConnectionGuard, Hsts, ListenerTls as Settings, TlsVersion};
-use postern_filters::token::PeerFacts;
+use postern_filters::token::{NamedCertificate, PeerFacts};
 use postern_filters::{Peer, SpiffeSubject};
 use rustls_pki_types::CertificateDer;
 use tokio::sync::watch;
@@ -230,6 +230,11 @@ pub(crate) fn peer_facts(peer: &VerifiedPeer) -> PeerFacts {
     PeerFacts {
         spiffe: peer.spiffe().map(|id| SpiffeSubject {
             id: id.to_string(),
+            not_before: peer.not_before(),
+            not_after: peer.not_after(),
+        }),
+        named: peer.spiffe().is_none().then(|| NamedCertificate {
+            name: peer.sole_dns_name().map(str::to_owned),
             not_before: peer.not_before(),
             not_after: peer.not_after(),
         }),

@@ -124,18 +124,33 @@ pub(crate) fn judge_one(shared: &Shared, runtime: &Runtime, connection: &Connect
 
 /// Looks for what has ended by time, until `stop` turns true.
 pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let mut before = shared.clock.unix_ms();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stopped(&mut stop) => return,
             _ = tick.tick() => {
+                let now = shared.clock.unix_ms();
+                if begins_to_act(&shared.runtime.load(), before, now) {
+                    judge(&shared).await;
+                }
+                before = now;
                 let shared = shared.clone();
                 // Beside the runtime's threads: there may be many connections. A panic in there does not end the watch.
                 let _ = tokio::task::spawn_blocking(move || look(&shared)).await;
             }
         }
     }
+}
+
+/// Whether policy that was on trial acts since `before`: what it refuses ends like after a load. Once more a while later, for
+/// requests that were on their way to a stream at that moment.
+fn begins_to_act(runtime: &Runtime, before: i64, now: i64) -> bool {
+    let moments = runtime.snapshot.routes.iter().flat_map(|route| &route.policy.trials).map(|trial| trial.from);
+    let mut looks =
+        moments.flat_map(|from| [from, from.saturating_add(60)]).map(|seconds| seconds.saturating_mul(1000));
+    looks.any(|moment| before < moment && moment <= now)
 }
 
 /// Returns once `stop` is true. Holds no lock of the channel across an await of the caller's.

@@ -1,15 +1,21 @@
 //! What the proxy shows an upstream instead of what the caller showed it: read at load, put into a request last.
 
+mod exchange;
 mod fingerprint;
 
 use std::sync::Arc;
 
+use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use pingora_http::RequestHeader;
-use postern_config::{Credential, Inject, Material, MaterialError, Redacted};
+use postern_config::{Credential, Egress as EgressPolicy, Inject, Material, MaterialError, Redacted};
 use postern_filters::{Reason, Refusal};
 
+pub(crate) use exchange::Caller;
+use exchange::{Exchanger, SetupError};
 pub(crate) use fingerprint::check as check_fingerprints;
+
+use crate::egress::Egress;
 
 /// A credential, ready to be shown.
 #[derive(Debug)]
@@ -33,6 +39,8 @@ enum Put {
     },
     /// TLS has it.
     Handshake,
+    /// As `Authorization`, what a token service gives.
+    Exchange(Box<Exchanger>),
 }
 
 /// Why a credential cannot be held. Names places, never a secret.
@@ -44,14 +52,16 @@ pub(crate) enum CredentialError {
     NotVisible(String),
     #[error("credential `{0}` names a header that is not one")]
     BadName(String),
+    #[error("credential `{name}`: {source}")]
+    Exchange { name: String, source: SetupError },
 }
 
 impl Held {
-    /// Reads what `credential` names.
+    /// Reads what `credential` names. `own_calls` says where the proxy itself may call.
     ///
     /// # Errors
     /// Where it cannot be had, or cannot be put where it has to go.
-    pub(crate) fn read(credential: &Credential) -> Result<Self, CredentialError> {
+    pub(crate) fn read(credential: &Credential, own_calls: Option<&EgressPolicy>) -> Result<Self, CredentialError> {
         let name = &credential.name;
         let put = match &credential.inject {
             Inject::Header { value, header, format: (before, after) } => {
@@ -65,6 +75,7 @@ impl Held {
                 Put::Query { name: parameter.clone(), value: escaped(visible(name, value)?.expose()) }
             }
             Inject::Certificate { .. } => Put::Handshake,
+            Inject::Exchange(settings) => Put::Exchange(Box::new(exchanger(name, settings, own_calls)?)),
         };
         Ok(Self { name: Arc::from(name.as_str()), put })
     }
@@ -73,14 +84,23 @@ impl Held {
     ///
     /// # Errors
     /// Where the request cannot carry it; nothing is sent then.
-    pub(crate) fn show(&self, request: &mut RequestHeader) -> Result<(), Refusal> {
+    pub(crate) async fn show(&self, request: &mut RequestHeader, caller: Caller<'_>) -> Result<(), Refusal> {
         let unfit =
             || Refusal::new(Reason::UpstreamFailed, format!("the request cannot carry credential `{}`", self.name));
+        let sensitive = |value: &Redacted<Vec<u8>>| -> Result<HeaderValue, Refusal> {
+            let mut value = HeaderValue::from_bytes(value.expose()).map_err(|_| unfit())?;
+            value.set_sensitive(true);
+            Ok(value)
+        };
         match &self.put {
-            Put::Header { name, value } => {
-                let mut value = HeaderValue::from_bytes(value.expose()).map_err(|_| unfit())?;
-                value.set_sensitive(true);
-                request.insert_header(name.clone(), value).map_err(|_| unfit())
+            Put::Header { name, value } => request.insert_header(name, sensitive(value)?).map_err(|_| unfit()),
+            Put::Exchange(exchanger) => {
+                let named = |refusal: Refusal| {
+                    let detail = format!("credential `{}`: {}", self.name, refusal.detail);
+                    Refusal { detail, ..refusal }
+                };
+                let value = exchanger.authorization(caller).await.map_err(named)?;
+                request.insert_header(AUTHORIZATION, sensitive(&value)?).map_err(|_| unfit())
             }
             Put::Query { name, value } => {
                 let target = request.raw_path();
@@ -93,6 +113,20 @@ impl Held {
             Put::Handshake => Ok(()),
         }
     }
+}
+
+fn exchanger(
+    name: &str,
+    settings: &postern_config::Exchange,
+    own_calls: Option<&EgressPolicy>,
+) -> Result<Exchanger, CredentialError> {
+    let unread = |source| CredentialError::Material { name: name.to_owned(), source };
+    let client = settings.client_auth.read_secret().map_err(unread)?;
+    let own = settings.subject.as_ref().map(|subject| visible(name, subject)).transpose()?;
+    let ca = settings.ca.as_ref().map(Material::read_public).transpose().map_err(unread)?;
+    let egress = Egress::of_own_calls(own_calls.cloned());
+    Exchanger::new(settings.clone(), &client, own, ca, egress)
+        .map_err(|source| CredentialError::Exchange { name: name.to_owned(), source })
 }
 
 /// A secret that a line of HTTP can carry.
@@ -136,13 +170,15 @@ mod tests {
         Credential { name: "map".to_owned(), inject }
     }
 
-    #[test]
-    fn a_secret_in_a_query_is_escaped_and_stands_last() {
+    #[tokio::test]
+    async fn a_secret_in_a_query_is_escaped_and_stands_last() {
         let dir = tempfile::tempdir().unwrap();
-        let held = Held::read(&query(file(dir.path(), "a b&c=d/é+%".replace('é', "e").as_str()))).unwrap();
+        let held = Held::read(&query(file(dir.path(), "a b&c=d/e+%")), None).unwrap();
+        let (headers, principal) = (http::HeaderMap::new(), None);
+        let caller = Caller { headers: &headers, principal, now_ms: 0 };
         for (target, want) in [("/x", "/x?key="), ("/x?a=b", "/x?a=b&key=")] {
             let mut request = RequestHeader::build("GET", target.as_bytes(), None).unwrap();
-            held.show(&mut request).unwrap();
+            held.show(&mut request, caller).await.unwrap();
             let sent = String::from_utf8(request.raw_path().to_vec()).unwrap();
             assert_eq!(sent, format!("{want}a%20b%26c%3Dd%2Fe%2B%25"));
         }
@@ -153,7 +189,7 @@ mod tests {
     fn what_a_line_cannot_carry_is_refused_and_not_repeated() {
         let dir = tempfile::tempdir().unwrap();
         for text in ["", "\n", "two\nlines", "tab\tbed", "caf\u{e9}", "nul\0"] {
-            let error = Held::read(&query(file(dir.path(), text))).unwrap_err();
+            let error = Held::read(&query(file(dir.path(), text)), None).unwrap_err();
             assert!(matches!(error, CredentialError::NotVisible(_)), "{text:?}");
             assert!(text.trim().is_empty() || !error.to_string().contains(text));
         }

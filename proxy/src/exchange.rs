@@ -22,7 +22,9 @@ use std::sync::atomic::Ordering;
 use http::HeaderMap;
 use pingora_core::protocols::http::ServerSession;
 use postern_config::Route;
-use postern_filters::{Chain, MessageLimits, Progress, Reason, Refusal, RequestView, Source, forwarded};
+use postern_filters::limit::Waited;
+use postern_filters::{Chain, Given, MessageLimits, Need, Progress, Reason, Refusal, RequestView, Source, forwarded};
+use tokio::time::Instant;
 
 use crate::accept::Notice;
 use crate::connection::Connection;
@@ -153,9 +155,17 @@ impl<'a> Exchange<'a> {
         story.dialect = matched.route.dialect;
         guard::judge_route(&matched.network.gate, self.connection, head.client)?;
         self.within_limits(matched, &head, session, story)?;
-        if let Err(refusal) = self.check_head(matched, &head, session, story).await {
-            let Some(browser) = matched.chain.browser() else { return Err(refusal) };
-            return Err(login::offer(self, browser, &head, session, story, refusal).await);
+        if self.is_preflight(matched, &head, session, story)? {
+            let counted = self.count(matched, &head, session, story).await?;
+            return if counted { answer::preflight(self, session, story).await } else { Ok(false) };
+        }
+        match self.check_head(matched, &head, session, story).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(refusal) => {
+                let Some(browser) = matched.chain.browser() else { return Err(refusal) };
+                return Err(login::offer(self, browser, &head, session, story, refusal).await);
+            }
         }
         if let Some(port) = head.connect {
             tunnel::open(self, matched, port, &head, session, story).await?;
@@ -179,44 +189,113 @@ impl<'a> Exchange<'a> {
         respond::answer(self, matched, upstream, &head, session, story).await
     }
 
-    /// Runs what needs the head alone, and finds out what it asks for.
+    /// Runs what needs the head alone, and finds out what it asks for. False where the client left meanwhile.
     async fn check_head(
         self,
         matched: Matched<'_>,
         head: &Head,
-        session: &ServerSession,
+        session: &mut ServerSession,
         story: &mut Story,
-    ) -> Result<(), Refusal> {
-        let until = Outside::deadline();
+    ) -> Result<bool, Refusal> {
+        let mut until = Outside::deadline();
         loop {
             let progress = {
                 let view = self.view(head, session);
                 matched.chain.check_head(&view, &mut story.context)?
             };
             match progress {
-                Progress::Passed => return Ok(()),
-                Progress::Waits(need) => story.context.supply(self.shared.outside.answer(need, until).await?),
+                Progress::Passed => return Ok(true),
+                Progress::Waits(need) => {
+                    if !self.supply(need, &mut until, session, story).await? {
+                        return Ok(false);
+                    }
+                }
             }
         }
     }
 
-    /// Counts a request that the proxy answers itself.
+    /// Whether the request is a preflight that is let through: what is answered is in the story.
+    fn is_preflight(
+        self,
+        matched: Matched<'_>,
+        head: &Head,
+        session: &mut ServerSession,
+        story: &mut Story,
+    ) -> Result<bool, Refusal> {
+        let answered = {
+            let view = self.view(head, session);
+            matched.chain.preflight(&view, &mut story.context)
+        };
+        let Some(answered) = answered else { return Ok(false) };
+        answered?;
+        if session.is_body_empty() {
+            return Ok(true);
+        }
+        Err(Refusal::new(Reason::Malformed, "a preflight with a body"))
+    }
+
+    /// Counts a request that the proxy answers itself. False where the client left meanwhile.
     pub(crate) async fn count(
         self,
         matched: Matched<'_>,
         head: &Head,
-        session: &ServerSession,
+        session: &mut ServerSession,
         story: &mut Story,
-    ) -> Result<(), Refusal> {
-        let until = Outside::deadline();
+    ) -> Result<bool, Refusal> {
+        let mut until = Outside::deadline();
         loop {
             let progress = {
                 let view = self.view(head, session);
                 matched.chain.count(&view, &mut story.context)?
             };
             match progress {
-                Progress::Passed => return Ok(()),
-                Progress::Waits(need) => story.context.supply(self.shared.outside.answer(need, until).await?),
+                Progress::Passed => return Ok(true),
+                Progress::Waits(need) => {
+                    if !self.supply(need, &mut until, session, story).await? {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Finds out what the chain asks for, before `until`. False where the client left meanwhile.
+    async fn supply(
+        self,
+        need: Need,
+        until: &mut Instant,
+        session: &mut ServerSession,
+        story: &mut Story,
+    ) -> Result<bool, Refusal> {
+        if need != Need::Limits {
+            story.context.supply(self.shared.outside.answer(need, *until).await?);
+            return Ok(true);
+        }
+        let began = Instant::now();
+        let Some(waited) = self.wait_for_limits(session, story).await? else { return Ok(false) };
+        story.context.supply(Given::Limits(waited));
+        // Limits say themselves how long a request may wait for them.
+        *until += began.elapsed();
+        Ok(true)
+    }
+
+    /// Waits for a seat, a moment or the store of all replicas. Nothing where the client left meanwhile, which leaves the line
+    /// as well.
+    async fn wait_for_limits(self, session: &mut ServerSession, story: &mut Story) -> Result<Option<Waited>, Refusal> {
+        let Some(wait) = story.context.take_limits_wait() else {
+            return Err(Refusal::new(Reason::Undecided, "the limits wait for nothing"));
+        };
+        // An HTTP/1.1 client that sends a body is not looked at before somebody reads it.
+        let watched = session.is_body_empty() || session.is_http2();
+        let over = wait.over(tokio::time::sleep, |ask| async move {
+            let said = self.shared.limit_links.decide(&ask).await;
+            (ask, said)
+        });
+        tokio::select! {
+            waited = over => Ok(Some(waited)),
+            () = forward::client_left(session), if watched => {
+                story.note_trouble("the client left while it waited for a limit");
+                Ok(None)
             }
         }
     }
@@ -389,6 +468,7 @@ pub(crate) fn view<'v>(connection: &'v Connection, head: &'v Head, headers: &'v 
     RequestView {
         method: &head.method,
         host: &head.host,
+        port: head.port,
         path: &head.path,
         query: head.query.as_deref(),
         headers,

@@ -36,7 +36,7 @@ pub(crate) struct Head {
     pub(crate) method: String,
     /// Lower case, without port.
     pub(crate) host: String,
-    /// The port that the client named with it.
+    /// Port of the authority, where it names one.
     pub(crate) port: Option<u16>,
     pub(crate) path: String,
     pub(crate) query: Option<String>,
@@ -241,7 +241,7 @@ fn connect(request: &RequestHeader) -> Result<Head, Refusal> {
     Ok(Head {
         method,
         host,
-        port: None,
+        port: Some(port),
         path,
         query: None,
         connect: Some(port),
@@ -284,6 +284,7 @@ fn carries_credential(query: &str) -> bool {
 }
 
 /// One authority for routing, policy and records: from `:authority` or `Host`, which must agree.
+/// The host and, where it is named, the port that are asked.
 fn host(request: &RequestHeader) -> Result<(String, Option<u16>), Refusal> {
     let from_uri = request.uri.authority().map(http::uri::Authority::as_str);
     let from_header = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
@@ -295,7 +296,7 @@ fn host(request: &RequestHeader) -> Result<(String, Option<u16>), Refusal> {
         (None, None) => return Err(malformed("the request names no host")),
     };
     let host = without_port(authority).ok_or_else(|| malformed("the host is not a name or an address"))?;
-    let port = authority.get(host.len()..).and_then(|rest| rest.strip_prefix(':')?.parse().ok());
+    let port = authority.get(host.len()..).and_then(|rest| rest.strip_prefix(':')).and_then(|port| port.parse().ok());
     Ok((host.to_ascii_lowercase(), port))
 }
 

@@ -81,7 +81,9 @@ pub(crate) async fn serve(
     exchange.within_limits(matched, head, session, story)?;
     let browser = matched.chain.browser();
     let browser = browser.ok_or_else(|| Refusal::new(Reason::Undecided, "the route has no login"))?;
-    exchange.count(matched, head, session, story).await?;
+    if !exchange.count(matched, head, session, story).await? {
+        return Ok(false);
+    }
     story.context.set_built_in(place.rule());
     if exchange.connection.tls.is_none() {
         return Err(Refusal::new(Reason::NotPermitted, "browsers log in over TLS only"));

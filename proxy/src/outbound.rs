@@ -25,8 +25,8 @@ use tokio::time::Instant;
 
 pub(crate) use connect::Dialled;
 pub(crate) use error::{OutboundError, Step};
-pub(crate) use tls::{Identity, Roots, TlsSetupError, client as tls_client};
-pub(crate) use url::Url;
+pub(crate) use tls::{Identity, Roots, TlsSetupError, client as tls_client, store as store_tls};
+pub(crate) use url::{Url, UrlError};
 
 /// Calls at once; a further one waits, within its own deadline.
 const AT_ONCE: usize = 64;

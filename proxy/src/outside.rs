@@ -6,11 +6,13 @@
 mod calls;
 mod introspection;
 mod keys;
+pub(crate) mod limits;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use postern_config::{Material, Snapshot};
+use postern_filters::limit::Waited;
 use postern_filters::token::KeyRings;
 use postern_filters::token::session::EndedSessions;
 use postern_filters::{Given, Need, Reason, Refusal};
@@ -18,7 +20,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use calls::Calls;
-pub(crate) use calls::{Setup, limits};
+pub(crate) use calls::{Setup, limits as call_limits};
 use introspection::Introspections;
 use keys::Keepers;
 
@@ -97,6 +99,8 @@ impl Outside {
             match need {
                 Need::Keys(wanted) => Given::Keys(self.keys.answer(wanted).await),
                 Need::Introspection(wanted) => Given::Introspection(self.introspections.answer(wanted).await),
+                // Whoever serves a request waits with it; nothing else is counted.
+                Need::Limits => Given::Limits(Waited::in_vain()),
             }
         };
         let late = |_| Refusal::new(Reason::Undecided, "what the chain has to know did not come in time");

@@ -44,6 +44,7 @@ pub(crate) fn of_request(story: Story, connection: &Connection) -> AuditRecord {
     let rule = story.refusal.as_ref().and_then(|refusal| refusal.rule.as_deref()).or(cx.rule());
     let event = RequestEvent {
         principal: cx.known_principal().cloned(),
+        tenant: cx.tenant().cloned(),
         route: story.route.as_deref().map(Arc::from),
         upstream: story.upstream.as_deref().map(Arc::from),
         credentials: story.credentials.clone(),
@@ -59,6 +60,7 @@ pub(crate) fn of_request(story: Story, connection: &Connection) -> AuditRecord {
         decision: concluded,
         reason: story.refusal.as_ref().map(|refusal| refusal.reason),
         rule: rule.map(Arc::from),
+        rehearsal: cx.rehearsal().cloned(),
         request_guards: cx.ran(Request),
         response_guards: cx.ran(Response),
         findings: cx.findings().to_vec(),

@@ -40,7 +40,7 @@ pub(crate) async fn run(
     };
     exchange.keep_place(story)?;
     let upstream = matched.runtime.upstream(matched.route)?;
-    let mut request = exchange.outgoing(matched, permit, head, session, story, BodyLength::None)?;
+    let mut request = exchange.outgoing(matched, permit, head, session, story, BodyLength::None).await?;
     upstream_head::add_upgrade(&mut request, protocol)
         .map_err(|error| failed("the upstream request could not be made", &error))?;
     request.set_version(http::Version::HTTP_11);
@@ -132,6 +132,10 @@ async fn tunnel(client: &mut HttpSession, session: &mut ServerSession, story: &m
             }
         });
         let Ok(Some(moved)) = moved.await else { return };
+        let (Moved::Down(bytes) | Moved::Up(bytes)) = &moved;
+        if let Err(refusal) = story.charge(bytes.len()) {
+            return story.refuse(refusal);
+        }
         let taken = match moved {
             Moved::Down(bytes) => {
                 story.bytes_in += bytes.len() as u64;

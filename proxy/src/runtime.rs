@@ -15,6 +15,7 @@ use tracing::warn;
 use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
+use crate::outside::limits::Target;
 use crate::outside::{Outside, Setup};
 use crate::spiffe::{self, Agents, Places};
 use crate::upstream::{States, Upstream};
@@ -32,6 +33,8 @@ pub(crate) struct Runtime {
     guards: Arc<Guards>,
     /// What its own calls need.
     pub(crate) setup: Arc<Setup>,
+    /// The store that replicas share.
+    pub(crate) store: Option<Arc<Target>>,
     /// Where agents are asked, and what they said when it was made.
     pub(crate) places: Places,
     pub(crate) workloads: Workloads,
@@ -101,6 +104,10 @@ impl Runtime {
         let setup = Setup::load(&snapshot, &mut problems);
         let (gate, networks) = load_networks(&snapshot, &mut problems);
         let guards = Guards::compile(&snapshot, limits, &mut problems);
+        let store = snapshot.shared.as_ref().and_then(|settings| {
+            let target = Target::of(settings).map_err(|why| problems.push(format!("error: shared store: {why}")));
+            target.ok().map(Arc::new)
+        });
         credentials::check_fingerprints(&snapshot, &mut problems);
         let chains = match chains {
             Ok(chains) if problems.is_empty() => chains,
@@ -118,6 +125,7 @@ impl Runtime {
             networks: Arc::new(networks),
             guards: Arc::new(guards),
             setup: Arc::new(setup),
+            store,
             places,
             workloads: workloads.unwrap_or_default(),
             listeners,
@@ -150,6 +158,7 @@ impl Runtime {
             networks: self.networks.clone(),
             guards: self.guards.clone(),
             setup: self.setup.clone(),
+            store: self.store.clone(),
             places: self.places.clone(),
             workloads,
             listeners,
@@ -325,7 +334,7 @@ fn load_upstreams(
 ) -> Vec<Arc<Upstream>> {
     let mut loaded = Vec::new();
     for settings in &snapshot.upstreams {
-        match Upstream::prepare(settings.clone(), workloads, now) {
+        match Upstream::prepare(settings.clone(), snapshot.own_egress.as_ref(), workloads, now) {
             Ok((upstream, endings)) => {
                 warnings.extend(endings.iter().map(|ending| format!("upstream `{}`: {ending}", settings.name)));
                 loaded.push(Arc::new(upstream));
@@ -352,6 +361,9 @@ fn load_networks(snapshot: &Snapshot, problems: &mut Vec<String>) -> (Gate, Hash
 /// Every file that material comes from.
 fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
     let mut materials: Vec<&Material> = Vec::new();
+    if let Some(store) = &snapshot.shared {
+        materials.extend(store.auth.iter().chain(&store.ca));
+    }
     for tls in snapshot.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
         materials.extend(tls.identities.iter().flat_map(of_identity));
         materials.extend(of_trust(&tls.trust));
@@ -361,7 +373,7 @@ fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
         materials.extend(of_trust(&tls.trust));
     }
     for upstream in &snapshot.upstreams {
-        materials.extend(upstream.credentials.iter().filter_map(Credential::value));
+        materials.extend(upstream.credentials.iter().flat_map(Credential::materials));
     }
     for route in &snapshot.routes {
         for provider in &route.policy.identity.providers {

@@ -20,6 +20,7 @@ use crate::connections::{Cut, Registry};
 use crate::guard::{self, Addresses, Bans, Load, Seats, Telling};
 use crate::listeners::Listeners;
 use crate::outside::Outside;
+use crate::outside::limits::LimitLinks;
 use crate::record;
 use crate::reload::{LastLoad, Stamps};
 use crate::runtime::Runtime;
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Arc<LimitStore>,
+    /// The store that replicas share.
+    pub(crate) limit_links: LimitLinks,
     /// Where chains find out what they cannot know.
     pub(crate) outside: Arc<Outside>,
     pub(crate) connections: Arc<Connections>,
@@ -86,6 +89,8 @@ impl Shared {
         let metrics = Arc::new(Metrics::new());
         runtime.start(&clock);
         outside.follow(&runtime.snapshot, &runtime.setup);
+        let limit_links = LimitLinks::new(metrics.clone());
+        limit_links.follow(&runtime.snapshot.gateway, runtime.store.as_ref());
         metrics.loaded_at.set(clock.unix_ms() / 1000);
         Self {
             runtime: ArcSwap::from_pointee(runtime),
@@ -98,6 +103,7 @@ impl Shared {
             vkey,
             clock,
             limits,
+            limit_links,
             outside,
             connections: Arc::new(Connections::new(metrics.clone())),
             registry: Arc::default(),
@@ -148,6 +154,7 @@ impl Shared {
     fn put(&self, mut new: Runtime) {
         new.adopt(&self.runtime.load());
         new.start(&self.clock);
+        self.limit_links.follow(&new.snapshot.gateway, new.store.as_ref());
         let new = Arc::new(new);
         let old = self.runtime.swap(new.clone());
         self.outside.follow(&new.snapshot, &new.setup);
@@ -219,6 +226,9 @@ impl Shared {
         for finding in story.context.findings() {
             self.metrics.finding(&finding.guard, record::action_word(finding.action));
         }
+        if let Some(would) = story.context.rehearsal() {
+            self.metrics.rehearsed(&would.policy, would.outcome);
+        }
         let place = story.place.take();
         let record = record::of_request(story, connection);
         match place {
@@ -282,6 +292,7 @@ impl Shared {
     pub(crate) fn refresh_metrics(&self) {
         self.metrics.bans_active.set(i64::try_from(self.bans.active(self.uptime())).unwrap_or(i64::MAX));
         self.metrics.load.set(self.load.percent(self).into());
+        self.metrics.limits_waiting.set(i64::try_from(self.limits.waiting()).unwrap_or(i64::MAX));
         self.metrics.audit_entries.set(self.audit.status().size);
         let now = self.clock.unix_ms() / 1000;
         self.metrics.certificates(self.runtime.load().certificates_left(now));

@@ -5,6 +5,7 @@
 //! is ever taken for a part of it (attack 38).
 
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
 use postern_config::Timeouts;
 use postern_filters::hello::{self, Hello, MAX_HELLO};
+use postern_filters::limit::Meter;
 use postern_filters::{Context, Peer, Permit, Reason, Refusal};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -179,17 +181,32 @@ pub(crate) struct Flow {
     began: Instant,
     /// Milliseconds from `began`.
     last: AtomicU64,
+    /// What the bytes are charged to, and the time of its clock at `began`.
+    meter: Meter,
+    uptime: Duration,
+    over: OnceLock<Refusal>,
 }
 
 impl Flow {
-    pub(crate) fn new() -> Self {
-        Self { up: AtomicU64::new(0), down: AtomicU64::new(0), began: Instant::now(), last: AtomicU64::new(0) }
+    pub(crate) fn of(story: &Story) -> Self {
+        Self {
+            up: AtomicU64::new(0),
+            down: AtomicU64::new(0),
+            began: Instant::now(),
+            last: AtomicU64::new(0),
+            meter: story.context.meter().clone(),
+            uptime: story.context.uptime() + story.began.elapsed(),
+            over: OnceLock::new(),
+        }
     }
 
     /// Notes how much went through.
     pub(crate) fn note(&self, story: &mut Story) {
         story.bytes_in = self.up.load(Ordering::Relaxed);
         story.bytes_out = self.down.load(Ordering::Relaxed);
+        if let Some(refusal) = self.over.get() {
+            story.refuse(refusal.clone());
+        }
     }
 
     fn touch(&self) {
@@ -214,6 +231,12 @@ impl Flow {
     }
 
     async fn send(&self, to: &mut (impl AsyncWrite + Unpin), bytes: &[u8], count: &AtomicU64) -> std::io::Result<()> {
+        if let Err(refusal) = self.meter.charge(bytes.len(), self.uptime + self.began.elapsed()) {
+            let over = std::io::Error::other(refusal.detail.clone());
+            // Both directions may come to it.
+            let _ = self.over.set(refusal);
+            return Err(over);
+        }
         to.write_all(bytes).await?;
         to.flush().await?;
         count.fetch_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX), Ordering::Relaxed);

@@ -85,19 +85,22 @@ pub(crate) struct States {
 }
 
 impl Upstream {
-    /// Reads the credentials of `settings`, and what its TLS needs. Comes with what of that ends soon.
+    /// Reads the credentials of `settings`, and what its TLS needs; `own_calls` says where the proxy itself may call. Comes with
+    /// what of that ends soon.
     ///
     /// # Errors
     /// Everything that cannot be had.
     pub(crate) fn prepare(
         settings: Settings,
+        own_calls: Option<&postern_config::Egress>,
         workloads: &Workloads,
         now: i64,
     ) -> Result<(Self, Vec<Ending>), Vec<UpstreamError>> {
         let mut errors = Vec::new();
         let mut credentials = Vec::new();
         for credential in &settings.credentials {
-            Held::read(credential).map_or_else(|error| errors.push(error.into()), |held| credentials.push(held));
+            Held::read(credential, own_calls)
+                .map_or_else(|error| errors.push(error.into()), |held| credentials.push(held));
         }
         let mut endpoints = Vec::new();
         for endpoint in &settings.endpoints {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::header::{self, HeaderValue};
 use pingora_http::RequestHeader;
-use postern_config::{Route, Upstream, UpstreamProtocol};
+use postern_config::{Route, TenantFromRequest, Upstream, UpstreamProtocol};
 use postern_filters::{Permit, path};
 
 use crate::head::Head;
@@ -137,6 +137,7 @@ pub(crate) fn build(
             out.append_header(name.clone(), value.clone())?;
         }
     }
+    tell_tenant(&mut out, request, route, upstream, &permit)?;
     let trailers = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"trailers");
     if matches!(length, BodyLength::Streamed(_))
         && upstream.protocol == UpstreamProtocol::Http2
@@ -160,6 +161,22 @@ pub(crate) fn build(
         BodyLength::Streamed(None) => out.insert_header(header::TRANSFER_ENCODING, "chunked")?,
     }
     Ok(Box::new(out))
+}
+
+/// The header that names the tenant, as it was judged, and once: a client that nominates it in `Connection` would have one tenant's
+/// resource decided about and the upstream left to guess (attack 7).
+fn tell_tenant(
+    out: &mut RequestHeader,
+    request: &RequestHeader,
+    route: &Route,
+    upstream: &Upstream,
+    permit: &Permit,
+) -> pingora_core::Result<()> {
+    let Some(TenantFromRequest::Header(name)) = &route.tenant_from else { return Ok(()) };
+    match request.headers.get(name.as_str()) {
+        Some(value) if may_pass(name, &[], upstream, permit) => out.insert_header(name.clone(), value.clone()),
+        _ => Ok(()),
+    }
 }
 
 /// Adds what an upgrade needs, after everything else.

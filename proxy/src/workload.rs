@@ -36,6 +36,7 @@ impl Workload {
         let subject = |id: &String| SpiffeSubject { id: id.clone(), not_before: 0, not_after: i64::MAX };
         let facts = settings.principal.as_ref().map(|id| PeerFacts {
             spiffe: Some(subject(id)),
+            named: None,
             leaf_sha256: None,
             not_after: i64::MAX,
         });

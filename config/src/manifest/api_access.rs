@@ -1,13 +1,17 @@
 //! APIAccessPolicy: what one API demands of a caller.
 
+mod cors;
+mod rate_limit;
+
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
-use std::time::Duration;
+
+pub use cors::*;
+pub use rate_limit::*;
 
 use crate::decode::{At, Cx, Decode, Setting, Shape, spec, tagged, words};
 use crate::values::{HeaderName, HeaderValue, MediaType, Method, Name, Origin, PathGlob, Size};
 use crate::yaml::Node;
-use crate::{Code, LimitKey, Require};
+use crate::{Code, Require};
 
 spec! {
     /// What one API demands of a caller: which providers, which requests, how many. A route for which no attached
@@ -22,6 +26,8 @@ spec! {
         [E, max "100Mi"] max_body_size: Setting<Size> = "10Mi",
         /// How many requests may pass; all of them apply.
         [E] rate_limits: Vec<At<RateLimit>>,
+        /// Which other sites' scripts may ask, and read what they are answered. Without it none may.
+        [E] cors: Option<At<Cors>>,
         /// Whether browsers may send requests from other sites with methods that change something.
         [E] cross_site: Setting<CrossSite> = "{type: Deny}",
         /// Headers of answers to remove and to set.
@@ -32,8 +38,6 @@ spec! {
     later {
         /// An OpenAPI document that bodies and parameters must match.
         [E] "schemaFrom",
-        /// Answers to CORS preflights.
-        [E] "cors",
     }
 }
 
@@ -69,64 +73,6 @@ spec! {
     }
 }
 
-spec! {
-    /// How much one key may use in a window (GCRA).
-    pub struct RateLimit {
-        /// Named by `RateLimit-Policy` and by records.
-        [E] name: At<Name>,
-        /// What is counted together, at least one.
-        [E, missing 71] key: At<Vec<At<LimitKey>>>,
-        /// What is counted.
-        [E] unit: At<LimitUnit>,
-        /// Units per `window`, at least 1.
-        [E] limit: At<NonZeroU32>,
-        /// The window, not 0 (PV-071).
-        [E] window: At<Duration>,
-        /// Units let through at once, at most ten times `limit` (PV-071). Default: `limit`.
-        [E] burst: Option<At<NonZeroU32>>,
-        /// What happens to a request over the limit.
-        [E] over_limit: Setting<OverLimit> = "{type: Refuse}",
-    }
-}
-
-words! {
-    /// What is counted together.
-    impl LimitKey {
-        /// The authenticated caller.
-        (LimitKey::Principal) = "Principal",
-        /// The caller's tenant.
-        (LimitKey::Tenant) = "Tenant",
-        /// The caller's address.
-        (LimitKey::SourceIp) = "SourceIp",
-        /// The route.
-        (LimitKey::Route) = "Route",
-    }
-    later { "Model", "Tool", "Header:" }
-}
-
-words! {
-    /// What is counted.
-    pub enum LimitUnit {
-        /// Requests.
-        Requests = "Requests",
-    }
-    later { "ConcurrentRequests", "InputTokens", "OutputTokens", "TotalTokens", "ToolCalls", "Bytes" }
-}
-
-spec! {
-    /// An object without further fields.
-    pub struct Nothing {}
-}
-
-tagged! {
-    /// What happens to a request over a limit.
-    pub enum OverLimit {
-        /// 429 with `Retry-After`.
-        Refuse(Nothing),
-    }
-    later { "Queue" }
-}
-
 tagged! {
     /// Browser requests from other sites with methods that change something.
     pub enum CrossSite {
@@ -153,6 +99,11 @@ spec! {
         /// Set, in place of what the upstream sent.
         [E] set: Option<At<BTreeMap<HeaderName, At<HeaderValue>>>>,
     }
+}
+
+spec! {
+    /// An object without further fields.
+    pub struct Nothing {}
 }
 
 spec! {

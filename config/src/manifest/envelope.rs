@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Kind, TargetKind};
 use crate::Code;
 use crate::decode::{At, Cx, Decode, Fault, Fields, Record, Scalar, Setting, spec, words};
-use crate::values::Name;
+use crate::values::{Name, Time};
 
 /// A label or annotation name: `app`, `platform.platformspec.io/name`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,19 +137,21 @@ words! {
     pub enum Mode {
         /// It acts.
         Enforce = "Enforce",
+        /// It only says what it would do: its permits do not permit, its denials do not deny, and where it would have decided otherwise that
+        /// is in the record and counted (`postern.shadow.decisions`). It satisfies no demand for a policy. On AccessControlPolicy and RBACPolicy;
+        /// PV-007 on the others.
+        Audit = "Audit",
     }
-    later { "Audit" }
 }
 
 spec! {
     /// Fields of kinds that can be tried out before they act.
     pub struct Trial {
-        /// `Enforce` is the only mode of this version.
+        /// Whether it acts.
         [E] mode: Setting<Mode> = "Enforce",
-    }
-    later {
-        /// When `mode: Audit` ends.
-        [E] "modeUntil",
+        /// With `mode: Audit`, and required there (PV-003): the moment at which it begins to act, at most 30 days after a load. No reload is
+        /// needed.
+        [E] mode_until: Option<At<Time>>,
     }
 }
 
@@ -161,6 +163,8 @@ pub struct Common {
     pub owner: Option<At<String>>,
     /// Where it applies.
     pub target: Target,
+    /// Of a manifest in `mode: Audit`, the moment from which it acts.
+    pub trial: Option<At<Time>>,
 }
 
 /// What a manifest applies to.
@@ -177,11 +181,40 @@ const PV_TARGET: Code = Code(4);
 impl Common {
     pub(super) fn take(kind: Kind, fields: &mut Fields<'_, '_, '_>) -> Option<Self> {
         let documentary = Documentary::take(fields);
-        let trial = if kind.has_mode() { Trial::take(fields).map(|_| ()) } else { Some(()) };
+        let trial = if kind.has_mode() { trial(kind, fields) } else { Some(None) };
         let target = if kind.targets().is_empty() { no_target(kind, fields) } else { one_target(kind, fields) };
         let Documentary { title, description, owner } = documentary?;
-        trial?;
-        Some(Self { title, description, owner, target: target? })
+        Some(Self { title, description, owner, target: target?, trial: trial? })
+    }
+}
+
+/// The end of a trial; `Some(None)` for what acts at once.
+#[expect(clippy::option_option, reason = "refused, acting and on trial are three cases of one field")]
+fn trial(kind: Kind, fields: &mut Fields<'_, '_, '_>) -> Option<Option<At<Time>>> {
+    let Trial { mode, mode_until } = Trial::take(fields)?;
+    let report = &mut *fields.cx.report;
+    match (*mode, mode_until) {
+        (Mode::Enforce, None) => Some(None),
+        (Mode::Enforce, Some(until)) => {
+            until.error(report, Code(2), "`modeUntil` belongs to `mode: Audit`", "remove it, or write `mode: Audit`");
+            None
+        }
+        (Mode::Audit, _) if !kind.can_be_tried() => {
+            let message = format!("`mode: Audit` of {kind} is not enforced by this version");
+            mode.at.error(
+                report,
+                Code(7),
+                message,
+                "write `Enforce`; AccessControlPolicy and RBACPolicy can be tried out",
+            );
+            None
+        }
+        (Mode::Audit, None) => {
+            let help = "add `modeUntil`, the moment from which it acts";
+            mode.at.error(report, Code(3), "`mode: Audit` does not say until when", help);
+            None
+        }
+        (Mode::Audit, Some(until)) => Some(Some(until)),
     }
 }
 

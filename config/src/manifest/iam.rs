@@ -3,9 +3,11 @@
 mod api_key;
 mod assurance;
 mod browser;
+mod forwarding;
 mod introspection;
 mod jwt;
 mod mapping;
+mod mtls;
 mod resource;
 mod spiffe;
 mod tenancy;
@@ -18,11 +20,13 @@ pub use browser::*;
 pub use introspection::*;
 pub use jwt::*;
 pub use mapping::*;
+pub use mtls::*;
 pub use resource::*;
 pub use spiffe::*;
 pub use tenancy::*;
 
-use crate::decode::{At, Setting, spec, tagged, words};
+use crate::TokenForwarding;
+use crate::decode::{At, Setting, spec, tagged};
 use crate::values::Name;
 
 spec! {
@@ -60,8 +64,10 @@ tagged! {
         Spiffe(Box<SpiffeProvider>),
         /// Keys that callers hold.
         ApiKey(Box<ApiKeyProvider>),
+        /// Client certificates that are not SVIDs.
+        Mtls(Box<MtlsProvider>),
     }
-    later { "Mtls", "TxnToken", "HttpSignature" }
+    later { "TxnToken", "HttpSignature" }
 }
 
 impl Provider {
@@ -72,6 +78,7 @@ impl Provider {
             Self::Introspection(introspection) => &introspection.name,
             Self::Spiffe(spiffe) => &spiffe.name,
             Self::ApiKey(keys) => &keys.name,
+            Self::Mtls(mtls) => &mtls.name,
         }
     }
 
@@ -82,6 +89,7 @@ impl Provider {
             Self::Jwt(jwt) => Some(&jwt.tenant),
             Self::Introspection(introspection) => Some(&introspection.tenant),
             Self::Spiffe(spiffe) => Some(&spiffe.tenant),
+            Self::Mtls(mtls) => Some(&mtls.tenant),
             Self::ApiKey(_) => None,
         }
     }
@@ -94,20 +102,9 @@ impl Provider {
             Self::Introspection(introspection) => &introspection.tenants,
             Self::Spiffe(spiffe) => &spiffe.tenants,
             Self::ApiKey(keys) => &keys.tenants,
+            Self::Mtls(mtls) => &mtls.tenants,
         }
     }
-}
-
-words! {
-    /// What becomes of the caller's token.
-    pub enum TokenForwarding {
-        /// It is removed.
-        Strip = "Strip",
-    }
-    later { "Exchange", "TxnToken" }
-    never { "Forward", "Passthrough", "PassThrough", "Pass", "Relay", "Keep" } with 14,
-        "`tokenForwarding: {}` would hand the caller's token to an upstream it was not made for",
-        "use `Strip`, and give the upstream its own credential with SecretManagement"
 }
 
 spec! {

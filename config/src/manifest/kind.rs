@@ -126,6 +126,12 @@ impl Kind {
         )
     }
 
+    /// Whether `mode: Audit` is enforced for the kind.
+    #[must_use]
+    pub fn can_be_tried(self) -> bool {
+        matches!(self, Self::AccessControlPolicy | Self::RbacPolicy)
+    }
+
     /// The fields of `spec`.
     #[must_use]
     pub fn shape(self) -> Shape {

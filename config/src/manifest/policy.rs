@@ -1,10 +1,10 @@
 //! Policy: the envelope of any other kind, and the one place for exceptions.
 
-use super::TargetRef;
+use super::{RouteSelector, TargetRef};
 use crate::decode::{At, Cx, Decode, Fields, Shape, spec, words};
 use crate::values::{Name, Time};
 use crate::yaml::Node;
-use crate::{Code, Waiver};
+use crate::{Code, PrincipalType, Waiver};
 
 const PV_EXCEPTION: Code = Code(6);
 
@@ -19,12 +19,51 @@ spec! {
         [E] config: Option<At<Carried>>,
         /// What is allowed against the rules, for a time.
         [E] exceptions: Vec<At<ExceptionSpec>>,
+        /// The types of principal that exist in this process; absent: all. A provider, binding or rule for another type does not load
+        /// (PV-025), and a credential that makes one, as a token that names an actor makes an Agent, is refused. What several manifests
+        /// list must be in all of them. Says nothing of `Anonymous`, which only an exception for PV-010 lets in.
+        [E] identity_types: Option<At<Vec<At<PrincipalType>>>>,
+        /// Modes that rules may ask for: `context.compliance.contains("hipaa")`.
+        [E] compliance_modes: Vec<At<ComplianceMode>>,
     }
-    later {
-        /// The types of principal that exist.
-        [E] "identityTypes",
-        /// Standards that rules may ask about in `context.compliance`.
-        [E] "complianceModes",
+    check check_types
+}
+
+fn check_types(policy: &Policy, fields: &mut Fields<'_, '_, '_>) {
+    if let Some(types) = policy.identity_types.as_ref().filter(|types| types.is_empty()) {
+        let help = "name the types that exist, or remove the field";
+        types.error(fields.cx.report, Code(2), "`identityTypes` is empty, so nobody would exist", help);
+    }
+}
+
+spec! {
+    /// One mode of compliance: on the routes it selects its name is in `context.compliance`. It says that a standard holds there, for
+    /// rules to be stricter (or for a permit to be about those routes only); it checks nothing by itself.
+    pub struct ComplianceMode {
+        /// What rules ask for. Modes of one name in several manifests select routes together.
+        [E] name: At<Name>,
+        /// The standard that is meant.
+        [D] standard_ref: At<StandardRef>,
+        /// The routes that are in it.
+        [E] routes: At<RouteSelector>,
+    }
+}
+
+spec! {
+    /// Names a standard. This version has no kind for standards, so that nothing looks whether it is there.
+    pub struct StandardRef {
+        /// `ComplianceStandard`.
+        [D] kind: At<StandardKind>,
+        /// Its name.
+        [D] name: At<Name>,
+    }
+}
+
+words! {
+    /// The kind of a standard.
+    pub enum StandardKind {
+        /// A set of checks.
+        ComplianceStandard = "ComplianceStandard",
     }
 }
 

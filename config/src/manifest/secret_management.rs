@@ -1,7 +1,7 @@
 //! SecretManagement: credentials for upstreams.
 
 use crate::decode::{At, Fields, Setting, spec, tagged};
-use crate::values::{HeaderFormat, HeaderName, Name, QueryName, Stripped};
+use crate::values::{CallUrl, ChallengeWord, HeaderFormat, HeaderName, Name, QueryName, Stripped};
 use crate::{Code, Material};
 
 const PV_SHAPE: Code = Code(2);
@@ -30,6 +30,7 @@ spec! {
         /// For records and problems: the record of a request names the credentials that went with it.
         [E] name: At<Name>,
         /// The secret; a file that group or others may read is refused. Not with `ClientCertificate`, whose key the identity names.
+        /// With `TokenExchange` a token of the proxy's own that is exchanged; without it, the caller's is.
         [E] value_from: Option<At<Material>>,
         /// How it is added.
         [E] inject: At<Inject>,
@@ -53,7 +54,9 @@ fn check_value(credential: &CredentialSpec, fields: &mut Fields<'_, '_, '_>) {
             let message = format!("credential `{name}` is a certificate, whose key its identity names");
             value.error(fields.cx.report, PV_SHAPE, message, "remove `valueFrom`");
         }
-        (Inject::Header(_) | Inject::QueryParam(_), Some(_)) | (Inject::ClientCertificate(_), None) => {}
+        (Inject::Header(_) | Inject::QueryParam(_), Some(_))
+        | (Inject::ClientCertificate(_), None)
+        | (Inject::TokenExchange(_), _) => {}
     }
 }
 
@@ -68,8 +71,11 @@ tagged! {
         /// In the handshake: the connection presents the certificate of a CertificatePolicy of the same upstream. One that does
         /// not ask for it does not get it.
         ClientCertificate(InjectCertificate),
+        /// As `Authorization: Bearer`, a token that a token service gives for another one (RFC 8693). Without `valueFrom` the other
+        /// one is the caller's: every route to the upstream then needs an IAMPolicy with `tokenForwarding: Exchange`. A token is
+        /// used again until shortly before it ends, for the same caller's token only, and never past the end of that.
+        TokenExchange(InjectExchange),
     }
-    later { "TokenExchange" }
 }
 
 spec! {
@@ -95,6 +101,24 @@ spec! {
     pub struct InjectCertificate {
         /// Name of an identity in a CertificatePolicy that is attached to the upstream, which has to be called over TLS.
         [E] identity: At<Name>,
+    }
+}
+
+spec! {
+    /// A token that is exchanged for another one.
+    pub struct InjectExchange {
+        /// The token service. It must answer with a bearer token of the type `access_token` or `jwt`; anything else refuses
+        /// the request.
+        [E] token_url: At<CallUrl>,
+        /// Whom the token is for, as the service calls it.
+        [E] audience: At<String>,
+        /// What the token has to allow. Without it, the service decides.
+        [E] scopes: Vec<At<ChallengeWord>>,
+        /// What we prove there who we are with: `id:secret`, sent as HTTP Basic (`client_secret_basic`, RFC 6749 §2.3.1). A
+        /// secret: readable by its owner alone.
+        [E] client_auth_from: At<Material>,
+        /// Authorities that are believed there, and no others; PEM. Without it, those of the machine.
+        [E] ca_from: Option<At<Material>>,
     }
 }
 

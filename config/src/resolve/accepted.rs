@@ -114,6 +114,8 @@ fn refuse(name: &At<Name>, callers: Option<&Callers<'_>>, certificates: Certific
         )
     } else if provider.is_some_and(|p| matches!(p.kind, ProviderKind::Spiffe)) && !certificates.svid {
         ("no listener accepts an SVID", "add SPIFFE ID globs to `trust.names` of the CertificatePolicy")
+    } else if provider.is_some_and(|p| matches!(p.kind, ProviderKind::Mtls(_))) && !certificates.other {
+        ("listeners accept SVIDs only", "add host names to `trust.names` of the CertificatePolicy")
     } else if needs_certificate && !certificates.other {
         (
             "its tokens are bound to a client certificate, listeners accept SVIDs only, and an SVID is a caller of its own here",
@@ -131,10 +133,10 @@ fn refuse(name: &At<Name>, callers: Option<&Callers<'_>>, certificates: Certific
 
 fn needs_certificate(provider: &Provider) -> bool {
     match &provider.kind {
-        ProviderKind::Spiffe => true,
+        ProviderKind::Spiffe | ProviderKind::Mtls(_) => true,
         ProviderKind::ApiKey(_) => false,
-        ProviderKind::Jwt(jwt) => jwt.sender_constraint != SenderConstraint::None,
-        ProviderKind::Introspection(asked) => asked.sender_constraint != SenderConstraint::None,
+        ProviderKind::Introspection(asked) => asked.sender_constraint == SenderConstraint::Mtls,
+        ProviderKind::Jwt(jwt) => jwt.sender_constraint == SenderConstraint::Mtls,
     }
 }
 
@@ -152,9 +154,9 @@ impl<'r> Callers<'r> {
 
     /// Whether one token, one SVID or one of each is accepted; with `wanted`, one that the named provider recognises.
     fn somebody(&self, wanted: Option<&str>) -> bool {
-        let kind = |spiffe: bool| {
+        let kind = |certificate: bool| {
             let all = self.identity.providers.iter().enumerate();
-            let of_kind = all.filter(move |(_, p)| matches!(p.kind, ProviderKind::Spiffe) == spiffe).map(Some);
+            let of_kind = all.filter(move |(_, p)| p.kind.is_certificate() == certificate).map(Some);
             std::iter::once(None).chain(of_kind)
         };
         kind(false).any(|token| {
@@ -177,13 +179,19 @@ impl<'r> Callers<'r> {
 
     /// Whether a connection can carry the pair at all.
     fn can_come(&self, token: Option<(usize, &Provider)>, svid: Option<(usize, &Provider)>) -> bool {
-        if svid.is_some() {
-            return self.certificates.svid;
+        if let Some((_, provider)) = svid {
+            return if matches!(provider.kind, ProviderKind::Mtls(_)) {
+                self.certificates.other
+            } else {
+                self.certificates.svid
+            };
         }
         let bound = token.is_some_and(|(_, provider)| needs_certificate(provider));
-        // Where SVIDs are recognised, one is never only what a token is bound to.
-        let spiffe = self.identity.providers.iter().any(|p| matches!(p.kind, ProviderKind::Spiffe));
-        !bound || self.certificates.other || (self.certificates.svid && !spiffe)
+        // Where certificates are recognised, one is never only what a token is bound to.
+        let recognised = |of: fn(&ProviderKind) -> bool| self.identity.providers.iter().any(|p| of(&p.kind));
+        let other = self.certificates.other && !recognised(|kind| matches!(kind, ProviderKind::Mtls(_)));
+        let svid = self.certificates.svid && !recognised(|kind| matches!(kind, ProviderKind::Spiffe));
+        !bound || other || svid
     }
 
     /// An Agent with a User's token acts for the User; any other pair must be asked for, and never hides an Agent.
@@ -234,8 +242,10 @@ pub(super) fn check_overlap(attached: &Attachments<'_>, route: usize, providers:
 
 /// Whether two lists that are kept apart name their principals by one issuer.
 fn same_names(a: &Provider, b: &Provider) -> bool {
-    let jwts = matches!((&a.kind, &b.kind), (ProviderKind::Jwt(_), ProviderKind::Jwt(_)));
-    !jwts && a.kind.issuer().is_some() && a.kind.issuer() == b.kind.issuer()
+    // One issuer gives tokens in both forms.
+    let tokens = |kind: &ProviderKind| matches!(kind, ProviderKind::Jwt(_) | ProviderKind::Introspection(_));
+    let one_list = tokens(&a.kind) && tokens(&b.kind);
+    !one_list && a.kind.issuer().is_some() && a.kind.issuer() == b.kind.issuer()
 }
 
 fn same_credential(a: &Provider, b: &Provider) -> bool {
@@ -255,6 +265,7 @@ fn same_credential(a: &Provider, b: &Provider) -> bool {
         (ProviderKind::ApiKey(x), ProviderKind::ApiKey(y)) => {
             x.prefix.starts_with(&y.prefix) || y.prefix.starts_with(&x.prefix)
         }
+        (ProviderKind::Mtls(_), ProviderKind::Mtls(_)) => true,
         (ProviderKind::Spiffe, ProviderKind::Spiffe) => {
             format!("{:?}", a.tenant) == format!("{:?}", b.tenant) && meet(&a.tenants, &b.tenants)
         }

@@ -1,6 +1,7 @@
 //! Where each manifest applies: Gateway ⊇ listener ⊇ Route, and Upstream separately.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::exceptions::Exceptions;
 use crate::bootstrap::{RouteSpec, UpstreamSpec};
@@ -28,7 +29,7 @@ pub(super) struct Attachments<'m> {
     pairs: Vec<(Place, &'m Manifest)>,
     /// Kinds of which a manifest is there that could not be read or attached. What it would have said is not missing.
     unread: BTreeSet<Kind>,
-    pub(super) exceptions: Exceptions<'m>,
+    pub(super) exceptions: Rc<Exceptions<'m>>,
 }
 
 impl<'m> Attachments<'m> {
@@ -48,7 +49,17 @@ impl<'m> Attachments<'m> {
         pairs.sort_by(|a, b| (&a.1.id, a.0).cmp(&(&b.1.id, b.0)));
         pairs.dedup_by(|a, b| a.0 == b.0 && a.1.id == b.1.id);
         let exceptions = Exceptions::find(bootstrap, pairs.iter().map(|(_, manifest)| *manifest), now, report);
-        Self { pairs, unread, exceptions }
+        Self { pairs, unread, exceptions: Rc::new(exceptions) }
+    }
+
+    /// What acts at `moment`: a manifest in `mode: Audit` until later counts as absent.
+    pub(super) fn acting(&self, moment: i64) -> Self {
+        let acts = |manifest: &Manifest| manifest.common.trial.as_ref().is_none_or(|until| until.value.0 <= moment);
+        Self {
+            pairs: self.pairs.iter().filter(|(_, manifest)| acts(manifest)).copied().collect(),
+            unread: self.unread.clone(),
+            exceptions: Rc::clone(&self.exceptions),
+        }
     }
 
     /// Whether a manifest of this kind is there that could not be read or attached, which was reported: then nothing is

@@ -9,7 +9,8 @@ use crate::bootstrap::ListenerProtocol;
 use crate::decode::At;
 use crate::manifest::{self, ActionWord, Manifest, Spec};
 use crate::{
-    Bootstrap, Code, Dialect, Direction, Part, PrincipalType, Provider, ProviderKind, Report, Route, capability,
+    Bootstrap, Code, Dialect, Direction, LimitKey, Part, PrincipalType, Provider, ProviderKind, Report, Route,
+    capability,
 };
 
 const PV_BLIND: Code = Code(25);
@@ -103,6 +104,7 @@ impl<'c> Check<'c, '_> {
                 for rule in policy.allow.iter().flat_map(|rules| rules.iter()) {
                     self.allow_rule(rule);
                 }
+                policy.rate_limits.iter().for_each(|limit| self.rate_limit(limit));
                 if let Some(rules) = policy.allow.as_ref().filter(|rules| rules.is_empty()) {
                     let help = "name what may pass, or leave the field to the other manifests of the routes";
                     rules.error(self.report, PV_BLIND, "`allow` is empty, so every request would be refused", help);
@@ -191,7 +193,8 @@ impl<'c> Check<'c, '_> {
             });
         }
         let held = |role: &str| routes.iter().any(|route| is_held(route, role));
-        let declared = |role: &str| routes.iter().any(|route| route.policy.authz.roles.iter().any(|r| r.name == role));
+        let declared =
+            |role: &str| routes.iter().any(|route| route.policy.whole_authz().roles.iter().any(|r| r.name == role));
         // A role that nobody declares was reported.
         let idle = rule.roles.iter().all(|role| declared(role.as_str()) && !held(role.as_str()));
         if let Some(first) = rule.roles.first().filter(|_| idle) {
@@ -220,6 +223,14 @@ impl<'c> Check<'c, '_> {
         {
             let message = format!("no provider on the routes may assert tenant `{}`", tenant.value);
             tenant.error(self.report, PV_BLIND, message, "correct the tenant, or add it to a provider's `tenants`");
+        }
+    }
+
+    fn rate_limit(&mut self, limit: &manifest::RateLimit) {
+        let by_model = limit.key.iter().find(|key| key.value == LimitKey::Model);
+        if let Some(key) = by_model.filter(|_| !self.dialects().into_iter().any(capability::names_model)) {
+            let message = "a limit by model, and no route it is attached to has requests that name one";
+            key.error(self.report, PV_BLIND, message, "use `Route`, or attach the manifest to an AI route");
         }
     }
 
@@ -260,7 +271,7 @@ pub(super) fn principals(provider: &Provider) -> Vec<PrincipalType> {
 
 /// Whether a binding gives `role`, or a role that includes it.
 fn is_held(route: &Route, role: &str) -> bool {
-    let authz = &route.policy.authz;
+    let authz = route.policy.whole_authz();
     let includes = |held: &str| {
         held == role || authz.roles.iter().any(|r| r.name == held && r.includes.iter().any(|included| included == role))
     };

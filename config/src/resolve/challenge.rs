@@ -80,11 +80,13 @@ fn check_met(
         }
     }
     // Only a token tells how somebody authenticated.
-    let silent = |provider: &crate::Provider| matches!(provider.kind, ProviderKind::Spiffe);
+    let silent = |provider: &crate::Provider| matches!(provider.kind, ProviderKind::Spiffe | ProviderKind::ApiKey(_));
     let refused = |provider: &crate::Provider| demands.iter().any(|demand| demand.applies_to(provider.principal));
     if !identity.is_open && identity.providers.iter().all(|provider| silent(provider) && refused(provider)) {
-        let message =
-            format!("route `{}` recognises workloads only, and an SVID meets no `assurance`", spec.name.as_str());
+        let message = format!(
+            "route `{}` recognises no tokens, and nothing else says how somebody authenticated",
+            spec.name.as_str()
+        );
         let help =
             "name in `principals` of whom it is demanded, `[User]` for example, or attach it to the routes of people";
         written.error(report, PV_BLIND, message, help);

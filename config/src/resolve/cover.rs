@@ -19,6 +19,9 @@ pub(super) fn coverage(policy: &EffectivePolicy, dialect: Dialect, tunnel: bool)
     if !policy.challenges.assurance.is_empty() {
         guards.push(on_request("assurance".to_owned(), BUILT_IN, Stage::Identify, Vec::new()));
     }
+    if policy.access.cors.is_some() {
+        guards.push(on_request("cors".to_owned(), BUILT_IN, Stage::Origin, Vec::new()));
+    }
     for limit in &policy.access.rate_limits {
         let owner = format!("APIAccessPolicy/{}", limit.owner);
         guards.push(on_request(format!("limit/{}", limit.name), &owner, Stage::Rate, Vec::new()));

@@ -86,8 +86,8 @@ impl<'m> Exceptions<'m> {
     }
 
     /// All that may be in force, in the order of their manifests.
-    pub(super) fn into_snapshot(self) -> Vec<Exception> {
-        self.all.into_iter().map(|one| one.exception).collect()
+    pub(super) fn snapshot(&self) -> Vec<Exception> {
+        self.all.iter().map(|one| one.exception.clone()).collect()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::manifest::{self, Authentication, Kind, Manifest};
 use crate::values::Name;
 use crate::{
     ApiKeyProvider, Code, Demand, Dialect, Identity, IntrospectionProvider, IntrospectionSource, JwtKeys, JwtProvider,
-    KeySource, KeysAt, Provider, ProviderKind, Report, SenderConstraint, TenantSource, Waived, Waiver,
+    KeySource, KeysAt, MtlsProvider, Provider, ProviderKind, Report, SenderConstraint, TenantSource, Waived, Waiver,
 };
 
 const PV_TARGET: Code = Code(4);
@@ -93,7 +93,7 @@ fn providers(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report:
         match &mut made.kind {
             ProviderKind::Jwt(jwt) => jwt.unbound = unbound,
             ProviderKind::Introspection(asked) => asked.unbound = unbound,
-            ProviderKind::Spiffe | ProviderKind::ApiKey(_) => {}
+            ProviderKind::Spiffe | ProviderKind::ApiKey(_) | ProviderKind::Mtls(_) => {}
         }
         made
     });
@@ -146,7 +146,7 @@ fn unbound<'p>(provider: &'p manifest::Provider, spec: &RouteSpec) -> Option<&'p
     let constraint = match provider {
         manifest::Provider::Jwt(jwt) => &jwt.sender_constraint,
         manifest::Provider::Introspection(asked) => &asked.sender_constraint,
-        manifest::Provider::Spiffe(_) | manifest::Provider::ApiKey(_) => return None,
+        manifest::Provider::Spiffe(_) | manifest::Provider::ApiKey(_) | manifest::Provider::Mtls(_) => return None,
     };
     let executes = spec.dialect.value != Dialect::Http;
     (executes && **constraint == SenderConstraint::None).then_some(&constraint.at)
@@ -219,6 +219,13 @@ fn resolved(provider: &manifest::Provider) -> Provider {
             tenants: texts(&spiffe.tenants),
             kind: ProviderKind::Spiffe,
         },
+        manifest::Provider::Mtls(mtls) => Provider {
+            name: mtls.name.as_str().to_owned(),
+            principal: mtls.principal.kind.value,
+            tenant: tenant_source(&mtls.tenant),
+            tenants: texts(&mtls.tenants),
+            kind: ProviderKind::Mtls(Box::new(MtlsProvider { issuer: mtls.issuer.as_str().to_owned() })),
+        },
         manifest::Provider::ApiKey(keys) => Provider {
             name: keys.name.as_str().to_owned(),
             principal: keys.principal.kind.value,
@@ -282,49 +289,4 @@ fn demand(
     providers.sort_unstable();
     providers.dedup();
     whole.then(|| Demand { providers, require: *authentication.require })
-}
-
-/// The tenant of what is behind a route. Without one nobody could call it: callers of another tenant are refused, and a
-/// caller always has one.
-pub(super) fn tenant(
-    attached: &Attachments<'_>,
-    route: usize,
-    spec: &RouteSpec,
-    report: &mut Report,
-) -> Option<String> {
-    let mut key: Option<(&Manifest, String)> = None;
-    for (_, manifest, policy) in of!(attached.on_route(route), IamPolicy) {
-        let Some(tenancy) = &policy.tenancy else { continue };
-        let written = &tenancy.resource.key;
-        match &key {
-            Some((other, known)) if known != written.as_str() => {
-                let message = format!("{} takes the tenant from label `{known}`", other.id);
-                written.error(report, PV_CONFLICT, message, "use one label for tenants");
-            }
-            Some(_) => {}
-            None => key = Some((manifest, written.as_str().to_owned())),
-        }
-    }
-    let Some((manifest, key)) = key else {
-        // Without any provider, that is what is wrong.
-        let recognises = of!(attached.on_route(route), IamPolicy).next().is_some();
-        if recognises && !attached.may_miss(Kind::IamPolicy) {
-            let message =
-                format!("no IAMPolicy says of which tenant route `{}` is, so nobody could call it", spec.name.as_str());
-            let help =
-                "add `tenancy: {resource: {from: Label, key: tenant}}` to the IAMPolicy, and the label to the route";
-            spec.name.error(report, PV_BLIND, message, help);
-        }
-        return None;
-    };
-    let labels = spec.labels.as_ref();
-    let found = labels.and_then(|labels| labels.iter().find(|(name, _)| name.as_str() == key));
-    let found = found.map(|(_, value)| value.value.clone());
-    if found.is_none() {
-        let message =
-            format!("route `{}` has no label `{key}`, from which {} takes its tenant", spec.name.as_str(), manifest.id);
-        let help = format!("label the route: `labels: {{{key}: ...}}`; without it nobody could call it");
-        spec.name.error(report, PV_TARGET, message, help);
-    }
-    found
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::attach::{Attachments, Place};
 use crate::decode::At;
-use crate::manifest::{CertificateSource, KeySource, Manifest, Provider, Spec};
+use crate::manifest::{CertificateSource, CredentialSpec, Inject, KeySource, Manifest, Provider, Spec};
 use crate::{Bootstrap, Code, Material, Report};
 
 const PV_REUSE: Code = Code(91);
@@ -18,6 +18,15 @@ struct Use {
 
 pub(super) fn check_uses(bootstrap: &Bootstrap, attached: &Attachments<'_>, report: &mut Report) {
     let mut uses: BTreeMap<Material, Use> = BTreeMap::new();
+    if let Some(shared) = &bootstrap.spec.shared {
+        let plain = |text: &str| Use { purpose: text.to_owned(), shown: text.to_owned() };
+        if let Some(auth) = &shared.auth_from {
+            note(&mut uses, auth, plain("the password of the shared store"), report);
+        }
+        if let Some(ca) = &shared.ca_from {
+            note(&mut uses, ca, plain("a trust anchor"), report);
+        }
+    }
     for (place, manifest) in attached.all() {
         for (material, wanted) in of_manifest(bootstrap, *place, manifest) {
             note(&mut uses, material, wanted, report);
@@ -63,14 +72,13 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
                         asked.ca_from.as_ref().map(|from| (from, plain("a trust anchor"))),
                     ]
                 }
-                Provider::Spiffe(_) => Vec::new(),
+                Provider::Spiffe(_) | Provider::Mtls(_) => Vec::new(),
                 Provider::ApiKey(keys) => vec![Some((&keys.keys_from, plain("a list of API keys")))],
             };
             policy.providers.iter().flat_map(of).flatten().collect()
         }
         Spec::SecretManagement(policy) => {
-            let values = policy.credentials.iter().filter_map(|credential| credential.value_from.as_ref());
-            values.map(|value| (value, sent_to(bootstrap, place))).collect()
+            policy.credentials.iter().flat_map(|credential| of_credential(bootstrap, place, credential)).collect()
         }
         Spec::KeyManagementPolicy(policy) => {
             let keys = policy.keys.iter().filter_map(|key| match &key.source.value {
@@ -81,6 +89,25 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
         }
         _ => Vec::new(),
     }
+}
+
+fn of_credential<'m>(
+    bootstrap: &Bootstrap,
+    place: Place,
+    credential: &'m CredentialSpec,
+) -> Vec<(&'m At<Material>, Use)> {
+    let value = credential.value_from.as_ref();
+    let Inject::TokenExchange(exchange) = &credential.inject.value else {
+        return value.map(|value| (value, sent_to(bootstrap, place))).into_iter().collect();
+    };
+    let url = exchange.token_url.as_str();
+    let host = url.split('/').nth(2).unwrap_or(url);
+    let used =
+        |purpose: &str, what: &str| Use { purpose: format!("{purpose} {host}"), shown: format!("{what} for `{host}`") };
+    let own = value.map(|value| (value, used("subject", "a token")));
+    let client = (&exchange.client_auth_from, used("client", "a client's secret"));
+    let anchor = |from| (from, Use { purpose: "a trust anchor".to_owned(), shown: "a trust anchor".to_owned() });
+    own.into_iter().chain([client]).chain(exchange.ca_from.as_ref().map(anchor)).collect()
 }
 
 /// Two upstreams on one host and port are one host; the endpoints of one upstream are one too.

@@ -4,7 +4,7 @@ use super::attach::{Attachments, Place, of};
 use crate::decode::At;
 use crate::manifest::{self, CredentialSpec, Manifest};
 use crate::values::Stripped;
-use crate::{Code, Credential, Inject, Report, Upstream, Waiver};
+use crate::{Code, Credential, Exchange, Inject, Report, Upstream, Waiver};
 
 const PV_SHAPE: Code = Code(2);
 const PV_TARGET: Code = Code(4);
@@ -47,9 +47,11 @@ pub(super) fn add(upstreams: &mut [Upstream], attached: &Attachments<'_>, report
                 }
             }
         }
+        // The order of manifests decides nothing.
+        upstream.credentials.sort_by(|a, b| a.name.cmp(&b.name));
         let injected = upstream.credentials.iter().filter_map(|credential| match &credential.inject {
             Inject::Query { name, .. } => Some(name.to_ascii_lowercase()),
-            Inject::Header { .. } | Inject::Certificate { .. } => None,
+            Inject::Header { .. } | Inject::Certificate { .. } | Inject::Exchange(_) => None,
         });
         let injected: Vec<String> = injected.collect();
         upstream.strip_query.extend(injected);
@@ -75,6 +77,7 @@ impl Slot {
             Inject::Header { header, .. } => Self::Header(header.clone()),
             Inject::Query { name, .. } => Self::Query(name.to_ascii_lowercase()),
             Inject::Certificate { .. } => Self::Handshake,
+            Inject::Exchange(_) => Self::Header("authorization".to_owned()),
         }
     }
 
@@ -110,7 +113,7 @@ impl Adder<'_, '_, '_> {
             upstream.credentials.push(credential);
             return;
         };
-        if other.inject == credential.inject {
+        if *other == credential {
             return;
         }
         let message = format!(
@@ -174,6 +177,19 @@ impl Adder<'_, '_, '_> {
                     return None;
                 }
                 Some(Inject::Certificate { identity: named.to_owned() })
+            }
+            manifest::Inject::TokenExchange(inject) => {
+                let mut scopes: Vec<String> = inject.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+                scopes.sort();
+                scopes.dedup();
+                Some(Inject::Exchange(Box::new(Exchange {
+                    subject: written.value_from.as_ref().map(|value| value.value.clone()),
+                    url: inject.token_url.as_str().to_owned(),
+                    audience: inject.audience.value.clone(),
+                    scopes,
+                    client_auth: inject.client_auth_from.value.clone(),
+                    ca: inject.ca_from.as_ref().map(|ca| ca.value.clone()),
+                })))
             }
         }
     }

@@ -51,6 +51,10 @@ pub(super) fn may_assert(provider: &Provider, subject: &Subject) -> bool {
         (ProviderKind::Jwt(jwt), _) => by_token(&jwt.issuer, jwt.groups_claim.is_some()),
         (ProviderKind::Introspection(asked), _) => by_token(&asked.issuer, asked.groups_claim.is_some()),
         (ProviderKind::ApiKey(keys), _) => by_token(&keys.issuer, true),
+        (ProviderKind::Mtls(_), SubjectKind::Group) => false,
+        (ProviderKind::Mtls(mtls), SubjectKind::Principal(kind)) => {
+            provider.principal == kind && !is_spiffe_id(&subject.name) && issued_by(subject, &mtls.issuer)
+        }
         (ProviderKind::Spiffe, SubjectKind::Principal(kind)) => {
             // Its issuer is the trust domain, which the name says.
             provider.principal == kind && is_spiffe_id(&subject.name) && subject.issuer.is_none()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::attach::{Attachments, Place, listed};
 use super::names::unique;
+use super::tenancy::Tenancy;
 use super::{outbound, tls};
 use crate::bootstrap::{
     Bodies, ListenerProtocol, ListenerSpec, ProxyProtocol, RouteSpec, SocketMode, TrustedProxySpec, UpstreamProtocol,
@@ -209,7 +210,7 @@ fn route_match(bootstrap: &Bootstrap, spec: &RouteSpec) -> RouteMatch {
 pub(super) fn route(
     bootstrap: &Bootstrap,
     spec: &RouteSpec,
-    tenant: Option<String>,
+    tenancy: Tenancy,
     policy: EffectivePolicy,
 ) -> Option<Route> {
     let upstreams = &bootstrap.spec.upstreams.value;
@@ -226,7 +227,8 @@ pub(super) fn route(
         upgrades: spec.upgrades.iter().map(|_| "websocket".to_owned()).collect(),
         streams_bodies: *spec.bodies == Bodies::Streamed,
         labels: labels(spec.labels.as_ref()),
-        tenant,
+        tenant: tenancy.fixed,
+        tenant_from: tenancy.from_request,
         policy,
     })
 }

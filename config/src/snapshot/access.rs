@@ -14,6 +14,7 @@ pub struct Access {
     /// Lower-case names.
     pub response_set: Vec<(String, String)>,
     pub cross_site: CrossSite,
+    pub cors: Option<Cors>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -34,7 +35,7 @@ pub enum CrossSite {
     AllowOrigins(Vec<String>),
 }
 
-/// How much one key may use in a window (GCRA).
+/// How much one key may use: in a window (GCRA), or at once.
 #[derive(Debug, Clone)]
 pub struct RateLimit {
     pub name: String,
@@ -42,17 +43,71 @@ pub struct RateLimit {
     pub owner: String,
     /// Not empty.
     pub key: Vec<LimitKey>,
-    /// Requests per `window`, at least 1.
-    pub limit: u32,
+    pub unit: LimitUnit,
+    /// Units per `window`, or requests at once; at least 1.
+    pub limit: u64,
+    /// Zero for concurrent requests.
     pub window: Duration,
-    /// Requests let through at once.
-    pub burst: u32,
+    /// Units let through at once.
+    pub burst: u64,
+    /// How long a request over the limit may wait; zero where it is refused.
+    pub max_wait: Duration,
+    pub store: CountedIn,
 }
 
+/// What is counted together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LimitKey {
     Principal,
     Tenant,
     SourceIp,
     Route,
+    Model,
+    /// Lower case.
+    Header(String),
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LimitUnit {
+    Requests,
+    ConcurrentRequests,
+    Bytes,
+}
+
+/// Which other sites' scripts may ask, and read the answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cors {
+    pub origins: Origins,
+    /// Upper case, sorted.
+    pub methods: Vec<String>,
+    /// Lower case, sorted.
+    pub headers: Vec<String>,
+    /// Never with [`Origins::Any`].
+    pub credentials: bool,
+    /// Whole seconds.
+    pub max_age: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origins {
+    Any,
+    /// Lower case, sorted.
+    These(Vec<String>),
+}
+
+/// Where a limit is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CountedIn {
+    /// In this process.
+    Process,
+    /// In the store of all replicas; and what happens without it.
+    Shared(OnUnavailable),
+}
+
+/// What happens to requests while the shared store is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OnUnavailable {
+    Deny,
+    Local,
 }

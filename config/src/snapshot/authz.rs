@@ -12,6 +12,17 @@ pub struct Authz {
     pub rules: Vec<Rule>,
 }
 
+/// What authorization will be once manifests in `mode: Audit` act.
+#[derive(Debug, Clone)]
+pub struct AuthzTrial {
+    /// Unix seconds.
+    pub from: i64,
+    /// With all that acts from then on.
+    pub authz: Authz,
+    /// Manifests that begin to act then: `AccessControlPolicy/default/tools`.
+    pub manifests: Vec<String>,
+}
+
 /// A role with what it inherits already folded in.
 #[derive(Debug, Clone)]
 pub struct Role {

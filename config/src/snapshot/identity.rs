@@ -57,6 +57,8 @@ pub enum ProviderKind {
     /// X.509-SVIDs presented over mTLS.
     Spiffe,
     ApiKey(Box<ApiKeyProvider>),
+    /// Client certificates that are not SVIDs.
+    Mtls(Box<MtlsProvider>),
 }
 
 impl ProviderKind {
@@ -68,6 +70,7 @@ impl ProviderKind {
             Self::Introspection(asked) => Some(&asked.issuer),
             Self::Spiffe => None,
             Self::ApiKey(keys) => Some(&keys.issuer),
+            Self::Mtls(mtls) => Some(&mtls.issuer),
         }
     }
 
@@ -77,8 +80,14 @@ impl ProviderKind {
         match self {
             Self::Jwt(jwt) => jwt.unbound.as_ref(),
             Self::Introspection(asked) => asked.unbound.as_ref(),
-            Self::Spiffe | Self::ApiKey(_) => None,
+            Self::Spiffe | Self::ApiKey(_) | Self::Mtls(_) => None,
         }
+    }
+
+    /// Whether its credential is a certificate, which a connection has beside what a request presents.
+    #[must_use]
+    pub fn is_certificate(&self) -> bool {
+        matches!(self, Self::Spiffe | Self::Mtls(_))
     }
 
     /// Files and variables that it reads.
@@ -93,11 +102,17 @@ impl ProviderKind {
                 JwtKeys::Fetched { source, .. } => (source.ca.as_ref(), None),
             },
             Self::Introspection(asked) => (Some(&asked.at.client_auth), asked.at.ca.as_ref()),
-            Self::Spiffe => (None, None),
+            Self::Spiffe | Self::Mtls(_) => (None, None),
             Self::ApiKey(keys) => (Some(&keys.keys), None),
         };
         first.into_iter().chain(second).chain(login.into_iter().flat_map(BrowserLogin::material))
     }
+}
+
+/// Client certificates that are not SVIDs.
+#[derive(Debug, Clone)]
+pub struct MtlsProvider {
+    pub issuer: String,
 }
 
 /// Keys that callers hold.
@@ -236,8 +251,10 @@ pub enum JwtAlgorithm {
 pub enum SenderConstraint {
     /// A bearer token is enough.
     None,
-    /// The token must be bound to its sender by a mechanism this version knows, which is `Mtls`.
+    /// The token must be bound to its sender, by `Mtls` or `Dpop`.
     Any,
+    /// RFC 9449: `cnf.jkt` is the thumbprint of the key that signs each request's proof.
+    Dpop,
     /// RFC 8705: `cnf.x5t#S256` is the digest of the client certificate.
     Mtls,
 }

@@ -11,6 +11,14 @@ pub struct Credential {
     pub inject: Inject,
 }
 
+/// What becomes of the caller's token on its way to an upstream. It never goes there itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TokenForwarding {
+    Strip,
+    /// Its upstream has a credential that is made from it.
+    Exchange,
+}
+
 /// How a credential comes into a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inject {
@@ -25,16 +33,49 @@ pub enum Inject {
     Query { value: Material, name: String, waived: Option<Waived> },
     /// The connection presents the upstream's own identity, which has this name.
     Certificate { identity: String },
+    /// As `Authorization: Bearer`, what another token is exchanged for.
+    Exchange(Box<Exchange>),
+}
+
+/// A token service, and what it is asked for (RFC 8693).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// A token of our own; `None` for the caller's.
+    pub subject: Option<Material>,
+    pub url: String,
+    pub audience: String,
+    /// Sorted.
+    pub scopes: Vec<String>,
+    /// `id:secret`.
+    pub client_auth: Material,
+    /// Authorities that are believed there, and no others; PEM. Without them, those of the machine.
+    pub ca: Option<Material>,
 }
 
 impl Credential {
-    /// Where its secret is; `None` where TLS holds it.
+    /// Where its secrets are: none where TLS holds them.
+    pub fn secrets(&self) -> impl Iterator<Item = &Material> {
+        let (value, client) = match &self.inject {
+            Inject::Header { value, .. } | Inject::Query { value, .. } => (Some(value), None),
+            Inject::Certificate { .. } => (None, None),
+            Inject::Exchange(exchange) => (exchange.subject.as_ref(), Some(&exchange.client_auth)),
+        };
+        value.into_iter().chain(client)
+    }
+
+    /// Everything that it is made from, authorities included.
+    pub fn materials(&self) -> impl Iterator<Item = &Material> {
+        let ca = match &self.inject {
+            Inject::Exchange(exchange) => exchange.ca.as_ref(),
+            Inject::Header { .. } | Inject::Query { .. } | Inject::Certificate { .. } => None,
+        };
+        self.secrets().chain(ca)
+    }
+
+    /// Whether it is made from the caller's token.
     #[must_use]
-    pub fn value(&self) -> Option<&Material> {
-        match &self.inject {
-            Inject::Header { value, .. } | Inject::Query { value, .. } => Some(value),
-            Inject::Certificate { .. } => None,
-        }
+    pub fn is_of_caller(&self) -> bool {
+        matches!(&self.inject, Inject::Exchange(exchange) if exchange.subject.is_none())
     }
 
     /// The exception that it hangs on.
@@ -42,7 +83,7 @@ impl Credential {
     pub fn waived(&self) -> Option<&Waived> {
         match &self.inject {
             Inject::Query { waived, .. } => waived.as_ref(),
-            Inject::Header { .. } | Inject::Certificate { .. } => None,
+            Inject::Header { .. } | Inject::Certificate { .. } | Inject::Exchange(_) => None,
         }
     }
 }

@@ -106,6 +106,8 @@ pub struct Route {
     pub labels: BTreeMap<String, String>,
     /// Tenant of everything behind this route.
     pub tenant: Option<String>,
+    /// Where each request says of which tenant its resource is; then the route itself is of none.
+    pub tenant_from: Option<TenantFromRequest>,
     pub policy: EffectivePolicy,
 }
 
@@ -120,6 +122,17 @@ pub struct RouteMatch {
     pub method: Option<String>,
     /// Lower-case name and exact value, all of which must match.
     pub headers: Vec<(String, String)>,
+}
+
+/// What of a request names the tenant of its resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TenantFromRequest {
+    /// What stands between the two in the host; lower case.
+    Host { before: String, after: String },
+    /// The segment of the canonical path with this number, from 0.
+    PathSegment(usize),
+    /// The sole value of this header; lower case.
+    Header(String),
 }
 
 /// The protocol a route promises.

@@ -223,7 +223,7 @@ pub(super) fn split_url(text: &str) -> Option<Url<'_>> {
     (authority.starts_with('[') || is_host_name(host)).then_some(Url { https, host, port, path })
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 

@@ -1,4 +1,4 @@
-//! Words of OAuth that end up in challenges and metadata.
+//! Words of OAuth that end up in challenges and metadata, and where tenants are named.
 
 use super::address::split_url;
 use super::http::{is_canonical_path, is_host_name};
@@ -11,6 +11,20 @@ use crate::secrets::shown;
 text_types! {
     /// A scope, or an authentication context class: a word that may stand between quotes in a header.
     ChallengeWord;
+    /// Where a tenant is written; what it may say depends on the source.
+    TenantKey;
+}
+
+impl Scalar for TenantKey {
+    const NAME: &'static str = "Key";
+    const DOC: &'static str =
+        "What names the tenant: a label, a host with `{tenant}` in it, the number of a path segment, a header.";
+
+    fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
+        let valid = (1..=253).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic());
+        let help = "write the name of a label or header, a host with `{tenant}` in it, or the number of a segment";
+        if valid { Ok(Self(text.to_owned())) } else { Err(malformed(text, cx, "a key", help)) }
+    }
 }
 
 impl Scalar for ChallengeWord {

@@ -41,10 +41,11 @@ fn sorted<T: std::fmt::Debug>(items: &[T]) -> Vec<String> {
 fn of_route(route: &Route) -> Vec<String> {
     let policy = &route.policy;
     let mut lines = vec![
-        format!("tenant {:?}", route.tenant),
+        format!("tenant {:?} {:?} {:?}", route.tenant, route.tenant_from, policy.posture),
         format!("providers {:?}", sorted(&policy.identity.providers)),
         format!("assurance {:?} resource {:?}", sorted(&policy.challenges.assurance), policy.challenges.resource),
         format!("body {} cross {:?}", policy.access.max_body, policy.access.cross_site),
+        format!("cors {:?}", policy.access.cors),
         format!("remove {:?} set {:?}", sorted(&policy.access.response_remove), sorted(&policy.access.response_set)),
         format!("hold {} {:?}", policy.data.hold_back, policy.data.stall),
         format!("exclusive {:?}", sorted(&policy.authz.exclusive)),
@@ -56,7 +57,11 @@ fn of_route(route: &Route) -> Vec<String> {
     }));
     lines.extend(policy.access.allow.iter().map(|list| format!("allow {:?}", sorted(list))));
     lines.extend(
-        policy.access.rate_limits.iter().map(|l| format!("limit {:?} {} {:?} {}", l.key, l.limit, l.window, l.burst)),
+        policy
+            .access
+            .rate_limits
+            .iter()
+            .map(|l| format!("limit {:?} {:?} {} {:?} {} {:?}", l.key, l.unit, l.limit, l.window, l.burst, l.max_wait)),
     );
     lines.extend(
         policy
@@ -84,6 +89,7 @@ fn of_route(route: &Route) -> Vec<String> {
             .iter()
             .map(|d| format!("runtime {:?} {:?} {} {:?}", d.kind, d.parts, d.threshold, d.action)),
     );
+    lines.extend(policy.trials.iter().map(|trial| format!("trial {} {:?}", trial.from, trial.authz)));
     lines.extend(of_ingress(&policy.network.ingress));
     lines.extend(policy.guards.iter().enumerate().flat_map(|(listener, guard)| of_requests(listener, guard)));
     lines.extend(of_egress(policy.network.egress.as_ref()));

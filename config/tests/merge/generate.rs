@@ -38,6 +38,12 @@ impl Content {
         text
     }
 
+    /// The same in `mode: Audit`.
+    pub(crate) fn on_trial(mut self) -> Self {
+        self.fields.extend(["mode: Audit".to_owned(), "modeUntil: 2026-10-20T00:00:00Z".to_owned()]);
+        self
+    }
+
     /// Whether a second manifest with the same content is legal: it names nothing that must be unique on a route.
     pub(crate) fn may_be_repeated(&self) -> bool {
         !self.fields.iter().any(|field| field.contains('%'))
@@ -121,6 +127,15 @@ fn api_access(written: Written) -> impl Strategy<Value = Content> {
         Just("crossSite: {type: Deny}".to_owned()),
         origins.prop_map(|origins| format!("crossSite: {{type: AllowOrigins, origins: {}}}", list(&origins))),
     ];
+    let cors = (
+        select(vec!["[\"*\"]", "[\"https://a.example\"]", "[\"https://a.example\", \"https://b.example\"]"]),
+        select(vec!["[GET]", "[GET, HEAD]"]),
+        some(&["X-A", "X-B"]),
+        select(vec!["10s", "1h"]),
+    );
+    let cors = cors.prop_map(|(origins, methods, headers, age)| {
+        format!("cors: {{origins: {origins}, methods: {methods}, headers: {}, maxAge: {age}}}", list(&headers))
+    });
     let accepted = select(vec![
         "{providers: [people]}",
         "{providers: [agents]}",
@@ -131,12 +146,23 @@ fn api_access(written: Written) -> impl Strategy<Value = Content> {
         maybe(written, rules.prop_map(|rules| format!("allow: {}", list(&rules)))),
         maybe(written, select(vec!["1Ki", "64Ki", "1Mi", "50Mi"]).prop_map(|size| format!("maxBodySize: {size}"))),
         maybe(written, cross),
+        maybe(Written::Some, cors),
         maybe(written, accepted.prop_map(|accepted| format!("authentication: {accepted}"))),
         maybe(
             written,
-            (1_u32..100, select(vec!["Principal", "Tenant", "SourceIp"])).prop_map(|(limit, key)| {
-                format!("rateLimits: [{{name: %, key: [{key}], unit: Requests, limit: {limit}, window: 1m}}]")
-            }),
+            (
+                1_u32..100,
+                select(vec!["Principal", "Tenant", "SourceIp", "Route, Model", "\"Header:X-Team\""]),
+                select(vec![
+                    "unit: Requests, window: 1m",
+                    "unit: Bytes, window: 1m, burst: 1",
+                    "unit: ConcurrentRequests",
+                    "unit: Requests, window: 1m, overLimit: {type: Queue, maxWait: 2s}",
+                ]),
+            )
+                .prop_map(|(limit, key, unit)| {
+                    format!("rateLimits: [{{name: %, key: [{key}], {unit}, limit: {limit}}}]")
+                }),
         ),
         maybe(
             written,
@@ -145,7 +171,11 @@ fn api_access(written: Written) -> impl Strategy<Value = Content> {
             }),
         ),
     );
-    content("APIAccessPolicy", &[GATEWAY, APP, CHAT], fields.prop_map(|(a, b, c, d, e, f)| vec![a, b, c, d, e, f]))
+    content(
+        "APIAccessPolicy",
+        &[GATEWAY, APP, CHAT],
+        fields.prop_map(|(a, b, c, d, e, f, g)| vec![a, b, c, d, e, f, g]),
+    )
 }
 
 fn certificate(written: Written) -> impl Strategy<Value = Content> {
@@ -244,7 +274,7 @@ fn runtime() -> impl Strategy<Value = Content> {
     content("RuntimeSecurityPolicy", &[GATEWAY, APP, CHAT], fields)
 }
 
-fn forbid() -> impl Strategy<Value = Content> {
+pub(crate) fn forbid() -> impl Strategy<Value = Content> {
     let rule = (some(&["read", "create", "chat"]), subsequence(vec!["User", "Agent"], 0..=2));
     let fields = rule.prop_map(|(actions, types)| {
         vec![Some(format!(
@@ -384,6 +414,12 @@ fn others() -> impl Strategy<Value = Content> {
         "roles: [{name: reader, permissions: [{actions: [read]}]}]",
         "exclusive: [[writer, asker], [asker, writer]]",
     ]);
+    let fetched = "providers: [{name: fetched, type: Jwt, issuer: \"https://fetched.example\", audiences: [a], algorithms: [ES256], \
+        jwksUrl: \"https://fetched.example/keys\", keysMaxAge: 1h, senderConstraint: Mtls, principal: {type: ServiceAccount}, \
+        tenant: {value: acme}, tenants: [acme]}]";
+    let asked = "providers: [{name: asked, type: Introspection, issuer: \"https://asked.example\", audiences: [a], \
+        introspectionUrl: \"https://asked.example/ask\", clientAuthFrom: \"file:client\", cacheFor: 10s, senderConstraint: Mtls, \
+        principal: {type: ServiceAccount}, tenant: {value: acme}, tenants: [acme]}]";
     let keys = "providers: [{name: %, type: ApiKey, issuer: \"https://%.example\", prefix: %_, keysFrom: \"file:%.keys\", \
         principal: {type: ServiceAccount}, tenants: [acme]}]";
     prop_oneof![
@@ -392,7 +428,7 @@ fn others() -> impl Strategy<Value = Content> {
         content(
             "IAMPolicy",
             &[GATEWAY, APP, CHAT],
-            (select(vec![PARTNER, keys]), assurance())
+            (select(vec![PARTNER, fetched, asked, keys]), assurance())
                 .prop_map(|(field, assurance)| vec![Some(field.to_owned()), assurance])
         ),
     ]

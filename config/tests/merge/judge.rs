@@ -369,7 +369,7 @@ fn is_allowed(route: &Route, facts: &Facts) -> bool {
         && listed
         && facts.body <= access.max_body
         && (safe || origin)
-        && access.rate_limits.iter().all(|limit| facts.spent < limit.burst)
+        && access.rate_limits.iter().all(|limit| u64::from(facts.spent) < limit.burst)
 }
 
 /// As if every permit that there could be matched.

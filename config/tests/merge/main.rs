@@ -14,7 +14,7 @@ mod generate;
 mod judge;
 
 use effect::{Effect, effect};
-use generate::{BASE, Content, any_content, beside, contents, load, pair, with_base};
+use generate::{BASE, Content, any_content, beside, contents, forbid, load, pair, with_base};
 use judge::{facts, judge};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -129,6 +129,26 @@ proptest! {
         let gateway = with_base(&contents);
         prop_assert_eq!(codes(&both.1), codes(&gateway.1));
         prop_assert_eq!(shown(&both), shown(&gateway));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_on_trial_changes_no_decision(
+        mut contents in contents(2),
+        added in forbid(),
+        facts in proptest::collection::vec(facts(), 64),
+    ) {
+        let old = with_base(&contents).0;
+        contents.push(added.on_trial());
+        let new = with_base(&contents).0;
+        let (Some(old), Some(new)) = (old, new) else { return Ok(()) };
+        for facts in &facts {
+            prop_assert_eq!(judge(&old, facts), judge(&new, facts));
+        }
+        prop_assert!(new.routes.iter().any(|route| !route.policy.trials.is_empty()));
     }
 }
 

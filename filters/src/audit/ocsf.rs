@@ -238,6 +238,9 @@ fn write_decision(json: &mut Json<'_>, request: &RequestEvent) {
             json.object("on_behalf_of", |json| write_user(json, user, Field::OnBehalfOf));
         }
     }
+    if let Some(tenant) = &request.tenant {
+        json.field(Field::Tenant, "resource_tenant", tenant, NAME);
+    }
     if let Some(dialect) = request.dialect {
         json.text("dialect", dialect.as_str(), NAME);
     }
@@ -248,6 +251,13 @@ fn write_decision(json: &mut Json<'_>, request: &RequestEvent) {
     json.texts("response_guards", &request.response_guards, GUARDS, NAME);
     let ran = request.request_guards.len().saturating_add(request.response_guards.len());
     json.number("guard_count", u64::try_from(ran).unwrap_or(u64::MAX));
+    if let Some(would) = &request.rehearsal {
+        json.object("shadow", |json| {
+            json.text("policy", &would.policy, ID);
+            json.text("decision", would.outcome, NAME);
+            json.text("rule", &would.rule, ID);
+        });
+    }
     if !request.exceptions.is_empty() {
         json.texts("exceptions", &request.exceptions, EXCEPTIONS, ID);
     }

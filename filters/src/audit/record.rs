@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::escape::Json;
 use super::{Redaction, ocsf};
+use crate::authz::Rehearsal;
 use crate::{ContentFinding, Peer, Principal, Reason};
 
 /// A name that outlives requests: of a listener, a route, a guard.
@@ -81,6 +82,8 @@ pub enum Decision {
 #[derive(Debug, Clone)]
 pub struct RequestEvent {
     pub principal: Option<Arc<Principal>>,
+    /// Tenant whose resource was asked for, where the request says it and it is known.
+    pub tenant: Option<Name>,
     pub route: Option<Name>,
     pub upstream: Option<Name>,
     /// Names of the credentials that the upstream was shown.
@@ -103,6 +106,8 @@ pub struct RequestEvent {
     pub reason: Option<Reason>,
     /// Rule that decided, `AccessControlPolicy/default/tools#read`.
     pub rule: Option<Name>,
+    /// What policy on trial would have made of it, where that is something else.
+    pub rehearsal: Option<Rehearsal>,
     /// Guards that ran, in order, as execution noted them.
     pub request_guards: Vec<Name>,
     pub response_guards: Vec<Name>,

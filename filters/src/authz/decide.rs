@@ -73,7 +73,26 @@ impl Denial {
     }
 }
 
+/// What manifests on trial would have made of a request, where that is something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rehearsal {
+    /// The manifest: `AccessControlPolicy/default/tools`; `several` where several are on trial and no rule of one of them decides.
+    pub policy: Arc<str>,
+    /// The rules that would have decided.
+    pub rule: String,
+    /// `Allow`, `Deny` or `Error`.
+    pub outcome: &'static str,
+}
+
 impl Decision {
+    fn outcome(&self) -> &'static str {
+        match self.denial {
+            None => "Allow",
+            Some(Denial::PolicyError) => "Error",
+            Some(_) => "Deny",
+        }
+    }
+
     #[must_use]
     pub fn is_allowed(&self) -> bool {
         self.denial.is_none()
@@ -113,16 +132,43 @@ impl Authorizer {
     /// Decides. A principal that was prepared by another authorizer, or whose roles have since ended, is prepared anew.
     #[must_use]
     pub fn decide(&self, request: &AuthzRequest<'_>) -> Decision {
-        let prepared = request.principal;
+        self.at(request.now).decide_here(request.principal, request)
+    }
+
+    /// What would be decided if everything on trial acted, where that is something else.
+    #[must_use]
+    pub fn rehearse(&self, request: &AuthzRequest<'_>, decision: &Decision) -> Option<Rehearsal> {
+        let to_come = self.to_come(request.now)?;
+        let prepared = request.principal.to_come.as_deref().unwrap_or(request.principal);
+        let would = to_come.decide_here(prepared, request);
+        (would.outcome() != decision.outcome()).then(|| {
+            let rule = would.rules.iter().map(|rule| &**rule).collect::<Vec<_>>().join(", ");
+            Rehearsal { policy: self.tried_in(&would, request.now), rule, outcome: would.outcome() }
+        })
+    }
+
+    /// The manifest on trial that makes the difference, where it can be told. One of so many as there are manifests.
+    fn tried_in(&self, would: &Decision, now: i64) -> Arc<str> {
+        let left: Vec<&Arc<str>> = self.later.iter().filter(|l| l.from > now).flat_map(|l| &l.manifests).collect();
+        let of = |name: &&&Arc<str>| {
+            would.rules.iter().any(|rule| rule.strip_prefix(&****name).is_some_and(|rest| rest.starts_with(' ')))
+        };
+        match left[..] {
+            [only] => Arc::clone(only),
+            _ => left.iter().find(of).map_or_else(|| Arc::from("several"), |name| Arc::clone(name)),
+        }
+    }
+
+    fn decide_here(&self, prepared: &PreparedPrincipal, request: &AuthzRequest<'_>) -> Decision {
         if self.made(prepared) && prepared.is_valid(request.now) {
             self.decide_for(prepared, request)
         } else {
-            self.decide_for(&self.prepare(prepared.principal(), request.now), request)
+            self.decide_for(&self.prepare_here(prepared.principal(), request.now), request)
         }
     }
 
     fn decide_for(&self, prepared: &PreparedPrincipal, request: &AuthzRequest<'_>) -> Decision {
-        if !self.same_tenant(prepared.principal()) {
+        if !self.same_tenant(prepared.principal(), request.tenant) {
             return Decision::deny(Denial::OtherTenant, TENANT_GUARD);
         }
         if let Some(error) = &prepared.error {
@@ -161,10 +207,11 @@ impl Authorizer {
     }
 
     /// Without Cedar, so that no policy and no error of one can let a tenant through to another.
-    fn same_tenant(&self, principal: &Principal) -> bool {
+    fn same_tenant(&self, principal: &Principal, asked: Option<&str>) -> bool {
         let own = match &self.facts.tenant {
             Tenancy::Off => true,
             Tenancy::Unlabelled => false,
+            Tenancy::PerRequest => asked.is_some_and(|tenant| !tenant.is_empty() && principal.tenant == tenant),
             Tenancy::Of(tenant) => !tenant.is_empty() && principal.tenant == *tenant,
         };
         own && principal.on_behalf_of.as_ref().is_none_or(|user| user.tenant == principal.tenant)
@@ -179,7 +226,8 @@ impl Authorizer {
         match (ResourceKind::of(request.action), request.resource) {
             (ResourceKind::Route, ResourceRef::Route) => Ok((self.names.route(&self.facts.route), None)),
             (ResourceKind::Model, ResourceRef::Model { name, vendor }) if request.ai.is_some() => {
-                let model = entities::model(&self.names, &self.facts, name, vendor)?;
+                let tenant = request.tenant.unwrap_or(self.facts.tenant.as_str());
+                let model = entities::model(&self.names, &self.facts, tenant, name, vendor)?;
                 let store = entities::add(prepared.entities.clone(), [model])?;
                 Ok((self.names.model(name), Some(store)))
             }

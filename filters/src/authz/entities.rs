@@ -14,12 +14,13 @@ use crate::Principal;
 pub(super) fn base(
     names: &Vocabulary,
     facts: &RouteFacts,
+    tenant: &str,
     schema: &Schema,
     with_actions: bool,
 ) -> Result<Entities, Broken> {
     let route = Entity::new_with_tags(
         names.route(&facts.route),
-        [("tenant".to_owned(), string(facts.tenant.as_str()))],
+        [("tenant".to_owned(), string(tenant))],
         [names.gateway(&facts.gateway)],
         facts.labels.iter().map(|(name, value)| (name.clone(), string(value))),
     )
@@ -32,8 +33,14 @@ pub(super) fn base(
     add(actions, [route])
 }
 
-pub(super) fn model(names: &Vocabulary, facts: &RouteFacts, name: &str, vendor: &str) -> Result<Entity, Broken> {
-    let attributes = [("tenant", string(facts.tenant.as_str())), ("name", string(name)), ("vendor", string(vendor))];
+pub(super) fn model(
+    names: &Vocabulary,
+    facts: &RouteFacts,
+    tenant: &str,
+    name: &str,
+    vendor: &str,
+) -> Result<Entity, Broken> {
+    let attributes = [("tenant", string(tenant)), ("name", string(name)), ("vendor", string(vendor))];
     Entity::new_with_tags(
         names.model(name),
         attributes.map(|(name, value)| (name.to_owned(), value)),

@@ -19,6 +19,8 @@ pub struct AuthzRequest<'r> {
     pub principal: &'r PreparedPrincipal,
     pub action: Action,
     pub resource: ResourceRef<'r>,
+    /// Of which tenant the resource is, where requests say it ([`super::Tenancy::PerRequest`]); `None` for one that is not known.
+    pub tenant: Option<&'r str>,
     pub http: HttpFacts<'r>,
     pub net: NetFacts,
     /// Required with `chat` and `embed`.
@@ -27,7 +29,7 @@ pub struct AuthzRequest<'r> {
     pub risk: u8,
     /// Unix milliseconds.
     pub now: i64,
-    /// Names of the compliance standards in force.
+    /// Names of the compliance modes in force.
     pub compliance: &'r [String],
 }
 

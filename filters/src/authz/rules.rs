@@ -197,16 +197,32 @@ impl Check<'_> {
             return true;
         }
         let mut good = true;
-        for (part, sets, attribute, kind) in [
-            (ContextParts::RISK, facts.sets_risk, "context.risk", "RuntimeSecurityPolicy"),
-            (ContextParts::DATA_CLASS, facts.sets_data_class, "context.ai.dataClass", "DataProtectionPolicy"),
+        for (part, sets, attribute, setter) in [
+            (
+                ContextParts::RISK,
+                facts.sets_risk,
+                "context.risk",
+                "attach a RuntimeSecurityPolicy with a detector to the route",
+            ),
+            (
+                ContextParts::DATA_CLASS,
+                facts.sets_data_class,
+                "context.ai.dataClass",
+                "attach a DataProtectionPolicy with a detector to the route",
+            ),
+            (
+                ContextParts::COMPLIANCE,
+                facts.sets_compliance,
+                "context.compliance",
+                "declare the mode in `complianceModes` of a Policy",
+            ),
         ] {
             if reads.context.has(part) && !sets {
                 let message = format!(
                     "`{field}` of rule `{}` reads `{attribute}`, which nothing sets on route `{}`",
                     self.rule.name, facts.route
                 );
-                let help = format!("attach a {kind} with a detector to the route, or leave `{attribute}` out");
+                let help = format!("{setter}, or leave `{attribute}` out");
                 good = self.error(24, &written.origin, message, &help);
             }
         }

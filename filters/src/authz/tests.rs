@@ -6,6 +6,7 @@ mod equivalence;
 mod failures;
 mod grants;
 mod loading;
+mod trials;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -123,6 +124,7 @@ fn facts(dialect: Dialect) -> RouteFacts {
         dialect,
         sets_risk: true,
         sets_data_class: true,
+        sets_compliance: true,
         tenants: vec!["acme".into(), "globex".into()],
     }
 }
@@ -185,6 +187,7 @@ fn ask(principal: &PreparedPrincipal, action: Action) -> AuthzRequest<'_> {
         ai: chat.then(ai),
         risk: 10,
         now: NOW,
+        tenant: None,
         compliance: &[],
     }
 }

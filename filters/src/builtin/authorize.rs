@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use postern_config::{Action, OnDeny};
 
-use crate::authz::{AiFacts, Authorizer, AuthzRequest, Decision, Denial, HttpFacts, NetFacts, ResourceRef};
+use crate::authz::{AiFacts, Authorizer, AuthzRequest, Decision, Denial, HttpFacts, NetFacts, Rehearsal, ResourceRef};
 use crate::{Context, FilterError, Flow, Reason, Refusal, RequestView, Verdict};
 
 #[derive(Debug)]
@@ -12,17 +12,20 @@ pub(crate) struct Authorize {
     authorizer: Arc<Authorizer>,
     /// Label `vendor` of the upstream.
     vendor: String,
+    /// Compliance modes of the route.
+    compliance: Vec<String>,
 }
 
 impl Authorize {
     pub(crate) const GUARD: &str = "authorize";
 
-    pub(crate) fn new(authorizer: Arc<Authorizer>, vendor: String) -> Self {
-        Self { authorizer, vendor }
+    pub(crate) fn new(authorizer: Arc<Authorizer>, vendor: String, compliance: Vec<String>) -> Self {
+        Self { authorizer, vendor, compliance }
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
-        let decision = self.decide(req, cx)?;
+        let (decision, rehearsal) = self.decide(req, cx)?;
+        cx.set_rehearsal(rehearsal);
         let rules = decision.rules.iter().map(|rule| &**rule).collect::<Vec<_>>().join(", ");
         cx.set_rule(rules.clone());
         decision.exceptions.iter().for_each(|waived| cx.note_exception(waived));
@@ -37,7 +40,8 @@ impl Authorize {
         if cx.is_rewritten() { self.check(req, cx) } else { Ok(Flow::Continue) }
     }
 
-    fn decide(&self, req: &RequestView<'_>, cx: &Context) -> Result<Decision, FilterError> {
+    /// The decision, and what policy on trial would have made of it.
+    fn decide(&self, req: &RequestView<'_>, cx: &Context) -> Result<(Decision, Option<Rehearsal>), FilterError> {
         let prepared = cx.prepared().ok_or(FilterError::NoPrincipal)?;
         let action = cx.action().ok_or(FilterError::NoMessage)?;
         let message = cx.message()?;
@@ -57,10 +61,11 @@ impl Authorize {
             }
             _ => (ResourceRef::Route, None),
         };
-        Ok(self.authorizer.decide(&AuthzRequest {
+        let question = AuthzRequest {
             principal: prepared,
             action,
             resource,
+            tenant: cx.tenant().map(|tenant| &**tenant),
             http: HttpFacts { method: req.method, host: req.host, path: req.path },
             net: NetFacts {
                 source_ip: req.source.ip(),
@@ -70,8 +75,11 @@ impl Authorize {
             ai,
             risk: cx.risk(),
             now: cx.now_ms(),
-            compliance: &[],
-        }))
+            compliance: &self.compliance,
+        };
+        let decision = self.authorizer.decide(&question);
+        let rehearsal = self.authorizer.rehearse(&question, &decision);
+        Ok((decision, rehearsal))
     }
 }
 

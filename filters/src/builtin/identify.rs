@@ -5,16 +5,18 @@
 //! What decisions need of a principal is made once: it is kept with a cached token, or for callers without one by their
 //! certificate, and serves only a principal that is equal in all it says.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use postern_config::{Identity, Provider, Waived};
+use postern_config::{Identity, PrincipalType, Provider, ProviderKind, SenderConstraint, Waived};
 use quick_cache::sync::Cache;
 
 use super::Browser;
 use crate::authz::{Authorizer, PreparedPrincipal};
+use crate::challenge;
 use crate::token::{self, Recognised, TokenError, VerifiedToken};
-use crate::{Context, Flow, Given, Principal, RequestView, Verdict};
+use crate::{Context, Flow, Given, Principal, Refusal, RequestView, Verdict};
 
 pub(crate) struct Identify {
     identity: Identity,
@@ -22,10 +24,20 @@ pub(crate) struct Identify {
     authorizer: Arc<Authorizer>,
     /// Workloads that came without a token, by the SHA-256 of their certificate.
     workloads: Cache<[u8; 32], Arc<PreparedPrincipal>>,
-    /// Who comes without a credential, where the route is open.
-    anonymous: Option<Arc<Principal>>,
-    prepared_anonymous: OnceLock<Arc<PreparedPrincipal>>,
+    /// Who comes without a credential, where the route is open, by the tenant of what is asked.
+    anonymous: HashMap<String, Nobody>,
+    /// That of the route; empty where it is none's.
+    tenant: String,
+    /// The types of principal that exist.
+    types: Vec<PrincipalType>,
+    /// A provider of the route accepts tokens with proofs only.
+    wants_proofs: bool,
     browser: Option<Arc<Browser>>,
+}
+
+struct Nobody {
+    principal: Arc<Principal>,
+    prepared: OnceLock<Arc<PreparedPrincipal>>,
 }
 
 /// Workloads remembered per route.
@@ -34,12 +46,28 @@ const WORKLOADS: usize = 1024;
 impl Identify {
     pub(crate) const GUARD: &str = "identify";
 
-    /// `tenant` is that of the route: who is anonymous is of no other.
-    pub(crate) fn new(identity: Identity, recognised: Recognised, authorizer: Arc<Authorizer>, tenant: &str) -> Self {
-        let anonymous = identity.is_open.then(|| Arc::new(Principal::anonymous(tenant)));
-        let workloads = Cache::new(WORKLOADS);
-        let prepared_anonymous = OnceLock::new();
-        Self { identity, recognised, authorizer, workloads, anonymous, prepared_anonymous, browser: None }
+    /// `tenant` is that of the route, empty where each request says it: who is anonymous is of no other. `types` are those that exist.
+    pub(crate) fn new(
+        identity: Identity,
+        recognised: Recognised,
+        authorizer: Arc<Authorizer>,
+        tenant: &str,
+        types: &[PrincipalType],
+    ) -> Self {
+        let tenants = identity.providers.iter().flat_map(|provider| &provider.tenants).map(String::as_str);
+        let nobody = |tenant: &str| {
+            let principal = Arc::new(Principal::anonymous(tenant));
+            (tenant.to_owned(), Nobody { principal, prepared: OnceLock::new() })
+        };
+        let anonymous = tenants.chain([tenant]).filter(|_| identity.is_open).map(nobody).collect();
+        let (workloads, tenant, types) = (Cache::new(WORKLOADS), tenant.to_owned(), types.to_vec());
+        let proofs = |provider: &Provider| match &provider.kind {
+            ProviderKind::Jwt(jwt) => jwt.sender_constraint == SenderConstraint::Dpop,
+            ProviderKind::Introspection(asked) => asked.sender_constraint == SenderConstraint::Dpop,
+            _ => false,
+        };
+        let wants_proofs = identity.providers.iter().any(proofs);
+        Self { identity, recognised, authorizer, workloads, anonymous, tenant, types, wants_proofs, browser: None }
     }
 
     /// Has the sessions of browsers read.
@@ -58,9 +86,24 @@ impl Identify {
             Err(error) => Ok(match error.need() {
                 // What was asked for is not asked for again.
                 Some(need) if given.is_none() => Flow::Wait(need),
-                _ => Flow::refuse(error.reason(), error.to_string()),
+                _ => Flow::Refuse(self.challenged(&error)),
             }),
         }
+    }
+
+    /// Tells a client whose proof is wrong, or that has to bring one, so (RFC 9449 §7.1).
+    fn challenged(&self, error: &TokenError) -> Refusal {
+        let mut refusal = Refusal::new(error.reason(), error.to_string());
+        let problem = match error {
+            TokenError::Proof(_) => Some("invalid_dpop_proof"),
+            TokenError::ProofMissing | TokenError::OtherKey | TokenError::ProofForNothing => Some("invalid_token"),
+            TokenError::Missing if self.wants_proofs => None,
+            _ => return refusal,
+        };
+        if refusal.reason.status() == 401 {
+            refusal.headers.push(challenge::of_proof(problem));
+        }
+        refusal
     }
 
     fn identify(
@@ -74,7 +117,7 @@ impl Identify {
             Some(browser) => browser.session(req, cx)?,
             None => None,
         };
-        let verified = match (self.recognised.authenticate(req, cx.now(), given)?, session) {
+        let verified = match (self.recognised.authenticate(req, cx.now(), cx.is_recalled(), given)?, session) {
             (Some(_), Some(_)) => return Err(TokenError::SessionAndToken),
             (token, session) => token.or(session),
         };
@@ -82,11 +125,15 @@ impl Identify {
         if let Some(over) = waived.filter(|waived| waived.has_ended(cx.now_ms())) {
             return Err(TokenError::NoLongerUnbound(over.ended()));
         }
-        let principal = match (token::identify(&self.identity, verified.as_deref(), req.peer), &self.anonymous) {
+        let principal = match (token::identify(&self.identity, verified.as_deref(), req.peer), self.nobody_of(cx)) {
             // Nothing was presented at all; whatever was presented has to be accepted.
-            (Err(TokenError::Missing), Some(anonymous)) => return Ok((anonymous.clone(), self.nobody(anonymous, cx))),
+            (Err(TokenError::Missing), Some(nobody)) => return Ok((nobody.principal.clone(), self.nobody(nobody, cx))),
             (identified, _) => identified?,
         };
+        let people = std::iter::once(&*principal).chain(principal.on_behalf_of.as_deref());
+        if let Some(other) = people.map(|who| who.kind).find(|kind| !self.types.contains(kind)) {
+            return Err(TokenError::IdentityType(other.as_str()));
+        }
         let prepared = self.prepared(verified.as_deref(), leaf, &principal, cx.now_ms());
         if let Some(waived) = waived {
             cx.note_exception(waived);
@@ -101,9 +148,14 @@ impl Identify {
         provider.kind.unbound().filter(|_| !token.principal.authn.sender_bound)
     }
 
-    fn nobody(&self, anonymous: &Arc<Principal>, cx: &Context) -> Arc<PreparedPrincipal> {
-        let fresh = || Arc::new(self.authorizer.prepare(anonymous, cx.now_ms()));
-        let kept = self.prepared_anonymous.get_or_init(fresh);
+    /// Who comes without a credential and asks for a resource of this tenant; nobody where the route is not open.
+    fn nobody_of(&self, cx: &Context) -> Option<&Nobody> {
+        self.anonymous.get(cx.tenant().map_or(self.tenant.as_str(), |tenant| tenant))
+    }
+
+    fn nobody(&self, nobody: &Nobody, cx: &Context) -> Arc<PreparedPrincipal> {
+        let fresh = || Arc::new(self.authorizer.prepare(&nobody.principal, cx.now_ms()));
+        let kept = nobody.prepared.get_or_init(fresh);
         // A binding of everybody may have ended since.
         if kept.is_valid(cx.now_ms()) { kept.clone() } else { fresh() }
     }
@@ -165,7 +217,7 @@ mod tests {
 
     fn filter(chain: &Chain) -> &Identify {
         let found = chain.steps.iter().find_map(|step| match &step.filter {
-            Filter::Identify(identify) => Some(identify),
+            Filter::Identify(identify) => Some(&**identify),
             _ => None,
         });
         found.unwrap()

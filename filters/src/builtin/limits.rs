@@ -1,45 +1,65 @@
-//! Refuses what is over a rate limit. Limits over addresses run before identities are known, and so before signatures
-//! cost anything; limits over principals run after.
+//! Refuses what is over a limit, and lets wait what may wait. Limits over addresses run before identities are known, and so
+//! before signatures cost anything; limits over principals run after; limits over models once the body is read.
 
 use std::sync::Arc;
 
-use crate::limit::{LimitSet, Outcome};
-use crate::{Context, Flow, Reason, Refusal, RequestView, Verdict};
+use crate::limit::{Facts, Judged, LimitSet, Outcome, Stage};
+use crate::{Context, Flow, Given, Need, Reason, Refusal, RequestView, Verdict};
 
-/// Limits whose keys are addresses and routes.
+/// The limits that can be judged at one stage.
 #[derive(Debug)]
-pub(crate) struct AddressLimits {
+pub(crate) struct Limits {
     set: Arc<LimitSet>,
+    stage: Stage,
     route: String,
 }
 
-impl AddressLimits {
-    pub(crate) fn new(set: Arc<LimitSet>, route: &str) -> Self {
-        Self { set, route: route.to_owned() }
+impl Limits {
+    pub(crate) fn new(set: Arc<LimitSet>, stage: Stage, route: &str) -> Self {
+        Self { set, stage, route: route.to_owned() }
+    }
+
+    pub(crate) fn reads_head_only(&self) -> bool {
+        self.stage != Stage::Model
+    }
+
+    /// Whether they hold for whoever asks, known or not.
+    pub(crate) fn are_of_addresses(&self) -> bool {
+        self.stage == Stage::Address
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
-        let outcome = self.set.check_address(req.source, &self.route, cx.uptime());
-        Ok(conclude(&self.set, outcome, cx))
-    }
-}
-
-/// Limits that count a principal or its tenant.
-#[derive(Debug)]
-pub(crate) struct PrincipalLimits {
-    set: Arc<LimitSet>,
-    route: String,
-}
-
-impl PrincipalLimits {
-    pub(crate) fn new(set: Arc<LimitSet>, route: &str) -> Self {
-        Self { set, route: route.to_owned() }
-    }
-
-    pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
-        let principal = cx.principal()?.clone();
-        let outcome = self.set.check_principal(&principal, req.source, &self.route, cx.uptime());
-        Ok(conclude(&self.set, outcome, cx))
+        let waited = match cx.take_given() {
+            Some(Given::Limits(waited)) => Some(waited),
+            _ => None,
+        };
+        let principal = if self.stage == Stage::Address { None } else { Some(cx.principal()?.clone()) };
+        let mut rating = cx.take_rating();
+        let judged = {
+            let facts = Facts {
+                principal: principal.as_deref(),
+                source: req.source,
+                route: &self.route,
+                model: cx.model(),
+                headers: Some(req.headers),
+            };
+            self.set.judge(self.stage, &facts, &mut rating, waited, cx.uptime())
+        };
+        match judged {
+            Judged::Waits(wait) => {
+                cx.wait_for_limits(rating, wait);
+                Ok(Flow::Wait(Need::Limits))
+            }
+            Judged::Unknown(why) => {
+                let mut refusal = Refusal::new(Reason::Undecided, format!("the shared limits: {why}"));
+                refusal.headers.push(("retry-after", "1".to_owned()));
+                Ok(Flow::Refuse(refusal))
+            }
+            Judged::Done(outcome) => {
+                cx.hold(rating);
+                Ok(conclude(&self.set, outcome, cx))
+            }
+        }
     }
 }
 
@@ -62,27 +82,30 @@ fn conclude(set: &LimitSet, outcome: Outcome, cx: &mut Context) -> Flow {
 mod tests {
     use std::time::Duration;
 
-    use postern_config::{LimitKey, RateLimit};
+    use postern_config::{CountedIn, LimitKey, LimitUnit, RateLimit};
 
     use super::*;
     use crate::limit::LimitStore;
     use crate::testing::{asked, context};
 
-    fn set(keys: &[LimitKey]) -> Arc<LimitSet> {
+    fn limits(keys: &[LimitKey], stage: Stage) -> Limits {
         let limit = RateLimit {
             name: "two".to_owned(),
             owner: "default/api".to_owned(),
             key: keys.to_vec(),
+            unit: LimitUnit::Requests,
             limit: 2,
             window: Duration::from_secs(60),
             burst: 2,
+            max_wait: Duration::ZERO,
+            store: CountedIn::Process,
         };
-        Arc::new(LimitSet::compile(&[limit], &LimitStore::new()).unwrap())
+        Limits::new(Arc::new(LimitSet::compile(&[limit], &LimitStore::new()).unwrap()), stage, "r")
     }
 
     #[test]
     fn over_a_limit_the_caller_is_told_when_to_come_back() {
-        let limits = AddressLimits::new(set(&[LimitKey::SourceIp]), "r");
+        let limits = limits(&[LimitKey::SourceIp], Stage::Address);
         let check = |source: &str| {
             let mut cx = context();
             (limits.check(&asked("GET", "/").from(source).view(), &mut cx).unwrap(), cx.headers().len())
@@ -98,8 +121,28 @@ mod tests {
     }
 
     #[test]
+    fn a_header_that_is_not_there_once_and_readable_is_one_budget_for_all() {
+        let limits = limits(&[LimitKey::Header("x-team".to_owned())], Stage::Address);
+        let check = |head: &str| limits.check(&asked("GET", "/").head(head).view(), &mut context()).unwrap();
+        for (head, passes) in [
+            ("x-team: a", true),
+            ("x-team: b", true),
+            ("X-Team: a", true),
+            ("x-team: a", false),
+            ("", true),
+            ("x-team: c\nx-team: d", true),
+            ("x-team: é", false),
+            ("x-team: e\nx-team: e", false),
+            ("x-other: a", false),
+            ("x-team: B", true),
+        ] {
+            assert_eq!(check(head) == Flow::Continue, passes, "{head}");
+        }
+    }
+
+    #[test]
     fn limits_of_principals_do_not_decide_without_one() {
-        let limits = PrincipalLimits::new(set(&[LimitKey::Principal]), "r");
+        let limits = limits(&[LimitKey::Principal], Stage::Principal);
         assert!(limits.check(&asked("GET", "/").view(), &mut context()).is_err());
     }
 }

@@ -1,84 +1,98 @@
-//! The arithmetic of one limit: governor's GCRA over a state that the caller holds the lock of.
+//! The arithmetic of one rate: GCRA over a state that the caller holds the lock of.
+//!
+//! The state of a key is a moment: the one at which it will have all of its burst again. What is spent moves it on; a key
+//! is over its limit where it lies further ahead than a burst takes to come back. Moments are kept in parts of a
+//! nanosecond, so that a byte of a fast limit is a span too, and what is rounded is rounded to the strict side.
 
-use std::cell::Cell;
-use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use governor::clock::Clock;
-use governor::middleware::StateInformationMiddleware;
-use governor::nanos::Nanos;
-use governor::state::StateStore;
-use governor::{Quota, RateLimiter};
-
-/// Latest moment and longest span that are told apart, a hundred and forty years; sums of three stay within 64 bits.
+/// Latest moment and longest span that are told apart, a hundred and forty years.
 const MAX_NANOS: u64 = 1 << 62;
+/// Bits behind the nanoseconds.
+const PARTS: u32 = 32;
+const MAX: Fine = (MAX_NANOS as Fine) << PARTS;
 
-/// What one request would do to one key.
+/// A moment or a span, in 2^-32 of a nanosecond.
+pub(super) type Fine = u128;
+
+/// What a request would do to one key.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Probe {
-    /// It passes; `next` is the state to keep if it does.
-    Pass { next: u64, remaining: u32, seconds: u64 },
-    /// It would pass in so many seconds, rounded up, at least 1.
-    Refuse { seconds: u64 },
+pub(super) struct Probe {
+    /// The state to keep if it passes, now or when its time has come.
+    pub(super) next: Fine,
+    /// Nanoseconds until it would pass; zero where it does now.
+    pub(super) wait: u64,
+    /// Units that would pass afterwards.
+    pub(super) remaining: u64,
+    /// Seconds until there is one more, rounded up; zero where there is none to come.
+    pub(super) seconds: u64,
 }
 
 /// A rate and a burst.
+#[derive(Debug)]
 pub(super) struct Gcra {
-    limiter: RateLimiter<Slot, Slots, HandedIn, StateInformationMiddleware>,
-    clock: HandedIn,
-    /// Nanoseconds that give back one request.
-    interval: u64,
-    burst: u32,
+    /// What gives back one unit.
+    interval: Fine,
+    /// What gives back a burst.
+    full: Fine,
+    burst: u64,
+    /// The latest time that was handed in: two threads may hand theirs in out of order, and time does not go back.
+    latest: AtomicU64,
 }
 
 impl Gcra {
-    /// `limit` requests per `window`, `burst` at once; `None` where one is zero or the burst takes longer than a hundred
-    /// years to come back.
-    pub(super) fn new(limit: u32, window: Duration, burst: u32) -> Option<Self> {
-        let (limit, burst) = (NonZeroU32::new(limit)?, NonZeroU32::new(burst)?);
+    /// `limit` units per `window`, `burst` at once; `None` where one is zero or the burst takes longer than a hundred years
+    /// to come back.
+    pub(super) fn new(limit: u64, window: Duration, burst: u64) -> Option<Self> {
         let window = u64::try_from(window.as_nanos()).ok().filter(|window| (1..MAX_NANOS).contains(window))?;
         // Rounded up: never more than the limit says.
-        let interval = window.div_ceil(u64::from(limit.get()));
-        interval.checked_mul(u64::from(burst.get())).filter(|span| *span < MAX_NANOS / 2)?;
-        let quota = Quota::with_period(Duration::from_nanos(interval))?.allow_burst(burst);
-        let clock = HandedIn::default();
-        // The clock still says zero, so that governor counts from the same moment as the caller.
-        let limiter = RateLimiter::new(quota, Slots, clock.clone());
-        Some(Self { limiter, clock, interval, burst: burst.get() })
+        let interval =
+            (Fine::from(window) << PARTS).checked_add(Fine::from(limit).checked_sub(1)?)? / Fine::from(limit);
+        let full = interval.checked_mul(Fine::from(burst)).filter(|full| (1..MAX / 4).contains(full))?;
+        Some(Self { interval, full, burst, latest: AtomicU64::new(0) })
     }
 
-    /// What a request at `now` would do to a key in `state`, `None` for one that never asked.
-    pub(super) fn probe(&self, state: Option<u64>, now: u64) -> Probe {
-        let now = self.clock.advance(now);
-        let slot = Slot(Cell::new(state));
-        match self.limiter.check_key(&slot) {
-            Ok(snapshot) => {
-                let next = slot.0.get().unwrap_or(now);
-                let remaining = snapshot.remaining_burst_capacity();
-                Probe::Pass { next, remaining, seconds: seconds(self.more_at(next, remaining).saturating_sub(now)) }
-            }
-            Err(until) => {
-                let wait = until.wait_time_from(Nanos::new(now));
-                Probe::Refuse { seconds: seconds(nanos(wait)).max(1) }
-            }
+    /// What taking `take` units at `now` would do to a key in `state`, `None` for one that never asked, if it passes only
+    /// where `need` units are left.
+    pub(super) fn probe(&self, state: Option<Fine>, now: u64, take: u64, need: u64) -> Probe {
+        let now = self.advance(now);
+        let base = state.unwrap_or_default().max(now);
+        let next = base.saturating_add(self.interval.saturating_mul(take.into())).min(MAX);
+        let (spent, after) = (base - now, next.saturating_sub(now));
+        let wait = spent.saturating_add(self.interval.saturating_mul(need.into())).saturating_sub(self.full);
+        if wait > 0 {
+            let wait = u64::try_from(wait.div_ceil(1 << PARTS)).unwrap_or(MAX_NANOS);
+            return Probe { next, wait, remaining: 0, seconds: seconds(wait).max(1) };
         }
+        let left = self.full.saturating_sub(after) / self.interval;
+        let more = after.saturating_add(self.interval.saturating_mul(left + 1)).saturating_sub(self.full);
+        let remaining = u64::try_from(left).unwrap_or(u64::MAX);
+        let more =
+            if remaining >= self.burst { 0 } else { u64::try_from(more.div_ceil(1 << PARTS)).unwrap_or(MAX_NANOS) };
+        Probe { next, wait: 0, remaining, seconds: seconds(more) }
     }
 
-    /// When one more than `remaining` would pass: the moment at which the state allows that many.
-    fn more_at(&self, state: u64, remaining: u32) -> u64 {
-        let missing = u64::from(self.burst.saturating_sub(remaining).saturating_sub(1));
-        state.saturating_sub(missing.saturating_mul(self.interval))
+    /// The state after `units` more, which may be a debt; `None` where the key owes a whole burst as it is.
+    pub(super) fn charge(&self, state: Option<Fine>, now: u64, units: u64) -> Option<Fine> {
+        let now = self.advance(now);
+        let base = state.unwrap_or_default().max(now);
+        let owes = base - now >= self.full.saturating_mul(2);
+        (!owes).then(|| base.saturating_add(self.interval.saturating_mul(units.into())).min(MAX))
+    }
+
+    fn advance(&self, now: u64) -> Fine {
+        fine(self.latest.fetch_max(now, Ordering::Relaxed).max(now))
     }
 }
 
-impl fmt::Debug for Gcra {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gcra").field("interval", &self.interval).field("burst", &self.burst).finish_non_exhaustive()
-    }
+pub(super) fn fine(nanos: u64) -> Fine {
+    Fine::from(nanos.min(MAX_NANOS)) << PARTS
+}
+
+/// Nanoseconds until a moment, rounded up.
+pub(super) fn until(moment: Fine, now: u64) -> u64 {
+    u64::try_from(moment.saturating_sub(fine(now)).div_ceil(1 << PARTS)).unwrap_or(MAX_NANOS)
 }
 
 /// Nanoseconds, cut to what the arithmetic can hold.
@@ -89,49 +103,4 @@ pub(super) fn nanos(duration: Duration) -> u64 {
 /// Whole seconds, rounded up.
 pub(super) fn seconds(nanos: u64) -> u64 {
     nanos.div_ceil(1_000_000_000)
-}
-
-/// The latest time that was handed in. Requests on two threads may hand theirs in out of order; time does not go back.
-#[derive(Debug, Clone, Default)]
-struct HandedIn(Arc<AtomicU64>);
-
-impl HandedIn {
-    fn advance(&self, now: u64) -> u64 {
-        self.0.fetch_max(now, Ordering::Relaxed).max(now)
-    }
-}
-
-impl Clock for HandedIn {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        Nanos::new(self.0.load(Ordering::Relaxed))
-    }
-}
-
-/// The state of one key (its theoretical arrival time) while it is judged. It stands where governor expects a key: the
-/// map behind it is ours, bounded and locked, and a probe that does not pass everywhere must leave no trace in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Slot(Cell<Option<u64>>);
-
-impl Hash for Slot {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.get().hash(state);
-    }
-}
-
-#[derive(Debug)]
-struct Slots;
-
-impl StateStore for Slots {
-    type Key = Slot;
-
-    fn measure_and_replace<T, F, E>(&self, slot: &Slot, decide: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        let (out, next) = decide(slot.0.get().map(Nanos::new))?;
-        slot.0.set(Some(next.as_u64()));
-        Ok(out)
-    }
 }

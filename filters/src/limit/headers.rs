@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use postern_config::RateLimit;
+use postern_config::{LimitUnit, RateLimit};
 
 use super::Standing;
 
@@ -19,22 +19,33 @@ pub(super) fn labels<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
     names.map(&mut unique).collect()
 }
 
-/// Adds `"per-user";q=60;w=60` to a list. `w` is left out for a window that is not whole seconds, which it cannot say.
+/// Adds `"per-user";q=60;w=60` to a list. `w` is left out for a window that is not whole seconds, which it cannot say, and
+/// where there is none.
 pub(super) fn add_policy(list: &mut String, label: &str, limit: &RateLimit) {
     if !list.is_empty() {
         list.push_str(", ");
     }
     // Writing to a `String` cannot fail.
     let _ = write!(list, "{label};q={}", limit.limit);
-    if limit.window.subsec_nanos() == 0 {
+    let unit = match limit.unit {
+        LimitUnit::Requests => "",
+        LimitUnit::ConcurrentRequests => ";qu=\"concurrent-requests\"",
+        LimitUnit::Bytes => ";qu=\"content-bytes\"",
+    };
+    list.push_str(unit);
+    if limit.unit != LimitUnit::ConcurrentRequests && limit.window.subsec_nanos() == 0 {
         let _ = write!(list, ";w={}", limit.window.as_secs());
     }
 }
 
-/// `"per-user";r=27;t=1`: requests that would pass now, and seconds until there is one more. So `t` of a refusal is its
-/// `Retry-After`, which must not be earlier.
+/// `"per-user";r=27;t=1`: units that would pass now, and seconds until there is one more, where that is known. So `t` of a
+/// refusal is its `Retry-After`, which must not be earlier.
 pub(super) fn standing(label: &str, standing: Standing) -> String {
-    format!("{label};r={};t={}", standing.remaining, standing.seconds)
+    let mut out = format!("{label};r={}", standing.remaining);
+    if standing.seconds > 0 {
+        let _ = write!(out, ";t={}", standing.seconds);
+    }
+    out
 }
 
 /// RFC 9651 §4.1.6; characters that a string cannot hold become `?`.

@@ -3,38 +3,79 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::gcra::{self, Fine};
 use super::key::Digest;
+use super::line::Line;
 
 /// How long a full shard waits between two looks for keys to forget: a look costs its whole size, and a flood of new
 /// keys asks for one with every request (attack 46).
 const SWEEP_EVERY: u64 = 10_000_000;
+/// The same, in the microseconds of a store.
+const FLOORS_EVERY: u64 = 10_000;
 
-/// State of each key: its theoretical arrival time in nanoseconds. Once that has passed, the key has its whole burst
-/// again and is no different from one never seen.
+/// What keys have spent, or hold.
 #[derive(Debug)]
 pub(super) struct Shard {
-    states: HashMap<Digest, u64, BuildHasherDefault<Passed>>,
+    /// Of a rate: the moment at which the key has its whole burst again. Once that has passed, the key is no different from
+    /// one never seen.
+    states: HashMap<Digest, Fine, BuildHasherDefault<Passed>>,
+    /// Of requests at once: who is in, and who waits. Gone with the last of them.
+    pub(super) lines: HashMap<Digest, Line, BuildHasherDefault<Passed>>,
+    /// Of a limit that replicas share: the latest state that the store told, in its time.
+    floors: HashMap<Digest, u64, BuildHasherDefault<Passed>>,
     max: usize,
     /// No sweep before this moment.
     sweep_at: u64,
+    floors_swept: Option<u64>,
 }
 
 impl Shard {
     pub(super) fn new(max: usize) -> Self {
-        Self { states: HashMap::default(), max, sweep_at: 0 }
+        Self {
+            states: HashMap::default(),
+            lines: HashMap::default(),
+            floors: HashMap::default(),
+            max,
+            sweep_at: 0,
+            floors_swept: None,
+        }
     }
 
-    pub(super) fn get(&self, key: Digest) -> Option<u64> {
+    pub(super) fn get(&self, key: Digest) -> Option<Fine> {
         self.states.get(&key).copied()
     }
 
-    pub(super) fn set(&mut self, key: Digest, state: u64) {
+    pub(super) fn set(&mut self, key: Digest, state: Fine) {
         self.states.insert(key, state);
+    }
+
+    /// Whether a key that is not known finds a place in line.
+    pub(super) fn has_room(&self) -> bool {
+        self.lines.len() < self.max
+    }
+
+    pub(super) fn floor(&self, key: Digest) -> u64 {
+        self.floors.get(&key).copied().unwrap_or_default()
+    }
+
+    /// Remembers what the store told at its moment `now`. Where there is no room it is not remembered: the store still does.
+    pub(super) fn raise_floor(&mut self, key: Digest, state: u64, now: u64) {
+        if let Some(floor) = self.floors.get_mut(&key) {
+            *floor = state.max(*floor);
+            return;
+        }
+        if self.floors.len() >= self.max && self.floors_swept.is_none_or(|swept| now >= swept + FLOORS_EVERY) {
+            self.floors.retain(|_, floor| *floor > now);
+            self.floors_swept = Some(now);
+        }
+        if self.floors.len() < self.max {
+            self.floors.insert(key, state);
+        }
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.states.len()
+        self.states.len() + self.lines.len()
     }
 
     /// Makes room for a new key by forgetting keys that have their whole burst again. Never one that has spent: that
@@ -44,8 +85,9 @@ impl Shard {
             return Ok(());
         }
         if now >= self.sweep_at {
-            self.states.retain(|_, state| *state > now);
-            let next = self.states.values().copied().min().unwrap_or(now);
+            let moment = gcra::fine(now);
+            self.states.retain(|_, state| *state > moment);
+            let next = self.states.values().min().map_or(now, |next| now.saturating_add(gcra::until(*next, now)));
             self.sweep_at = next.max(now.saturating_add(SWEEP_EVERY));
         }
         if self.states.len() < self.max { Ok(()) } else { Err(self.sweep_at) }
@@ -80,12 +122,12 @@ mod tests {
     fn a_full_shard_looks_for_room_at_most_every_ten_milliseconds() {
         let key = |n| Digest { low: n, high: n };
         let mut shard = Shard::new(2);
-        shard.set(key(1), 100);
-        shard.set(key(2), 1_000_000_000);
+        shard.set(key(1), gcra::fine(100));
+        shard.set(key(2), gcra::fine(1_000_000_000));
         let next = SWEEP_EVERY + 50;
         assert_eq!(shard.make_room(50), Err(next), "both have spent");
         assert_eq!(shard.make_room(200), Err(next), "the first is restored, but it is too early to look again");
         assert_eq!((shard.make_room(next), shard.len()), (Ok(()), 1));
-        assert_eq!(shard.get(key(2)), Some(1_000_000_000), "who has spent stays");
+        assert_eq!(shard.get(key(2)), Some(gcra::fine(1_000_000_000)), "who has spent stays");
     }
 }

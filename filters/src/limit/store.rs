@@ -4,19 +4,22 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use postern_config::{LimitKey, RateLimit};
+use postern_config::{CountedIn, LimitUnit, RateLimit};
 
-use super::gcra::{self, Gcra, Probe};
-use super::key::{Digest, Facts, Secrets};
+use super::gcra::{self, Fine, Gcra};
+use super::key::{Digest, Facts, Kind, Secrets};
+use super::line::Places;
 use super::shard::Shard;
-use super::{LimitError, needs_principal};
+use super::shared::Shared;
+use super::{LimitError, Stage};
 
 /// The state of all limits of the process, in memory. A limit stays as long as a [`super::LimitSet`] uses it, and is
-/// found again by the next snapshot if owner, name, key, limit, window and burst are the same.
+/// found again by the next snapshot if owner, name, key, unit, limit, window and burst are the same.
 #[derive(Debug)]
 pub struct LimitStore {
     secrets: Secrets,
     max_keys: usize,
+    places: Places,
     limits: Mutex<Limits>,
 }
 
@@ -31,10 +34,12 @@ struct Limits {
 struct Identity {
     owner: String,
     name: String,
-    key: Vec<u8>,
-    limit: u32,
+    key: Vec<Kind>,
+    unit: LimitUnit,
+    store: CountedIn,
+    limit: u64,
     window: Duration,
-    burst: u32,
+    burst: u64,
 }
 
 impl LimitStore {
@@ -50,7 +55,13 @@ impl LimitStore {
     /// key is refused until one has.
     #[must_use]
     pub fn with_max_keys(max_keys: usize) -> Self {
-        Self { secrets: Secrets::default(), max_keys, limits: Mutex::default() }
+        Self { secrets: Secrets::default(), max_keys, places: Places::default(), limits: Mutex::default() }
+    }
+
+    /// Requests that wait for a limit now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.places.taken()
     }
 
     /// The state of `written`, kept from before or new.
@@ -61,15 +72,12 @@ impl LimitStore {
             return Ok(limit);
         }
         limits.known.retain(|_, limit| limit.strong_count() > 0);
-        let name = || written.name.clone();
-        if written.limit == 0 || written.burst == 0 || written.window.is_zero() {
-            return Err(LimitError::Zero(name()));
+        let shared = Shared::of(written, &identity.key);
+        if shared.as_ref().is_some_and(|shared| !shared.fits()) {
+            return Err(LimitError::TooLong(written.name.clone()));
         }
-        let gcra =
-            Gcra::new(written.limit, written.window, written.burst).ok_or_else(|| LimitError::TooLong(name()))?;
-        let number = limits.next;
+        let limit = Arc::new(Limit::new(limits.next, identity.key.clone(), Measure::of(written)?, shared, self));
         limits.next += 1;
-        let limit = Arc::new(Limit::new(number, sorted(&written.key), gcra, self));
         limits.known.insert(identity, Arc::downgrade(&limit));
         Ok(limit)
     }
@@ -86,16 +94,12 @@ impl Identity {
         if written.key.is_empty() {
             return Err(LimitError::NoKey(written.name.clone()));
         }
-        let kind = |key: &LimitKey| match key {
-            LimitKey::Principal => 0,
-            LimitKey::Tenant => 1,
-            LimitKey::SourceIp => 2,
-            LimitKey::Route => 3,
-        };
         Ok(Self {
             owner: written.owner.clone(),
             name: written.name.clone(),
-            key: sorted(&written.key).iter().map(kind).collect(),
+            key: Kind::all(&written.name, &written.key)?,
+            unit: written.unit,
+            store: written.store,
             limit: written.limit,
             window: written.window,
             burst: written.burst,
@@ -103,22 +107,67 @@ impl Identity {
     }
 }
 
-/// `[Route, Tenant]` counts the same as `[Tenant, Route]`, and as either written twice.
-fn sorted(key: &[LimitKey]) -> Vec<LimitKey> {
-    let mut key = key.to_vec();
-    key.sort();
-    key.dedup();
-    key
+/// How a limit measures.
+#[derive(Debug)]
+pub(super) enum Measure {
+    Requests(Gcra),
+    Bytes(Gcra),
+    /// So many at once.
+    Seats(u64),
 }
+
+impl Measure {
+    fn of(written: &RateLimit) -> Result<Self, LimitError> {
+        let name = || written.name.clone();
+        let timed = written.unit != LimitUnit::ConcurrentRequests;
+        if written.limit == 0 || timed && (written.burst == 0 || written.window.is_zero()) {
+            return Err(LimitError::Zero(name()));
+        }
+        let gcra = || {
+            let gcra = Gcra::new(written.limit, written.window, written.burst);
+            gcra.ok_or_else(|| LimitError::TooLong(name()))
+        };
+        Ok(match written.unit {
+            LimitUnit::Requests => Self::Requests(gcra()?),
+            LimitUnit::Bytes => Self::Bytes(gcra()?),
+            LimitUnit::ConcurrentRequests => Self::Seats(written.limit),
+        })
+    }
+}
+
+/// What a request would do to one key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Probed {
+    /// Nanoseconds until it would pass; zero where it does now.
+    pub(super) wait: u64,
+    pub(super) remaining: u64,
+    pub(super) seconds: u64,
+    next: Next,
+}
+
+/// What is kept if it passes.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    State(Fine),
+    Seat,
+    /// Bytes are charged as they come.
+    Nothing,
+}
+
+/// How long a request is told to wait that found no seat: nobody knows when one is free.
+const SEAT_SECONDS: u64 = 1;
 
 /// One limit and what its keys have spent.
 #[derive(Debug)]
 pub(super) struct Limit {
     /// Unique in the store; locks of several limits are taken in this order.
     pub(super) number: u64,
-    key: Vec<LimitKey>,
+    pub(super) key: Vec<Kind>,
+    /// How the store of all replicas counts it, where that one does.
+    pub(super) shared: Option<Shared>,
     secrets: Secrets,
-    gcra: Gcra,
+    measure: Measure,
+    pub(super) places: Places,
     /// Keys are spread over the first shard and these.
     first: Mutex<Shard>,
     more: Vec<Mutex<Shard>>,
@@ -128,21 +177,32 @@ impl Limit {
     /// Shards of a limit with many keys; each then holds thousands, so that they fill evenly.
     const SHARDS: usize = 16;
 
-    fn new(number: u64, key: Vec<LimitKey>, gcra: Gcra, store: &LimitStore) -> Self {
+    fn new(number: u64, key: Vec<Kind>, measure: Measure, shared: Option<Shared>, store: &LimitStore) -> Self {
         let shards = if store.max_keys >= Self::SHARDS * 1024 { Self::SHARDS } else { 1 };
         let shard = || Mutex::new(Shard::new(store.max_keys / shards));
         Self {
             number,
             key,
+            shared,
             secrets: store.secrets.clone(),
-            gcra,
+            measure,
+            places: store.places.clone(),
             first: shard(),
             more: (1..shards).map(|_| shard()).collect(),
         }
     }
 
-    pub(super) fn needs_principal(&self) -> bool {
-        self.key.iter().any(needs_principal)
+    /// The earliest stage at which all of its key is known.
+    pub(super) fn stage(&self) -> Stage {
+        self.key.iter().map(Kind::stage).max().unwrap_or(Stage::Address)
+    }
+
+    /// How many may be in at once; none where it does not count that.
+    pub(super) fn seats(&self) -> u64 {
+        match self.measure {
+            Measure::Seats(seats) => seats,
+            Measure::Requests(_) | Measure::Bytes(_) => 0,
+        }
     }
 
     pub(super) fn key(&self, facts: &Facts<'_>) -> Digest {
@@ -158,15 +218,88 @@ impl Limit {
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a request of `key` would do. A key that is not known and finds no room is refused.
-    pub(super) fn probe(&self, shard: &mut Shard, key: Digest, now: u64) -> Probe {
+    /// What a request of `key` would do. A key that is not known and finds no room would have to wait for it.
+    pub(super) fn probe(&self, shard: &mut Shard, key: Digest, now: u64) -> Probed {
+        let (gcra, take) = match &self.measure {
+            Measure::Requests(gcra) => (gcra, 1),
+            Measure::Bytes(gcra) => (gcra, 0),
+            Measure::Seats(seats) => return Self::probe_seats(shard, key, *seats),
+        };
         let state = shard.get(key);
         if state.is_none()
             && let Err(room_at) = shard.make_room(now)
         {
-            return Probe::Refuse { seconds: gcra::seconds(room_at.saturating_sub(now)).max(1) };
+            let wait = room_at.saturating_sub(now).max(1);
+            return Probed { wait, remaining: 0, seconds: gcra::seconds(wait), next: Next::Nothing };
         }
-        self.gcra.probe(state, now)
+        let probe = gcra.probe(state, now, take, 1);
+        let next = if take == 0 { Next::Nothing } else { Next::State(probe.next) };
+        Probed { wait: probe.wait, remaining: probe.remaining, seconds: probe.seconds, next }
+    }
+
+    fn probe_seats(shard: &Shard, key: Digest, seats: u64) -> Probed {
+        let line = shard.lines.get(&key);
+        let left = seats.saturating_sub(line.map_or(0, |line| line.taken));
+        let has_room = line.is_some() || shard.has_room();
+        let wait = if left > 0 && has_room { 0 } else { SEAT_SECONDS * 1_000_000_000 };
+        let seconds = if left <= 1 { SEAT_SECONDS } else { 0 };
+        Probed { wait, remaining: left.saturating_sub(1), seconds, next: Next::Seat }
+    }
+
+    /// Seconds until a request of `key` would pass, rounded up, at least 1.
+    pub(super) fn seconds_of(&self, key: Digest, now: u64) -> u64 {
+        let mut shard = self.lock(key);
+        gcra::seconds(self.probe(&mut shard, key, now).wait).max(1)
+    }
+
+    /// The latest state of a key that the shared store told.
+    pub(super) fn floor(&self, key: Digest) -> u64 {
+        self.lock(key).floor(key)
+    }
+
+    pub(super) fn raise_floor(&self, key: Digest, state: u64, now: u64) {
+        self.lock(key).raise_floor(key, state, now);
+    }
+
+    pub(super) fn seats_left(&self, key: Digest) -> u64 {
+        let taken = self.lock(key).lines.get(&key).map_or(0, |line| line.taken);
+        self.seats().saturating_sub(taken)
+    }
+
+    /// Keeps what a probe said. True where a seat was taken, which a [`super::line::Hold`] has to give back.
+    pub(super) fn spend(shard: &mut Shard, key: Digest, probed: &Probed) -> bool {
+        match probed.next {
+            Next::State(state) => shard.set(key, state),
+            Next::Seat => shard.lines.entry(key).or_default().taken += 1,
+            Next::Nothing => {}
+        }
+        matches!(probed.next, Next::Seat)
+    }
+
+    /// Whether what requests carry is charged to it.
+    pub(super) fn counts_bytes(&self) -> bool {
+        matches!(self.measure, Measure::Bytes(_))
+    }
+
+    /// Whether requests of it can wait for their time: what they take is known beforehand.
+    pub(super) fn counts_requests(&self) -> bool {
+        matches!(self.measure, Measure::Requests(_))
+    }
+
+    /// Charges what has come or is about to go. False where the key owes a whole burst: it has to stop.
+    pub(super) fn charge(&self, key: Digest, bytes: u64, now: u64) -> bool {
+        let Measure::Bytes(gcra) = &self.measure else { return true };
+        let mut shard = self.lock(key);
+        let state = shard.get(key);
+        // There was room when the request began; one that finds none any more is let go on, and no further.
+        if state.is_none() && shard.make_room(now).is_err() {
+            return false;
+        }
+        let next = gcra.charge(state, now, bytes);
+        if let Some(next) = next {
+            shard.set(key, next);
+        }
+        next.is_some()
     }
 
     /// Keys remembered now.

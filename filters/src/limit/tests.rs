@@ -1,22 +1,28 @@
 //! Limits against a clock that is handed in.
 
+mod shared;
+mod units;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use postern_config::{LimitKey, PrincipalType, RateLimit};
+use postern_config::{CountedIn, LimitKey, LimitUnit, PrincipalType, RateLimit};
 use proptest::prelude::*;
 
-use super::{LimitSet, LimitStore, Outcome};
+use super::{LimitSet, LimitStore, Outcome, Stage};
 use crate::{Assurance, Principal, Source};
 
-fn limit(name: &str, key: &[LimitKey], limit: u32, seconds: u64, burst: u32) -> RateLimit {
+fn limit(name: &str, key: &[LimitKey], limit: u64, seconds: u64, burst: u64) -> RateLimit {
     RateLimit {
         name: name.to_owned(),
         owner: "default/edge".to_owned(),
         key: key.to_vec(),
+        unit: LimitUnit::Requests,
         limit,
         window: Duration::from_secs(seconds),
         burst,
+        max_wait: Duration::ZERO,
+        store: CountedIn::Process,
     }
 }
 
@@ -153,9 +159,8 @@ fn address_limits_run_before_the_caller_is_known_and_the_rest_after() {
         assert_eq!(header(&set, outcome, "ratelimit").as_deref(), Some(left), "{case}");
         assert_eq!(header(&set, outcome, "ratelimit-policy").as_deref(), Some(policy), "{case}");
     }
-    let names =
-        (vec!["limit/per-address".to_owned()], vec!["limit/per-user".to_owned(), "limit/per-tenant".to_owned()]);
-    assert_eq!(set.guard_names(), names);
+    assert_eq!(set.guard_names(Stage::Address), ["limit/per-address"]);
+    assert_eq!(set.guard_names(Stage::Principal), ["limit/per-user", "limit/per-tenant"]);
     let none = LimitSet::compile(&[], &LimitStore::new()).unwrap();
     assert_eq!(none.check_address(ip("192.0.2.1"), "chat", ms(0)), Outcome::Unlimited);
     assert!(none.is_empty() && none.headers(&Outcome::Unlimited).is_empty());
@@ -191,6 +196,7 @@ fn a_reload_keeps_what_was_spent_of_a_limit_that_stayed_the_same() {
         ("the same key written twice", RateLimit { key: vec![LimitKey::Principal; 2], ..written.clone() }, true),
         ("another name", RateLimit { name: "x".to_owned(), ..written.clone() }, false),
         ("another owner", RateLimit { owner: "other/edge".to_owned(), ..written.clone() }, false),
+        ("another unit", RateLimit { unit: LimitUnit::Bytes, ..written.clone() }, false),
         ("another limit", RateLimit { limit: 2, ..written.clone() }, false),
         ("another window", RateLimit { window: ms(61_000), ..written.clone() }, false),
         ("another burst", RateLimit { burst: 2, ..written.clone() }, false),
@@ -212,11 +218,15 @@ fn a_limit_that_cannot_be_kept_does_not_compile() {
         ("no window", limit("l", &[LimitKey::Route], 1, 0, 1)),
         ("no burst", limit("l", &[LimitKey::Route], 1, 60, 0)),
         ("longer than time", limit("l", &[LimitKey::Route], 1, u64::MAX, 1)),
-        ("a burst longer than time", limit("l", &[LimitKey::Route], 1, year, u32::MAX)),
+        ("a burst longer than time", limit("l", &[LimitKey::Route], 1, year, u64::MAX)),
     ] {
         assert!(LimitSet::compile(&[written], &LimitStore::new()).is_err(), "{case}");
     }
-    let fast = LimitSet::compile(&[limit("l", &[LimitKey::Route], u32::MAX, 1, u32::MAX)], &LimitStore::new()).unwrap();
+    let fast = LimitSet::compile(
+        &[limit("l", &[LimitKey::Route], 999_999_999_999_999, 1, 999_999_999_999_999)],
+        &LimitStore::new(),
+    )
+    .unwrap();
     assert!(!fast.check_address(ip("192.0.2.1"), "a", Duration::MAX).is_refused(), "the end of time is a time");
 }
 
@@ -273,9 +283,9 @@ fn requests_at_once_never_pass_more_than_the_burst() {
 proptest! {
     #[test]
     fn never_more_than_burst_and_rate_pass_in_any_interval(
-        rate in 1_u32..200,
+        rate in 1_u64..200,
         window in 1_u64..100,
-        burst in 1_u32..50,
+        burst in 1_u64..50,
         steps in prop::collection::vec(0_u64..3_000, 1..200),
     ) {
         let set = LimitSet::compile(&[limit("l", &[LimitKey::Route], rate, window, burst)], &LimitStore::new()).unwrap();
@@ -291,14 +301,14 @@ proptest! {
             for (last, to) in passed.iter().enumerate().skip(first) {
                 let count = u64::try_from(last - first + 1).unwrap();
                 // count <= burst + rate * (to - from) / window, without fractions.
-                let most = u64::from(burst) * window * 1000 + u64::from(rate) * (to - from);
+                let most = burst * window * 1000 + rate * (to - from);
                 prop_assert!(count * window * 1000 <= most, "{count} from {from} to {to} ms");
             }
         }
     }
 
     #[test]
-    fn what_is_said_to_be_left_is_left(burst in 1_u32..20, spent in 0_u32..20, wait in 0_u64..10_000) {
+    fn what_is_said_to_be_left_is_left(burst in 1_u64..20, spent in 0_u64..20, wait in 0_u64..10_000) {
         let set = LimitSet::compile(&[limit("l", &[LimitKey::Route], 30, 60, burst)], &LimitStore::new()).unwrap();
         let check = |at| set.check_address(ip("192.0.2.1"), "chat", ms(at));
         for _ in 0..spent {

@@ -11,6 +11,7 @@ use postern_config::values::Time;
 use postern_config::{Provider, ProviderKind, SenderConstraint};
 use serde_json::{Map, Value};
 
+use super::binding::Binding;
 use super::verified::Window;
 pub use made::{MadeKey, MadeKeyError};
 
@@ -151,7 +152,7 @@ fn of_key(principal: Principal, window: Window) -> VerifiedToken {
         principal: Arc::new(principal),
         delegate: None,
         actor: None,
-        cnf_x5t_s256: None,
+        binding: Binding::default(),
         exp: window.exp,
         key_id: None,
         prepared: OnceLock::new(),

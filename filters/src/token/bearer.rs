@@ -1,8 +1,27 @@
-//! The `Authorization` header (RFC 6750 §2.1).
+//! The `Authorization` header (RFC 6750 §2.1, RFC 9449 §7.1).
 
 use super::TokenError;
 
+/// How a token is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Bearer,
+    Dpop,
+}
+
 /// The bearer token among the `authorization` values of a request, `None` where there is no such header.
+///
+/// # Errors
+/// As [`authorization`], for the scheme `DPoP` as well.
+pub fn bearer<'h>(values: &[&'h [u8]]) -> Result<Option<&'h str>, TokenError> {
+    match authorization(values)? {
+        Some((Scheme::Bearer, token)) => Ok(Some(token)),
+        Some((Scheme::Dpop, _)) => Err(TokenError::NotBearer),
+        None => Ok(None),
+    }
+}
+
+/// Scheme and token among the `authorization` values of a request, `None` where there is no such header.
 ///
 /// The scheme is compared without case and followed by spaces and one `b64token`; nothing else may stand there, so two
 /// credentials joined by a comma are refused.
@@ -11,22 +30,26 @@ use super::TokenError;
 /// [`TokenError::Repeated`] for more than one header, even with equal values: whoever reads the other one must not
 /// reach another decision. [`TokenError::NotBearer`] for another scheme or shape: it is a credential that was presented
 /// and does not verify.
-pub fn bearer<'h>(values: &[&'h [u8]]) -> Result<Option<&'h str>, TokenError> {
+pub(super) fn authorization<'h>(values: &[&'h [u8]]) -> Result<Option<(Scheme, &'h str)>, TokenError> {
     let value = match values {
         [] => return Ok(None),
         [value] => *value,
         more => return Err(TokenError::Repeated(more.len())),
     };
-    let (scheme, rest) = value.split_at_checked(6).ok_or(TokenError::NotBearer)?;
+    let space = value.iter().position(|byte| *byte == b' ').ok_or(TokenError::NotBearer)?;
+    let (scheme, rest) = value.split_at_checked(space).ok_or(TokenError::NotBearer)?;
+    let scheme = match scheme {
+        name if name.eq_ignore_ascii_case(b"bearer") => Scheme::Bearer,
+        name if name.eq_ignore_ascii_case(b"dpop") => Scheme::Dpop,
+        _ => return Err(TokenError::NotBearer),
+    };
     let token = rest.trim_ascii_start();
     let spaces = rest.get(..rest.len() - token.len()).unwrap_or_default();
-    if !scheme.eq_ignore_ascii_case(b"bearer") || spaces.is_empty() || spaces.iter().any(|b| *b != b' ') {
+    if spaces.iter().any(|byte| *byte != b' ') || !is_b64token(token) {
         return Err(TokenError::NotBearer);
     }
-    if !is_b64token(token) {
-        return Err(TokenError::NotBearer);
-    }
-    std::str::from_utf8(token).map(Some).or(Err(TokenError::NotBearer))
+    let token = std::str::from_utf8(token).map_err(|_not_ascii| TokenError::NotBearer)?;
+    Ok(Some((scheme, token)))
 }
 
 /// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.

@@ -7,6 +7,8 @@ use super::TokenError;
 /// Longest subject, tenant, group, scope or tag value.
 pub(super) const MAX_TEXT: usize = 512;
 
+pub(super) const NO_TEXT: &str = "is not a string";
+
 /// Latest moment a claim may name, the end of the year 9999: arithmetic on it cannot overflow.
 const MAX_TIME: i64 = 253_402_300_799;
 
@@ -83,7 +85,7 @@ impl Claims {
 
 /// A text of 1 to 512 bytes without control characters: it becomes a name in decisions and records.
 pub(super) fn text<'v>(name: &str, value: &'v Value) -> Result<&'v str, TokenError> {
-    let text = value.as_str().ok_or_else(|| TokenError::claim(name, "is not a string"))?;
+    let text = value.as_str().ok_or_else(|| TokenError::claim(name, NO_TEXT))?;
     if text.is_empty() || text.len() > MAX_TEXT {
         return Err(TokenError::claim(name, "is empty or longer than 512 bytes"));
     }

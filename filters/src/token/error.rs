@@ -13,7 +13,7 @@ pub enum TokenError {
     Missing,
     #[error("{0} `authorization` headers, where one is allowed")]
     Repeated(usize),
-    #[error("the `authorization` header is not `Bearer` and one token")]
+    #[error("the `authorization` header is not `Bearer` or `DPoP` and one token")]
     NotBearer,
     #[error("more than one credential was presented, so it does not say who asks")]
     SeveralCredentials,
@@ -93,6 +93,14 @@ pub enum TokenError {
     NoLongerUnbound(String),
     #[error("the token is bound to another client certificate")]
     OtherSender,
+    #[error("the proof {0}")]
+    Proof(#[from] ProofProblem),
+    #[error("the token is bound to a key, and no proof of that key came with it")]
+    ProofMissing,
+    #[error("the token is bound to another key than the one that proves the request")]
+    OtherKey,
+    #[error("a proof came with what is bound to no key")]
+    ProofForNothing,
     #[error("the token is bound by `{0}`, which cannot be checked")]
     UnknownBinding(Excerpt),
     #[error("{0}")]
@@ -103,6 +111,8 @@ pub enum TokenError {
     Session(Box<SessionError>),
     #[error("a session and a token are two answers to who asks")]
     SessionAndToken,
+    #[error("the client certificate does not have one DNS name and no other, which provider `{0}` takes")]
+    CertificateName(String),
     #[error("the SPIFFE ID is malformed")]
     SpiffeId,
     #[error("provider `{0}` cannot make a principal of an SVID")]
@@ -113,12 +123,14 @@ pub enum TokenError {
     SeveralSvidProviders(String, String),
     #[error("the token names actor `{actor}`, which did not authenticate")]
     Actor { actor: Excerpt },
-    #[error("an SVID of type {svid} and a token of type {token} are two answers to who asks")]
+    #[error("a certificate of type {svid} and a token of type {token} are two answers to who asks")]
     Combination { svid: &'static str, token: &'static str },
     #[error("the agent is of tenant `{agent}`, the user of tenant `{user}`")]
     TenantsDiffer { agent: String, user: String },
     #[error("none of the presented credentials is accepted here; one of {0} is")]
     NotAccepted(String),
+    #[error("principals of type {0} do not exist here")]
+    IdentityType(&'static str),
     #[error("the credentials are incomplete; {0} are demanded")]
     Incomplete(String),
 }
@@ -128,6 +140,7 @@ impl TokenError {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
+            Self::Proof(ProofProblem::Undecided) => Reason::Undecided,
             Self::Missing | Self::Incomplete(_) => Reason::CredentialMissing,
             Self::TenantsDiffer { .. } => Reason::OtherTenant,
             Self::Session(error) => match **error {
@@ -139,6 +152,8 @@ impl TokenError {
             Self::NoKeys { .. } | Self::StaleKeys { .. } | Self::Unasked { .. } | Self::Away { .. } => {
                 Reason::Undecided
             }
+            // No other credential of the same caller would do.
+            Self::IdentityType(_) => Reason::NotPermitted,
             _ => Reason::CredentialInvalid,
         }
     }
@@ -183,6 +198,31 @@ impl From<SessionError> for TokenError {
     fn from(error: SessionError) -> Self {
         Self::Session(Box::new(error))
     }
+}
+
+/// What is wrong with the proof of a key. Reads on after "the proof".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProofProblem {
+    #[error("is missing, repeated or not visible ASCII")]
+    Header,
+    #[error("is not of type `dpop+jwt`")]
+    Type,
+    #[error("is of an algorithm that is not accepted")]
+    Algorithm,
+    #[error("has no usable public key in its `jwk`")]
+    Key,
+    #[error("is for another method")]
+    Method,
+    #[error("is for another URI")]
+    Uri,
+    #[error("is for another token")]
+    Token,
+    #[error("is too old, or of the future")]
+    Age,
+    #[error("was used before")]
+    Replayed,
+    #[error("cannot be told from those used before: the memory of them is full")]
+    Undecided,
 }
 
 /// A part of a token, as errors name it.

@@ -9,12 +9,15 @@
 //!   it (its tenant is not listed, say), the request is refused, even with a good token: a credential that is presented
 //!   and does not verify refuses. Whether the provider is demanded is not asked, or else an unlisted tenant's agent
 //!   would turn into the plain User by losing its identity.
+//! * **Any other certificate is a credential on routes that recognise an Mtls provider**, by the same two rules. What is said
+//!   of SVIDs here goes for it.
 //! * **An Agent whose SVID is recognised stays the Agent**, even where only the token's provider is accepted.
 
 use std::sync::Arc;
 
 use postern_config::{Demand, Identity, PrincipalType, Provider, ProviderKind, Require};
 
+use super::mtls::{self, NamedCertificate};
 use super::spiffe::{combine, principal_from_svid};
 use super::{Excerpt, TokenError, VerifiedToken};
 use crate::{Principal, SpiffeSubject};
@@ -25,6 +28,8 @@ use crate::{Principal, SpiffeSubject};
 pub struct PeerFacts {
     /// Where the certificate is an X.509-SVID.
     pub spiffe: Option<SpiffeSubject>,
+    /// Where it is none.
+    pub named: Option<NamedCertificate>,
     /// SHA-256 of the DER certificate. `None` where there is none: the listener names the workload behind its socket, and
     /// the kernel vouches for the process. Nothing that is bound to a certificate holds then.
     pub leaf_sha256: Option<[u8; 32]>,
@@ -50,9 +55,10 @@ pub fn identify(
     token: Option<&VerifiedToken>,
     peer: Option<&PeerFacts>,
 ) -> Result<Arc<Principal>, TokenError> {
-    let svid = match peer.and_then(|peer| peer.spiffe.as_ref()) {
-        Some(svid) => recognise(identity, svid)?.map(|principal| by_proof(principal, peer)),
-        None => None,
+    let svid = match (peer.and_then(|peer| peer.spiffe.as_ref()), peer.and_then(|peer| peer.named.as_ref())) {
+        (Some(svid), _) => recognise(identity, svid)?.map(|principal| by_proof(principal, peer)),
+        (None, Some(certificate)) => mtls::recognise(identity, certificate)?,
+        (None, None) => None,
     };
     let by_token = token.map(|token| token.principal.authn.provider.as_str());
     let by_svid = svid.as_ref().map(|principal| principal.authn.provider.clone());

@@ -5,11 +5,12 @@ use std::sync::{Arc, OnceLock};
 use postern_config::{IntrospectionProvider, IntrospectionSource, Provider, ProviderKind, Redacted, TenantSource};
 use serde_json::Value;
 
+use super::binding::Binding;
 use super::claims::Claims;
 use super::subject::{self, Facts};
 use super::verified::{VerifiedToken, Window};
 use super::verifier::seconds;
-use super::{KeySetError, TokenError, binding, delegation, strict};
+use super::{KeySetError, TokenError, delegation, strict};
 use crate::IntrospectionWanted;
 
 /// Longest answer of an issuer.
@@ -129,11 +130,11 @@ impl Introspector {
         }
         let window = self.window(claims, answer.asked_at)?;
         window.check(now)?;
-        let bound_to = binding::read(claims)?;
+        let binding = Binding::read(claims)?;
         let facts = Facts {
             issued_at: window.issued_at,
             expires_at: window.exp.min(window.issued_at.saturating_add(window.max_age)),
-            sender_bound: bound_to.is_some(),
+            sender_bound: binding.exists(),
         };
         let principal = Arc::new(subject::principal(&self.provider, (&self.settings).into(), claims, &facts)?);
         let (actor, delegate) = delegation::read(claims, &self.settings.actor_claim, &principal)?;
@@ -141,7 +142,7 @@ impl Introspector {
             principal,
             delegate,
             actor,
-            cnf_x5t_s256: bound_to,
+            binding,
             exp: window.exp,
             key_id: None,
             prepared: OnceLock::new(),

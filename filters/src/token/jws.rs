@@ -16,7 +16,7 @@ pub(super) const MAX_HEADER_TEXT: usize = 256;
 
 /// Header members that ask the reader to fetch or believe a key, to change what is signed, or to open another token
 /// inside (RFC 7515 §4.1, RFC 7797, RFC 7516). A token that carries one is refused rather than read without it.
-const REFUSED: [&str; 8] = ["crit", "b64", "jku", "x5u", "jwk", "x5c", "zip", "enc"];
+pub(super) const REFUSED: [&str; 8] = ["crit", "b64", "jku", "x5u", "jwk", "x5c", "zip", "enc"];
 
 /// What the signature of a token covers, and with which key.
 #[derive(Debug)]
@@ -65,16 +65,16 @@ pub(super) fn claims(payload: &[u8]) -> Result<Map<String, Value>, TokenError> {
     strict::object(payload).map_err(|source| TokenError::Json { part: TokenPart::Claims, source })
 }
 
-struct Parts<'t> {
-    header: &'t str,
-    claims: &'t str,
-    signature: &'t str,
+pub(super) struct Parts<'t> {
+    pub(super) header: &'t str,
+    pub(super) claims: &'t str,
+    pub(super) signature: &'t str,
     /// `header.claims`, which is what was signed.
-    signed: &'t str,
+    pub(super) signed: &'t str,
 }
 
 impl<'t> Parts<'t> {
-    fn of(token: &'t str) -> Result<Self, TokenError> {
+    pub(super) fn of(token: &'t str) -> Result<Self, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLarge { bytes: token.len(), max: MAX_TOKEN_BYTES });
         }
@@ -117,6 +117,6 @@ fn take_text(header: &mut Map<String, Value>, name: &'static str) -> Result<Opti
     }
 }
 
-fn part(text: &str, part: TokenPart) -> Result<Vec<u8>, TokenError> {
+pub(super) fn part(text: &str, part: TokenPart) -> Result<Vec<u8>, TokenError> {
     decode(text.as_bytes()).map_err(|source| TokenError::Encoding { part, source })
 }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use postern_config::JwtAlgorithm;
 use serde_json::{Value, json};
 
-use super::key;
+use super::{dpop, key, sha256};
 
 /// A fresh signing key. It lives in memory only.
 pub struct SigningKey {
@@ -96,6 +96,19 @@ impl SigningKey {
         json!({"alg": key::name(self.algorithm), "kid": self.id, "typ": "at+jwt"})
     }
 
+    /// The header of a proof that whoever sends a token holds this key (RFC 9449 §4.2): the public key is in it.
+    #[must_use]
+    pub fn proof_header(&self) -> Value {
+        json!({"alg": key::name(self.algorithm), "typ": "dpop+jwt", "jwk": self.jwk()})
+    }
+
+    /// `cnf` claim that binds a token to this key (RFC 9449 §6.1); `null` for RSA keys, which sign no proofs here.
+    #[must_use]
+    pub fn confirmation(&self) -> Value {
+        let jkt = self.jwk().as_object().and_then(dpop::thumbprint);
+        jkt.map_or(Value::Null, |jkt| json!({"jkt": encode(jkt)}))
+    }
+
     /// A compact JWS over `header` and `claims` as they are, also where they contradict the key.
     ///
     /// # Errors
@@ -138,6 +151,12 @@ impl fmt::Debug for SigningKey {
 #[must_use]
 pub fn bound_to(leaf_sha256: &[u8; 32]) -> Value {
     json!({"x5t#S256": encode(leaf_sha256)})
+}
+
+/// `ath` of a proof that goes with `token` (RFC 9449 §4.2).
+#[must_use]
+pub fn token_hash(token: &str) -> String {
+    encode(sha256(token.as_bytes()))
 }
 
 fn encode(bytes: impl AsRef<[u8]>) -> String {

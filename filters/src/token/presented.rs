@@ -3,16 +3,20 @@
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{TokenError, bearer};
+use super::bearer::{Scheme, authorization};
+use super::{ProofProblem, TokenError};
 
 /// Where clients of some vendors put their key.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// One credential in the head of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presented<'h> {
     /// `Authorization: Bearer`: a token, or a key that begins as a provider's keys do.
     Bearer(&'h str),
+    /// `Authorization: DPoP`, with the proof beside it.
+    Dpop { token: &'h str, proof: &'h str },
     /// `x-api-key`.
     Key(&'h str),
 }
@@ -28,10 +32,20 @@ pub(super) struct Wanted {
 ///
 /// # Errors
 /// [`TokenError::SeveralCredentials`] where there are two, in whatever headers: one of them would have to be ignored, and
-/// somebody else might read that one. [`TokenError::Repeated`] and [`TokenError::NotBearer`] as [`bearer`].
+/// somebody else might read that one. [`TokenError::ProofForNothing`] for a proof without the scheme `DPoP`, and
+/// [`ProofProblem::Header`] for that scheme without one proof. [`TokenError::Repeated`] and [`TokenError::NotBearer`] as
+/// [`authorization`].
 pub(super) fn presented(headers: &HeaderMap, wanted: Wanted) -> Result<Option<Presented<'_>>, TokenError> {
     let values: Vec<&[u8]> = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
-    let by_scheme = bearer(&values)?.map(Presented::Bearer);
+    let proof = headers.contains_key(&DPOP);
+    let by_scheme = match authorization(&values)? {
+        Some((Scheme::Dpop, token)) => {
+            let proof = sole(headers, &DPOP).ok().flatten().ok_or(ProofProblem::Header)?;
+            Some(Presented::Dpop { token, proof })
+        }
+        _ if proof => return Err(TokenError::ProofForNothing),
+        other => other.map(|(_, token)| Presented::Bearer(token)),
+    };
     let by_key = if wanted.api_key { sole(headers, &API_KEY)?.map(Presented::Key) } else { None };
     match (by_scheme, by_key) {
         (Some(_), Some(_)) => Err(TokenError::SeveralCredentials),
@@ -67,6 +81,12 @@ mod tests {
             ("a key twice", vec![("x-api-key", "a"), ("x-api-key", "a")], both, "several"),
             ("an empty key", vec![("x-api-key", "")], both, "shape"),
             ("a key with a space", vec![("x-api-key", "a b")], both, "shape"),
+            ("a proof and its token", vec![("authorization", "dpop a"), ("dpop", "p")], both, "dpop a p"),
+            ("a proof of nothing", vec![("dpop", "p")], both, "for nothing"),
+            ("a proof beside a bearer", vec![("authorization", "Bearer a"), ("dpop", "p")], both, "for nothing"),
+            ("a proof beside a key", vec![("x-api-key", "a"), ("dpop", "p")], both, "for nothing"),
+            ("no proof", vec![("authorization", "DPoP a")], both, "proof"),
+            ("two proofs", vec![("authorization", "DPoP a"), ("dpop", "p"), ("dpop", "p")], both, "proof"),
             ("another scheme and a key", vec![("authorization", "Basic YTpi"), ("x-api-key", "a")], both, "scheme"),
         ] {
             let mut headers = HeaderMap::new();
@@ -77,6 +97,9 @@ mod tests {
                 Ok(None) => "none".to_owned(),
                 Ok(Some(Presented::Bearer(text))) => format!("bearer {text}"),
                 Ok(Some(Presented::Key(text))) => format!("key {text}"),
+                Ok(Some(Presented::Dpop { token, proof })) => format!("dpop {token} {proof}"),
+                Err(TokenError::ProofForNothing) => "for nothing".to_owned(),
+                Err(TokenError::Proof(ProofProblem::Header)) => "proof".to_owned(),
                 Err(TokenError::SeveralCredentials) => "several".to_owned(),
                 Err(TokenError::KeyShape) => "shape".to_owned(),
                 Err(_) => "scheme".to_owned(),

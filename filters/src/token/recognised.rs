@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::binding::Sender;
 use super::presented::{Presented, Wanted, presented};
-use super::{ApiKeys, TokenError, TokenSet, VerifiedToken};
+use super::replay::{Replay, Spent};
+use super::{ApiKeys, ProofProblem, TokenError, TokenSet, VerifiedToken, dpop, sha256};
 use crate::{Given, RequestView};
 
 /// The verifiers of one route.
@@ -19,8 +21,9 @@ impl Recognised {
         Self { tokens, keys }
     }
 
-    /// What the request presents, verified and its sender checked; `None` where it presents nothing. `now` in Unix seconds;
-    /// `given` as for [`TokenSet::authenticate`].
+    /// What the request presents, verified and its sender checked; `None` where it presents nothing. `now` in Unix seconds.
+    /// `again`: the request was let in before, so that what proved it was fresh and is spent. `given` as for
+    /// [`TokenSet::authenticate`].
     ///
     /// # Errors
     /// [`TokenError`] for anything that is presented and does not verify.
@@ -28,17 +31,32 @@ impl Recognised {
         &self,
         req: &RequestView<'_>,
         now: i64,
+        again: bool,
         given: Option<&Given>,
     ) -> Result<Option<Arc<VerifiedToken>>, TokenError> {
         let wanted = Wanted { api_key: !self.keys.is_empty() };
-        let leaf = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
+        let leaf_sha256 = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
+        let bearer = Sender { leaf_sha256, jkt: None };
         match presented(req.headers, wanted)? {
             None => Ok(None),
             Some(Presented::Bearer(text)) => match self.keys_meant_by(text) {
                 Some(keys) => keys.authenticate(text, now),
-                None => self.tokens.authenticate(text, leaf, now, given),
+                None => self.tokens.authenticate(text, bearer, now, given),
             }
             .map(Some),
+            Some(Presented::Dpop { token, proof }) => {
+                let proof = dpop::open(proof, req, &sha256(token.as_bytes()), (!again).then_some(now))?;
+                let verified =
+                    self.tokens.authenticate(token, Sender { jkt: Some(&proof.jkt), ..bearer }, now, given)?;
+                if !again {
+                    // Last: who has no token of the key cannot fill the memory.
+                    Replay::of_process().spend(&proof.jkt, &proof.jti, now).map_err(|spent| match spent {
+                        Spent::Before => ProofProblem::Replayed,
+                        Spent::Full => ProofProblem::Undecided,
+                    })?;
+                }
+                Ok(Some(verified))
+            }
             Some(Presented::Key(text)) => {
                 self.keys_meant_by(text).ok_or(TokenError::KeyShape)?.authenticate(text, now).map(Some)
             }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use quick_cache::sync::Cache;
 
+use super::binding::Sender;
 use super::claims::Claims;
 use super::introspection::Introspector;
 use super::{Excerpt, JwtVerifier, MAX_TOKEN_BYTES, TokenError, VerifiedToken, jws, sha256};
@@ -110,18 +111,19 @@ impl TokenSet {
     }
 
     /// Verifies `token`, or finds it among those verified before. Validity at `now` (Unix seconds), audience and sender
-    /// are checked on every call; `leaf_sha256` is the digest of this connection's client certificate. `given` is the answer to
-    /// what an earlier call for the same token needed to know.
+    /// are checked on every call; `sender` is who sends the token this time. `given` is the answer to what an earlier call for the
+    /// same token needed to know.
     ///
     /// # Errors
     /// [`TokenError`]; refusals are not remembered. Some say what would have to be known ([`TokenError::need`]).
-    pub fn authenticate(
+    pub fn authenticate<'s>(
         &self,
         token: &str,
-        leaf_sha256: Option<&[u8; 32]>,
+        sender: impl Into<Sender<'s>>,
         now: i64,
         given: Option<&Given>,
     ) -> Result<Arc<VerifiedToken>, TokenError> {
+        let sender = sender.into();
         // Before hashing: what is too large costs nothing.
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLarge { bytes: token.len(), max: MAX_TOKEN_BYTES });
@@ -130,7 +132,7 @@ impl TokenSet {
         if let Some(entry) = self.cache.entries.get(&key) {
             match self.recheck(&entry, now) {
                 Ok(true) => {
-                    entry.token.check_binding(leaf_sha256)?;
+                    entry.token.check_binding(sender)?;
                     return Ok(Arc::clone(&entry.token));
                 }
                 Ok(false) => drop(self.cache.entries.remove(&key)),
@@ -150,7 +152,7 @@ impl TokenSet {
         let verified = Arc::new(verified);
         // Remembered before its sender is checked: a thief's attempt must not cost a signature each time.
         self.cache.entries.insert(key, Arc::new(Entry { by, token: Arc::clone(&verified) }));
-        verified.check_binding(leaf_sha256)?;
+        verified.check_binding(sender)?;
         Ok(verified)
     }
 

@@ -2,10 +2,12 @@
 
 mod api_keys;
 mod cache;
+mod dpop;
 mod identify;
 mod keysets;
 mod properties;
 mod refusals;
+mod rings;
 mod wycheproof;
 
 use std::time::Duration;

@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use postern_config::SenderConstraint;
 
-use super::{TokenError, binding};
+use super::TokenError;
+use super::binding::{Binding, Sender};
 use crate::Principal;
 
 /// A token that [`super::JwtVerifier::verify`] accepted. Sender binding is not part of that: call
@@ -18,8 +19,6 @@ pub struct VerifiedToken {
     pub delegate: Option<Arc<Principal>>,
     /// `sub` of the outermost actor.
     pub actor: Option<String>,
-    /// SHA-256 of the client certificate the token is bound to.
-    pub cnf_x5t_s256: Option<[u8; 32]>,
     /// `exp`, in Unix seconds.
     pub exp: i64,
     /// `kid` of the key that signed it.
@@ -27,6 +26,7 @@ pub struct VerifiedToken {
     /// A place for what the caller derives from the token once, such as its entities for decisions. A cached token
     /// belongs to one [`super::TokenSet`], so what is put here is never seen by another route or snapshot.
     pub prepared: OnceLock<Arc<dyn Any + Send + Sync>>,
+    pub(super) binding: Binding,
     pub(super) audiences: Vec<String>,
     /// Of the keys it was verified with; 0 where these never change.
     pub(super) generation: u64,
@@ -35,14 +35,15 @@ pub struct VerifiedToken {
 }
 
 impl VerifiedToken {
-    /// Checks that whoever sent the token is whom it was issued to. `leaf_sha256` is the SHA-256 of the DER client
-    /// certificate of this connection (RFC 8705 §3). Compared in constant time.
+    /// Checks that whoever sent the token is whom it was issued to (RFC 8705 §3, RFC 9449 §7.1). Compared in constant time.
     ///
     /// # Errors
-    /// [`TokenError::NotBound`] where the provider demands a binding that the token lacks; [`TokenError::OtherSender`]
-    /// where the token is bound, whatever the provider demands, and the certificate is absent or another.
-    pub fn check_binding(&self, leaf_sha256: Option<&[u8; 32]>) -> Result<(), TokenError> {
-        binding::check(&self.principal.authn.provider, self.constraint, self.cnf_x5t_s256.as_ref(), leaf_sha256)
+    /// [`TokenError::NotBound`] where the provider demands a binding that the token lacks. Whatever it demands:
+    /// [`TokenError::OtherSender`] where the token is bound to a certificate that is absent or another,
+    /// [`TokenError::ProofMissing`] and [`TokenError::OtherKey`] where it is bound to a key that did not prove this request,
+    /// [`TokenError::ProofForNothing`] where a key did that the token is not bound to.
+    pub fn check_binding<'s>(&self, sender: impl Into<Sender<'s>>) -> Result<(), TokenError> {
+        self.binding.check(&self.principal.authn.provider, self.constraint, sender.into())
     }
 }
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use postern_config::{JwtProvider, Provider, ProviderKind, TenantSource};
 
+use super::binding::Binding;
 use super::claims::Claims;
 use super::ring::Held;
 use super::subject::{self, Facts};
 use super::verified::{VerifiedToken, Window};
-use super::{Excerpt, KeyRing, KeySet, KeySetError, TokenError, binding, delegation, jws};
+use super::{Excerpt, KeyRing, KeySet, KeySetError, TokenError, delegation, jws};
 use crate::{KeysWanted, WhyKeys};
 
 /// Verifies tokens of one issuer with its keys.
@@ -190,11 +191,11 @@ impl JwtVerifier {
         key_id: Option<String>,
         generation: u64,
     ) -> Result<VerifiedToken, TokenError> {
-        let cnf_x5t_s256 = binding::read(claims)?;
+        let binding = Binding::read(claims)?;
         let facts = Facts {
             issued_at: window.issued_at,
             expires_at: window.exp.min(window.issued_at.saturating_add(window.max_age)),
-            sender_bound: cnf_x5t_s256.is_some(),
+            sender_bound: binding.exists(),
         };
         let principal = Arc::new(subject::principal(&self.provider, (&self.jwt).into(), claims, &facts)?);
         let (actor, delegate) = delegation::read(claims, &self.jwt.actor_claim, &principal)?;
@@ -202,7 +203,7 @@ impl JwtVerifier {
             principal,
             delegate,
             actor,
-            cnf_x5t_s256,
+            binding,
             exp: window.exp,
             key_id,
             prepared: OnceLock::new(),

@@ -49,7 +49,7 @@ fn uses(snapshot: &Snapshot) -> Vec<Use<'_>> {
     for upstream in &snapshot.upstreams {
         for credential in &upstream.credentials {
             let place = || format!("credential `{}` for upstream `{}`", credential.name, upstream.name);
-            uses.extend(credential.value().map(|from| Use { from, place: place() }));
+            uses.extend(credential.secrets().map(|from| Use { from, place: place() }));
         }
         if let Some(IdentitySource::Files { key, .. }) =
             upstream.tls.as_ref().and_then(|tls| tls.identity.as_ref()).map(|own| &own.source)

@@ -30,7 +30,7 @@ pub(super) async fn send(
     let upstream = matched.runtime.upstream(matched.route)?;
     story.streamed = permit.streams();
     let length = if body.is_empty() { BodyLength::None } else { BodyLength::Known(body.len()) };
-    let request = exchange.outgoing(matched, permit, head, session, story, length)?;
+    let request = exchange.outgoing(matched, permit, head, session, story, length).await?;
     let deadline = Deadline::of(story, &upstream.settings.timeouts);
     let ask = Ask {
         head: request,

@@ -27,7 +27,9 @@ pub(super) async fn answer(
     story.dialect = route.dialect;
     guard::judge_route(&matched.network.gate, exchange.connection, head.client)?;
     exchange.within_limits(matched, head, session, story)?;
-    exchange.count(matched, head, session, story).await?;
+    if !exchange.count(matched, head, session, story).await? {
+        return Ok(false);
+    }
     story.context.set_built_in("protected-resource");
     exchange.keep_place(story)?;
     exchange.announce_drain(session);

@@ -6,6 +6,7 @@ use postern_filters::{Permit, Refusal};
 
 use super::forward::unmade;
 use super::{Exchange, Matched};
+use crate::credentials::Caller;
 use crate::head::Head;
 use crate::story::Story;
 use crate::upstream_head::{self, BodyLength};
@@ -16,7 +17,7 @@ impl Exchange<'_> {
     ///
     /// # Errors
     /// Where it cannot be made; nothing is sent then.
-    pub(crate) fn outgoing(
+    pub(crate) async fn outgoing(
         self,
         matched: Matched<'_>,
         permit: Permit,
@@ -30,9 +31,12 @@ impl Exchange<'_> {
         let request =
             upstream_head::build(permit, session.req_header(), head, matched.route, &upstream.settings, length);
         let mut request = request.map_err(|error| unmade(&error))?;
+        let principal = story.context.known_principal().cloned();
+        let (headers, now_ms) = (&session.req_header().headers, story.context.now_ms());
+        let caller = Caller { headers, principal: principal.as_deref(), now_ms };
         // Last, so that nothing a client nominates in `Connection` can remove it (attack 7).
         for held in upstream.credentials.iter() {
-            held.show(&mut request)?;
+            held.show(&mut request, caller).await?;
             story.credentials.push(held.name.clone());
         }
         self.tell_certificate(matched.runtime, &mut request)?;

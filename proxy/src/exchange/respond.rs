@@ -150,6 +150,11 @@ async fn pass(
         };
         match piece {
             Ok(Some(piece)) => {
+                if let Err(refusal) = story.charge(piece.len()) {
+                    story.note_trouble(refusal.detail.clone());
+                    story.refuse(refusal);
+                    return Ok(false);
+                }
                 if !write(session, piece, false, deadline, story).await {
                     return Ok(false);
                 }
@@ -192,6 +197,7 @@ async fn whole(
         }
     }
     let judged = matched.chain.judge_answer(&answer_head(response, story), body.freeze(), &mut story.context)?;
+    story.charge(judged.len())?;
     write_head(exchange, matched, response, Framing::Length(judged.len()), session, story, deadline).await?;
     Ok(write(session, judged, true, deadline, story).await)
 }
@@ -227,6 +233,10 @@ async fn streamed(
                 return Ok(false);
             }
         };
+        let out = out.and_then(|bytes| match story.charge(bytes.len()) {
+            Ok(()) => Ok(bytes),
+            Err(refusal) => Err((stream.error_event(refusal.reason, &story.id.to_string()), refusal)),
+        });
         match out {
             Ok(bytes) => {
                 if !write(session, bytes, false, deadline, story).await {

@@ -51,7 +51,7 @@ pub(super) async fn run(
     let upstream = matched.runtime.upstream(matched.route)?;
     story.streamed = true;
     let length = if has_body { BodyLength::Streamed(declared) } else { BodyLength::None };
-    let mut request = exchange.outgoing(matched, permit, head, session, story, length)?;
+    let mut request = exchange.outgoing(matched, permit, head, session, story, length).await?;
     let deadline = Deadline::of(story, &upstream.settings.timeouts);
     let hash = key(exchange, upstream, session, story);
     let mut told = Told::default();
@@ -171,6 +171,7 @@ impl Relay<'_> {
                 }
                 Event::Piece(piece) => {
                     let piece = piece.map_err(|failure| self.failed(failure, answering))?;
+                    story.charge(piece.as_ref().map_or(0, Bytes::len)).map_err(Stop::Refuse)?;
                     self.write(piece, answering, session, story).await?;
                 }
                 Event::Written(Ok(outlet)) => self.down = Down::Ready(outlet),
@@ -257,6 +258,10 @@ impl Relay<'_> {
         if story.bytes_in > self.max {
             upload.cancel();
             return Err(Stop::Refuse(too_large(self.max)));
+        }
+        if let Err(refusal) = story.charge(piece.len()) {
+            upload.cancel();
+            return Err(Stop::Refuse(refusal));
         }
         self.up = Up::Busy(Box::pin(upload.push(piece, last)), last);
         Ok(())
@@ -390,7 +395,10 @@ impl Relay<'_> {
                 if let Down::Ready(outlet) = &mut self.down {
                     outlet.fail();
                 }
-                story.note_trouble(refusal.detail);
+                story.note_trouble(refusal.detail.clone());
+                if refusal.reason == Reason::OverLimit {
+                    story.refuse(refusal);
+                }
             }
         }
         Ok(false)

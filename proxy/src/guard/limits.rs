@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_config::{ConnectionGuard, LimitKey, NamedRate, RateLimit, RequestGuard, Snapshot};
+use postern_config::{ConnectionGuard, CountedIn, LimitKey, LimitUnit, NamedRate, RateLimit, RequestGuard, Snapshot};
 use postern_filters::limit::{LimitError, LimitSet, LimitStore};
 
 /// What holds before a route is known.
@@ -113,9 +113,12 @@ fn limits(rates: &[(&NamedRate, LimitKey)], store: &LimitStore) -> Result<LimitS
         name: rate.name.clone(),
         owner: rate.name.clone(),
         key: vec![key.clone()],
-        limit: rate.limit,
+        unit: LimitUnit::Requests,
+        limit: rate.limit.into(),
         window: rate.window,
-        burst: rate.burst,
+        burst: rate.burst.into(),
+        max_wait: Duration::ZERO,
+        store: CountedIn::Process,
     };
     LimitSet::compile(&rates.iter().map(limit).collect::<Vec<_>>(), store)
 }

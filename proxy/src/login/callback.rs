@@ -74,7 +74,7 @@ async fn exchange_code(
     let mut request = Request::post(url, Redacted::new(body.into_bytes()))
         .header(header::CONTENT_TYPE, Redacted::new(b"application/x-www-form-urlencoded".to_vec()))
         .header(header::ACCEPT, Redacted::new(b"application/json".to_vec()))
-        .limits(outside::limits(MAX_ANSWER));
+        .limits(outside::call_limits(MAX_ANSWER));
     if let Some(secret) = browser.secret() {
         request = request.header(header::AUTHORIZATION, basic(&settings.client_id, secret));
     }

@@ -78,7 +78,7 @@ async fn fetch(browser: &Browser, outside: &Outside) -> Result<Endpoints, String
     let issuer = browser.issuer();
     let [url, _] = discovery::metadata_urls(issuer);
     let parsed = Url::parse(&url).map_err(|error| format!("`{url}`: {error}"))?;
-    let request = Request::get(parsed).limits(outside::limits(discovery::MAX_METADATA));
+    let request = Request::get(parsed).limits(outside::call_limits(discovery::MAX_METADATA));
     let answer = outside.call(browser.settings().ca.as_ref(), request).await.map_err(|error| error.to_string())?;
     if answer.status != http::StatusCode::OK {
         return Err(format!("`{url}` answered {}", answer.status.as_u16()));

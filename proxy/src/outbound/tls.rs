@@ -46,6 +46,13 @@ pub(crate) fn client(roots: Roots, identity: Option<Identity>) -> Result<ClientC
     Ok(config)
 }
 
+/// TLS towards a store that speaks another protocol than HTTP, otherwise as [`client`].
+pub(crate) fn store(roots: Roots) -> Result<ClientConfig, TlsSetupError> {
+    let mut config = client(roots, None)?;
+    config.alpn_protocols = Vec::new();
+    Ok(config)
+}
+
 fn system() -> Result<RootCertStore, TlsSetupError> {
     let mut roots = RootCertStore::empty();
     let (added, _) =

@@ -29,6 +29,13 @@ struct ByDecision {
     postern_reason: &'static str,
 }
 
+/// A manifest on trial, and what it would have decided.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByTrial {
+    postern_policy: String,
+    postern_decision: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByGuard {
     postern_filter: String,
@@ -125,6 +132,7 @@ pub struct Metrics {
     registry: Registry,
     duration: Family<ByRoute, Histogram>,
     decisions: Family<ByDecision, Counter>,
+    rehearsals: Family<ByTrial, Counter>,
     findings: Family<ByGuard, Counter>,
     refused: Family<ByListener, Counter>,
     cuts: Family<ByReason, Counter>,
@@ -150,6 +158,10 @@ pub struct Metrics {
     shed: Counter,
     pub(crate) bans_active: Gauge,
     pub(crate) load: Gauge,
+    pub(crate) limits_waiting: Gauge,
+    pub(crate) limits_connected: Gauge,
+    limits_decisions: Family<ByOutcome, Counter>,
+    limits_duration: Histogram,
     audit_lost: Counter,
     active: Gauge,
     pub(crate) connections: Gauge,
@@ -182,6 +194,7 @@ impl Metrics {
         let metrics = Self {
             duration: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_25, 2.0, 18))),
             decisions: Family::default(),
+            rehearsals: Family::default(),
             findings: Family::default(),
             refused: Family::default(),
             cuts: Family::default(),
@@ -207,6 +220,11 @@ impl Metrics {
             shed: Counter::default(),
             bans_active: Gauge::default(),
             load: Gauge::default(),
+            limits_waiting: Gauge::default(),
+            limits_connected: Gauge::default(),
+            limits_decisions: Family::default(),
+            // From a tenth of a millisecond to a tenth of a second, beyond which none is waited for.
+            limits_duration: Histogram::new(exponential_buckets(0.0001, 2.0, 11)),
             audit_lost: Counter::default(),
             active: Gauge::default(),
             connections: Gauge::default(),
@@ -225,6 +243,11 @@ impl Metrics {
         );
         registry.register(name(names::ACTIVE_REQUESTS), "Requests being served", metrics.active.clone());
         registry.register(name(names::DECISIONS), "Decisions by route, outcome and reason", metrics.decisions.clone());
+        registry.register(
+            name(names::SHADOW_DECISIONS),
+            "Requests that policy on trial would have decided otherwise, by manifest and its decision",
+            metrics.rehearsals.clone(),
+        );
         registry.register(name(names::FINDINGS), "Content findings by guard and action", metrics.findings.clone());
         registry.register(name(names::CONNECTIONS), "Open connections", metrics.connections.clone());
         registry.register(
@@ -303,6 +326,27 @@ impl Metrics {
         registry.register(name(names::BANS_ACTIVE), "Bans in force", metrics.bans_active.clone());
         registry.register(name(names::SHED), "Requests refused for the load", metrics.shed.clone());
         registry.register(name(names::LOAD), "Load in percent", metrics.load.clone());
+        registry.register(
+            name(names::LIMITS_WAITING),
+            "Requests that wait for a limit",
+            metrics.limits_waiting.clone(),
+        );
+        registry.register(
+            name(names::LIMITS_STORE_CONNECTED),
+            "1 where the shared store of limits is there",
+            metrics.limits_connected.clone(),
+        );
+        registry.register(
+            name(names::LIMITS_STORE_DECISIONS),
+            "Decisions of the shared store of limits",
+            metrics.limits_decisions.clone(),
+        );
+        registry.register_with_unit(
+            name(names::LIMITS_STORE_DURATION),
+            "Time a decision of the shared store of limits took",
+            Unit::Seconds,
+            metrics.limits_duration.clone(),
+        );
         registry.register(name(names::PANICS), "Requests that panicked", metrics.panics.clone());
         registry.register(name(names::AUDIT_LOST), "Records the audit log did not take", metrics.audit_lost.clone());
         registry.register(name(names::AUDIT_ENTRIES), "Entries in the audit log", metrics.audit_entries.clone());
@@ -337,6 +381,10 @@ impl Metrics {
         self.duration.get_or_create(&ByRoute { http_route: route.to_owned() }).observe(seconds);
         let labels = ByDecision { http_route: route.to_owned(), postern_decision: decision, postern_reason: reason };
         self.decisions.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn rehearsed(&self, policy: &str, decision: &'static str) {
+        self.rehearsals.get_or_create(&ByTrial { postern_policy: policy.to_owned(), postern_decision: decision }).inc();
     }
 
     pub(crate) fn finding(&self, guard: &str, action: &'static str) {
@@ -484,6 +532,12 @@ impl Metrics {
             };
             self.hardened.get_or_create(&ByDemand { postern_harden }).set(i64::from(hardened));
         }
+    }
+
+    /// A decision of the shared store, or that there was none.
+    pub(crate) fn limits_decided(&self, outcome: &'static str, seconds: f64) {
+        self.limits_decisions.get_or_create(&ByOutcome { outcome }).inc();
+        self.limits_duration.observe(seconds);
     }
 
     pub(crate) fn banned(&self) {

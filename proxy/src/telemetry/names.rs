@@ -8,6 +8,8 @@ pub const REQUEST_DURATION: &str = "http.server.request.duration";
 pub const ACTIVE_REQUESTS: &str = "http.server.active_requests";
 /// Decisions, by route, outcome and reason.
 pub const DECISIONS: &str = "postern.decisions";
+/// Requests that policy in `mode: Audit` would have decided otherwise, by manifest and its decision.
+pub const SHADOW_DECISIONS: &str = "postern.shadow.decisions";
 /// Content findings, by guard and action.
 pub const FINDINGS: &str = "postern.findings";
 /// Open connections.
@@ -18,6 +20,14 @@ pub const CONNECTIONS_REFUSED: &str = "postern.connections.refused";
 pub const BANS: &str = "postern.bans";
 /// Bans in force.
 pub const BANS_ACTIVE: &str = "postern.bans.active";
+/// Decisions of the shared store of limits, by outcome: `allowed`, `refused`, `unavailable`.
+pub const LIMITS_STORE_DECISIONS: &str = "postern.limits.store.decisions";
+/// Seconds that such a decision took.
+pub const LIMITS_STORE_DURATION: &str = "postern.limits.store.duration";
+/// 1 where the shared store of limits is there, 0 where it is away.
+pub const LIMITS_STORE_CONNECTED: &str = "postern.limits.store.connected";
+/// Requests that wait for a limit.
+pub const LIMITS_WAITING: &str = "postern.limits.waiting";
 /// Requests that were refused for the load.
 pub const SHED: &str = "postern.shed";
 /// Load in percent, as shedding goes by it.

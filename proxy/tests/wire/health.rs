@@ -5,7 +5,7 @@ use tokio::net::TcpStream;
 
 use crate::house::{Ask, House, within};
 
-async fn probe(house: &House, request: &str) -> (u16, String) {
+pub(crate) async fn probe(house: &House, request: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(house.proxy.health().unwrap()).await.unwrap();
     stream.write_all(format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
     let mut came = String::new();

@@ -64,7 +64,7 @@ async fn a_credential_takes_the_place_of_the_callers_and_is_in_no_record() {
     assert_eq!(house.plain.count(), count);
     let records = house.stop().await;
     for record in &records.requests()[..8] {
-        assert_eq!(record.credentials(), ["shop", "map"], "each access is recorded, by name");
+        assert_eq!(record.credentials(), ["map", "shop"], "each access is recorded, by name");
         assert_eq!(record.exceptions(), ["Policy/default/posture#map"]);
     }
     assert_eq!(records.requests()[8].outcome(), "deny: exception_ended");

@@ -100,12 +100,14 @@ words! {
     impl SenderConstraint {
         /// A bearer token is enough.
         (SenderConstraint::None) = "None",
-        /// Bound by any mechanism this version knows, which is `Mtls`.
+        /// Bound by `Mtls` or `Dpop`.
         (SenderConstraint::Any) = "Any",
         /// Bound to the client certificate (RFC 8705 `x5t#S256`).
         (SenderConstraint::Mtls) = "Mtls",
+        /// Bound to a key of the client (RFC 9449 `jkt`), which signs a proof for each request. A proof is good for a minute and
+        /// once in this process, for the scheme, host, port and path that arrive here; keys are ES256, ES384 or EdDSA.
+        (SenderConstraint::Dpop) = "Dpop",
     }
-    later { "Dpop" }
 }
 
 spec! {

@@ -60,7 +60,7 @@ fn the_digest_follows_the_meaning_not_the_writing_and_not_the_status() {
 fn every_problem_of_every_manifest_is_reported_at_once() {
     let text = format!(
         "{}---\n{}",
-        LIMIT.replace("limit: 60", "limit: 0").replace("key: [Principal]", "key: [Principle, Model]"),
+        LIMIT.replace("limit: 60", "limit: 0").replace("key: [Principal]", "key: [Principle, Tool]"),
         LIMIT.replace("name: edge", "name: other").replace("rateLimits", "rateLimit")
     );
     let (parsed, report) = parse(&text);

@@ -58,6 +58,8 @@ fn request(text: &str) -> AuditRecord {
         snapshot: Some([0xab; 32]),
         detail: Some(text.to_owned()),
         event: Event::Request(Box::new(RequestEvent {
+            tenant: None,
+            rehearsal: None,
             principal: Some(Arc::new(Principal { on_behalf_of: Some(Arc::new(user)), ..principal(text) })),
             route: Some(name.clone()),
             upstream: Some(name.clone()),

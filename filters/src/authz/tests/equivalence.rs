@@ -104,7 +104,10 @@ fn oracle(authorizer: &Authorizer, authz: &Authz, schema: &Schema, question: &Au
     let resource = match question.resource {
         ResourceRef::Route => authorizer.names.route(&authorizer.facts.route),
         ResourceRef::Model { name, vendor } => {
-            store.push(entities::model(&authorizer.names, &authorizer.facts, name, vendor).unwrap());
+            store.push(
+                entities::model(&authorizer.names, &authorizer.facts, authorizer.facts.tenant.as_str(), name, vendor)
+                    .unwrap(),
+            );
             authorizer.names.model(name)
         }
     };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use postern_config::{Demand, Identity, Require};
+use proptest::prelude::*;
 
 use super::super::{PeerFacts, VerifiedToken, identify, principal_from_svid};
 use super::*;
@@ -25,7 +26,7 @@ fn svid(id: &str) -> SpiffeSubject {
 }
 
 fn peer(id: &str) -> PeerFacts {
-    PeerFacts { spiffe: Some(svid(id)), leaf_sha256: Some([7; 32]), not_after: NOW + 200 }
+    PeerFacts { spiffe: Some(svid(id)), named: None, leaf_sha256: Some([7; 32]), not_after: NOW + 200 }
 }
 
 fn token(provider: &Provider, change: Value) -> VerifiedToken {
@@ -116,7 +117,7 @@ fn credentials_of_every_kind_make_one_principal_or_none() {
             vec![any_of(&[0, 1])],
             Some(&user),
             Some(&bot),
-            "an SVID of type Component and a token of type User",
+            "a certificate of type Component and a token of type User",
         ),
         (
             "Component and User, both demanded",
@@ -132,7 +133,7 @@ fn credentials_of_every_kind_make_one_principal_or_none() {
             vec![any_of(&[0, 1])],
             Some(&account),
             Some(&bot),
-            "an SVID of type Agent and a token of type ServiceAccount",
+            "a certificate of type Agent and a token of type ServiceAccount",
         ),
         (
             "Agent never passes as an account",
@@ -140,7 +141,7 @@ fn credentials_of_every_kind_make_one_principal_or_none() {
             vec![all_of(&[0, 1])],
             Some(&account),
             Some(&bot),
-            "an SVID of type Agent and a token of type ServiceAccount",
+            "a certificate of type Agent and a token of type ServiceAccount",
         ),
         (
             "two providers recognise it",
@@ -192,6 +193,38 @@ fn a_token_with_an_actor_never_passes_as_its_user() {
     let account = Provider { principal: PrincipalType::ServiceAccount, ..sso() };
     let text = key.sign(&key.header(), &with(claims(), json!({"act": {"sub": "x"}}))).unwrap();
     assert!(verifier(&account, &key).verify(&text, NOW).is_err(), "an actor for what is no User cannot be told");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Whoever the actor is said to be, with whatever certificate, and however many acted before.
+    #[test]
+    fn a_token_with_an_actor_is_never_its_user(
+        sub in prop_oneof!["\\PC{0,12}", Just(BOT.to_owned()), "[Ss]piffe://[a-z]{1,5}/[a-z]{1,5}"],
+        before in 0_usize..4,
+        agent in any::<bool>(),
+        odd in prop_oneof![Just(json!(null)), Just(json!("mia")), Just(json!([])), Just(json!({})), Just(json!({"sub": 1}))],
+        shaped in any::<bool>(),
+    ) {
+        let identity = Identity {
+            providers: vec![sso(), spiffe("agents", PrincipalType::Agent)],
+            demands: vec![any_of(&[0, 1])],
+            is_open: false,
+        };
+        let chain = (0..before).fold(json!({"sub": "first"}), |act, _| json!({"sub": "earlier", "act": act}));
+        let act = if shaped { json!({"sub": sub, "act": chain}) } else { odd };
+        let mut said = claims();
+        said["act"] = act;
+        let key = key();
+        let text = key.sign(&key.header(), &said).unwrap();
+        let Ok(token) = verifier(&sso(), &key).verify(&text, NOW) else { return Ok(()) };
+        let bot = peer(BOT);
+        if let Ok(principal) = identify(&identity, Some(&token), agent.then_some(&bot)) {
+            prop_assert_eq!(principal.kind, PrincipalType::Agent);
+            prop_assert_eq!(principal.on_behalf_of.as_ref().map(|user| user.subject.as_str()), Some("mia"));
+        }
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn a_good_token_says_who_asks() {
     assert_eq!((authn.provider.as_str(), authn.method.as_str()), ("sso", "jwt"));
     assert_eq!((authn.acr.as_str(), authn.amr.as_slice()), ("urn:example:mfa", &["hwk".to_owned()][..]));
     assert_eq!((authn.authenticated_at, authn.expires_at, authn.sender_bound), (NOW - 60, NOW + 300, true));
-    assert_eq!((token.exp, token.key_id.as_deref(), token.cnf_x5t_s256), (NOW + 300, Some("k1"), Some([7; 32])));
+    assert_eq!((token.exp, token.key_id.as_deref(), token.binding.x5t_s256), (NOW + 300, Some("k1"), Some([7; 32])));
 }
 
 #[test]
@@ -151,8 +151,13 @@ fn claims_of_the_wrong_value_or_type_are_refused() {
         ("auth_time as a string", json!({"auth_time": "now"}), "`auth_time`"),
         ("actor as a string", json!({"act": "bot"}), "`act`"),
         ("actor without sub", json!({"act": {}}), "`act`"),
-        ("bound by a key thumbprint", json!({"cnf": {"jkt": "abc"}}), "`jkt`"),
-        ("bound twice", json!({"cnf": {"x5t#S256": "abc", "jkt": "abc"}}), "`jkt`"),
+        ("bound by a key in whole", json!({"cnf": {"jwk": {}}}), "`jwk`"),
+        ("bound by what is no thumbprint", json!({"cnf": {"jkt": "abc"}}), "`cnf`"),
+        (
+            "bound twice, once wrongly",
+            json!({"cnf": {"x5t#S256": URL_SAFE_NO_PAD.encode([7; 32]), "jkt": "abc"}}),
+            "`cnf`",
+        ),
         ("bound by nothing", json!({"cnf": {}}), "`cnf`"),
         ("bound to a short digest", json!({"cnf": {"x5t#S256": "YWJj"}}), "`cnf`"),
         ("bound to a padded digest", json!({"cnf": {"x5t#S256": URL_SAFE.encode([7; 32])}}), "`cnf`"),

@@ -59,6 +59,8 @@ fn request(sequence: u64) -> AuditRecord {
     let connection =
         ConnectionRef { listener: "edge".into(), peer: None, client: None, tls: None, number: 0, sequence };
     let request = RequestEvent {
+        tenant: None,
+        rehearsal: None,
         principal: None,
         route: Some("chat".into()),
         upstream: Some("model".into()),

@@ -62,6 +62,11 @@ impl Record {
         &self.0["unmapped"]["postern"][name]
     }
 
+    /// What OCSF has no place for.
+    pub fn facts(&self) -> &Value {
+        &self.0["unmapped"]["postern"]
+    }
+
     pub fn decision(&self) -> &str {
         self.ours("decision").as_str().unwrap_or_default()
     }

@@ -1,0 +1,145 @@
+//! What is asked of a shared store, and what is made of its answers.
+
+use std::task::{Context as Task, Poll, Waker};
+
+use postern_config::OnUnavailable;
+
+use super::*;
+use crate::limit::{Decided, DecidedClaim, Facts, Judged, Rating, SharedAsk, Unavailable, Wait, Waited};
+
+fn shared(key: &[LimitKey], on_unavailable: OnUnavailable) -> RateLimit {
+    RateLimit { store: CountedIn::Shared(on_unavailable), ..limit("all", key, 2, 60, 2) }
+}
+
+fn facts<'f>(who: &'f Principal, source: &str, route: &'f str) -> Facts<'f> {
+    Facts { principal: Some(who), source: ip(source), route, model: None, headers: None }
+}
+
+/// What a request asks the store for.
+fn asked(set: &LimitSet, facts: &Facts<'_>, rating: &mut Rating) -> Wait {
+    match set.judge(Stage::Principal, facts, rating, None, ms(0)) {
+        Judged::Waits(wait) => wait,
+        other => panic!("it asks for nothing: {other:?}"),
+    }
+}
+
+/// The answer of a store, to whatever it is asked.
+fn hears(wait: Wait, said: impl FnOnce(&SharedAsk) -> Result<Decided, Unavailable>) -> Waited {
+    let over = wait.over(
+        |_| std::future::ready(()),
+        |ask| {
+            let said = said(&ask);
+            std::future::ready((ask, said))
+        },
+    );
+    match std::pin::pin!(over).poll(&mut Task::from_waker(Waker::noop())) {
+        Poll::Ready(waited) => waited,
+        Poll::Pending => panic!("nothing to wait for"),
+    }
+}
+
+fn says(passes: bool, wait: u64, state: u64) -> Result<Decided, Unavailable> {
+    Ok(Decided { passes, now: 1_000_000, claims: vec![DecidedClaim { wait, remaining: 1, state }] })
+}
+
+fn away() -> Result<Decided, Unavailable> {
+    Err(Unavailable("away".to_owned()))
+}
+
+#[test]
+fn replicas_make_the_same_name_of_the_same_caller_and_no_other() {
+    use LimitKey::{Principal as ByPrincipal, Route, SourceIp, Tenant};
+    let name = |limit: RateLimit, who: &Principal, source: &str, route: &str| {
+        let set = LimitSet::compile(&[limit], &LimitStore::new()).unwrap();
+        let mut name = String::new();
+        let wait = asked(&set, &facts(who, source, route), &mut Rating::default());
+        hears(wait, |ask| {
+            name.clone_from(&ask.claims[0].key);
+            away()
+        });
+        name
+    };
+    let deny = |key: &[LimitKey]| shared(key, OnUnavailable::Deny);
+    let mia = principal("mia", "acme");
+    let own = name(deny(&[ByPrincipal, Route]), &mia, "192.0.2.1", "r");
+    assert_eq!(own.len(), 32);
+    assert!(!own.contains("mia") && own.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    for (case, other, same) in [
+        ("another process", name(deny(&[ByPrincipal, Route]), &mia, "192.0.2.1", "r"), true),
+        ("the key in another order", name(deny(&[Route, ByPrincipal]), &mia, "192.0.2.1", "r"), true),
+        ("another address, which is not in the key", name(deny(&[ByPrincipal, Route]), &mia, "192.0.2.2", "r"), true),
+        ("another caller", name(deny(&[ByPrincipal, Route]), &principal("bob", "acme"), "192.0.2.1", "r"), false),
+        ("another route", name(deny(&[ByPrincipal, Route]), &mia, "192.0.2.1", "s"), false),
+        ("another key", name(deny(&[Tenant, Route]), &mia, "192.0.2.1", "r"), false),
+        ("a longer key", name(deny(&[ByPrincipal, Route, SourceIp]), &mia, "192.0.2.1", "r"), false),
+        ("another figure", name(RateLimit { limit: 3, ..deny(&[ByPrincipal, Route]) }, &mia, "192.0.2.1", "r"), false),
+        (
+            "another manifest",
+            name(RateLimit { owner: "x/y".to_owned(), ..deny(&[ByPrincipal, Route]) }, &mia, "192.0.2.1", "r"),
+            false,
+        ),
+    ] {
+        assert_eq!(own == other, same, "{case}");
+    }
+}
+
+#[test]
+fn what_the_store_says_is_done_and_what_it_does_not_say_is_policy() {
+    let mia = principal("mia", "acme");
+    for (case, on_unavailable, said, want) in [
+        ("it passes", OnUnavailable::Deny, says(true, 0, 5_000_000), "passes"),
+        ("it is over", OnUnavailable::Deny, says(false, 30_000_000, 5_000_000), "refused for 30 s"),
+        ("it is away", OnUnavailable::Deny, away(), "unknown"),
+        ("it is away, and each counts for itself", OnUnavailable::Local, away(), "passes"),
+        ("a refusal without a reason", OnUnavailable::Deny, says(false, 0, 0), "unknown"),
+        ("an answer to less", OnUnavailable::Deny, Ok(Decided { passes: true, now: 1, claims: Vec::new() }), "unknown"),
+    ] {
+        let set = LimitSet::compile(&[shared(&[LimitKey::Principal], on_unavailable)], &LimitStore::new()).unwrap();
+        let facts = facts(&mia, "192.0.2.1", "r");
+        let mut rating = Rating::default();
+        let waited = hears(asked(&set, &facts, &mut rating), |_| said);
+        let judged = match set.judge(Stage::Principal, &facts, &mut rating, Some(waited), ms(0)) {
+            Judged::Done(Outcome::Refused { retry_after, .. }) => format!("refused for {retry_after} s"),
+            Judged::Done(_) => "passes".to_owned(),
+            Judged::Unknown(_) => "unknown".to_owned(),
+            Judged::Waits(_) => "waits".to_owned(),
+        };
+        assert_eq!(judged, want, "{case}");
+    }
+}
+
+#[test]
+fn a_replica_remembers_how_far_a_key_was() {
+    let mia = principal("mia", "acme");
+    let set = LimitSet::compile(&[shared(&[LimitKey::Principal], OnUnavailable::Deny)], &LimitStore::new()).unwrap();
+    let facts = facts(&mia, "192.0.2.1", "r");
+    for (said, floor) in
+        [(says(true, 0, 7), 0), (says(true, 0, 5), 7), (away(), 7), (says(false, 9_000_000, 99), 7), (away(), 7)]
+    {
+        let wait = asked(&set, &facts, &mut Rating::default());
+        let mut rating = Rating::default();
+        let _ = asked(&set, &facts, &mut rating);
+        let waited = hears(wait, |ask| {
+            assert_eq!(
+                (ask.claims[0].floor, ask.claims[0].interval, ask.claims[0].full),
+                (floor, 30_000_000, 60_000_000)
+            );
+            said
+        });
+        let _ = set.judge(Stage::Principal, &facts, &mut rating, Some(waited), ms(0));
+    }
+}
+
+#[test]
+fn what_another_limit_refuses_is_not_asked_of_the_store() {
+    let mia = principal("mia", "acme");
+    let limits = [shared(&[LimitKey::Principal], OnUnavailable::Deny), limit("here", &[LimitKey::Principal], 1, 60, 1)];
+    let set = LimitSet::compile(&limits, &LimitStore::new()).unwrap();
+    let facts = facts(&mia, "192.0.2.1", "r");
+    let _ = asked(&set, &facts, &mut Rating::default());
+    assert!(matches!(
+        set.judge(Stage::Principal, &facts, &mut Rating::default(), None, ms(0)),
+        Judged::Done(Outcome::Refused { .. })
+    ));
+    assert_eq!(set.guard_names(Stage::Principal), ["limit/all", "limit/here"]);
+}

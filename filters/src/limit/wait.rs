@@ -1,0 +1,237 @@
+//! What a request waits for before it is within its limits: a seat, a moment.
+
+use std::time::Duration;
+
+use super::line::{Entrance, Turn};
+use super::shared::Settled;
+use super::{Decided, Facts, Hold, LimitSet, Meter, Outcome, Place, SharedAsk, Stage, Standing, Unavailable};
+
+/// How far the limits of a step have come.
+#[derive(Debug, Default)]
+pub(crate) struct Rating {
+    is_seated: bool,
+    /// What the limits of this process said, and how long they let the request wait.
+    outcome: Option<Outcome>,
+    delay: Duration,
+    place: Option<Place>,
+    holds: Vec<Hold>,
+    meter: Meter,
+}
+
+impl Rating {
+    /// What the request holds, and what it is charged to.
+    pub(crate) fn gained(self) -> (Vec<Hold>, Meter) {
+        (self.holds, self.meter)
+    }
+}
+
+/// What the limits of a step say.
+#[derive(Debug)]
+pub(crate) enum Judged {
+    Done(Outcome),
+    /// Nobody can say.
+    Unknown(String),
+    /// They say it once this is over.
+    Waits(Wait),
+}
+
+/// Something to wait for.
+#[derive(Debug)]
+pub struct Wait(Waits);
+
+#[derive(Debug)]
+enum Waits {
+    Seats(Vec<(usize, Entrance)>),
+    Moment { time: Duration, place: Option<Place> },
+    Store(SharedAsk),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Waited(Came);
+
+#[derive(Debug)]
+enum Came {
+    Seated(Vec<Hold>),
+    /// No seat of this limit in time.
+    Unseated(usize),
+    Moment,
+    Store(SharedAsk, Result<Decided, Unavailable>),
+}
+
+impl Waited {
+    /// Nothing came of it: the limits refuse.
+    #[must_use]
+    pub fn in_vain() -> Self {
+        Self(Came::Unseated(usize::MAX))
+    }
+}
+
+impl Wait {
+    /// Waits. `sleep` takes as long as it is told, `store` asks the store of all replicas; dropping the future leaves the line, and gives up the moment.
+    pub async fn over<S, A>(self, sleep: impl Fn(Duration) -> S, store: impl FnOnce(SharedAsk) -> A) -> Waited
+    where
+        S: Future<Output = ()>,
+        A: Future<Output = (SharedAsk, Result<Decided, Unavailable>)>,
+    {
+        match self.0 {
+            Waits::Store(ask) => {
+                let (ask, said) = store(ask).await;
+                Waited(Came::Store(ask, said))
+            }
+            Waits::Moment { time, place } => {
+                sleep(time).await;
+                drop(place);
+                Waited(Came::Moment)
+            }
+            Waits::Seats(entrances) => {
+                let mut holds = Vec::with_capacity(entrances.len());
+                for (index, entrance) in entrances {
+                    let longest = sleep(entrance.longest);
+                    let seat = match entrance.join() {
+                        Some(turn) => seat_in_time(turn, longest).await,
+                        None => None,
+                    };
+                    // What it holds by now is given back.
+                    let Some(hold) = seat else { return Waited(Came::Unseated(index)) };
+                    holds.push(hold);
+                }
+                Waited(Came::Seated(holds))
+            }
+        }
+    }
+}
+
+/// The seat, unless `longest` is over before.
+async fn seat_in_time(turn: Turn, longest: impl Future<Output = ()>) -> Option<Hold> {
+    let (mut turn, mut longest) = (std::pin::pin!(turn), std::pin::pin!(longest));
+    std::future::poll_fn(|cx| match turn.as_mut().poll(cx) {
+        std::task::Poll::Ready(hold) => std::task::Poll::Ready(Some(hold)),
+        std::task::Poll::Pending => longest.as_mut().poll(cx).map(|()| None),
+    })
+    .await
+}
+
+impl LimitSet {
+    /// Judges the limits of a step, beginning where `rating` says; `waited` is what came of the last wait.
+    pub(crate) fn judge(
+        &self,
+        stage: Stage,
+        facts: &Facts<'_>,
+        rating: &mut Rating,
+        waited: Option<Waited>,
+        now: Duration,
+    ) -> Judged {
+        if !rating.is_seated {
+            match waited {
+                None => {
+                    let entrances = self.sit(stage, facts, rating, now);
+                    if !entrances.is_empty() {
+                        return Judged::Waits(Wait(Waits::Seats(entrances)));
+                    }
+                }
+                Some(Waited(Came::Seated(holds))) => rating.holds.extend(holds),
+                Some(Waited(Came::Unseated(limit))) => return refused(rating, limit),
+                // Not what was waited for: as if it had come in vain.
+                Some(Waited(Came::Moment | Came::Store(..))) => return refused(rating, usize::MAX),
+            }
+            rating.is_seated = true;
+        } else if let (Some(outcome), Some(waited)) = (rating.outcome, waited) {
+            return match waited.0 {
+                Came::Moment => Judged::Done(outcome),
+                Came::Store(ask, said) => self.hear(stage, facts, rating, &ask, said, now),
+                Came::Seated(_) | Came::Unseated(_) => refused(rating, usize::MAX),
+            };
+        }
+        let settled = self.settle(stage, facts, now);
+        if settled.outcome.is_refused() {
+            *rating = Rating::default();
+            return Judged::Done(settled.outcome);
+        }
+        rating.holds.extend(settled.holds);
+        rating.meter.extend(settled.meter);
+        let outcome = settled.outcome.tighter(self.seated(stage, facts));
+        (rating.outcome, rating.delay, rating.place) =
+            (Some(outcome), Duration::from_nanos(settled.wait), settled.place);
+        match self.ask(stage, facts) {
+            Some(ask) => Judged::Waits(Wait(Waits::Store(ask))),
+            None => finish(rating, outcome),
+        }
+    }
+
+    /// Takes in what the store said, or did not.
+    fn hear(
+        &self,
+        stage: Stage,
+        facts: &Facts<'_>,
+        rating: &mut Rating,
+        ask: &SharedAsk,
+        said: Result<Decided, Unavailable>,
+        now: Duration,
+    ) -> Judged {
+        let (one, delay) = match ask.settle(said) {
+            Settled::Said { outcome, wait } => (outcome, wait),
+            Settled::Unknown(why) => {
+                *rating = Rating::default();
+                return Judged::Unknown(why);
+            }
+            Settled::CountHere => {
+                let settled = self.settle_here(stage, facts, now);
+                rating.place = rating.place.take().or(settled.place);
+                (settled.outcome, Duration::from_nanos(settled.wait))
+            }
+        };
+        if one.is_refused() {
+            *rating = Rating::default();
+            return Judged::Done(one);
+        }
+        let outcome = rating.outcome.unwrap_or(Outcome::Unlimited).tighter(one);
+        (rating.outcome, rating.delay) = (Some(outcome), rating.delay.max(delay));
+        finish(rating, outcome)
+    }
+
+    /// Takes the seats that are free, up to the first that is not: seats are taken in the order of the limits' numbers.
+    fn sit(&self, stage: Stage, facts: &Facts<'_>, rating: &mut Rating, now: Duration) -> Vec<(usize, Entrance)> {
+        let mut entrances = Vec::new();
+        for index in &self.step(stage).queues {
+            let Some(entry) = self.limits.get(*index) else { continue };
+            let (limit, longest) = (entry.limit.clone(), Duration::from_nanos(entry.max_wait));
+            let key = limit.key(facts);
+            if entrances.is_empty() {
+                let mut shard = limit.lock(key);
+                let probed = limit.probe(&mut shard, key, super::gcra::nanos(now));
+                if probed.wait == 0 && super::Limit::spend(&mut shard, key, &probed) {
+                    rating.holds.push(Hold::of(&limit, key));
+                    continue;
+                }
+            }
+            entrances.push((*index, Entrance { limit, key, longest }));
+        }
+        entrances
+    }
+
+    /// How the limits that are queued for stand, with this request in its seat.
+    fn seated(&self, stage: Stage, facts: &Facts<'_>) -> Outcome {
+        let queues = self.step(stage).queues.iter();
+        let standings = queues.filter_map(|index| {
+            let limit = &self.limits.get(*index)?.limit;
+            let remaining = limit.seats_left(limit.key(facts));
+            Some(Outcome::Allowed(Standing { limit: *index, remaining, seconds: 0 }))
+        });
+        standings.fold(Outcome::Unlimited, Outcome::tighter)
+    }
+}
+
+/// All is said; what is left is the request's moment.
+fn finish(rating: &mut Rating, outcome: Outcome) -> Judged {
+    if rating.delay.is_zero() {
+        return Judged::Done(outcome);
+    }
+    let wait = Waits::Moment { time: std::mem::take(&mut rating.delay), place: rating.place.take() };
+    Judged::Waits(Wait(wait))
+}
+
+fn refused(rating: &mut Rating, limit: usize) -> Judged {
+    *rating = Rating::default();
+    Judged::Done(Outcome::Refused { standing: Standing { limit, remaining: 0, seconds: 1 }, retry_after: 1 })
+}
