@@ -203,6 +203,7 @@ fn policy(
         trials,
         data,
         runtime,
+        leaks: upstream.and_then(|upstream| secrets::leaks(attached, upstream)),
         network,
         guards,
         waived,

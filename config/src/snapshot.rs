@@ -157,6 +157,8 @@ pub struct EffectivePolicy {
     pub trials: Vec<AuthzTrial>,
     pub data: DataProtection,
     pub runtime: RuntimeSecurity,
+    /// Of the route's upstream.
+    pub leaks: Option<LeakDetection>,
     pub network: Network,
     /// What holds for requests, by the number of the listener they came in by.
     pub guards: Vec<RequestGuard>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_config::{
-    Code, Credential, Dialect, Direction, JwtKeys, JwtProvider, Material, OwnKey, Part, Position, Provider,
+    Code, Credential, Dialect, Direction, Inject, JwtKeys, JwtProvider, Material, OwnKey, Part, Position, Provider,
     ProviderKind, Redacted, Report, Route, Snapshot, TenantSource, Upstream, Waived, capability,
 };
 
@@ -18,7 +18,7 @@ use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
 use crate::filter::Filter;
 use crate::limit::{LimitSet, LimitStore, Stage};
-use crate::scan::ContentGuards;
+use crate::scan::{ContentGuards, Managed};
 use crate::token::session::{EndedSessions, SealKey, Sessions};
 use crate::token::{ApiKeys, Introspector, JwtVerifier, KeyRings, KeySet, Recognised, TokenCache, TokenSet};
 
@@ -227,7 +227,8 @@ impl Compiler<'_> {
     #[expect(clippy::option_option, reason = "failed, absent and present are three cases of one step")]
     fn content(&self, direction: Direction, report: &mut Report) -> Option<Option<Content>> {
         let policy = &self.route.policy;
-        match ContentGuards::compile(&policy.data, &policy.runtime, direction) {
+        let managed = self.managed(report)?;
+        match ContentGuards::compile_with(&policy.data, &policy.runtime, &managed, direction) {
             Ok(guards) => {
                 let names = names_in_reach(&guards, self.route.dialect, direction);
                 let content =
@@ -265,6 +266,26 @@ impl Compiler<'_> {
             }
         }
         (!failed).then_some(found)
+    }
+
+    /// The secrets of the upstream, where its policy looks for them. `None` after a problem was reported.
+    fn managed(&self, report: &mut Report) -> Option<Managed> {
+        let Some(leaks) = &self.route.policy.leaks else { return Some(Managed::default()) };
+        let mut managed = Managed { parts: leaks.parts.clone(), action: Some(leaks.action), ..Managed::default() };
+        let credentials = self.upstream().into_iter().flat_map(|upstream| &upstream.credentials);
+        for credential in credentials.filter(|_| self.with_keys) {
+            for from in credential.secrets() {
+                match from.read_secret() {
+                    Ok(secret) => managed.secrets.push((credential.name.clone(), bare(credential, from, secret))),
+                    Err(error) => {
+                        let message = format!("credential `{}`: {error}", credential.name);
+                        self.problem(report, 91, message, "put the secret there, readable by its owner alone");
+                        return None;
+                    }
+                }
+            }
+        }
+        Some(managed)
     }
 
     fn tokens(&self, report: &mut Report) -> Option<TokenSet> {
@@ -418,6 +439,14 @@ fn secret_text(from: &Material) -> Result<Redacted<String>, String> {
         .ok()
         .filter(|text| !text.is_empty() && !text.chars().any(char::is_control));
     text.map(|text| Redacted::new(text.to_owned())).ok_or_else(|| format!("what `{from}` holds is empty or no text"))
+}
+
+/// What of a piece of material is the secret: of `id:secret` the second.
+fn bare(credential: &Credential, from: &Material, secret: Redacted<Vec<u8>>) -> Redacted<Vec<u8>> {
+    let client = matches!(&credential.inject, Inject::Exchange(exchange) if exchange.client_auth == *from);
+    let colon = secret.expose().iter().position(|byte| *byte == b':').filter(|_| client);
+    let behind = colon.and_then(|at| secret.expose().get(at.saturating_add(1)..).map(<[u8]>::to_vec));
+    behind.map_or(secret, Redacted::new)
 }
 
 /// An error with its causes.

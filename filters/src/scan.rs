@@ -13,6 +13,7 @@ mod fold;
 mod hidden;
 mod hit;
 mod injection;
+mod managed;
 mod matcher;
 #[cfg(test)]
 mod measure;
@@ -35,6 +36,7 @@ use postern_config::{
     RuntimeSecurity,
 };
 
+pub use managed::{GUARD as LEAK_GUARD, Managed};
 pub use pattern::max_match_len;
 
 use crate::text::{Judgement, TextGuard, TextGuards};
@@ -67,6 +69,8 @@ pub enum ScanError {
     HoldBackTooSmall { detector: String, hold_back: usize, needed: usize },
     #[error("built-in detector `{id}` does not compile: {message}")]
     Builtin { id: String, message: String },
+    #[error("the secret of credential `{name}` cannot be looked for in traffic: {why}")]
+    Managed { name: String, why: &'static str },
 }
 
 /// All content guards of one route and direction.
@@ -93,7 +97,28 @@ impl ContentGuards {
     /// # Errors
     /// [`ScanError`] names the detector that cannot be used and why.
     pub fn compile(data: &DataProtection, runtime: &RuntimeSecurity, direction: Direction) -> Result<Self, ScanError> {
-        let mut compiler = Compiler { data, runtime, direction, patterns: BTreeMap::new(), sets: BTreeMap::new() };
+        Self::compile_with(data, runtime, &Managed::default(), direction)
+    }
+
+    /// As [`ContentGuards::compile`], and looks for the secrets of `managed` as well, in both directions.
+    ///
+    /// # Errors
+    /// As there, and [`ScanError::Managed`].
+    pub fn compile_with(
+        data: &DataProtection,
+        runtime: &RuntimeSecurity,
+        managed: &Managed,
+        direction: Direction,
+    ) -> Result<Self, ScanError> {
+        let mut compiler = Compiler {
+            data,
+            runtime,
+            managed,
+            direction,
+            patterns: BTreeMap::new(),
+            secrets: None,
+            sets: BTreeMap::new(),
+        };
         let mut plans = BTreeMap::new();
         for part in Part::ALL {
             let plan = compiler.plan(part)?;
@@ -158,10 +183,13 @@ struct Compiled {
 struct Compiler<'a> {
     data: &'a DataProtection,
     runtime: &'a RuntimeSecurity,
+    managed: &'a Managed,
     direction: Direction,
     patterns: BTreeMap<usize, Compiled>,
-    /// Sets by the detectors in them and whether hidden markup is among them: parts often ask for the same.
-    sets: BTreeMap<(Vec<usize>, bool), Vec<Arc<PatternSet>>>,
+    /// The managed secrets, and whether each is looked for whole.
+    secrets: Option<Vec<(Arc<Pattern>, bool)>>,
+    /// Sets by the detectors in them, and whether hidden markup and secrets are among them: parts often ask for the same.
+    sets: BTreeMap<(Vec<usize>, bool, bool), Vec<Arc<PatternSet>>>,
 }
 
 impl Compiler<'_> {
@@ -193,8 +221,9 @@ impl Compiler<'_> {
         if signatures.is_some() {
             self.check_hold_back("PromptInjection", injection::NEEDS)?;
         }
-        let sets = self.sets(wanted.keys().copied().collect(), !hidden.is_empty())?;
-        let data = wanted.into_values().collect();
+        let leaks = self.leak_targets(part)?;
+        let sets = self.sets(wanted.keys().copied().collect(), !hidden.is_empty(), !leaks.is_empty())?;
+        let data = wanted.into_values().chain(leaks).collect();
         Ok(Plan { part, hold_back: self.data.hold_back, sets, data, hidden, injection, signatures })
     }
 
@@ -213,8 +242,35 @@ impl Compiler<'_> {
             .collect()
     }
 
-    fn sets(&mut self, detectors: Vec<usize>, markup: bool) -> Result<Vec<Arc<PatternSet>>, ScanError> {
-        let key = (detectors, markup);
+    /// What happens to each of the secrets where it is found in `part`; nothing where none is looked for.
+    fn leak_targets(&mut self, part: Part) -> Result<Vec<Vec<Target>>, ScanError> {
+        let Some(action) = self.managed.action.filter(|_| self.managed.parts.contains(&part)) else {
+            return Ok(Vec::new());
+        };
+        let named = self.managed.secrets.iter().map(|(name, _)| name.clone());
+        let targets = named.zip(self.secrets()?).map(|(detector, (_, whole))| {
+            // Of one that is found by its end, the rest would be left.
+            let action = if whole { action } else { ContentAction::Block };
+            vec![Target { guard: LEAK_GUARD.to_owned(), detector, action, threshold: 0 }]
+        });
+        Ok(targets.collect())
+    }
+
+    fn secrets(&mut self) -> Result<Vec<(Arc<Pattern>, bool)>, ScanError> {
+        if self.secrets.is_none() {
+            let mut made = Vec::new();
+            for (name, value) in &self.managed.secrets {
+                let (pattern, whole) = managed::pattern(name, value)?;
+                self.check_hold_back(name, pattern.max_len.unwrap_or(usize::MAX))?;
+                made.push((Arc::new(pattern), whole));
+            }
+            self.secrets = Some(made);
+        }
+        Ok(self.secrets.clone().unwrap_or_default())
+    }
+
+    fn sets(&mut self, detectors: Vec<usize>, markup: bool, leaks: bool) -> Result<Vec<Arc<PatternSet>>, ScanError> {
+        let key = (detectors, markup, leaks);
         if let Some(sets) = self.sets.get(&key) {
             return Ok(sets.clone());
         }
@@ -222,6 +278,16 @@ impl Compiler<'_> {
         for (slot, index) in key.0.iter().enumerate() {
             let Compiled { pattern, unbounded, strict } = self.detector(*index)?;
             members.push(Member { pattern, source: Source::Data(slot), unbounded, strict });
+        }
+        if leaks {
+            let behind = members.len();
+            let secrets = self.secrets()?.into_iter().enumerate();
+            members.extend(secrets.map(|(index, (pattern, _))| Member {
+                pattern,
+                source: Source::Data(behind.saturating_add(index)),
+                unbounded: false,
+                strict: true,
+            }));
         }
         if markup {
             let (pattern, needs) = hidden::markup::pattern()?;

@@ -2,7 +2,7 @@
 
 use crate::decode::{At, Fields, Setting, spec, tagged};
 use crate::values::{CallUrl, ChallengeWord, HeaderFormat, HeaderName, Name, QueryName, Stripped};
-use crate::{Code, Material};
+use crate::{Code, Material, Part, RuntimeAction};
 
 const PV_SHAPE: Code = Code(2);
 
@@ -15,12 +15,23 @@ spec! {
         /// Request headers and query parameters removed on top of the built-in list. Names of query parameters are compared
         /// without case and without escapes. Cookies are never forwarded.
         [E] strip: Vec<At<Stripped>>,
+        /// Looks for the secrets of the upstream in what its routes carry, both ways: in plain, in base64, in hexadecimal and
+        /// escaped for a URL. Every route to the upstream is then read whole or as a stream, and what cannot be read is refused
+        /// there; a route that relays bodies unread, or upgrades, does not load. Without it nothing is looked for.
+        [E] leak_detection: Option<At<LeakSpec>>,
         /// Where secrets are kept.
         [D] storage: Option<At<Storage>>,
     }
-    later {
-        /// Looks for managed secrets in traffic.
-        [E] "leakDetection",
+}
+
+spec! {
+    /// What happens to a secret of the upstream in traffic. A secret has at least 8 characters then; of one with more than 128
+    /// the last 128 are looked for, and it blocks whatever the action.
+    pub struct LeakSpec {
+        /// Where it is looked for. Default: everywhere. Of several manifests all parts count.
+        [E] parts: Option<At<Vec<At<Part>>>>,
+        /// What happens then. Of several manifests the strictest counts.
+        [E] action: Setting<RuntimeAction> = "Block",
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::attach::{Attachments, Place, listed};
 use super::content::seen_parts;
 use super::{outbound, subjects};
-use crate::bootstrap::ListenerProtocol;
+use crate::bootstrap::{ListenerProtocol, RouteSpec};
 use crate::decode::At;
 use crate::manifest::{self, ActionWord, Manifest, Spec};
 use crate::{
@@ -48,10 +48,11 @@ fn check_places(bootstrap: &Bootstrap, manifest: &Manifest, places: &[Place], re
     let plain = |index: usize| {
         bootstrap.spec.listeners.get(index).is_some_and(|listener| listener.protocol.value == ListenerProtocol::Http)
     };
-    let unused = |index: usize| {
+    let leads = |route: &RouteSpec, index: usize| {
         let name = bootstrap.spec.upstreams.get(index).map(|upstream| upstream.name.as_str());
-        !bootstrap.spec.routes.iter().any(|route| route.upstream.as_ref().map(|upstream| upstream.as_str()) == name)
+        route.upstream.as_ref().map(|upstream| upstream.as_str()) == name
     };
+    let unused = |index: usize| !bootstrap.spec.routes.iter().any(|route| leads(route, index));
     let idle = |place: &Place| match (&manifest.spec, place) {
         (Spec::CertificatePolicy(_) | Spec::EncryptionPolicy(_), Place::Listener(index)) => plain(*index),
         (Spec::CertificatePolicy(_) | Spec::EncryptionPolicy(_), Place::Gateway) => {
@@ -63,6 +64,23 @@ fn check_places(bootstrap: &Bootstrap, manifest: &Manifest, places: &[Place], re
         (Spec::SecretManagement(_), Place::Upstream(index)) => unused(*index),
         _ => false,
     };
+    if let Spec::SecretManagement(policy) = &manifest.spec
+        && let Some(parts) = policy.leak_detection.as_ref().and_then(|leaks| leaks.parts.as_ref())
+    {
+        let to = |route: &RouteSpec| {
+            places.iter().any(|place| matches!(place, Place::Upstream(index) if leads(route, *index)))
+        };
+        let routes = bootstrap.spec.routes.iter().filter(|route| to(route));
+        let dialects: BTreeSet<Dialect> = routes.map(|route| route.dialect.value).collect();
+        let both = [Direction::Request, Direction::Response];
+        let there = |part: &Part| {
+            dialects.iter().any(|dialect| both.iter().any(|way| capability::parts(*dialect, *way).contains(part)))
+        };
+        if !dialects.is_empty() && !parts.iter().any(|part| there(&part.value)) {
+            let help = "leave `parts` out, or name parts that the routes of the upstream have";
+            parts.error(report, PV_BLIND, "no route of the upstream has any of these parts", help);
+        }
+    }
     if places.is_empty() || !places.iter().all(idle) {
         return;
     }

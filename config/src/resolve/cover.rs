@@ -78,5 +78,6 @@ fn content(policy: &EffectivePolicy, dialect: Dialect, direction: Direction) -> 
     let data = data.filter_map(|rule| guard(format!("data/{}", rule.name), &rule.owner, &rule.parts));
     let runtime = policy.runtime.detectors.iter();
     let runtime = runtime.filter_map(|d| guard(format!("runtime/{}", d.name), &d.owner, &d.parts));
-    data.chain(runtime).collect()
+    let leaks = policy.leaks.iter().filter_map(|leaks| guard("secrets/leak".to_owned(), &leaks.owner, &leaks.parts));
+    data.chain(runtime).chain(leaks).collect()
 }

@@ -4,7 +4,9 @@ use super::attach::{Attachments, Place, of};
 use crate::decode::At;
 use crate::manifest::{self, CredentialSpec, Manifest};
 use crate::values::Stripped;
-use crate::{Code, Credential, Exchange, Inject, Report, Upstream, Waiver};
+use crate::{
+    Code, ContentAction, Credential, Exchange, Inject, LeakDetection, Part, Report, RuntimeAction, Upstream, Waiver,
+};
 
 const PV_SHAPE: Code = Code(2);
 const PV_TARGET: Code = Code(4);
@@ -47,6 +49,20 @@ pub(super) fn add(upstreams: &mut [Upstream], attached: &Attachments<'_>, report
                 }
             }
         }
+        let detects =
+            of!(attached.on_upstream(index), SecretManagement).find_map(|(.., policy)| policy.leak_detection.as_ref());
+        if let Some(detects) =
+            detects.filter(|_| upstream.credentials.iter().all(|held| held.secrets().next().is_none()))
+        {
+            let message =
+                format!("upstream `{}` has no credential with a secret that could be looked for", upstream.name);
+            detects.error(
+                report,
+                PV_BLIND,
+                message,
+                "remove `leakDetection`; keys of certificates are never in a message",
+            );
+        }
         // The order of manifests decides nothing.
         upstream.credentials.sort_by(|a, b| a.name.cmp(&b.name));
         let injected = upstream.credentials.iter().filter_map(|credential| match &credential.inject {
@@ -60,6 +76,29 @@ pub(super) fn add(upstreams: &mut [Upstream], attached: &Attachments<'_>, report
             names.dedup();
         }
     }
+}
+
+/// What is looked for on the routes of an upstream: the parts of all manifests, the strictest action.
+pub(super) fn leaks(attached: &Attachments<'_>, upstream: usize) -> Option<LeakDetection> {
+    let mut merged: Option<LeakDetection> = None;
+    for (_, manifest, policy) in of!(attached.on_upstream(upstream), SecretManagement) {
+        let Some(spec) = &policy.leak_detection else { continue };
+        let parts: Vec<Part> = match &spec.parts {
+            Some(parts) => parts.iter().map(|part| part.value).collect(),
+            None => Part::ALL.to_vec(),
+        };
+        let action = match *spec.action {
+            RuntimeAction::Redact => ContentAction::Redact,
+            RuntimeAction::Block => ContentAction::Block,
+        };
+        let fresh = || LeakDetection { owner: manifest.id.to_string(), parts: Vec::new(), action };
+        let found = merged.get_or_insert_with(fresh);
+        found.parts.extend(parts);
+        found.parts.sort();
+        found.parts.dedup();
+        found.action = found.action.max(action);
+    }
+    merged
 }
 
 /// The place of a request that a credential takes; an exclusive choice.

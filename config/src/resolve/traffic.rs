@@ -236,7 +236,8 @@ pub(super) fn route(
 /// What is relayed is not read, so no guard of content may rely on reading it.
 pub(super) fn check_relayed(spec: &RouteSpec, policy: &EffectivePolicy, report: &mut Report) {
     let guards = policy.data.rules.iter().map(|rule| &rule.owner);
-    let Some(owner) = guards.chain(policy.runtime.detectors.iter().map(|detector| &detector.owner)).next() else {
+    let guards = guards.chain(policy.runtime.detectors.iter().map(|detector| &detector.owner));
+    let Some(owner) = guards.chain(policy.leaks.iter().map(|leaks| &leaks.owner)).next() else {
         return;
     };
     let route = spec.name.as_str();

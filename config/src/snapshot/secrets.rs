@@ -1,6 +1,6 @@
 //! What the proxy proves itself with to an upstream, after resolution.
 
-use super::Waived;
+use super::{ContentAction, Part, Waived};
 use crate::Material;
 
 /// Something the proxy shows an upstream, so that nobody else has to hold it.
@@ -9,6 +9,16 @@ pub struct Credential {
     /// As records name it; unique for an upstream.
     pub name: String,
     pub inject: Inject,
+}
+
+/// The secrets of an upstream are looked for in what its routes carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeakDetection {
+    /// `SecretManagement/default/openai-key`.
+    pub owner: String,
+    /// Sorted.
+    pub parts: Vec<Part>,
+    pub action: ContentAction,
 }
 
 /// What becomes of the caller's token on its way to an upstream. It never goes there itself.

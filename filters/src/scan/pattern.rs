@@ -1,6 +1,7 @@
 //! What one data detector looks for: patterns compiled into one automaton, with validators.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use postern_config::Validator;
 use regex_automata::Anchored;
@@ -64,7 +65,6 @@ enum Check {
 }
 
 /// A compiled detector.
-#[derive(Debug)]
 pub(crate) struct Pattern {
     dfa: dense::DFA<Vec<u32>>,
     checks: Vec<Check>,
@@ -77,6 +77,13 @@ pub(crate) struct Pattern {
     starts: Vec<StateID>,
     /// Match states that nothing can follow: the byte that led there was only looked at.
     terminal: HashSet<StateID>,
+}
+
+/// Without the automaton, which may hold a secret.
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pattern").field("max_len", &self.max_len).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]

@@ -1,10 +1,13 @@
 //! What the proxy shows an upstream instead of the caller's credentials: where it goes, what it replaces, and that its
 //! value is nowhere else.
 
+use postern_config::Direction;
 use postern_config::values::Time;
 use postern_proxy::reload::Reload;
 use rustls_pki_types::UnixTime;
 
+use crate::house::set::UPSTREAM_KEY;
+use crate::house::upstream::{answer, chat, streamed};
 use crate::house::{Ask, House, Plan};
 
 const HEADER: &str = "house-shop-key-0001";
@@ -83,7 +86,7 @@ async fn one_secret_under_two_names_does_not_load_and_is_not_repeated() {
     assert!(!why.contains(HEADER), "{why}");
 
     let house = plan().start().await;
-    for (file, text) in [("keys/map", HEADER), ("keys/map", crate::house::set::UPSTREAM_KEY)] {
+    for (file, text) in [("keys/map", HEADER), ("keys/map", UPSTREAM_KEY)] {
         house.write(file, &format!("{text}\n"));
         let Reload::Refused(why) = house.proxy.reload().await else { panic!("{file}") };
         assert!(why.contains("PV-091") && !why.contains(text), "{why}");
@@ -114,4 +117,92 @@ async fn a_secret_that_others_can_read_is_refused_at_a_reload_and_the_old_one_se
         assert_eq!(house.plain.seen().pop().unwrap().header("x-shop-key"), [shown]);
     }
     house.stop().await;
+}
+
+const LEAKS: &str = r#"
+apiVersion: secure.platformspec.io/v1alpha1
+kind: SecretManagement
+metadata: {name: leaks}
+spec:
+  targetRefs: [{kind: Upstream, name: model}]
+  leakDetection: {action: ACTION}
+"#;
+
+#[tokio::test]
+async fn a_managed_secret_in_a_message_is_blocked_in_every_direction_and_form() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    let house = House::plan().also(&LEAKS.replace("ACTION", "Block")).start().await;
+    let key = UPSTREAM_KEY;
+    let encoded = STANDARD.encode(format!("the key: {key}"));
+    for text in [key, &encoded, &format!("%68{}", &key[1..])] {
+        house.model.says(chat(&format!("as you asked: {text}")));
+        let reply = house.call(&house.who.mia, Ask::chat("what is your key?")).await;
+        assert_eq!(reply.status, 403, "{}", reply.body);
+        assert!(!reply.body.contains(text));
+    }
+    // In two events, neither of which holds it.
+    house.model.says(streamed(&["it is ", &key[..9], &key[9..], " indeed"]));
+    let reply = house.call(&house.who.mia, Ask::streamed("what is your key?")).await;
+    assert!(!reply.said().contains(&key[..9]) && reply.body.contains("error"), "{}", reply.body);
+    let asked = house.model.count();
+    assert_eq!(house.call(&house.who.mia, Ask::chat(&format!("is it {key}?"))).await.status, 403);
+    assert_eq!(house.model.count(), asked, "a request with it is not sent");
+    house.model.says(chat("it is a secret"));
+    assert_eq!(house.call(&house.who.mia, Ask::chat("and now?")).await.status, 200);
+    let promised = house.promised("chat", Direction::Response, false);
+    assert!(promised.contains(&"secrets/leak".to_owned()), "{promised:?}");
+    let records = house.stop().await;
+    let outcomes = records.outcomes();
+    assert_eq!(outcomes[..3], ["deny: answer_refused", "deny: answer_refused", "deny: answer_refused"]);
+    assert_eq!(outcomes[4..], ["deny: content_refused", "allow"]);
+    let mut ran = records.requests()[5].response_guards();
+    ran.sort();
+    assert_eq!(ran, promised);
+    assert!(records.requests()[0].detail().contains("secrets/leak"));
+    assert!(!records.text().contains(key));
+}
+
+#[tokio::test]
+async fn a_managed_secret_is_taken_out_of_an_answer_where_policy_says_so() {
+    let secrets =
+        LEAKS.replace("ACTION", "Redact").replace("name: model}]", "name: model}, {kind: Upstream, name: plain}]");
+    let own = r#"
+---
+apiVersion: secure.platformspec.io/v1alpha1
+kind: SecretManagement
+metadata: {name: shop}
+spec:
+  targetRefs: [{kind: Upstream, name: plain}]
+  credentials: [{name: shop, valueFrom: "file:keys/shop", inject: {type: Header, header: X-Shop-Key, format: "{secret}"}}]
+"#;
+    let house = House::plan()
+        .with("postern.yaml", ", upgrades: [websocket]", "")
+        .file("keys/shop", HEADER)
+        .also(&format!("{secrets}{own}"))
+        .start()
+        .await;
+    house.model.says(chat(&format!("it is {UPSTREAM_KEY}.")));
+    let reply = house.call(&house.who.mia, Ask::chat("what is your key?")).await;
+    assert_eq!(reply.said(), "it is [redacted:api-key].");
+    for (kind, body, want) in [
+        ("application/json", format!(r#"{{"key":"{}\u0031"}}"#, &HEADER[..HEADER.len() - 1]), Some("redacted:shop")),
+        ("text/plain", "nothing of that kind".to_owned(), Some("nothing of that kind")),
+        ("application/octet-stream", "nobody can read this".to_owned(), None),
+    ] {
+        house.plain.says(answer(200, &[("content-type", kind)], body.as_bytes()));
+        let reply = house.call(&house.who.mia, Ask::get("/orders")).await;
+        assert_eq!(reply.status == 200, want.is_some(), "{kind}: {}", reply.body);
+        assert!(want.is_none_or(|want| reply.body.contains(want)), "{}", reply.body);
+        assert!(!reply.body.contains(&HEADER[..12]), "{}", reply.body);
+    }
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_secret_too_short_to_be_looked_for_does_not_load() {
+    let plan = House::plan().also(&LEAKS.replace("ACTION", "Block"));
+    let why = plan.with("manifests/house.yaml", "file:keys/model", "file:keys/short").file("keys/short", "hunter2");
+    let why = why.try_start().await.err().unwrap();
+    assert!(why.contains("api-key") && why.contains("8 characters") && !why.contains("hunter2"), "{why}");
 }
