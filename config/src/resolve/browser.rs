@@ -81,7 +81,8 @@ fn login(
 
 /// A login that no route offers protects nothing, and two on one route are no answer to where a browser is sent.
 pub(super) fn check(attached: &Attachments<'_>, routes: &[Option<Route>], report: &mut Report) {
-    if !routes.iter().all(Option::is_some) {
+    // What is wrong otherwise may be why none is offered.
+    if report.has_errors() || !routes.iter().all(Option::is_some) {
         return;
     }
     let offered = |name: &str| {
