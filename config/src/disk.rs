@@ -33,10 +33,16 @@ pub(crate) fn name_of(path: &Path, base: &Path) -> String {
 
 /// The files of a folder, and whether all of them could be read.
 pub(crate) fn read_folder(folder: &Path, recursive: bool, base: &Path, report: &mut Report) -> (Vec<SourceFile>, bool) {
-    let mut walk = Walk { recursive, base, report, paths: Vec::new(), whole: true };
+    let mut walk = Walk { recursive, base, report, paths: Vec::new(), cases: Vec::new(), whole: true };
     walk.folder(folder, 0);
-    let Walk { mut paths, mut whole, report, .. } = walk;
+    let Walk { mut paths, cases, mut whole, report, .. } = walk;
     paths.sort();
+    // What stands in them is not enforced, so a manifest must not be among it.
+    for path in cases {
+        if let Ok(bytes) = read_file(&path) {
+            crate::cases::refuse_manifests(&name_of(&path, base), &bytes, report);
+        }
+    }
     let mut files = Vec::new();
     let mut total = 0;
     for path in paths {
@@ -63,11 +69,22 @@ pub(crate) fn read_folder(folder: &Path, recursive: bool, base: &Path, report: &
     (files, whole)
 }
 
+/// The files of test cases below a folder, sorted.
+pub(crate) fn case_files(folder: &Path, report: &mut Report) -> Vec<PathBuf> {
+    let mut walk = Walk { recursive: true, base: folder, report, paths: Vec::new(), cases: Vec::new(), whole: true };
+    walk.folder(folder, 0);
+    let mut cases = walk.cases;
+    cases.sort();
+    cases
+}
+
 struct Walk<'r> {
     recursive: bool,
     base: &'r Path,
     report: &'r mut Report,
     paths: Vec<PathBuf>,
+    /// Files of test cases.
+    cases: Vec<PathBuf>,
     whole: bool,
 }
 
@@ -97,6 +114,11 @@ impl Walk<'_> {
     fn entry(&mut self, path: &Path, depth: usize) {
         match std::fs::metadata(path) {
             Ok(meta) if meta.is_dir() && self.recursive => self.folder(path, depth + 1),
+            Ok(meta) if meta.is_file() && crate::cases::is_case_file(path) => {
+                if self.cases.len() < MAX_FILES {
+                    self.cases.push(path.to_owned());
+                }
+            }
             Ok(meta) if meta.is_file() && is_manifest(path) && self.paths.len() >= MAX_FILES => {
                 self.refuse(path, "the folder holds more than 10000 files", "remove what is not needed");
             }

@@ -6,6 +6,7 @@ mod text;
 use std::collections::BTreeMap;
 
 use crate::bootstrap::bootstrap_shape;
+use crate::cases::cases_shape;
 use crate::codes::REFUSALS;
 use crate::decode::{FieldShape, Shape};
 use crate::manifest::{Kind, LATER_KINDS, common_fields, metadata_shape};
@@ -38,6 +39,8 @@ pub fn manifest_reference() -> String {
         one_kind(&mut page, kind);
     }
     later_kinds(&mut page);
+    page.heading(2, "Test cases");
+    root(&mut page, &cases_shape());
     words(&mut page);
     types(&mut page);
     detectors(&mut page);

@@ -6,6 +6,7 @@
 pub fn init_files() -> &'static [(&'static str, &'static str)] {
     &[
         ("postern.yaml", include_str!("../examples/init/postern.yaml")),
+        ("app.test.yaml", include_str!("../examples/init/app.test.yaml")),
         ("manifests/access.yaml", include_str!("../examples/init/manifests/access.yaml")),
         ("manifests/audit.yaml", include_str!("../examples/init/manifests/audit.yaml")),
         ("manifests/content.yaml", include_str!("../examples/init/manifests/content.yaml")),

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod bootstrap;
 pub mod capability;
+pub mod cases;
 pub mod codes;
 mod coverage;
 pub mod decode;
@@ -19,6 +20,7 @@ mod resolve;
 mod secrets;
 mod snapshot;
 pub mod values;
+pub mod written;
 pub mod yaml;
 
 pub use address::AddressClass;
@@ -28,7 +30,7 @@ pub use init::init_files;
 pub use manifest::{Manifest, ManifestId, ManifestRules, Parsed, SourceFile, load_manifests, parse_manifests};
 pub use material::{Material, MaterialError, Redacted};
 pub use report::{Code, Position, Problem, Report, Severity};
-pub use resolve::{Loaded, load, resolve};
+pub use resolve::{EffectiveField, EffectiveValue, Loaded, Nature, effective, load, resolve};
 pub use snapshot::*;
 pub use values::{Cidr, StoreUrl as StorePlace, WorkloadSocket};
 

@@ -13,6 +13,7 @@ mod content;
 mod cors;
 mod cover;
 mod ddos;
+mod effective;
 mod exceptions;
 mod forwarding;
 mod identity;
@@ -41,6 +42,7 @@ use crate::{
     Bootstrap, Digest, EffectivePolicy, ManifestRef, Report, Route, Snapshot, Waived, load_bootstrap, load_manifests,
 };
 use attach::Attachments;
+pub use effective::{EffectiveField, EffectiveValue, Nature, effective};
 
 /// A set that loads.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ mod slices;
 mod tests;
 mod validate;
 mod vocabulary;
+mod weigh;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub use roles::RoleSet;
 use roles::RoleTable;
 use slices::Slices;
 use vocabulary::{Broken, Vocabulary};
+pub use weigh::{Considered, Outcome, Weighing};
 
 /// What the rules of a route are compiled against.
 #[derive(Debug, Clone)]

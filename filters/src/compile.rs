@@ -82,6 +82,14 @@ pub fn check(snapshot: &Snapshot, limits: &LimitStore) -> Result<(), Report> {
     build(snapshot, limits, &KeyRings::new(), &BrowserKeep::default(), false).map(|_| ())
 }
 
+/// As [`compile`], without key material: no token verifies with it. For explanations, which assume who asks.
+///
+/// # Errors
+/// As [`check`].
+pub fn compile_without_keys(snapshot: &Snapshot, limits: &LimitStore) -> Result<Chains, Report> {
+    build(snapshot, limits, &KeyRings::new(), &BrowserKeep::default(), false)
+}
+
 fn build(
     snapshot: &Snapshot,
     limits: &LimitStore,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use postern_config::Stage;
+
 use crate::builtin::{
     Assure, Authorize, Content, Cors, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
 };
@@ -65,6 +67,43 @@ impl Filter {
             #[cfg(test)]
             Self::Asks(_) => true,
             Self::Cors(_) | Self::Limits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => false,
+        }
+    }
+
+    /// Its place among the stages of §6 of the manifests.
+    pub(crate) fn stage(&self) -> Stage {
+        match self {
+            Self::Exceptions(_) | Self::Frame(_) => Stage::Frame,
+            Self::Cors(_) | Self::CrossSite(_) => Stage::Origin,
+            Self::OfTenant(_) => Stage::Identify,
+            Self::Limits(_) => Stage::Rate,
+            Self::Identify(_) | Self::Assure(_) => Stage::Identify,
+            Self::Parse(_) | Self::Look(_) => Stage::Parse,
+            Self::Authorize(_) | Self::Reauthorize(_) => Stage::Authorize,
+            Self::Act(_) => Stage::Inspect,
+            #[cfg(test)]
+            Self::Asks(_) => Stage::Frame,
+        }
+    }
+
+    /// Name in explanations.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Exceptions(_) => "exceptions",
+            Self::Frame(_) => Frame::GUARD,
+            Self::Cors(_) => "cors",
+            Self::CrossSite(_) => CrossSite::GUARD,
+            Self::OfTenant(_) => "tenant",
+            Self::Limits(_) => "limits",
+            Self::Assure(_) => "assure",
+            Self::Identify(_) => Identify::GUARD,
+            Self::Parse(_) => Parse::GUARD,
+            Self::Look(_) => "look",
+            Self::Authorize(_) => Authorize::GUARD,
+            Self::Act(_) => "act",
+            Self::Reauthorize(_) => "reauthorize",
+            #[cfg(test)]
+            Self::Asks(_) => "asks",
         }
     }
 

@@ -230,6 +230,7 @@ spec:
       tenant: {claim: /tenant}
       tenants: [acme, globex]
       groupsClaim: groups
+      tags: [{name: department, claim: /department}]
     - name: agents
       type: Spiffe
       principal: {type: Agent}

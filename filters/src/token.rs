@@ -7,6 +7,7 @@
 //! names, no header member that could point at a key.
 
 mod api_key;
+mod assumed;
 mod bearer;
 mod binding;
 mod claims;
@@ -39,6 +40,7 @@ mod verifier;
 use aws_lc_rs::digest;
 
 pub use api_key::{ApiKeys, ApiKeysError, EntryProblem, MadeKey, MadeKeyError};
+pub use assumed::Claimed;
 pub use bearer::bearer;
 pub use binding::Sender;
 pub use discovery::{MAX_METADATA, MetadataError, jwks_uri, metadata_urls};

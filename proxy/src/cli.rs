@@ -1,12 +1,15 @@
 //! The command line: what a person types, and the exit code they get.
 //!
-//! 0 is success, 1 a failure while running or a tampered log, 2 a configuration that does not load or a wrong call.
+//! 0 is success, 1 a failure while running or a tampered log, 2 a configuration that does not load or a wrong call, 3 a request
+//! that would be refused.
 
 mod api_key;
 mod audit;
 mod check_egress;
+mod explain;
 mod init;
 mod run;
+mod test;
 mod validate;
 
 use std::error::Error;
@@ -69,6 +72,20 @@ enum Command {
         get: bool,
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
+    },
+    /// Why a request would pass or fail, without sending one.
+    #[command(subcommand)]
+    Explain(explain::Explain),
+    /// Run the cases that stand beside the manifests: files of a folder whose names end with `.test.yaml`. Exit code 1 if one
+    /// fails, 2 if one cannot be read or the set does not load.
+    Test {
+        /// The folder of the set; its bootstrap file is `postern.yaml`.
+        dir: PathBuf,
+        /// Another bootstrap file.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        #[arg(long, value_enum, default_value = "text")]
+        output: test::Output,
     },
     /// Keys of callers.
     #[command(subcommand)]
@@ -139,6 +156,8 @@ pub fn main() -> ExitCode {
             let reach = if get { check_egress::Reach::Get } else { check_egress::Reach::Handshake };
             check_egress::run(&url, &config, roots.as_deref(), reach, format)
         }
+        Command::Explain(asked) => explain::run(&asked),
+        Command::Test { dir, config, output } => test::run(&dir, config.as_ref(), output),
         Command::ApiKey(ApiKeyCommand::New(asked)) => api_key::new(&asked),
         Command::Audit(AuditCommand::Verify { dir, key, checkpoint, format }) => {
             audit::verify(&dir, &key, checkpoint.as_deref(), format)

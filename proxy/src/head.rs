@@ -61,11 +61,24 @@ pub(crate) fn read(
     max_bytes: usize,
     outbound: bool,
 ) -> Result<Head, Refusal> {
-    let request = session.req_header();
-    check_version(request.version)?;
+    check_version(session.req_header().version)?;
     if let Some(h1) = session.as_http1() {
         check_raw(&h1.get_headers_raw_bytes())?;
     }
+    read_parsed(session.req_header(), max_lines, max_bytes, outbound)
+}
+
+/// [`read`] without the bytes as they came, which an explanation does not have.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_parsed(
+    request: &RequestHeader,
+    max_lines: usize,
+    max_bytes: usize,
+    outbound: bool,
+) -> Result<Head, Refusal> {
+    check_version(request.version)?;
     check_sizes(&request.headers, max_lines, max_bytes)?;
     check_headers(&request.headers)?;
     if outbound && request.method == Method::CONNECT {

@@ -18,6 +18,7 @@ mod credentials;
 pub mod demo;
 mod egress;
 mod exchange;
+mod explain;
 mod guard;
 mod handover;
 mod hardening;

@@ -17,7 +17,12 @@ use crate::story::Story;
 
 /// Allow, deny, or no decision.
 pub(crate) fn decision(story: &Story) -> Decision {
-    match story.refusal.as_ref().map(|refusal| refusal.reason) {
+    of_reason(story.refusal.as_ref().map(|refusal| refusal.reason))
+}
+
+/// What a refusal for this reason is, or none.
+pub(crate) fn of_reason(reason: Option<Reason>) -> Decision {
+    match reason {
         None => Decision::Allow,
         Some(Reason::Undecided | Reason::Internal | Reason::UpstreamFailed | Reason::UpstreamUnavailable) => {
             Decision::Error

@@ -11,8 +11,8 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-const NOW: i64 = 1_790_812_800;
-const BOOTSTRAP: &str = include_str!("../rejects/postern.yaml");
+pub(crate) const NOW: i64 = 1_790_812_800;
+pub(crate) const BOOTSTRAP: &str = include_str!("../rejects/postern.yaml");
 pub(crate) const BASE: &str = include_str!("base.yaml");
 
 /// A manifest without its name.

@@ -10,6 +10,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a snapshot that cannot be read fails the test")]
 
 mod effect;
+mod effective;
 mod generate;
 mod judge;
 
@@ -57,6 +58,15 @@ fn many_generated_sets_load() {
     let sets = (0..200).map(|_| contents(3).new_tree(&mut runner).unwrap().current());
     let loaded = sets.filter(|contents| with_base(contents).0.is_some()).count();
     assert!(loaded > 60, "only {loaded} of 200 sets load, so the laws say little");
+}
+
+#[test]
+fn what_is_told_of_the_merge_is_what_it_made() {
+    let wanted = if std::env::var_os("POSTERN_TEST_FULL").is_some() { 300 } else { 8 };
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let sets = (0..wanted * 8).map(|_| contents(4).new_tree(&mut runner).unwrap().current());
+    let told = sets.filter_map(|contents| effective::check(&contents)).take(wanted).count();
+    assert_eq!(told, wanted, "too few sets load");
 }
 
 proptest! {

@@ -15,7 +15,7 @@ use super::{Authorizer, PreparedPrincipal, Tenancy, entities};
 use crate::path::PathGlob;
 use crate::{Assurance, Principal, Reason, challenge};
 
-const DEFAULT_DENY: &str = "built-in default-deny";
+pub(super) const DEFAULT_DENY: &str = "built-in default-deny";
 const TENANT_GUARD: &str = "built-in tenant-guard";
 const EXCLUSIVE_ROLES: &str = "built-in exclusive-roles";
 const POLICY_ERROR: &str = "built-in policy-error";
@@ -207,7 +207,7 @@ impl Authorizer {
     }
 
     /// Without Cedar, so that no policy and no error of one can let a tenant through to another.
-    fn same_tenant(&self, principal: &Principal, asked: Option<&str>) -> bool {
+    pub(super) fn same_tenant(&self, principal: &Principal, asked: Option<&str>) -> bool {
         let own = match &self.facts.tenant {
             Tenancy::Off => true,
             Tenancy::Unlabelled => false,
@@ -218,7 +218,7 @@ impl Authorizer {
     }
 
     /// The resource, and the store with it where it is not in the prepared one.
-    fn resource(
+    pub(super) fn resource(
         &self,
         prepared: &PreparedPrincipal,
         request: &AuthzRequest<'_>,

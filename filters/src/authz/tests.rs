@@ -7,6 +7,7 @@ mod failures;
 mod grants;
 mod loading;
 mod trials;
+mod weigh;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use postern_config::{Action, OnDeny};
+use postern_config::{Action, Authz, OnDeny};
 
-use crate::authz::{AiFacts, Authorizer, AuthzRequest, Decision, Denial, HttpFacts, NetFacts, Rehearsal, ResourceRef};
+use crate::authz::{
+    AiFacts, Authorizer, AuthzRequest, Decision, Denial, HttpFacts, NetFacts, Rehearsal, ResourceRef, Weighing,
+};
 use crate::{Context, FilterError, Flow, Reason, Refusal, RequestView, Verdict};
 
 #[derive(Debug)]
@@ -42,6 +44,18 @@ impl Authorize {
 
     /// The decision, and what policy on trial would have made of it.
     fn decide(&self, req: &RequestView<'_>, cx: &Context) -> Result<(Decision, Option<Rehearsal>), FilterError> {
+        let question = self.question(req, cx)?;
+        let decision = self.authorizer.decide(&question);
+        let rehearsal = self.authorizer.rehearse(&question, &decision);
+        Ok((decision, rehearsal))
+    }
+
+    /// The rules one by one, for an explanation of what was decided.
+    pub(crate) fn weigh(&self, authz: &Authz, req: &RequestView<'_>, cx: &Context) -> Result<Weighing, FilterError> {
+        Ok(self.authorizer.one_by_one(authz, &self.question(req, cx)?))
+    }
+
+    fn question<'q>(&'q self, req: &RequestView<'q>, cx: &'q Context) -> Result<AuthzRequest<'q>, FilterError> {
         let prepared = cx.prepared().ok_or(FilterError::NoPrincipal)?;
         let action = cx.action().ok_or(FilterError::NoMessage)?;
         let message = cx.message()?;
@@ -61,7 +75,7 @@ impl Authorize {
             }
             _ => (ResourceRef::Route, None),
         };
-        let question = AuthzRequest {
+        Ok(AuthzRequest {
             principal: prepared,
             action,
             resource,
@@ -76,10 +90,7 @@ impl Authorize {
             risk: cx.risk(),
             now: cx.now_ms(),
             compliance: &self.compliance,
-        };
-        let decision = self.authorizer.decide(&question);
-        let rehearsal = self.authorizer.rehearse(&question, &decision);
-        Ok((decision, rehearsal))
+        })
     }
 }
 

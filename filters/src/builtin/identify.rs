@@ -78,14 +78,55 @@ impl Identify {
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
         let given = cx.take_given();
-        match self.identify(req, cx, given.as_ref()) {
+        let verified = self.presented(req, cx, given.as_ref());
+        self.conclude(verified, given.is_some(), req, cx)
+    }
+
+    /// What the request brings, verified.
+    fn presented(
+        &self,
+        req: &RequestView<'_>,
+        cx: &mut Context,
+        given: Option<&Given>,
+    ) -> Result<Option<Arc<VerifiedToken>>, TokenError> {
+        let session = match &self.browser {
+            Some(browser) => browser.session(req, cx)?,
+            None => None,
+        };
+        match (self.recognised.authenticate(req, cx.now(), cx.is_recalled(), given)?, session) {
+            (Some(_), Some(_)) => Err(TokenError::SessionAndToken),
+            (token, session) => Ok(token.or(session)),
+        }
+    }
+
+    /// As [`Self::check`], with a token that is taken for verified. Only explanations ask so: [`crate::explain`].
+    pub(crate) fn assume(
+        &self,
+        token: Result<Option<Arc<VerifiedToken>>, TokenError>,
+        req: &RequestView<'_>,
+        cx: &mut Context,
+    ) -> Verdict {
+        let bound = token.and_then(|token| {
+            token.as_ref().map_or(Ok(()), |token| token.check_assumed_binding(leaf(req))).map(|()| token)
+        });
+        self.conclude(bound, true, req, cx)
+    }
+
+    fn conclude(
+        &self,
+        verified: Result<Option<Arc<VerifiedToken>>, TokenError>,
+        has_asked: bool,
+        req: &RequestView<'_>,
+        cx: &mut Context,
+    ) -> Verdict {
+        match verified.and_then(|verified| self.identify(verified, req, cx)) {
             Ok((principal, prepared)) => {
                 cx.set_principal(principal, Some(prepared));
                 Ok(Flow::Continue)
             }
             Err(error) => Ok(match error.need() {
                 // What was asked for is not asked for again.
-                Some(need) if given.is_none() => Flow::Wait(need),
+                Some(need) if !has_asked => Flow::Wait(need),
                 _ => Flow::Refuse(self.challenged(&error)),
             }),
         }
@@ -108,19 +149,10 @@ impl Identify {
 
     fn identify(
         &self,
+        verified: Option<Arc<VerifiedToken>>,
         req: &RequestView<'_>,
         cx: &mut Context,
-        given: Option<&Given>,
     ) -> Result<(Arc<Principal>, Arc<PreparedPrincipal>), TokenError> {
-        let leaf = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
-        let session = match &self.browser {
-            Some(browser) => browser.session(req, cx)?,
-            None => None,
-        };
-        let verified = match (self.recognised.authenticate(req, cx.now(), cx.is_recalled(), given)?, session) {
-            (Some(_), Some(_)) => return Err(TokenError::SessionAndToken),
-            (token, session) => token.or(session),
-        };
         let waived = verified.as_deref().and_then(|token| self.unbound(token));
         if let Some(over) = waived.filter(|waived| waived.has_ended(cx.now_ms())) {
             return Err(TokenError::NoLongerUnbound(over.ended()));
@@ -134,7 +166,7 @@ impl Identify {
         if let Some(other) = people.map(|who| who.kind).find(|kind| !self.types.contains(kind)) {
             return Err(TokenError::IdentityType(other.as_str()));
         }
-        let prepared = self.prepared(verified.as_deref(), leaf, &principal, cx.now_ms());
+        let prepared = self.prepared(verified.as_deref(), leaf(req), &principal, cx.now_ms());
         if let Some(waived) = waived {
             cx.note_exception(waived);
         }
@@ -192,6 +224,11 @@ impl Identify {
         self.workloads.insert(*leaf, Arc::clone(&fresh));
         fresh
     }
+}
+
+/// The digest of the client's certificate.
+fn leaf<'r>(req: &RequestView<'r>) -> Option<&'r [u8; 32]> {
+    req.peer.and_then(|peer| peer.leaf_sha256.as_ref())
 }
 
 /// Whether `kept` was made of all that `who` says, and its roles are still those of `now_ms`.

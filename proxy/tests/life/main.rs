@@ -10,6 +10,7 @@ mod caller;
 mod client;
 mod commands;
 mod egress;
+mod explain;
 mod hardening;
 mod listeners;
 mod load;

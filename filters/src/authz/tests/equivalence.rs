@@ -157,6 +157,26 @@ proptest! {
                 let want = oracle(&authorizer, &authz, &schema, &question);
                 let got = authorizer.decide(&question);
                 prop_assert_eq!(got.denial, want, "{:?} {:?}", action, got);
+                // What is told of the rules one by one comes to the same; telling parses, so not every time.
+                if action != Action::ALL[usize::from(risk) % Action::ALL.len()] {
+                    continue;
+                }
+                let weighing = authorizer.one_by_one(&authz, &question);
+                let of = |effect, of_user| {
+                    weighing.considered.iter().any(|c| c.effect == effect && c.of_user == of_user && c.matches())
+                };
+                let user = prepared.principal().on_behalf_of.is_some();
+                let permitted = of(Effect::Permit, false) && (!user || of(Effect::Permit, true));
+                let forbidden = of(Effect::Forbid, false) || of(Effect::Forbid, true);
+                match got.denial {
+                    None => prop_assert!(permitted && !forbidden, "{weighing:?}"),
+                    Some(Denial::PolicyError) => {}
+                    Some(Denial::OtherTenant | Denial::ExclusiveRoles) => prop_assert!(weighing.before.is_some()),
+                    // Of an Agent the first denial counts, and its User may be denied for another reason.
+                    Some(_) => prop_assert!(!permitted || forbidden, "{weighing:?}"),
+                }
+                prop_assert!(got.is_allowed() || weighing.before.is_some() || weighing.nearest().is_some()
+                    || weighing.considered.is_empty() || got.denial == Some(Denial::PolicyError));
             }
         }
     }
