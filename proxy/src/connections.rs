@@ -124,21 +124,19 @@ pub(crate) fn judge_one(shared: &Shared, runtime: &Runtime, connection: &Connect
 
 /// Looks for what has ended by time, until `stop` turns true.
 pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
-    let mut before = shared.clock.unix_ms();
+    let mut before = None;
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stopped(&mut stop) => return,
             _ = tick.tick() => {
-                let now = shared.clock.unix_ms();
-                if begins_to_act(&shared.runtime.load(), before, now) {
+                let looking = shared.clone();
+                // Beside the runtime's threads: there may be many connections. A panic in there does not end the watch.
+                let Ok(now) = tokio::task::spawn_blocking(move || look(&looking)).await else { continue };
+                if begins_to_act(&shared.runtime.load(), before.replace(now).unwrap_or(now), now) {
                     judge(&shared).await;
                 }
-                before = now;
-                let shared = shared.clone();
-                // Beside the runtime's threads: there may be many connections. A panic in there does not end the watch.
-                let _ = tokio::task::spawn_blocking(move || look(&shared)).await;
             }
         }
     }
@@ -158,7 +156,8 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-fn look(shared: &Shared) {
+/// Ends what has ended, and says by which moment.
+fn look(shared: &Shared) -> i64 {
     let now_ms = shared.clock.unix_ms();
     let now = now_ms / 1000;
     let runtime = shared.runtime.load_full();
@@ -180,6 +179,7 @@ fn look(shared: &Shared) {
             judge_one(shared, &runtime, connection);
         }
     });
+    now_ms
 }
 
 /// Whether it may be that no current list covers the client's certificate, and no exception allows that any more.

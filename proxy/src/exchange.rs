@@ -23,7 +23,9 @@ use http::HeaderMap;
 use pingora_core::protocols::http::ServerSession;
 use postern_config::Route;
 use postern_filters::limit::Waited;
-use postern_filters::{Chain, Given, MessageLimits, Need, Progress, Reason, Refusal, RequestView, Source, forwarded};
+use postern_filters::{
+    Chain, Context, Given, MessageLimits, Need, Progress, Reason, Refusal, RequestView, Source, forwarded,
+};
 use tokio::time::Instant;
 
 use crate::accept::Notice;
@@ -197,21 +199,7 @@ impl<'a> Exchange<'a> {
         session: &mut ServerSession,
         story: &mut Story,
     ) -> Result<bool, Refusal> {
-        let mut until = Outside::deadline();
-        loop {
-            let progress = {
-                let view = self.view(head, session);
-                matched.chain.check_head(&view, &mut story.context)?
-            };
-            match progress {
-                Progress::Passed => return Ok(true),
-                Progress::Waits(need) => {
-                    if !self.supply(need, &mut until, session, story).await? {
-                        return Ok(false);
-                    }
-                }
-            }
-        }
+        self.walk(head, session, story, |view, context| matched.chain.check_head(view, context)).await
     }
 
     /// Whether the request is a preflight that is let through: what is answered is in the story.
@@ -242,11 +230,22 @@ impl<'a> Exchange<'a> {
         session: &mut ServerSession,
         story: &mut Story,
     ) -> Result<bool, Refusal> {
+        self.walk(head, session, story, |view, context| matched.chain.count(view, context)).await
+    }
+
+    /// Has a chain go on, and finds out what it asks for, until it has passed. False where the client left meanwhile.
+    async fn walk(
+        self,
+        head: &Head,
+        session: &mut ServerSession,
+        story: &mut Story,
+        mut go_on: impl FnMut(&RequestView<'_>, &mut Context) -> Result<Progress, Refusal>,
+    ) -> Result<bool, Refusal> {
         let mut until = Outside::deadline();
         loop {
             let progress = {
                 let view = self.view(head, session);
-                matched.chain.count(&view, &mut story.context)?
+                go_on(&view, &mut story.context)?
             };
             match progress {
                 Progress::Passed => return Ok(true),

@@ -128,7 +128,7 @@ impl Server {
         let hardened = hardening::enforce(runtime.snapshot.harden)?;
         make_state_dir(&runtime.snapshot.state_dir)?;
         let Holdings { listeners, opening, audit, vkey, before } = gather(&runtime, &clock, upgrade).await?;
-        let shared = Arc::new(Shared::new((runtime, stamps), listeners, audit, vkey, clock, limits, outside, agents));
+        let shared = Arc::new(Shared::new((runtime, stamps), listeners, (audit, vkey), clock, limits, outside, agents));
         if let Some((_, released)) = &before {
             shared.count_from(released.connections);
         }

@@ -79,8 +79,7 @@ impl Shared {
     pub(crate) fn new(
         (runtime, stamps): (Runtime, Stamps),
         listeners: Listeners,
-        audit: AuditWriter,
-        vkey: String,
+        (audit, vkey): (AuditWriter, String),
         clock: Arc<dyn Clock>,
         limits: Arc<LimitStore>,
         outside: Arc<Outside>,

@@ -79,7 +79,11 @@ impl Identify {
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
         let given = cx.take_given();
         let verified = self.presented(req, cx, given.as_ref());
-        self.conclude(verified, given.is_some(), req, cx)
+        match verified.as_ref().err().and_then(TokenError::need) {
+            // What was asked for is not asked for again.
+            Some(need) if given.is_none() => Ok(Flow::Wait(need)),
+            _ => self.conclude(verified, req, cx),
+        }
     }
 
     /// What the request brings, verified.
@@ -109,13 +113,12 @@ impl Identify {
         let bound = token.and_then(|token| {
             token.as_ref().map_or(Ok(()), |token| token.check_assumed_binding(leaf(req))).map(|()| token)
         });
-        self.conclude(bound, true, req, cx)
+        self.conclude(bound, req, cx)
     }
 
     fn conclude(
         &self,
         verified: Result<Option<Arc<VerifiedToken>>, TokenError>,
-        has_asked: bool,
         req: &RequestView<'_>,
         cx: &mut Context,
     ) -> Verdict {
@@ -124,11 +127,7 @@ impl Identify {
                 cx.set_principal(principal, Some(prepared));
                 Ok(Flow::Continue)
             }
-            Err(error) => Ok(match error.need() {
-                // What was asked for is not asked for again.
-                Some(need) if !has_asked => Flow::Wait(need),
-                _ => Flow::Refuse(self.challenged(&error)),
-            }),
+            Err(error) => Ok(Flow::Refuse(self.challenged(&error))),
         }
     }
 

@@ -41,6 +41,7 @@ impl VerifiedToken {
     pub fn assumed(provider: &Provider, claimed: Claimed) -> Result<Self, TokenError> {
         let (issuer, method, constraint) = match &provider.kind {
             ProviderKind::Jwt(jwt) => (jwt.issuer.clone(), "jwt", jwt.sender_constraint),
+            ProviderKind::Introspection(asked) => (asked.issuer.clone(), "introspection", asked.sender_constraint),
             ProviderKind::ApiKey(keys) => {
                 claimed.is_key()?;
                 (keys.issuer.clone(), Principal::BY_KEY, SenderConstraint::None)
@@ -95,6 +96,7 @@ impl VerifiedToken {
             key_id: None,
             prepared: OnceLock::new(),
             audiences: Vec::new(),
+            generation: 0,
             window: Window { exp: claimed.expires_at, not_before: 0, issued_at: 0, max_age: 0, skew: 0 },
             constraint,
             principal,
@@ -111,6 +113,7 @@ impl VerifiedToken {
     pub fn must_be_bound(provider: &Provider) -> bool {
         match &provider.kind {
             ProviderKind::Jwt(jwt) => jwt.sender_constraint != SenderConstraint::None,
+            ProviderKind::Introspection(asked) => asked.sender_constraint != SenderConstraint::None,
             ProviderKind::ApiKey(_) => false,
             ProviderKind::Spiffe | ProviderKind::Mtls(_) => true,
         }

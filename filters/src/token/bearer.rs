@@ -12,7 +12,7 @@ pub(super) enum Scheme {
 /// The bearer token among the `authorization` values of a request, `None` where there is no such header.
 ///
 /// # Errors
-/// As [`authorization`], for the scheme `DPoP` as well.
+/// [`TokenError::Repeated`] and [`TokenError::NotBearer`]; the scheme `DPoP` is another one here.
 pub fn bearer<'h>(values: &[&'h [u8]]) -> Result<Option<&'h str>, TokenError> {
     match authorization(values)? {
         Some((Scheme::Bearer, token)) => Ok(Some(token)),

@@ -38,7 +38,7 @@ fn actor(claims: &Claims, claim: &str) -> Result<Option<String>, TokenError> {
 
 /// The principal of a User's token that names an actor: the actor as an Agent on behalf of the User. To pass it as the
 /// User would hide who acts. `None` where the actor is a SPIFFE ID, which only its SVID can prove.
-fn delegate(user: &Arc<Principal>, actor: &str) -> Option<Arc<Principal>> {
+pub(super) fn delegate(user: &Arc<Principal>, actor: &str) -> Option<Arc<Principal>> {
     let spiffe = actor.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("spiffe:"));
     (!spiffe).then(|| {
         Arc::new(Principal {

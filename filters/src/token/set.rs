@@ -115,7 +115,7 @@ impl TokenSet {
     /// same token needed to know.
     ///
     /// # Errors
-    /// [`TokenError`]; refusals are not remembered. Some say what would have to be known ([`TokenError::need`]).
+    /// [`TokenError`]; refusals are not remembered. Some say what would have to be known first.
     pub fn authenticate<'s>(
         &self,
         token: &str,

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use aws_lc_rs::{hmac, rand};
-use postern_config::{IdentitySource, Material, OwnKey, Snapshot};
+use postern_config::{IdentitySource, Material, OwnKey, ProviderKind, Snapshot};
 
 /// Where a secret is, and what for.
 struct Use<'s> {
@@ -63,6 +63,15 @@ fn uses(snapshot: &Snapshot) -> Vec<Use<'_>> {
                 uses.push(Use { from: key, place: format!("the key of certificate `{}`", own.name) });
             }
         }
+    }
+    for provider in snapshot.routes.iter().flat_map(|route| &route.policy.identity.providers) {
+        if let ProviderKind::Introspection(asked) = &provider.kind {
+            let place = format!("the client secret of provider `{}`", provider.name);
+            uses.push(Use { from: &asked.at.client_auth, place });
+        }
+    }
+    if let Some(from) = snapshot.shared.as_ref().and_then(|shared| shared.auth.as_ref()) {
+        uses.push(Use { from, place: "the password of the shared store".to_owned() });
     }
     if let OwnKey::Material { name, from } = &snapshot.audit.key {
         uses.push(Use { from, place: format!("key `{name}` of the audit log") });

@@ -129,7 +129,6 @@ impl Keepers {
     }
 
     /// The fetch that `wanted` has to wait for: the one that is on its way, or one that begins now. None where none may.
-    #[expect(clippy::type_complexity, reason = "said once, to one caller")]
     fn order(&self, wanted: &KeysWanted) -> Option<(watch::Receiver<State>, Option<u64>)> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let keeper = known.get(wanted.ring.source())?;

@@ -5,7 +5,7 @@ use crate::house::{Ask, House, set};
 use crate::one::{one, with_lines};
 
 /// Names by which servers, meshes and clouds are told who asks, from where, and for what.
-const CLAIMS: [&str; 60] = [
+const CLAIMS: [&str; 59] = [
     "x-auth-user",
     "x-auth-request-user",
     "x-auth-request-email",
@@ -65,7 +65,6 @@ const CLAIMS: [&str; 60] = [
     "cookie",
     "x-api-key",
     "x-access-token",
-    "dpop",
 ];
 /// By which the address, the host, the path or the method are said.
 const PLACES: [&str; 34] = [

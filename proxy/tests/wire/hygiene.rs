@@ -121,7 +121,6 @@ async fn nothing_a_client_claims_reaches_the_upstream() {
         "Api-Key",
         "X-Goog-Api-Key",
         "X-Auth-Token",
-        "DPoP",
         "TE",
         "Keep-Alive",
         "Proxy-Connection",
