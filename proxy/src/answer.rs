@@ -124,7 +124,7 @@ fn refusal_head(
     }
     add_own(&mut head, story, hsts)?;
     for (name, value) in &refusal.headers {
-        put(&mut head, *name, value)?;
+        put(&mut head, name, value)?;
     }
     Ok(head)
 }
@@ -176,7 +176,7 @@ pub(crate) fn add_own(head: &mut ResponseHeader, story: &Story, hsts: Option<&Hs
         if *name == "vary" {
             head.append_header(*name, value)?;
         } else {
-            put(head, *name, value)?;
+            put(head, name, value)?;
         }
     }
     Ok(())

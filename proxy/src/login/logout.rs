@@ -44,10 +44,10 @@ pub(super) async fn by_user(
     }
     let cookie =
         take(headers, SESSION_COOKIE).map_err(|error| Refusal::new(Reason::CredentialInvalid, error.to_string()))?;
-    if let Some(cookie) = cookie {
-        if browser.sessions().end(browser.verifier(), cookie, &head.host, story.context.now()) {
-            judge_streams(exchange);
-        }
+    if let Some(cookie) = cookie
+        && browser.sessions().end(browser.verifier(), cookie, &head.host, story.context.now())
+    {
+        judge_streams(exchange);
     }
     let shared = exchange.shared;
     let endpoints = shared.outside.issuers().endpoints(browser, &shared.outside).await;
