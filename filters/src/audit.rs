@@ -17,8 +17,8 @@ pub mod verify;
 
 pub use ocsf::PRODUCT;
 pub use record::{
-    AuditRecord, ConnectionEvent, ConnectionFailure, ConnectionRef, Decision, Event, LifecycleEvent, Name, SecretEvent, SecretRef, SecretWord,
-    RequestEvent, TlsFacts,
+    AuditRecord, ConnectionEvent, ConnectionFailure, ConnectionRef, Decision, Event, LifecycleEvent, Name,
+    RequestEvent, SecretEvent, SecretRef, SecretWord, TlsFacts,
 };
 pub use redact::{Redaction, RedactionError};
 

@@ -16,8 +16,8 @@ use postern_filters::{Reason, Refusal, UpstreamSecrets};
 pub(crate) use exchange::Caller;
 use exchange::{Exchanger, SetupError, Unissued};
 pub(crate) use fingerprint::{check as check_fingerprints, uses as secret_uses};
-pub(crate) use rotation::{Age, Change};
 pub(crate) use rotation::Running;
+pub(crate) use rotation::{Age, Change};
 use rotation::{Previous, Secret, Told};
 pub(crate) use watch::{Standing, is_overdue, standing, tell_ages, tell_load};
 
@@ -89,7 +89,9 @@ impl Held {
             secrets.push(Secret::new(value, is_client, written.unwrap_or(now).min(now)));
         }
         let ca = match &credential.inject {
-            Inject::Exchange(settings) => settings.ca.as_ref().map(Material::read_public).transpose().map_err(unread)?,
+            Inject::Exchange(settings) => {
+                settings.ca.as_ref().map(Material::read_public).transpose().map_err(unread)?
+            }
             Inject::Header { .. } | Inject::Query { .. } | Inject::Certificate { .. } => None,
         };
         let recipe = Recipe { credential, place, ca };
@@ -144,7 +146,8 @@ impl Held {
             return Ok(());
         }
         let days = self.seconds_old(now).unwrap_or_default() / 86_400;
-        let detail = format!("credential `{}` is {days} days old, past its `maxAge` and `graceAfter`: replace it", self.name);
+        let detail =
+            format!("credential `{}` is {days} days old, past its `maxAge` and `graceAfter`: replace it", self.name);
         Err(Refusal::new(Reason::SecretExpired, detail))
     }
 
@@ -246,11 +249,7 @@ impl Recipe<'_> {
         })
     }
 
-    fn exchanger(
-        &self,
-        settings: &postern_config::Exchange,
-        secrets: &[Secret],
-    ) -> Result<Exchanger, CredentialError> {
+    fn exchanger(&self, settings: &postern_config::Exchange, secrets: &[Secret]) -> Result<Exchanger, CredentialError> {
         let name = &self.credential.name;
         let own = settings.subject.as_ref().map(|_| visible(name, secrets.first())).transpose()?;
         let client = secrets.last().map(|secret| &secret.value);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use postern_config::{ContentAction, Snapshot};
 use postern_filters::audit::{
-    AuditRecord, ConnectionEvent, ConnectionFailure, ConnectionRef, Decision, Event, LifecycleEvent, RequestEvent, SecretEvent,
-    TlsFacts,
+    AuditRecord, ConnectionEvent, ConnectionFailure, ConnectionRef, Decision, Event, LifecycleEvent, RequestEvent,
+    SecretEvent, TlsFacts,
 };
 use postern_filters::{Reason, Refusal};
 use uuid::Uuid;

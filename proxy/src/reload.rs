@@ -204,7 +204,7 @@ pub(crate) async fn load_whole(
         let running = running.clone();
         let load = move || {
             let before = Stamps::of(&known);
-            let loaded = Runtime::load(&path, &limits, outside.rings(), &agents, running.as_deref(), now);
+            let loaded = Runtime::load(&path, &limits, &outside, &agents, running.as_deref(), now);
             // Where a file became known only now, nothing tells that it did not change: the next read will.
             let after = Stamps::of(loaded.as_ref().map_or(known.as_slice(), |new| new.files.as_slice()));
             (loaded, before, after)

@@ -6,23 +6,21 @@ use std::sync::Arc;
 
 use postern_certs::{ListenerTls, Workloads};
 use postern_config::{
-    Anchor, AuditKey, Bind, Credential, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot,
-    Waived,
+    Anchor, Bind, Credential, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot, Waived,
 };
 use postern_filters::limit::LimitStore;
-use postern_filters::token::KeyRings;
 use postern_filters::{Chains, Reason, Refusal, UpstreamSecrets};
 use tracing::warn;
 
 use crate::clock::Clock;
+use crate::credentials::Held;
 use crate::egress::Egress;
 use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
-use crate::outside::Setup;
 use crate::outside::limits::Target;
+use crate::outside::{Outside, Setup};
 use crate::spiffe::{self, Agents, Places};
 use crate::upstream::{States, Upstream};
-use crate::credentials::Held;
-use crate::{build, credentials};
+use crate::{build, credentials, login};
 
 /// A compiled policy set, ready to serve.
 #[derive(Debug)]
@@ -82,7 +80,7 @@ impl Runtime {
     pub(crate) fn load(
         config: &Path,
         limits: &LimitStore,
-        rings: &KeyRings,
+        outside: &Outside,
         agents: &Agents,
         running: Option<&Self>,
         now: i64,
@@ -107,7 +105,8 @@ impl Runtime {
         let mut secrets = UpstreamSecrets::default();
         upstreams.iter().for_each(|upstream| upstream.tell_secrets(&mut secrets));
         // INVARIANT: where a secret is not among them there is a problem already.
-        let chains = postern_filters::compile(&snapshot, limits, rings, &secrets);
+        let kept = login::keep(&snapshot, outside);
+        let chains = postern_filters::compile(&snapshot, limits, outside.rings(), &kept, &secrets);
         let setup = Setup::load(&snapshot, &mut problems);
         let (gate, networks) = load_networks(&snapshot, &mut problems);
         let guards = Guards::compile(&snapshot, limits, &mut problems);
@@ -301,21 +300,11 @@ impl Runtime {
         let (old, new) = (&self.snapshot.audit, &new.snapshot.audit);
         let same = old.origin == new.origin
             && old.dir == new.dir
-            && same_key(&old.key, &new.key)
+            // A running log signs with one key; that another one has the same name does not make it the same.
+            && old.key == new.key
             && old.checkpoint_interval == new.checkpoint_interval
             && old.redact == new.redact;
         (!same).then_some("the audit log's origin, key, place or interval changed")
-    }
-}
-
-/// A running log signs with one key; that another one has the same name does not make it the same.
-fn same_key(old: &AuditKey, new: &AuditKey) -> bool {
-    match (old, new) {
-        (AuditKey::Generate { name: old }, AuditKey::Generate { name: new }) => old == new,
-        (AuditKey::Material { name: old, from: old_from }, AuditKey::Material { name: new, from: new_from }) => {
-            old == new && old_from == new_from
-        }
-        (AuditKey::Generate { .. } | AuditKey::Material { .. }, _) => false,
     }
 }
 

@@ -120,9 +120,16 @@ impl Server {
         let limits = Arc::new(LimitStore::default());
         let agents = Arc::new(Agents::new(clock.clone()));
         let outside = Arc::new(Outside::new(&clock));
-        let (loaded, stamps) =
-            reload::load_whole(config, vec![config.to_owned()], &limits, &outside, &agents, None, clock.unix_ms() / 1000)
-                .await;
+        let (loaded, stamps) = reload::load_whole(
+            config,
+            vec![config.to_owned()],
+            &limits,
+            &outside,
+            &agents,
+            None,
+            clock.unix_ms() / 1000,
+        )
+        .await;
         let runtime = loaded?;
         runtime.tell();
         let hardened = hardening::enforce(runtime.snapshot.harden)?;

@@ -159,7 +159,8 @@ impl Upstream {
     fn held(&self, name: &str, settings: &Settings) -> Option<Running<'_>> {
         let held = self.credentials.iter().find(|held| &*held.name == name)?;
         let written = self.settings.credentials.iter().find(|credential| credential.name == name)?;
-        let expected = |settings: &Settings| settings.tls.as_ref().map(|tls| (tls.server_name.clone(), tls.expected.clone()));
+        let expected =
+            |settings: &Settings| settings.tls.as_ref().map(|tls| (tls.server_name.clone(), tls.expected.clone()));
         let places = |settings: &Settings| settings.endpoints.iter().map(|one| one.place.clone()).collect::<Vec<_>>();
         // An address more, and an old secret could go where it never went.
         let same_upstream = places(&self.settings) == places(settings)

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod assurance;
+mod browser;
 mod forwarding;
 mod introspection;
 mod jwt;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use api_key::*;
 pub use assurance::*;
+pub use browser::*;
 pub use introspection::*;
 pub use jwt::*;
 pub use mapping::*;

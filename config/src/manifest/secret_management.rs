@@ -67,7 +67,12 @@ fn check_value(credential: &CredentialSpec, fields: &mut Fields<'_, '_, '_>) {
     match (&credential.inject.value, &credential.value_from) {
         (Inject::Header(_) | Inject::QueryParam(_), None) => {
             let message = format!("credential `{name}` does not say where its secret is");
-            credential.inject.error(fields.cx.report, PV_SHAPE, message, "add `valueFrom`: `file:/path` or `secret:NAME/KEY`");
+            credential.inject.error(
+                fields.cx.report,
+                PV_SHAPE,
+                message,
+                "add `valueFrom`: `file:/path` or `secret:NAME/KEY`",
+            );
         }
         (Inject::ClientCertificate(_), Some(value)) => {
             let message = format!("credential `{name}` is a certificate, whose key its identity names");

@@ -184,6 +184,7 @@ fn resolved(provider: &manifest::Provider) -> Provider {
                 groups_claim: jwt.groups_claim.as_ref().map(|claim| claim.as_str().to_owned()),
                 scopes_claim: jwt.scopes_claim.as_str().to_owned(),
                 tags: tags(&jwt.tags),
+                browser: None,
             })),
         },
         manifest::Provider::Introspection(asked) => Provider {

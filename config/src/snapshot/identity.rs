@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Waived;
+use super::{OwnKey, Waived};
 use crate::Material;
 
 /// IAMPolicy and `APIAccessPolicy.authentication`, merged.
@@ -14,6 +14,16 @@ pub struct Identity {
     pub demands: Vec<Demand>,
     /// Who brings no credential is let in as nobody in particular. Only ever by an exception.
     pub is_open: bool,
+}
+
+impl Identity {
+    /// The providers that browsers can log in with, with how. At most one in a set that loads.
+    pub fn browsers(&self) -> impl Iterator<Item = (&str, &BrowserLogin)> {
+        self.providers.iter().filter_map(|provider| match &provider.kind {
+            ProviderKind::Jwt(jwt) => Some((provider.name.as_str(), jwt.browser.as_ref()?)),
+            _ => None,
+        })
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -82,6 +92,10 @@ impl ProviderKind {
 
     /// Files and variables that it reads.
     pub fn material(&self) -> impl Iterator<Item = &Material> {
+        let login = match self {
+            Self::Jwt(jwt) => jwt.browser.as_ref(),
+            _ => None,
+        };
         let (first, second) = match self {
             Self::Jwt(jwt) => match &jwt.keys {
                 JwtKeys::Material(from) => (Some(from), None),
@@ -91,7 +105,7 @@ impl ProviderKind {
             Self::Spiffe | Self::Mtls(_) => (None, None),
             Self::ApiKey(keys) => (Some(&keys.keys), None),
         };
-        first.into_iter().chain(second)
+        first.into_iter().chain(second).chain(login.into_iter().flat_map(BrowserLogin::material))
     }
 }
 
@@ -132,6 +146,36 @@ pub struct JwtProvider {
     pub scopes_claim: String,
     /// Tag name and RFC 6901 pointer into the claims.
     pub tags: Vec<(String, String)>,
+    /// Where the route lets browsers log in.
+    pub browser: Option<BrowserLogin>,
+}
+
+/// How browsers log in, and how long that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrowserLogin {
+    pub client_id: String,
+    pub client_secret: Option<Material>,
+    /// Authorities that are believed of the issuer; those of the machine where none are named.
+    pub ca: Option<Material>,
+    /// `openid` is the first.
+    pub scopes: Vec<String>,
+    /// Three paths, each of them another.
+    pub callback: String,
+    pub logout: String,
+    pub back_channel: String,
+    pub session_age: Duration,
+    pub idle_timeout: Duration,
+    pub key: OwnKey,
+}
+
+impl BrowserLogin {
+    fn material(&self) -> impl Iterator<Item = &Material> {
+        let key = match &self.key {
+            OwnKey::Material { from, .. } => Some(from),
+            OwnKey::Generate { .. } => None,
+        };
+        self.client_secret.as_ref().into_iter().chain(key)
+    }
 }
 
 /// Where the keys of a provider come from.

@@ -22,7 +22,8 @@ pub(crate) struct Standing {
 /// Tells that a set was taken over with all the secrets it names, and which of them are others than before.
 pub(crate) fn tell_load(shared: &Shared, new: &Runtime) {
     let read = secret_uses(&new.snapshot).into_iter();
-    let read: Vec<SecretRef> = read.map(|used| SecretRef { from: Some(used.from.to_string()), purpose: used.place }).collect();
+    let read: Vec<SecretRef> =
+        read.map(|used| SecretRef { from: Some(used.from.to_string()), purpose: used.place }).collect();
     if !read.is_empty() {
         submit(shared, SecretWord::Read, read);
     }
@@ -48,7 +49,13 @@ pub(crate) fn tell_ages(shared: &Shared) {
             Some(Age::Expired) => (SecretWord::Expired, "requests that need it are refused until it is replaced"),
         };
         let days = held.seconds_old(now).unwrap_or_default() / 86_400;
-        warn!("error.type" = "secret_age", upstream, credential = &*held.name, days, "a secret is older than its `maxAge`: {help}");
+        warn!(
+            "error.type" = "secret_age",
+            upstream,
+            credential = &*held.name,
+            days,
+            "a secret is older than its `maxAge`: {help}"
+        );
         submit(shared, what, vec![reference(upstream, held)]);
     }
 }

@@ -143,7 +143,7 @@ impl Calls {
 }
 
 /// Bounds of a call that requests wait for.
-pub(super) fn limits(body: usize) -> Limits {
+pub(crate) fn limits(body: usize) -> Limits {
     Limits {
         connect: Duration::from_secs(3),
         handshake: Duration::from_secs(3),

@@ -22,6 +22,7 @@ mod identity;
 mod issuers;
 mod length;
 mod limits;
+mod logins;
 mod mtls;
 mod network;
 mod outbound;

@@ -2,7 +2,7 @@
 //! too old.
 
 use std::fs::File;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use postern_proxy::reload::Reload;
 use serde_json::json;
@@ -152,7 +152,7 @@ async fn an_old_secret_goes_to_no_other_host_and_nowhere_without_a_rotation() {
 async fn a_secret_is_told_of_when_it_is_old_and_not_shown_when_it_is_too_old() {
     let house = plan("{maxAge: 30d, graceAfter: 200s}").start().await;
     let mia = &house.who.mia;
-    let written = SystemTime::now() - Duration::from_secs(30 * 86_400 - 100);
+    let written = UNIX_EPOCH + Duration::from_secs(u64::try_from(house.now).unwrap() - (30 * 86_400 - 100));
     let age = |file: &str| File::options().append(true).open(house.path(file)).unwrap().set_modified(written).unwrap();
     for (file, key) in [("keys/shop", NEW), ("keys/model", MODEL_NEW)] {
         house.write(file, key);
@@ -164,7 +164,12 @@ async fn a_secret_is_told_of_when_it_is_old_and_not_shown_when_it_is_too_old() {
 
     house.clock.forward(200);
     assert_eq!(house.call(mia, Ask::get("/orders")).await.status, 200);
-    assert!(probe(&house, "GET /readyz").await.1.contains("credential `shop` of upstream `plain` is older than its `maxAge`"));
+    assert!(
+        probe(&house, "GET /readyz")
+            .await
+            .1
+            .contains("credential `shop` of upstream `plain` is older than its `maxAge`")
+    );
     assert_eq!(house.proxy.reload().await, Reload::Taken);
 
     house.clock.forward(150);
@@ -174,7 +179,10 @@ async fn a_secret_is_told_of_when_it_is_old_and_not_shown_when_it_is_too_old() {
     assert!(!reply.body.contains("shop") && !reply.body.contains("secret"), "{}", reply.body);
     let page = house.metrics().await;
     assert!(page.contains("postern_secrets{postern_state=\"expired\"} 2\n"), "{page}");
-    assert!(page.contains("postern_secret_age_seconds{postern_upstream=\"plain\",postern_credential=\"shop\"} 25922"), "{page}");
+    assert!(
+        page.contains("postern_secret_age_seconds{postern_upstream=\"plain\",postern_credential=\"shop\"} 25922"),
+        "{page}"
+    );
     // What is written again unchanged is no younger.
     replace(&house, "keys/shop", NEW).await;
     assert_eq!(house.call(mia, Ask::get("/orders")).await.status, 503);

@@ -35,13 +35,20 @@ fn check_ages(rotation: &RotationSpec, fields: &mut Fields<'_, '_, '_>) {
         grace.error(report, PV_BLIND, "nothing acts on `graceAfter` without `maxAge`", help);
     }
     if let Some(age) = rotation.max_age.as_ref().filter(|age| age.value.is_zero()) {
-        age.error(report, PV_BLIND, "no secret is as young as a `maxAge` of 0", "write the age a secret may have: `30d`");
+        age.error(
+            report,
+            PV_BLIND,
+            "no secret is as young as a `maxAge` of 0",
+            "write the age a secret may have: `30d`",
+        );
     }
 }
 
 /// A certificate is replaced by its own rules.
 pub(super) fn check_place(credential: &CredentialSpec, fields: &mut Fields<'_, '_, '_>) {
-    let (Inject::ClientCertificate(_), Some(rotation)) = (&credential.inject.value, &credential.rotation) else { return };
+    let (Inject::ClientCertificate(_), Some(rotation)) = (&credential.inject.value, &credential.rotation) else {
+        return;
+    };
     let message = format!("credential `{}` is a certificate, which ends by itself", credential.name.as_str());
     let help = "remove `rotation`; `rotation` of the CertificatePolicy tells before it ends";
     rotation.error(fields.cx.report, PV_SHAPE, message, help);

@@ -19,7 +19,8 @@ pub(super) fn merge(attached: &Attachments<'_>, upstream: usize, name: &str) -> 
     Some(Rotation {
         max_age: shortest(|rotation| rotation.max_age.as_ref().map(|age| age.value)),
         // What nobody wrote is the default, which is no tighter than what somebody wrote.
-        overlap: shortest(|rotation| rotation.overlap.written().map(|overlap| overlap.value)).unwrap_or(*default.overlap),
+        overlap: shortest(|rotation| rotation.overlap.written().map(|overlap| overlap.value))
+            .unwrap_or(*default.overlap),
         grace: shortest(|rotation| rotation.grace_after.as_ref().map(|grace| grace.value)),
     })
 }
