@@ -15,7 +15,7 @@ use postern_config::{
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    Assure, Authorize, Browser, Content, Cors, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
+    Assure, Authorize, Browser, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
@@ -23,7 +23,9 @@ use crate::filter::Filter;
 use crate::limit::{LimitSet, LimitStore, Stage};
 use crate::scan::{ContentGuards, Managed};
 use crate::token::session::{EndedSessions, SealKey, Sessions};
-use crate::token::{ApiKeys, Introspector, JwtVerifier, KeyRings, KeySet, Recognised, TokenCache, TokenSet};
+use crate::token::{
+    ApiKeys, Introspector, JwtVerifier, KeyRings, KeySet, Recognised, SignatureKeys, TokenCache, TokenSet,
+};
 
 /// The chains of a snapshot, by route.
 #[derive(Debug)]
@@ -204,6 +206,9 @@ impl Compiler<'_> {
             steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
         }
         steps.extend(limited(Stage::Principal));
+        if policy.identity.providers.iter().any(|provider| provider.kind.signs_requests()) {
+            steps.push(step(Filter::Digest(Digest::new(self.route.streams_bodies)), [Digest::GUARD]));
+        }
         let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
         steps.push(step(Filter::Parse(parse), [Parse::GUARD]));
         steps.extend(limited(Stage::Model));
@@ -262,8 +267,29 @@ impl Compiler<'_> {
     }
 
     fn recognised(&self, report: &mut Report) -> Option<Recognised> {
-        let (tokens, keys) = (self.tokens(report), self.api_keys(report));
-        Some(Recognised::new(tokens?, keys?))
+        let (tokens, keys, signatures) = (self.tokens(report), self.api_keys(report), self.signatures(report));
+        Some(Recognised::new(tokens?, keys?).signed(signatures?))
+    }
+
+    fn signatures(&self, report: &mut Report) -> Option<Vec<SignatureKeys>> {
+        let (mut found, mut failed) = (Vec::new(), false);
+        for provider in &self.route.policy.identity.providers {
+            let ProviderKind::HttpSignature(signed) = &provider.kind else { continue };
+            if !self.with_keys {
+                continue;
+            }
+            let read = signed.keys.read_public().map_err(|error| error.to_string());
+            match read.and_then(|text| SignatureKeys::parse(provider, &text).map_err(|error| told(&error))) {
+                Ok(read) => found.push(read),
+                Err(error) => {
+                    failed = true;
+                    let place = format!("provider `{}`, key set `{}`", provider.name, signed.keys);
+                    let help = "put a JWK set with public keys there, each with a `kid`";
+                    self.problem(report, 11, format!("{place}: {error}"), help);
+                }
+            }
+        }
+        (!failed).then_some(found)
     }
 
     fn api_keys(&self, report: &mut Report) -> Option<Vec<ApiKeys>> {

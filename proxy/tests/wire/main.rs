@@ -32,6 +32,7 @@ mod rotation;
 mod secrets;
 mod shared_limits;
 mod sidecars;
+mod signatures;
 mod sizes;
 mod sockets;
 mod spiffe;
