@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest;
 
 use crate::bootstrap::RouteSpec;
-use crate::manifest::Parsed;
+use crate::manifest::{CredentialRef, Parsed};
 use crate::{
     Bootstrap, Digest, EffectivePolicy, ManifestRef, Report, Route, Snapshot, Waived, load_bootstrap, load_manifests,
 };
@@ -244,6 +244,14 @@ fn manifest_refs(parsed: &Parsed) -> Vec<ManifestRef> {
             file: manifest.file.to_string(),
         })
         .collect();
+    // What they say decides as much as what a manifest says.
+    refs.extend(parsed.credentials.iter().map(|credential| ManifestRef {
+        kind: CredentialRef::KIND.to_owned(),
+        namespace: credential.namespace.clone(),
+        name: credential.name.clone(),
+        digest: credential.digest,
+        file: credential.file.to_string(),
+    }));
     refs.sort();
     refs
 }

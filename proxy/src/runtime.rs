@@ -396,11 +396,7 @@ fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
             materials.extend(provider.kind.material());
         }
     }
-    let path = |material: &Material| match material {
-        Material::File(path) => Some(path.clone()),
-        Material::Env(_) => None,
-    };
-    materials.into_iter().filter_map(path).collect()
+    materials.into_iter().filter_map(Material::file).collect()
 }
 
 fn of_identity(identity: &OwnIdentity) -> Vec<&Material> {

@@ -23,6 +23,7 @@ mod issuers;
 mod length;
 mod limits;
 mod logins;
+mod mounted;
 mod mtls;
 mod network;
 mod outbound;
