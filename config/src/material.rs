@@ -18,7 +18,7 @@ pub enum Material {
     /// `file:/path`; relative paths were resolved against the bootstrap file.
     File(PathBuf),
     /// `secret:NAME/KEY`.
-    Secret(MountedSecret),
+    Secret(Box<MountedSecret>),
 }
 
 impl fmt::Display for Material {
@@ -251,7 +251,7 @@ mod tests {
             symlink(name, home.join("..tmp")).unwrap();
             std::fs::rename(home.join("..tmp"), home.join("..data")).unwrap();
         };
-        let from = Material::Secret(MountedSecret::new(dir.path(), "team-a", "openai", "key").unwrap());
+        let from = Material::Secret(Box::new(MountedSecret::new(dir.path(), "team-a", "openai", "key").unwrap()));
         assert!(matches!(from.read_secret(), Err(MaterialError::Unreadable { .. })));
         version("..one", "first", 0o400);
         symlink("..data/key", home.join("key")).unwrap();

@@ -20,7 +20,8 @@ const MANIFESTS: &[(Kind, &str)] = &[
     - {name: b, type: Jwt, issuer: \"https://b.example\", audiences: [a], algorithms: [ES256], jwksUrl: \"https://b.example/keys\", caFrom: MATERIAL, principal: {type: User}, tenant: {value: acme}, tenants: [acme]}
     - {name: c, type: Introspection, issuer: \"https://c.example\", audiences: [a], introspectionUrl: \"https://c.example/ask\", clientAuthFrom: MATERIAL, caFrom: MATERIAL, principal: {type: User}, tenant: {value: acme}, tenants: [acme]}
     - {name: d, type: ApiKey, issuer: \"https://d.example\", prefix: acme_, keysFrom: MATERIAL, principal: {type: User}, tenants: [acme]}
-    - {name: e, type: HttpSignature, issuer: \"https://e.example\", jwksFrom: MATERIAL, algorithms: [ed25519], principal: {type: User}, tenant: {value: acme}, tenants: [acme]}",
+    - {name: e, type: HttpSignature, issuer: \"https://e.example\", jwksFrom: MATERIAL, algorithms: [ed25519], principal: {type: User}, tenant: {value: acme}, tenants: [acme]}
+    - {name: f, type: Spiffe, audiences: [a], jwtBundles: [{trustDomain: example.org, bundleFrom: MATERIAL}], principal: {type: Agent}, tenant: {value: acme}, tenants: [acme]}",
     ),
     (
         Kind::CertificatePolicy,

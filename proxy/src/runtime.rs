@@ -1,13 +1,13 @@
 //! The one thing that a reload swaps: a snapshot, and everything that was made from it.
 
+mod materials;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use postern_certs::{ListenerTls, Workloads};
-use postern_config::{
-    Anchor, Bind, Credential, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot, Waived,
-};
+use postern_config::{Bind, Report, Route, Snapshot, Waived};
 use postern_filters::limit::LimitStore;
 use postern_filters::{Chains, Reason, Refusal, UpstreamSecrets};
 use tracing::warn;
@@ -121,7 +121,7 @@ impl Runtime {
             Err(report) => return Err(LoadError { report, material: problems }),
         };
         let mut files = loaded.files;
-        files.extend(material_files(&snapshot));
+        files.extend(materials::files(&snapshot));
         files.sort();
         files.dedup();
         Ok(Self {
@@ -372,44 +372,4 @@ fn load_networks(snapshot: &Snapshot, problems: &mut Vec<String>) -> (Gate, Hash
         Some((route.name.clone(), Network { gate: compile(&network.ingress)?, egress }))
     });
     (gate, networks.collect())
-}
-
-/// Every file that material comes from.
-fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
-    let mut materials: Vec<&Material> = Vec::new();
-    if let Some(store) = &snapshot.shared {
-        materials.extend(store.auth.iter().chain(&store.ca));
-    }
-    for tls in snapshot.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
-        materials.extend(tls.identities.iter().flat_map(of_identity));
-        materials.extend(of_trust(&tls.trust));
-    }
-    for tls in snapshot.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()) {
-        materials.extend(tls.identity.iter().flat_map(of_identity));
-        materials.extend(of_trust(&tls.trust));
-    }
-    for upstream in &snapshot.upstreams {
-        materials.extend(upstream.credentials.iter().flat_map(Credential::materials));
-    }
-    for route in &snapshot.routes {
-        for provider in &route.policy.identity.providers {
-            materials.extend(provider.kind.material());
-        }
-    }
-    materials.into_iter().filter_map(Material::file).collect()
-}
-
-fn of_identity(identity: &OwnIdentity) -> Vec<&Material> {
-    match &identity.source {
-        IdentitySource::Files { cert, key } => vec![cert, key],
-        IdentitySource::Spiffe { .. } => Vec::new(),
-    }
-}
-
-fn of_trust(trust: &PeerTrust) -> Vec<&Material> {
-    let anchors = trust.anchors.iter().filter_map(|anchor| match anchor {
-        Anchor::Pem(material) => Some(material),
-        Anchor::Spiffe { .. } => None,
-    });
-    anchors.chain(&trust.crls).collect()
 }

@@ -143,7 +143,7 @@ impl Credentials {
             }
             other => {
                 let message = format!(
-                    "Credential `{shown}` has the source `{}`, which this version does not read",
+                    "the Credential `{shown}` has the source `{}`, which this version does not read",
                     crate::secrets::shown(other)
                 );
                 let help =

@@ -200,7 +200,7 @@ impl BrowserLogin {
             OwnKey::Material { from, .. } => Some(from),
             OwnKey::Generate { .. } => None,
         };
-        self.client_secret.as_ref().into_iter().chain(key)
+        self.client_secret.as_ref().into_iter().chain(&self.ca).chain(key)
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn mounted(name: &str, key: &str, cx: &Cx<'_>) -> Result<Material, Fa
             version does not ask a cluster";
         return Err(Fault::coded(PV_LATER, message, help));
     };
-    MountedSecret::new(dir, namespace, name, key).map(Material::Secret).ok_or_else(|| {
+    MountedSecret::new(dir, namespace, name, key).map(Box::new).map(Material::Secret).ok_or_else(|| {
         let message = format!("`{}` does not name a key of a Secret", cx.field());
         let help =
             "write `secret:NAME/KEY` with the name of a Secret in the manifest's own namespace and one of its keys";
