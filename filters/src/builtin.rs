@@ -2,9 +2,11 @@
 
 mod assure;
 mod authorize;
+mod browser;
 mod content;
 mod cors;
 mod cross_site;
+mod digest;
 mod exceptions;
 mod frame;
 mod identify;
@@ -14,9 +16,11 @@ mod tenant;
 
 pub(crate) use assure::Assure;
 pub(crate) use authorize::Authorize;
+pub use browser::Browser;
 pub(crate) use content::{Content, Verdicts, blocked};
 pub(crate) use cors::Cors;
 pub(crate) use cross_site::CrossSite;
+pub(crate) use digest::Digest;
 pub(crate) use exceptions::Exceptions;
 pub(crate) use frame::Frame;
 pub(crate) use identify::Identify;

@@ -21,6 +21,7 @@ pub mod writer;
 
 use std::sync::Arc;
 
+pub(crate) use disk::sync_dir;
 pub use queue::{AuditFull, NotDurable, Place, Receipt, Status};
 pub(crate) use read::read;
 pub use recover::OpenError;
