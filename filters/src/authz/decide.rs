@@ -126,6 +126,12 @@ impl From<Broken> for Decision {
     }
 }
 
+impl From<Broken> for Box<Decision> {
+    fn from(broken: Broken) -> Self {
+        Self::new(broken.into())
+    }
+}
+
 /// One principal that needs a permit of its own: the caller, or the User it acts for.
 #[derive(Debug)]
 pub(super) struct Party {
@@ -188,7 +194,7 @@ impl Authorizer {
         }
         let (resource, store) = match self.resource(prepared, request) {
             Ok(found) => found,
-            Err(denied) => return denied,
+            Err(denied) => return *denied,
         };
         let store = store.as_ref().unwrap_or(&prepared.entities);
         let (mut rules, mut bindings, mut exceptions) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
@@ -231,7 +237,7 @@ impl Authorizer {
         &self,
         prepared: &PreparedPrincipal,
         request: &AuthzRequest<'_>,
-    ) -> Result<(EntityUid, Option<Entities>), Decision> {
+    ) -> Result<(EntityUid, Option<Entities>), Box<Decision>> {
         match (ResourceKind::of(request.action), request.resource) {
             (ResourceKind::Route, ResourceRef::Route) => Ok((self.names.route(&self.facts.route), None)),
             (ResourceKind::Model, ResourceRef::Model { name, vendor }) if request.ai.is_some() => {
@@ -240,7 +246,7 @@ impl Authorizer {
                 let store = entities::add(prepared.entities.clone(), [model])?;
                 Ok((self.names.model(name), Some(store)))
             }
-            _ => Err(Decision::error(format!("`{}` was asked of something else", request.action.as_str()))),
+            _ => Err(Box::new(Decision::error(format!("`{}` was asked of something else", request.action.as_str())))),
         }
     }
 

@@ -37,12 +37,7 @@ pub fn load(settings: &AuditLog, state_dir: &Path) -> Result<SigningKey, LoadErr
 
 /// The key as it is now, where this process may read it. Nothing is made.
 pub(crate) fn existing(settings: &AuditLog, state_dir: &Path) -> Option<SigningKey> {
-    if let AuditKey::Generate { name } = &settings.key
-        && !generated_path(state_dir, name).ok()?.exists()
-    {
-        return None;
-    }
-    load(settings, state_dir).ok()
+    if own_key::is_there(&settings.key, state_dir) { load(settings, state_dir).ok() } else { None }
 }
 
 /// Writes the public half beside the log, where operators look for it.
