@@ -64,10 +64,11 @@ pub(crate) fn find(dir: &Path, key: Option<&VerifyingKey>, id: Uuid) -> Result<F
             return;
         }
         let Ok(record) = serde_json::from_slice::<Value>(bytes) else { return };
-        if is_set && let Some((digest, manifests)) = set_of(&record) {
-            if sets.len() < MOST_SETS || sets.contains_key(&digest) {
-                sets.insert(digest, manifests);
-            }
+        if is_set
+            && let Some((digest, manifests)) = set_of(&record)
+            && (sets.len() < MOST_SETS || sets.contains_key(&digest))
+        {
+            sets.insert(digest, manifests);
         }
         // A path may hold the id as well.
         if recorded.is_none() && record.pointer("/metadata/uid").and_then(Value::as_str) == Some(id.as_str()) {
