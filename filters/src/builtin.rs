@@ -2,6 +2,7 @@
 
 mod assure;
 mod authorize;
+mod conform;
 mod content;
 mod cors;
 mod cross_site;
@@ -14,6 +15,7 @@ mod tenant;
 
 pub(crate) use assure::Assure;
 pub(crate) use authorize::Authorize;
+pub(crate) use conform::Conform;
 pub(crate) use content::{Content, Verdicts, blocked};
 pub(crate) use cors::Cors;
 pub(crate) use cross_site::CrossSite;

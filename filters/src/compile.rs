@@ -12,7 +12,7 @@ use postern_config::{
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    Assure, Authorize, Content, Cors, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
+    Assure, Authorize, Conform, Content, Cors, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
@@ -100,14 +100,16 @@ impl Compiler<'_> {
             .map_err(|error| self.problem(report, 71, error.to_string(), "correct the limit"))
             .ok()
             .map(Arc::new);
+        let contracts = self.contracts(report);
         let (authorizer, recognised, request, answer, limits) = (authorizer?, recognised?, request?, answer?, limits?);
+        let contracts = contracts?;
         let request = request.map(Arc::new);
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         Some(Chain {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             dialect: self.route.dialect,
             max_body: policy.access.max_body,
-            steps: self.steps(&authorizer, recognised, request.as_ref(), answer.is_some(), &limits),
+            steps: self.steps(&authorizer, recognised, request.as_ref(), answer.is_some(), &limits, &contracts),
             cors: self.cors(),
             answers: self.answers(answer),
             challenge: Challenge::new(policy.challenges.resource.as_ref()),
@@ -121,9 +123,11 @@ impl Compiler<'_> {
         request: Option<&Arc<Content>>,
         reads_answers: bool,
         limits: &Arc<LimitSet>,
+        contracts: &[Arc<Conform>],
     ) -> Vec<Step> {
         let policy = &self.route.policy;
-        let inspected = request.is_some() || reads_answers || self.route.dialect != Dialect::Http;
+        let inspected =
+            !contracts.is_empty() || request.is_some() || reads_answers || self.route.dialect != Dialect::Http;
         let waived = self.waived();
         let excepted = (!waived.is_empty()).then(|| step(Filter::Exceptions(Exceptions::new(waived)), [""; 0]));
         let mut steps: Vec<Step> = excepted.into_iter().collect();
@@ -155,8 +159,10 @@ impl Compiler<'_> {
             steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
         }
         steps.extend(limited(Stage::Principal));
+        steps.extend(contracts.iter().map(|contract| step(Filter::Operation(contract.clone()), [""; 0])));
         let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
         steps.push(step(Filter::Parse(parse), [Parse::GUARD]));
+        steps.extend(contracts.iter().map(|contract| step(Filter::Schema(contract.clone()), [contract.guard()])));
         steps.extend(limited(Stage::Model));
         if let Some(content) = request {
             steps.push(step(Filter::Look(content.clone()), [""; 0]));
@@ -166,6 +172,7 @@ impl Compiler<'_> {
         if let Some(content) = request {
             steps.push(step(Filter::Act(content.clone()), content.names()));
             steps.push(step(Filter::Reauthorize(authorize), [""; 0]));
+            steps.extend(contracts.iter().map(|contract| step(Filter::SchemaAgain(contract.clone()), [""; 0])));
         }
         steps
     }
@@ -209,6 +216,13 @@ impl Compiler<'_> {
                 None
             }
         }
+    }
+
+    fn contracts(&self, report: &mut Report) -> Option<Vec<Arc<Conform>>> {
+        let made = self.route.policy.access.contracts.iter().map(|contract| Conform::new(contract).map(Arc::new));
+        made.collect::<Result<_, _>>()
+            .map_err(|error| self.problem(report, 53, error.to_string(), "change the pattern"))
+            .ok()
     }
 
     fn recognised(&self, report: &mut Report) -> Option<Recognised> {

@@ -27,6 +27,7 @@ mod network;
 mod outbound;
 mod proxies;
 mod relay;
+mod schema;
 mod secrets;
 mod shared_limits;
 mod sidecars;
