@@ -33,10 +33,10 @@ check: ## Everything CI runs, with times and counts
 	@scripts/check
 
 .PHONY: test-full
-test-full: need ## The long suites: more property cases, the dependency rules broken on purpose, TLS, grid, storm and soak
+test-full: need ## The long suites: more property cases, the dependency rules broken on purpose, TLS, logins, grid, storm and soak
 	@scripts/need redis
 	@POSTERN_REQUIRE_REDIS=1 POSTERN_TEST_FULL=1 PROPTEST_CASES=$${PROPTEST_CASES:-2000} PROPTEST_MAX_GLOBAL_REJECTS=100000 scripts/test-rust
-	@$(MAKE) sdk deny-self-test tls grid storm soak
+	@$(MAKE) sdk deny-self-test tls oidc grid storm soak
 
 # Parts of the above
 
@@ -84,6 +84,16 @@ soak: build $(VENV)/ready ## Ten minutes of mixed load while policy, certificate
 
 soak-short: SOAK := --seconds 30
 soak-short: soak
+
+.PHONY: oidc
+oidc: build $(VENV)/ready load-tests/oidc/node_modules/.ready ## An OpenID Connect provider, curl and Chromium: tokens, rotation, login and logout
+	@scripts/need oidc
+	@$(VENV)/bin/python load-tests/oidc/run.py --postern $(POSTERN)
+
+load-tests/oidc/node_modules/.ready: load-tests/oidc/package-lock.json
+	@scripts/need oidc
+	@cd load-tests/oidc && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 .PHONY: tls
 tls: build $(VENV)-tls/ready ## What sslyze sees of listeners: versions, suites, resumption, known holes

@@ -7,6 +7,7 @@ mod attach;
 mod audit;
 mod authz;
 mod blind;
+mod browser;
 mod challenge;
 mod content;
 mod contracts;
@@ -17,12 +18,14 @@ mod effective;
 mod exceptions;
 mod forwarding;
 mod identity;
+mod keys;
 mod material;
 mod names;
 mod network;
 mod outbound;
 mod posture;
 mod secrets;
+mod signature;
 mod subjects;
 mod tenancy;
 mod tls;
@@ -85,6 +88,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     let mut attached = Attachments::find(bootstrap, parsed, now, report);
     attached.apis = Rc::new(contracts::Apis::read(bootstrap, &attached, report));
     contracts::check(bootstrap, &attached, report);
+    let keys = keys::Keys::find(&attached, report);
     names::check(&attached, report);
     trial::check(&attached, now, report);
     workload::check(&attached, report);
@@ -100,14 +104,15 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     traffic::check_routes(bootstrap, report);
     outbound::check(bootstrap, report);
     forwarding::check(bootstrap, &attached, &upstreams, report);
-    let routes = routes(bootstrap, &attached, &manifests, now, report);
+    let routes = routes(bootstrap, &attached, &keys, &manifests, now, report);
+    browser::check(&attached, &routes, report);
     blind::check(bootstrap, &attached, &routes, report);
     challenge::check(bootstrap, &attached, &routes, report);
     posture::check(bootstrap, &attached, &routes, report);
     let certificates = accepted::Certificates::of(listeners.as_deref());
     accepted::check(&attached, &bootstrap.spec.routes, &routes, certificates, report);
     material::check_uses(bootstrap, &attached, report);
-    let audit = audit::log(bootstrap, &attached, report);
+    let audit = audit::log(bootstrap, &attached, &keys, report);
     if !report.has_errors() {
         attached.exceptions.warn(now, report);
     }
@@ -141,6 +146,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
 fn routes(
     bootstrap: &Bootstrap,
     attached: &Attachments<'_>,
+    keys: &keys::Keys<'_>,
     manifests: &[ManifestRef],
     now: i64,
     report: &mut Report,
@@ -148,7 +154,10 @@ fn routes(
     let specs = bootstrap.spec.routes.iter().enumerate();
     specs
         .map(|(index, spec)| {
-            let policy = policy(bootstrap, attached, manifests, index, spec, now, report);
+            let mut policy = policy(bootstrap, attached, manifests, index, spec, now, report);
+            if let Some(policy) = &mut policy {
+                browser::add(attached, keys, index, spec, &mut policy.identity, report);
+            }
             let identity = policy.as_ref().map(|policy| &policy.identity);
             let tenancy = tenancy::of_route(attached, index, spec, identity, report);
             traffic::route(bootstrap, spec, tenancy, policy?)
@@ -211,6 +220,7 @@ fn policy(
         manifests,
     };
     traffic::check_relayed(spec, &policy, report);
+    signature::check_streamed(attached, route, spec, &policy.identity, report);
     outbound::check_tunnel(spec, &policy, report);
     policy.coverage = cover::coverage(&policy, spec.dialect.value, spec.upstream.is_none());
     Some(policy)

@@ -11,6 +11,7 @@ mod challenge;
 mod content;
 mod ddos;
 mod exceptions;
+mod http_signature;
 mod identity;
 mod network;
 mod posture;
@@ -30,6 +31,7 @@ pub use challenge::*;
 pub use content::*;
 pub use ddos::*;
 pub use exceptions::*;
+pub use http_signature::*;
 pub use identity::*;
 pub use network::*;
 pub use posture::*;
@@ -112,7 +114,7 @@ pub struct ManifestRef {
 pub struct AuditLog {
     /// Origin line of the checkpoints, `audit.example.com/edge`.
     pub origin: String,
-    pub key: AuditKey,
+    pub key: OwnKey,
     pub checkpoint_interval: Duration,
     /// Directory of the log, `<state>/audit` unless the sink names one.
     pub dir: PathBuf,
@@ -120,16 +122,16 @@ pub struct AuditLog {
     pub redact: Vec<String>,
 }
 
-/// Where the log's signing key comes from.
-#[derive(Debug, Clone)]
-pub enum AuditKey {
+/// Where a key of ours comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum OwnKey {
     /// Made on first use and kept in the state directory, mode 0600. The name is the key's name.
     Generate { name: String },
-    /// A 32-byte Ed25519 seed, raw or base64.
+    /// 32 bytes, raw, in base64 or in hexadecimal.
     Material { name: String, from: Material },
 }
 
-impl AuditKey {
+impl OwnKey {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {

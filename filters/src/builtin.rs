@@ -2,10 +2,12 @@
 
 mod assure;
 mod authorize;
+mod browser;
 mod conform;
 mod content;
 mod cors;
 mod cross_site;
+mod digest;
 mod exceptions;
 mod frame;
 mod identify;
@@ -15,10 +17,12 @@ mod tenant;
 
 pub(crate) use assure::Assure;
 pub(crate) use authorize::Authorize;
+pub use browser::Browser;
 pub(crate) use conform::Conform;
 pub(crate) use content::{Content, Verdicts, blocked};
 pub(crate) use cors::Cors;
 pub(crate) use cross_site::CrossSite;
+pub(crate) use digest::Digest;
 pub(crate) use exceptions::Exceptions;
 pub(crate) use frame::Frame;
 pub(crate) use identify::Identify;

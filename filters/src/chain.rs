@@ -7,7 +7,7 @@ use bytes::Bytes;
 use postern_config::{Dialect, Direction};
 
 use crate::answer::Answers;
-use crate::builtin::Cors;
+use crate::builtin::{Browser, Cors};
 use crate::challenge::Challenge;
 use crate::context::{Seen, Ticket, Walk};
 use crate::filter::Filter;
@@ -31,6 +31,7 @@ pub struct Chain {
     pub(crate) cors: Option<Arc<Cors>>,
     pub(crate) steps: Vec<Step>,
     pub(crate) answers: Answers,
+    pub(crate) browser: Option<Arc<Browser>>,
     pub(crate) challenge: Challenge,
 }
 
@@ -44,6 +45,12 @@ impl Chain {
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// Where browsers log in on this route.
+    #[must_use]
+    pub fn browser(&self) -> Option<&Browser> {
+        self.browser.as_deref()
     }
 
     /// Answers what a browser asks before it sends a request from another site's script (CORS): nothing where the request is

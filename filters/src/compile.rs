@@ -5,30 +5,51 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_config::{
-    Code, Credential, Dialect, Direction, Inject, JwtKeys, Material, Part, Position, ProviderKind, Redacted, Report,
-    Route, Snapshot, TenantSource, Upstream, Waived, capability,
+    Code, Credential, Dialect, Direction, Inject, JwtKeys, JwtProvider, Material, OwnKey, Part, Position, Provider,
+    ProviderKind, Redacted, Report, Route, Snapshot, TenantSource, Upstream, Waived, capability,
 };
 
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    Assure, Authorize, Conform, Content, Cors, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
+    Assure, Authorize, Browser, Conform, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits,
+    OfTenant, Parse,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
 use crate::filter::Filter;
 use crate::limit::{LimitSet, LimitStore, Stage};
 use crate::scan::{ContentGuards, Managed};
-use crate::token::{ApiKeys, Introspector, JwtVerifier, KeyRings, KeySet, Recognised, TokenCache, TokenSet};
+use crate::token::session::{EndedSessions, SealKey, Sessions};
+use crate::token::{
+    ApiKeys, Introspector, JwtVerifier, KeyRings, KeySet, Recognised, SignatureKeys, TokenCache, TokenSet,
+};
 
 /// The chains of a snapshot, by route.
 #[derive(Debug)]
 pub struct Chains {
     pub(crate) by_route: HashMap<String, Chain>,
     metadata: Metadata,
+    /// Names of the routes that let browsers log in.
+    browsers: Vec<String>,
+}
+
+/// What sessions of browsers need that no manifest holds: it outlives snapshots.
+#[derive(Debug, Default)]
+pub struct BrowserKeep {
+    /// Sessions that were ended before their time.
+    pub ended: Arc<EndedSessions>,
+    /// The keys that the snapshot names, with what came of reading them.
+    pub keys: HashMap<OwnKey, Result<Arc<SealKey>, String>>,
 }
 
 impl Chains {
+    /// Names of the routes that let browsers log in.
+    #[must_use]
+    pub fn browsers(&self) -> &[String] {
+        &self.browsers
+    }
+
     /// The chain of the named route.
     #[must_use]
     pub fn of(&self, route: &str) -> Option<&Chain> {
@@ -47,8 +68,13 @@ impl Chains {
 ///
 /// # Errors
 /// All problems of all routes: rules that do not validate, guards that cannot be built, key sets that cannot be read.
-pub fn compile(snapshot: &Snapshot, limits: &LimitStore, rings: &KeyRings) -> Result<Chains, Report> {
-    build(snapshot, limits, rings, true)
+pub fn compile(
+    snapshot: &Snapshot,
+    limits: &LimitStore,
+    rings: &KeyRings,
+    kept: &BrowserKeep,
+) -> Result<Chains, Report> {
+    build(snapshot, limits, rings, kept, true)
 }
 
 /// Compiles everything that needs no key material, and throws it away: for validation offline.
@@ -56,7 +82,7 @@ pub fn compile(snapshot: &Snapshot, limits: &LimitStore, rings: &KeyRings) -> Re
 /// # Errors
 /// As [`compile`], without what is wrong with key sets.
 pub fn check(snapshot: &Snapshot, limits: &LimitStore) -> Result<(), Report> {
-    build(snapshot, limits, &KeyRings::new(), false).map(|_| ())
+    build(snapshot, limits, &KeyRings::new(), &BrowserKeep::default(), false).map(|_| ())
 }
 
 /// As [`compile`], without key material: no token verifies with it. For explanations, which assume who asks.
@@ -64,26 +90,37 @@ pub fn check(snapshot: &Snapshot, limits: &LimitStore) -> Result<(), Report> {
 /// # Errors
 /// As [`check`].
 pub fn compile_without_keys(snapshot: &Snapshot, limits: &LimitStore) -> Result<Chains, Report> {
-    build(snapshot, limits, &KeyRings::new(), false)
+    build(snapshot, limits, &KeyRings::new(), &BrowserKeep::default(), false)
 }
 
-fn build(snapshot: &Snapshot, limits: &LimitStore, rings: &KeyRings, with_keys: bool) -> Result<Chains, Report> {
+fn build(
+    snapshot: &Snapshot,
+    limits: &LimitStore,
+    rings: &KeyRings,
+    kept: &BrowserKeep,
+    with_keys: bool,
+) -> Result<Chains, Report> {
     let mut report = Report::new();
     let cache = Arc::new(TokenCache::default());
     let mut by_route = HashMap::new();
     for route in &snapshot.routes {
-        let compiler = Compiler { snapshot, route, limits, rings, cache: &cache, with_keys };
+        let compiler = Compiler { snapshot, route, limits, rings, kept, cache: &cache, with_keys };
         if let Some(chain) = compiler.chain(&mut report) {
             by_route.insert(route.name.clone(), chain);
         }
     }
-    if report.has_errors() { Err(report) } else { Ok(Chains { by_route, metadata: Metadata::new(&snapshot.routes) }) }
+    let browsers =
+        by_route.iter().filter(|(_, chain): &(_, &Chain)| chain.browser.is_some()).map(|(name, _)| name.clone());
+    let browsers = browsers.collect();
+    let metadata = Metadata::new(&snapshot.routes);
+    if report.has_errors() { Err(report) } else { Ok(Chains { by_route, metadata, browsers }) }
 }
 
 struct Compiler<'a> {
     snapshot: &'a Snapshot,
     route: &'a Route,
     limits: &'a LimitStore,
+    kept: &'a BrowserKeep,
     rings: &'a KeyRings,
     cache: &'a Arc<TokenCache>,
     with_keys: bool,
@@ -94,6 +131,7 @@ impl Compiler<'_> {
         let policy = &self.route.policy;
         let authorizer = Authorizer::compile_with(&policy.authz, &policy.trials, &self.facts(), report).map(Arc::new);
         let recognised = self.recognised(report);
+        let browser = self.browser(report);
         let request = self.content(Direction::Request, report);
         let answer = self.content(Direction::Response, report);
         let limits = LimitSet::compile(&policy.access.rate_limits, self.limits)
@@ -103,15 +141,25 @@ impl Compiler<'_> {
         let contracts = self.contracts(report);
         let (authorizer, recognised, request, answer, limits) = (authorizer?, recognised?, request?, answer?, limits?);
         let contracts = contracts?;
+        let browser = browser?;
         let request = request.map(Arc::new);
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         Some(Chain {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             dialect: self.route.dialect,
             max_body: policy.access.max_body,
-            steps: self.steps(&authorizer, recognised, request.as_ref(), answer.is_some(), &limits, &contracts),
+            steps: self.steps(
+                &authorizer,
+                recognised,
+                &browser,
+                request.as_ref(),
+                answer.is_some(),
+                &limits,
+                &contracts,
+            ),
             cors: self.cors(),
             answers: self.answers(answer),
+            browser,
             challenge: Challenge::new(policy.challenges.resource.as_ref()),
         })
     }
@@ -120,6 +168,7 @@ impl Compiler<'_> {
         &self,
         authorizer: &Arc<Authorizer>,
         recognised: Recognised,
+        browser: &Option<Arc<Browser>>,
         request: Option<&Arc<Content>>,
         reads_answers: bool,
         limits: &Arc<LimitSet>,
@@ -154,12 +203,16 @@ impl Compiler<'_> {
             let known = policy.identity.providers.iter().flat_map(|provider| &provider.tenants);
             steps.push(step(Filter::OfTenant(OfTenant::new(from, known.map(String::as_str))), [""; 0]));
         }
+        let identify = identify.with_browser(browser.clone());
         steps.push(step(Filter::Identify(Box::new(identify)), [Identify::GUARD]));
         if !policy.challenges.assurance.is_empty() {
             steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
         }
         steps.extend(limited(Stage::Principal));
         steps.extend(contracts.iter().map(|contract| step(Filter::Operation(contract.clone()), [""; 0])));
+        if policy.identity.providers.iter().any(|provider| provider.kind.signs_requests()) {
+            steps.push(step(Filter::Digest(Digest::new(self.route.streams_bodies)), [Digest::GUARD]));
+        }
         let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
         steps.push(step(Filter::Parse(parse), [Parse::GUARD]));
         steps.extend(contracts.iter().map(|contract| step(Filter::Schema(contract.clone()), [contract.guard()])));
@@ -226,8 +279,29 @@ impl Compiler<'_> {
     }
 
     fn recognised(&self, report: &mut Report) -> Option<Recognised> {
-        let (tokens, keys) = (self.tokens(report), self.api_keys(report));
-        Some(Recognised::new(tokens?, keys?))
+        let (tokens, keys, signatures) = (self.tokens(report), self.api_keys(report), self.signatures(report));
+        Some(Recognised::new(tokens?, keys?).signed(signatures?))
+    }
+
+    fn signatures(&self, report: &mut Report) -> Option<Vec<SignatureKeys>> {
+        let (mut found, mut failed) = (Vec::new(), false);
+        for provider in &self.route.policy.identity.providers {
+            let ProviderKind::HttpSignature(signed) = &provider.kind else { continue };
+            if !self.with_keys {
+                continue;
+            }
+            let read = signed.keys.read_public().map_err(|error| error.to_string());
+            match read.and_then(|text| SignatureKeys::parse(provider, &text).map_err(|error| told(&error))) {
+                Ok(read) => found.push(read),
+                Err(error) => {
+                    failed = true;
+                    let place = format!("provider `{}`, key set `{}`", provider.name, signed.keys);
+                    let help = "put a JWK set with public keys there, each with a `kid`";
+                    self.problem(report, 11, format!("{place}: {error}"), help);
+                }
+            }
+        }
+        (!failed).then_some(found)
     }
 
     fn api_keys(&self, report: &mut Report) -> Option<Vec<ApiKeys>> {
@@ -279,24 +353,11 @@ impl Compiler<'_> {
             if !self.with_keys {
                 continue;
             }
-            let (place, made) = match &jwt.keys {
-                JwtKeys::Material(from) => {
-                    let read = from.read_public().map_err(|error| error.to_string());
-                    let made = read
-                        .and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()))
-                        .and_then(|keys| JwtVerifier::new(provider, keys).map_err(|error| error.to_string()));
-                    (format!("provider `{}`, key set `{from}`", provider.name), made)
-                }
-                JwtKeys::Fetched { source, max_age } => {
-                    let made = JwtVerifier::with_ring(provider, self.rings.of(source), *max_age);
-                    (format!("provider `{}`", provider.name), made.map_err(|error| error.to_string()))
-                }
-            };
-            match made {
+            match self.verifier(provider, jwt) {
                 Ok(verifier) => verifiers.push(verifier),
                 Err(error) => {
                     failed = true;
-                    self.problem(report, 11, format!("{place}: {error}"), "put a JWK set with public keys there");
+                    self.problem(report, 11, error, "put a JWK set with public keys there");
                 }
             }
         }
@@ -313,6 +374,57 @@ impl Compiler<'_> {
             }
         };
         (!failed).then_some(set)
+    }
+
+    fn verifier(&self, provider: &Provider, jwt: &JwtProvider) -> Result<JwtVerifier, String> {
+        let place = format!("provider `{}`", provider.name);
+        let (place, made) = match &jwt.keys {
+            JwtKeys::Material(from) => {
+                let read = from.read_public().map_err(|error| error.to_string());
+                let made = read
+                    .and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()))
+                    .and_then(|keys| JwtVerifier::new(provider, keys).map_err(|error| error.to_string()));
+                (format!("{place}, key set `{from}`"), made)
+            }
+            JwtKeys::Fetched { source, max_age } => {
+                let made = JwtVerifier::with_ring(provider, self.rings.of(source), *max_age);
+                (place, made.map_err(|error| error.to_string()))
+            }
+        };
+        made.map_err(|error| format!("{place}: {error}"))
+    }
+
+    /// Where browsers log in. `None` after a problem.
+    fn browser(&self, report: &mut Report) -> Option<Option<Arc<Browser>>> {
+        let mut found = None;
+        for provider in &self.route.policy.identity.providers {
+            let ProviderKind::Jwt(jwt) = &provider.kind else { continue };
+            let Some(login) = jwt.browser.as_ref().filter(|_| self.with_keys) else { continue };
+            let problem = |report: &mut Report, error: String| {
+                let message = format!("provider `{}`, logins of browsers: {error}", provider.name);
+                self.problem(report, 11, message, "correct its `browser`");
+            };
+            let secret = match login.client_secret.as_ref().map(secret_text).transpose() {
+                Ok(secret) => secret,
+                Err(error) => {
+                    problem(report, error);
+                    return None;
+                }
+            };
+            let key = match self.kept.keys.get(&login.key) {
+                Some(Ok(key)) => key.clone(),
+                other => {
+                    let why = other.and_then(|read| read.as_ref().err()).map_or("it was not read", String::as_str);
+                    problem(report, format!("the key `{}` that seals sessions: {why}", login.key.name()));
+                    return None;
+                }
+            };
+            // What is wrong with its keys is told where its tokens are verified.
+            let verifier = self.verifier(provider, jwt).ok()?;
+            let sessions = Sessions::new(key, self.kept.ended.clone(), login.session_age, login.idle_timeout);
+            found = Some(Arc::new(Browser::new(login.clone(), secret, verifier, sessions)));
+        }
+        Some(found)
     }
 
     fn facts(&self) -> RouteFacts {
@@ -375,6 +487,15 @@ impl Compiler<'_> {
         let position = Position { file: Arc::from(format!("route {}", self.route.name)), line: 1, column: 1 };
         report.error(Code(code), &position, "", message, help);
     }
+}
+
+/// A secret that is text.
+fn secret_text(from: &Material) -> Result<Redacted<String>, String> {
+    let secret = from.read_secret().map_err(|error| error.to_string())?;
+    let text = std::str::from_utf8(secret.expose())
+        .ok()
+        .filter(|text| !text.is_empty() && !text.chars().any(char::is_control));
+    text.map(|text| Redacted::new(text.to_owned())).ok_or_else(|| format!("what `{from}` holds is empty or no text"))
 }
 
 /// What of a piece of material is the secret: of `id:secret` the second.

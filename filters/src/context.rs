@@ -298,6 +298,11 @@ impl Context {
         }
     }
 
+    /// Notes who logged in, for the record: nothing is decided about them here.
+    pub fn logged_in(&mut self, principal: Arc<Principal>) {
+        self.set_principal(principal, None);
+    }
+
     /// Who asks.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use postern_config::Stage;
 
 use crate::builtin::{
-    Assure, Authorize, Conform, Content, Cors, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
+    Assure, Authorize, Conform, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
 };
 use crate::{Context, Flow, RequestView, Verdict};
 
@@ -24,6 +24,8 @@ pub(crate) enum Filter {
     Limits(Limits),
     /// Operation and parameters, as a document has them.
     Operation(Arc<Conform>),
+    /// The body against what was signed of it.
+    Digest(Digest),
     Parse(Parse),
     /// The body, as a document has it.
     Schema(Arc<Conform>),
@@ -56,7 +58,8 @@ impl Filter {
             Self::Limits(filter) => filter.reads_head_only(),
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
-            Self::Parse(_)
+            Self::Digest(_)
+            | Self::Parse(_)
             | Self::Schema(_)
             | Self::Look(_)
             | Self::Authorize(_)
@@ -81,6 +84,8 @@ impl Filter {
             | Self::Authorize(_) => true,
             #[cfg(test)]
             Self::Asks(_) => true,
+            // What was recalled of the body is what the guards left of it.
+            Self::Digest(_) => false,
             Self::Cors(_)
             | Self::Limits(_)
             | Self::Look(_)
@@ -98,7 +103,7 @@ impl Filter {
             Self::OfTenant(_) => Stage::Identify,
             Self::Limits(_) => Stage::Rate,
             Self::Identify(_) | Self::Assure(_) => Stage::Identify,
-            Self::Operation(_) | Self::Parse(_) | Self::Schema(_) | Self::Look(_) => Stage::Parse,
+            Self::Operation(_) | Self::Digest(_) | Self::Parse(_) | Self::Schema(_) | Self::Look(_) => Stage::Parse,
             Self::Authorize(_) | Self::Reauthorize(_) => Stage::Authorize,
             Self::Act(_) | Self::SchemaAgain(_) => Stage::Inspect,
             #[cfg(test)]
@@ -118,6 +123,7 @@ impl Filter {
             Self::Assure(_) => "assure",
             Self::Identify(_) => Identify::GUARD,
             Self::Operation(_) => "operation",
+            Self::Digest(_) => Digest::GUARD,
             Self::Parse(_) => Parse::GUARD,
             Self::Schema(_) => "schema",
             Self::Look(_) => "look",
@@ -144,6 +150,7 @@ impl Filter {
             Self::Assure(filter) => filter.check(cx),
             Self::Limits(filter) => filter.check(req, cx),
             Self::Operation(filter) => filter.check_head(req),
+            Self::Digest(filter) => filter.check(req, cx),
             Self::Parse(filter) => filter.check(req, cx),
             Self::Schema(filter) => filter.check_body(req, cx),
             Self::Look(filter) => filter.look(cx),

@@ -33,6 +33,7 @@ mod request;
 pub mod scan;
 pub mod schema;
 mod source;
+pub mod structured;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -40,8 +41,9 @@ pub mod token;
 mod verdict;
 
 pub use answer::{AnswerHead, AnswerStream, AnswerWay};
+pub use builtin::Browser;
 pub use chain::Chain;
-pub use compile::{Chains, check, compile, compile_without_keys};
+pub use compile::{BrowserKeep, Chains, check, compile, compile_without_keys};
 pub use context::{Context, Seen};
 pub use message::{Message, MessageLimits, PartText};
 pub use need::{Given, IntrospectionGiven, IntrospectionWanted, KeysGiven, KeysWanted, Need, Progress, WhyKeys};

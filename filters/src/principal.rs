@@ -28,7 +28,8 @@ pub struct Principal {
 pub struct Assurance {
     /// Name of the provider.
     pub provider: String,
-    /// `jwt`, `spiffe`, `mtls`, `api-key`, `socket` for the workload behind an outbound listener, or `none` for who is anonymous.
+    /// `jwt`, `session` for a browser, `spiffe`, `mtls`, `api-key`, `http-signature`, `socket` for the workload behind an outbound
+    /// listener, or `none` for who is anonymous.
     pub method: String,
     pub acr: String,
     pub amr: Vec<String>,
@@ -80,8 +81,20 @@ impl Principal {
     /// [`Assurance::method`] of whoever holds an API key.
     pub(crate) const BY_KEY: &'static str = "api-key";
 
+    /// [`Assurance::method`] of whoever signed the request.
+    pub(crate) const BY_SIGNATURE: &'static str = "http-signature";
+
     /// [`Assurance::method`] of whoever holds a certificate that is no SVID.
     pub(crate) const BY_CERTIFICATE: &'static str = "mtls";
+
+    /// [`Assurance::method`] of a user who logged in with a browser.
+    pub(crate) const BY_SESSION: &'static str = "session";
+
+    /// Whether it is a user who logged in with a browser.
+    #[must_use]
+    pub fn is_by_session(&self) -> bool {
+        self.authn.method == Self::BY_SESSION
+    }
 
     /// Whether the subject is a SPIFFE ID: by the credential, not by the look of the subject, as an issuer may write what it
     /// likes into `sub`.

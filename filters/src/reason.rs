@@ -5,6 +5,8 @@
 pub enum Reason {
     CredentialMissing,
     CredentialInvalid,
+    SessionEnded,
+    LoginNeeded,
     StepUp,
     InsufficientScope,
     NotPermitted,
@@ -32,9 +34,11 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::CredentialMissing,
         Self::CredentialInvalid,
+        Self::SessionEnded,
+        Self::LoginNeeded,
         Self::StepUp,
         Self::InsufficientScope,
         Self::NotPermitted,
@@ -67,6 +71,8 @@ impl Reason {
         match self {
             Self::CredentialMissing => "credential_missing",
             Self::CredentialInvalid => "credential_invalid",
+            Self::SessionEnded => "session_ended",
+            Self::LoginNeeded => "login_needed",
             Self::StepUp => "insufficient_user_authentication",
             Self::InsufficientScope => "insufficient_scope",
             Self::NotPermitted => "not_permitted",
@@ -97,7 +103,9 @@ impl Reason {
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
-            Self::CredentialMissing | Self::CredentialInvalid | Self::StepUp => 401,
+            Self::CredentialMissing | Self::CredentialInvalid | Self::SessionEnded | Self::StepUp => 401,
+            // The way to the issuer.
+            Self::LoginNeeded => 302,
             Self::InsufficientScope
             | Self::NotPermitted
             | Self::ExceptionEnded
@@ -126,6 +134,8 @@ impl Reason {
     pub fn title(self) -> &'static str {
         match self {
             Self::CredentialMissing | Self::CredentialInvalid => "A valid credential is required",
+            Self::SessionEnded => "The session has ended",
+            Self::LoginNeeded => "A login is required",
             Self::StepUp => "A stronger or more recent authentication is required",
             Self::InsufficientScope => "More scopes are required",
             Self::NotPermitted | Self::ExceptionEnded | Self::OtherTenant | Self::CrossSite => "Not permitted",
@@ -167,7 +177,9 @@ impl Reason {
     #[must_use]
     pub fn openai_code(self) -> &'static str {
         match self {
-            Self::CredentialMissing | Self::CredentialInvalid => "invalid_credential",
+            Self::CredentialMissing | Self::CredentialInvalid | Self::SessionEnded | Self::LoginNeeded => {
+                "invalid_credential"
+            }
             Self::NotPermitted | Self::ExceptionEnded | Self::OtherTenant | Self::CrossSite => "policy_denied",
             Self::OverLimit => "rate_limit_exceeded",
             other => other.as_str(),

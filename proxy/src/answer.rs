@@ -124,7 +124,7 @@ fn refusal_head(
     }
     add_own(&mut head, story, hsts)?;
     for (name, value) in &refusal.headers {
-        head.insert_header(*name, value)?;
+        put(&mut head, name, value)?;
     }
     Ok(head)
 }
@@ -156,8 +156,16 @@ fn document_head(story: &Story, hsts: Option<&Hsts>, length: usize) -> pingora_c
     Ok(head)
 }
 
+/// Puts a header of ours in the place of any other; cookies stand beside one another.
+fn put(head: &mut ResponseHeader, name: &'static str, value: &str) -> pingora_core::Result<()> {
+    if name == "set-cookie" {
+        return head.append_header(name, value).map(|_| ());
+    }
+    head.insert_header(name, value)
+}
+
 /// What goes with every answer: limits, and what browsers should mind.
-fn add_own(head: &mut ResponseHeader, story: &Story, hsts: Option<&Hsts>) -> pingora_core::Result<()> {
+pub(crate) fn add_own(head: &mut ResponseHeader, story: &Story, hsts: Option<&Hsts>) -> pingora_core::Result<()> {
     head.insert_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")?;
     if let Some(hsts) = hsts {
         let sub = if hsts.include_subdomains { "; includeSubDomains" } else { "" };
@@ -168,7 +176,7 @@ fn add_own(head: &mut ResponseHeader, story: &Story, hsts: Option<&Hsts>) -> pin
         if *name == "vary" {
             head.append_header(*name, value)?;
         } else {
-            head.insert_header(*name, value)?;
+            put(head, name, value)?;
         }
     }
     Ok(())

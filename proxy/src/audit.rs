@@ -20,6 +20,7 @@ pub mod writer;
 
 use std::sync::Arc;
 
+pub(crate) use disk::sync_dir;
 pub use queue::{AuditFull, NotDurable, Place, Receipt, Status};
 pub use recover::OpenError;
 pub(crate) use successor::{Successor, Word};

@@ -13,6 +13,7 @@ mod stream;
 
 pub(crate) use deadline::Deadline;
 pub(crate) use forward::{key, refusal};
+pub(crate) use request::read_body;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ use crate::runtime::{Network, Runtime};
 use crate::shared::Shared;
 use crate::standing::Standing;
 use crate::story::Story;
-use crate::{answer, relay, tunnel, workload};
+use crate::{answer, login, relay, tunnel, workload};
 
 /// Serves requests of one connection.
 #[derive(Debug, Clone, Copy)]
@@ -143,6 +144,10 @@ impl<'a> Exchange<'a> {
             // The place among the connections is the proxy's, so that a ban of the client does not end this one.
             guard::judge_client(self.shared, self.connection, guard::client_address(self.connection.source))?;
         }
+        if let Some((route, place)) = login::find(runtime, &self.connection.listener, &head) {
+            let matched = compiled(runtime, self.connection, route)?;
+            return login::serve(self, matched, place, &head, session, story).await;
+        }
         let metadata = runtime.chains.metadata();
         if let Some(found) = metadata.find(&self.connection.listener, &head.method, &head.host, &head.path) {
             return metadata::answer(self, runtime, found, &head, session, story).await;
@@ -156,8 +161,13 @@ impl<'a> Exchange<'a> {
             let counted = self.count(matched, &head, session, story).await?;
             return if counted { answer::preflight(self, session, story).await } else { Ok(false) };
         }
-        if !self.check_head(matched, &head, session, story).await? {
-            return Ok(false);
+        match self.check_head(matched, &head, session, story).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(refusal) => {
+                let Some(browser) = matched.chain.browser() else { return Err(refusal) };
+                return Err(login::offer(self, browser, &head, session, story, refusal).await);
+            }
         }
         if let Some(port) = head.connect {
             tunnel::open(self, matched, port, &head, session, story).await?;
@@ -169,7 +179,7 @@ impl<'a> Exchange<'a> {
         if matched.route.streams_bodies {
             return stream::run(self, matched, &head, session, story).await;
         }
-        let body = request::read_body(matched.max_body(), &head, session, story).await?;
+        let body = read_body(matched.max_body(), &head, session, story).await?;
         let (permit, body) = {
             let view = self.view(&head, session);
             matched.chain.check_message(&view, body, &mut story.context)?
@@ -213,7 +223,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Counts a request that the proxy answers itself. False where the client left meanwhile.
-    async fn count(
+    pub(crate) async fn count(
         self,
         matched: Matched<'_>,
         head: &Head,
@@ -390,7 +400,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// What holds for requests of the route: how often, how large, under which load, and from here on how long.
-    fn within_limits(
+    pub(crate) fn within_limits(
         self,
         matched: Matched<'_>,
         head: &Head,

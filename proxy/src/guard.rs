@@ -156,7 +156,9 @@ pub(crate) fn is_finding(reason: Reason) -> bool {
         | Reason::HeadersTooLarge
         | Reason::SlowRequest => true,
         // Told what is missing, a client comes again.
-        Reason::StepUp
+        Reason::SessionEnded
+        | Reason::LoginNeeded
+        | Reason::StepUp
         | Reason::InsufficientScope
         | Reason::ContentRefused
         | Reason::ExceptionEnded

@@ -11,20 +11,23 @@ pub(crate) mod limits;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_config::Snapshot;
+use postern_config::{Material, Snapshot};
 use postern_filters::limit::Waited;
 use postern_filters::token::KeyRings;
+use postern_filters::token::session::EndedSessions;
 use postern_filters::{Given, Need, Reason, Refusal};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use calls::Calls;
-pub(crate) use calls::Setup;
+pub(crate) use calls::{Setup, limits as call_limits};
 use introspection::Introspections;
 use keys::Keepers;
 
 use crate::clock::Clock;
 use crate::connections;
+use crate::login::Issuers;
+use crate::outbound::{Answer, OutboundError, Request};
 use crate::shared::Shared;
 use crate::telemetry::Metrics;
 
@@ -36,6 +39,8 @@ pub(crate) struct Outside {
     calls: Arc<Calls>,
     keys: Keepers,
     introspections: Introspections,
+    issuers: Issuers,
+    ended: Arc<EndedSessions>,
 }
 
 impl Outside {
@@ -44,6 +49,8 @@ impl Outside {
         Self {
             keys: Keepers::new(KeyRings::new(), calls.clone(), clock.clone()),
             introspections: Introspections::new(calls.clone(), clock.clone()),
+            issuers: Issuers::default(),
+            ended: Arc::default(),
             calls,
         }
     }
@@ -51,6 +58,24 @@ impl Outside {
     /// The rings that sets are compiled with.
     pub(crate) fn rings(&self) -> &KeyRings {
         &self.keys.rings
+    }
+
+    /// Where issuers let browsers log in.
+    pub(crate) fn issuers(&self) -> &Issuers {
+        &self.issuers
+    }
+
+    /// Who was logged out.
+    pub(crate) fn ended(&self) -> &Arc<EndedSessions> {
+        &self.ended
+    }
+
+    /// Makes a call of our own, believing the authorities of `ca`.
+    ///
+    /// # Errors
+    /// [`OutboundError`]
+    pub(crate) async fn call(&self, ca: Option<&Material>, request: Request) -> Result<Answer, OutboundError> {
+        self.calls.send(ca, request).await
     }
 
     /// Does what the set needs that runs from now on, and nothing else.

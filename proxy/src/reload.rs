@@ -188,7 +188,7 @@ pub(crate) async fn load_whole(
         let (limits, outside, agents) = (limits.clone(), outside.clone(), agents.clone());
         let load = move || {
             let before = Stamps::of(&known);
-            let loaded = Runtime::load(&path, &limits, outside.rings(), &agents, now);
+            let loaded = Runtime::load(&path, &limits, &outside, &agents, now);
             // Where a file became known only now, nothing tells that it did not change: the next read will.
             let after = Stamps::of(loaded.as_ref().map_or(known.as_slice(), |new| new.files.as_slice()));
             (loaded, before, after)

@@ -6,22 +6,20 @@ use std::sync::Arc;
 
 use postern_certs::{ListenerTls, Workloads};
 use postern_config::{
-    Anchor, AuditKey, Bind, Credential, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot,
-    Waived,
+    Anchor, Bind, Credential, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot, Waived,
 };
 use postern_filters::limit::LimitStore;
-use postern_filters::token::KeyRings;
 use postern_filters::{Chains, Reason, Refusal};
 use tracing::warn;
 
 use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
-use crate::outside::Setup;
 use crate::outside::limits::Target;
+use crate::outside::{Outside, Setup};
 use crate::spiffe::{self, Agents, Places};
 use crate::upstream::{States, Upstream};
-use crate::{build, credentials};
+use crate::{build, credentials, login};
 
 /// A compiled policy set, ready to serve.
 #[derive(Debug)]
@@ -81,7 +79,7 @@ impl Runtime {
     pub(crate) fn load(
         config: &Path,
         limits: &LimitStore,
-        rings: &KeyRings,
+        outside: &Outside,
         agents: &Agents,
         now: i64,
     ) -> Result<Self, LoadError> {
@@ -93,7 +91,7 @@ impl Runtime {
         if unbuilt.has_errors() {
             return Err(LoadError { report: unbuilt, material: Vec::new() });
         }
-        let chains = postern_filters::compile(&snapshot, limits, rings);
+        let chains = postern_filters::compile(&snapshot, limits, outside.rings(), &login::keep(&snapshot, outside));
         let mut problems = Vec::new();
         let places = spiffe::places(&snapshot);
         let workloads = said(agents, &places, &mut problems);
@@ -289,21 +287,11 @@ impl Runtime {
         let (old, new) = (&self.snapshot.audit, &new.snapshot.audit);
         let same = old.origin == new.origin
             && old.dir == new.dir
-            && same_key(&old.key, &new.key)
+            // A running log signs with one key; that another one has the same name does not make it the same.
+            && old.key == new.key
             && old.checkpoint_interval == new.checkpoint_interval
             && old.redact == new.redact;
         (!same).then_some("the audit log's origin, key, place or interval changed")
-    }
-}
-
-/// A running log signs with one key; that another one has the same name does not make it the same.
-fn same_key(old: &AuditKey, new: &AuditKey) -> bool {
-    match (old, new) {
-        (AuditKey::Generate { name: old }, AuditKey::Generate { name: new }) => old == new,
-        (AuditKey::Material { name: old, from: old_from }, AuditKey::Material { name: new, from: new_from }) => {
-            old == new && old_from == new_from
-        }
-        (AuditKey::Generate { .. } | AuditKey::Material { .. }, _) => false,
     }
 }
 

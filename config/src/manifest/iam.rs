@@ -2,7 +2,9 @@
 
 mod api_key;
 mod assurance;
+mod browser;
 mod forwarding;
+mod http_signature;
 mod introspection;
 mod jwt;
 mod mapping;
@@ -15,6 +17,8 @@ use std::time::Duration;
 
 pub use api_key::*;
 pub use assurance::*;
+pub use browser::*;
+pub use http_signature::*;
 pub use introspection::*;
 pub use jwt::*;
 pub use mapping::*;
@@ -64,8 +68,10 @@ tagged! {
         ApiKey(Box<ApiKeyProvider>),
         /// Client certificates that are not SVIDs.
         Mtls(Box<MtlsProvider>),
+        /// Requests that their sender signed (RFC 9421).
+        HttpSignature(Box<HttpSignatureProvider>),
     }
-    later { "TxnToken", "HttpSignature" }
+    later { "TxnToken" }
 }
 
 impl Provider {
@@ -77,6 +83,7 @@ impl Provider {
             Self::Spiffe(spiffe) => &spiffe.name,
             Self::ApiKey(keys) => &keys.name,
             Self::Mtls(mtls) => &mtls.name,
+            Self::HttpSignature(signed) => &signed.name,
         }
     }
 
@@ -88,6 +95,7 @@ impl Provider {
             Self::Introspection(introspection) => Some(&introspection.tenant),
             Self::Spiffe(spiffe) => Some(&spiffe.tenant),
             Self::Mtls(mtls) => Some(&mtls.tenant),
+            Self::HttpSignature(signed) => Some(&signed.tenant),
             Self::ApiKey(_) => None,
         }
     }
@@ -101,6 +109,7 @@ impl Provider {
             Self::Spiffe(spiffe) => &spiffe.tenants,
             Self::ApiKey(keys) => &keys.tenants,
             Self::Mtls(mtls) => &mtls.tenants,
+            Self::HttpSignature(signed) => &signed.tenants,
         }
     }
 }

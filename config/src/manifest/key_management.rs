@@ -45,8 +45,10 @@ words! {
     pub enum KeyPurpose {
         /// Signs checkpoints of the audit log.
         AuditSigning = "AuditSigning",
+        /// Seals what browsers keep for us: their sessions.
+        StateSealing = "StateSealing",
     }
-    later { "ReportSigning", "DataEncryption", "TokenSigning", "Tokenization", "StateSealing" }
+    later { "ReportSigning", "DataEncryption", "TokenSigning", "Tokenization" }
 }
 
 words! {
@@ -54,8 +56,30 @@ words! {
     pub enum KeyAlgorithm {
         /// RFC 8032.
         Ed25519 = "Ed25519",
+        /// AES with a key of 256 bits, in GCM (NIST SP 800-38D).
+        Aes256 = "AES-256",
     }
-    later { "ES256", "AES-256", "HMAC-SHA-256", "ML-DSA-44" }
+    later { "ES256", "HMAC-SHA-256", "ML-DSA-44" }
+}
+
+impl KeyPurpose {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AuditSigning => "AuditSigning",
+            Self::StateSealing => "StateSealing",
+        }
+    }
+}
+
+impl KeyAlgorithm {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ed25519 => "Ed25519",
+            Self::Aes256 => "AES-256",
+        }
+    }
 }
 
 tagged! {
@@ -63,7 +87,7 @@ tagged! {
     pub enum KeySource {
         /// Made on first use and kept in the state directory, mode 0600.
         Generate(Nothing),
-        /// A 32-byte seed, raw or in base64.
+        /// 32 bytes, raw, in base64 or in hexadecimal.
         Material(KeyMaterial),
     }
     later { "Kms" }

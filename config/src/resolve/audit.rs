@@ -1,16 +1,15 @@
-//! AuditPolicy and KeyManagementPolicy: the one log of the process and the key that signs it.
+//! AuditPolicy: the one log of the process.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::attach::{Attachments, Place, listed, of, tighten};
+use super::attach::{Attachments, Place, of, tighten};
+use super::keys::Keys;
 use crate::bootstrap::RouteSpec;
 use crate::decode::At;
-use crate::manifest::{self, KeySource, Kind, Manifest, Spec};
-use crate::{AuditKey, AuditLog, Bootstrap, Code, Report, Waived, Waiver};
+use crate::manifest::{self, KeyPurpose, Kind, Manifest, Spec};
+use crate::{AuditLog, Bootstrap, Code, Report, Waived, Waiver};
 
 const PV_SHAPE: Code = Code(2);
-const PV_TARGET: Code = Code(4);
 const PV_CONFLICT: Code = Code(5);
 const PV_UNAUDITED: Code = Code(60);
 
@@ -33,8 +32,12 @@ pub(super) fn check_route(
 }
 
 /// The process has one log: every AuditPolicy that describes it must describe the same one.
-pub(super) fn log(bootstrap: &Bootstrap, attached: &Attachments<'_>, report: &mut Report) -> Option<AuditLog> {
-    let keys = keys(attached, report);
+pub(super) fn log(
+    bootstrap: &Bootstrap,
+    attached: &Attachments<'_>,
+    keys: &Keys<'_>,
+    report: &mut Report,
+) -> Option<AuditLog> {
     let mut chosen: Option<(&Manifest, &At<manifest::Integrity>)> = None;
     let mut redact: Vec<String> = Vec::new();
     let mut seen: Option<&Manifest> = None;
@@ -62,7 +65,7 @@ pub(super) fn log(bootstrap: &Bootstrap, attached: &Attachments<'_>, report: &mu
     };
     Some(AuditLog {
         origin: integrity.origin.as_str().to_owned(),
-        key: key(attached, &keys, integrity, report)?,
+        key: keys.get(attached, &integrity.key_name, KeyPurpose::AuditSigning, report)?,
         checkpoint_interval: interval.unwrap_or(DEFAULT_INTERVAL),
         dir: bootstrap.spec.state.dir.0.join("audit"),
         redact,
@@ -95,58 +98,4 @@ fn no_log(bootstrap: &Bootstrap, attached: &Attachments<'_>, seen: Option<&Manif
     {
         bootstrap.spec.gateway.name.error(report, PV_UNAUDITED, "there is no AuditPolicy", "attach one to the gateway");
     }
-}
-
-type Keys<'m> = BTreeMap<&'m str, (&'m Manifest, &'m manifest::KeySpec)>;
-
-fn key(
-    attached: &Attachments<'_>,
-    keys: &Keys<'_>,
-    integrity: &manifest::Integrity,
-    report: &mut Report,
-) -> Option<AuditKey> {
-    let name = integrity.key_name.as_str();
-    let Some((_, key)) = keys.get(name) else {
-        if !attached.may_miss(Kind::KeyManagementPolicy) {
-            let known: Vec<&str> = keys.keys().copied().collect();
-            let message = format!("no KeyManagementPolicy has a key `{name}`");
-            let help = format!("add one with `purpose: AuditSigning`; the keys are {}", listed(&known));
-            integrity.key_name.error(report, PV_TARGET, message, help);
-        }
-        return None;
-    };
-    Some(made_from(name, key))
-}
-
-fn made_from(name: &str, key: &manifest::KeySpec) -> AuditKey {
-    match &key.source.value {
-        KeySource::Generate(_) => AuditKey::Generate { name: name.to_owned() },
-        KeySource::Material(material) => {
-            AuditKey::Material { name: name.to_owned(), from: material.from.value.clone() }
-        }
-    }
-}
-
-/// Union by name: the same name with another content is a conflict.
-fn keys<'m>(attached: &Attachments<'m>, report: &mut Report) -> Keys<'m> {
-    let mut keys = Keys::new();
-    for manifest in attached.manifests() {
-        let Spec::KeyManagementPolicy(policy) = &manifest.spec else { continue };
-        for key in &policy.keys.value {
-            let name = key.name.as_str();
-            match keys.get(name) {
-                Some((other, same)) => {
-                    // Purpose and algorithm have one word each in this version.
-                    if format!("{:?}", made_from(name, same)) != format!("{:?}", made_from(name, key)) {
-                        let message = format!("key `{name}` is defined differently by {}", other.id);
-                        key.name.error(report, PV_CONFLICT, message, "rename one of them");
-                    }
-                }
-                None => {
-                    keys.insert(name, (manifest, &key.value));
-                }
-            }
-        }
-    }
-    keys
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::accepted;
 use super::attach::{Attachments, Place, listed, of};
+use super::{accepted, signature};
 use crate::bootstrap::RouteSpec;
 use crate::decode::At;
 use crate::manifest::{self, Authentication, Kind, Manifest};
@@ -93,7 +93,8 @@ fn providers(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report:
         match &mut made.kind {
             ProviderKind::Jwt(jwt) => jwt.unbound = unbound,
             ProviderKind::Introspection(asked) => asked.unbound = unbound,
-            ProviderKind::Spiffe | ProviderKind::ApiKey(_) | ProviderKind::Mtls(_) => {}
+            ProviderKind::Spiffe | ProviderKind::ApiKey(_) | ProviderKind::Mtls(_) | ProviderKind::HttpSignature(_) => {
+            }
         }
         made
     });
@@ -114,6 +115,9 @@ fn check(provider: &manifest::Provider, report: &mut Report) -> bool {
             format!("provider `{}` gives tenant `{}`, which it may not assert", provider.name().as_str(), value.value);
         value.error(report, PV_BLIND, message, "add it to `tenants`; a principal of any other tenant is refused");
         good = false;
+    }
+    if let manifest::Provider::HttpSignature(signed) = provider {
+        return good & signature::check(signed, report);
     }
     if let manifest::Provider::Introspection(asked) = provider
         && asked.max_token_age.is_zero()
@@ -146,7 +150,10 @@ fn unbound<'p>(provider: &'p manifest::Provider, spec: &RouteSpec) -> Option<&'p
     let constraint = match provider {
         manifest::Provider::Jwt(jwt) => &jwt.sender_constraint,
         manifest::Provider::Introspection(asked) => &asked.sender_constraint,
-        manifest::Provider::Spiffe(_) | manifest::Provider::ApiKey(_) | manifest::Provider::Mtls(_) => return None,
+        manifest::Provider::Spiffe(_)
+        | manifest::Provider::ApiKey(_)
+        | manifest::Provider::Mtls(_)
+        | manifest::Provider::HttpSignature(_) => return None,
     };
     let executes = spec.dialect.value != Dialect::Http;
     (executes && **constraint == SenderConstraint::None).then_some(&constraint.at)
@@ -184,6 +191,7 @@ fn resolved(provider: &manifest::Provider) -> Provider {
                 groups_claim: jwt.groups_claim.as_ref().map(|claim| claim.as_str().to_owned()),
                 scopes_claim: jwt.scopes_claim.as_str().to_owned(),
                 tags: tags(&jwt.tags),
+                browser: None,
             })),
         },
         manifest::Provider::Introspection(asked) => Provider {
@@ -225,6 +233,7 @@ fn resolved(provider: &manifest::Provider) -> Provider {
             tenants: texts(&mtls.tenants),
             kind: ProviderKind::Mtls(Box::new(MtlsProvider { issuer: mtls.issuer.as_str().to_owned() })),
         },
+        manifest::Provider::HttpSignature(signed) => signature::resolved(signed),
         manifest::Provider::ApiKey(keys) => Provider {
             name: keys.name.as_str().to_owned(),
             principal: keys.principal.kind.value,
@@ -251,11 +260,11 @@ fn jwt_keys(jwt: &manifest::JwtProvider) -> JwtKeys {
     JwtKeys::Fetched { source, max_age: *jwt.keys_max_age }
 }
 
-fn tags(tags: &[At<manifest::TagFrom>]) -> Vec<(String, String)> {
+pub(super) fn tags(tags: &[At<manifest::TagFrom>]) -> Vec<(String, String)> {
     tags.iter().map(|tag| (tag.name.as_str().to_owned(), tag.claim.as_str().to_owned())).collect()
 }
 
-fn tenant_source(tenant: &manifest::TenantFrom) -> TenantSource {
+pub(super) fn tenant_source(tenant: &manifest::TenantFrom) -> TenantSource {
     if let Some(claim) = &tenant.claim {
         return TenantSource::Claim(claim.as_str().to_owned());
     }

@@ -53,6 +53,14 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
                 Provider::Jwt(jwt) => vec![
                     jwt.jwks_from.as_ref().map(|from| (from, plain("a key set of tokens"))),
                     jwt.ca_from.as_ref().map(|from| (from, plain("a trust anchor"))),
+                    jwt.browser.as_ref().and_then(|login| login.client_secret_from.as_ref()).map(|from| {
+                        let issuer = jwt.issuer.as_str();
+                        let host = issuer.split('/').nth(2).unwrap_or(issuer);
+                        (
+                            from,
+                            Use { purpose: format!("client {host}"), shown: format!("a client's secret for `{host}`") },
+                        )
+                    }),
                 ],
                 Provider::Introspection(asked) => {
                     let url = asked.introspection_url.as_str();
@@ -65,6 +73,7 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
                     ]
                 }
                 Provider::Spiffe(_) | Provider::Mtls(_) => Vec::new(),
+                Provider::HttpSignature(signed) => vec![Some((&signed.jwks_from, plain("a key set of signatures")))],
                 Provider::ApiKey(keys) => vec![Some((&keys.keys_from, plain("a list of API keys")))],
             };
             policy.providers.iter().flat_map(of).flatten().collect()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Waived;
+use super::{HttpSignatureProvider, OwnKey, Waived};
 use crate::Material;
 
 /// IAMPolicy and `APIAccessPolicy.authentication`, merged.
@@ -14,6 +14,16 @@ pub struct Identity {
     pub demands: Vec<Demand>,
     /// Who brings no credential is let in as nobody in particular. Only ever by an exception.
     pub is_open: bool,
+}
+
+impl Identity {
+    /// The providers that browsers can log in with, with how. At most one in a set that loads.
+    pub fn browsers(&self) -> impl Iterator<Item = (&str, &BrowserLogin)> {
+        self.providers.iter().filter_map(|provider| match &provider.kind {
+            ProviderKind::Jwt(jwt) => Some((provider.name.as_str(), jwt.browser.as_ref()?)),
+            _ => None,
+        })
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -49,6 +59,7 @@ pub enum ProviderKind {
     ApiKey(Box<ApiKeyProvider>),
     /// Client certificates that are not SVIDs.
     Mtls(Box<MtlsProvider>),
+    HttpSignature(Box<HttpSignatureProvider>),
 }
 
 impl ProviderKind {
@@ -61,6 +72,7 @@ impl ProviderKind {
             Self::Spiffe => None,
             Self::ApiKey(keys) => Some(&keys.issuer),
             Self::Mtls(mtls) => Some(&mtls.issuer),
+            Self::HttpSignature(signed) => Some(&signed.issuer),
         }
     }
 
@@ -70,7 +82,7 @@ impl ProviderKind {
         match self {
             Self::Jwt(jwt) => jwt.unbound.as_ref(),
             Self::Introspection(asked) => asked.unbound.as_ref(),
-            Self::Spiffe | Self::ApiKey(_) | Self::Mtls(_) => None,
+            Self::Spiffe | Self::ApiKey(_) | Self::Mtls(_) | Self::HttpSignature(_) => None,
         }
     }
 
@@ -80,8 +92,18 @@ impl ProviderKind {
         matches!(self, Self::Spiffe | Self::Mtls(_))
     }
 
+    /// Whether its credential is a signature over the request.
+    #[must_use]
+    pub fn signs_requests(&self) -> bool {
+        matches!(self, Self::HttpSignature(_))
+    }
+
     /// Files and variables that it reads.
     pub fn material(&self) -> impl Iterator<Item = &Material> {
+        let login = match self {
+            Self::Jwt(jwt) => jwt.browser.as_ref(),
+            _ => None,
+        };
         let (first, second) = match self {
             Self::Jwt(jwt) => match &jwt.keys {
                 JwtKeys::Material(from) => (Some(from), None),
@@ -90,8 +112,9 @@ impl ProviderKind {
             Self::Introspection(asked) => (Some(&asked.at.client_auth), asked.at.ca.as_ref()),
             Self::Spiffe | Self::Mtls(_) => (None, None),
             Self::ApiKey(keys) => (Some(&keys.keys), None),
+            Self::HttpSignature(signed) => (Some(&signed.keys), None),
         };
-        first.into_iter().chain(second)
+        first.into_iter().chain(second).chain(login.into_iter().flat_map(BrowserLogin::material))
     }
 }
 
@@ -132,6 +155,36 @@ pub struct JwtProvider {
     pub scopes_claim: String,
     /// Tag name and RFC 6901 pointer into the claims.
     pub tags: Vec<(String, String)>,
+    /// Where the route lets browsers log in.
+    pub browser: Option<BrowserLogin>,
+}
+
+/// How browsers log in, and how long that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrowserLogin {
+    pub client_id: String,
+    pub client_secret: Option<Material>,
+    /// Authorities that are believed of the issuer; those of the machine where none are named.
+    pub ca: Option<Material>,
+    /// `openid` is the first.
+    pub scopes: Vec<String>,
+    /// Three paths, each of them another.
+    pub callback: String,
+    pub logout: String,
+    pub back_channel: String,
+    pub session_age: Duration,
+    pub idle_timeout: Duration,
+    pub key: OwnKey,
+}
+
+impl BrowserLogin {
+    fn material(&self) -> impl Iterator<Item = &Material> {
+        let key = match &self.key {
+            OwnKey::Material { from, .. } => Some(from),
+            OwnKey::Generate { .. } => None,
+        };
+        self.client_secret.as_ref().into_iter().chain(key)
+    }
 }
 
 /// Where the keys of a provider come from.

@@ -187,6 +187,13 @@ impl RouteMatch {
             && self.headers.iter().all(|(name, value)| header(name) == Some(value.as_str()))
     }
 
+    /// Whether requests that come in there for the host may be for the route.
+    #[must_use]
+    pub fn is_for(&self, listener: &str, host: &str) -> bool {
+        self.listeners.iter().any(|name| name == listener)
+            && self.host.as_deref().is_none_or(|pattern| host_matches(pattern, host))
+    }
+
     /// Larger is more specific. Two routes with equal specificity that can both match are refused at load.
     #[must_use]
     pub fn specificity(&self) -> (u8, usize, bool, usize) {

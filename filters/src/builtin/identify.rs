@@ -12,10 +12,11 @@ use std::sync::{Arc, OnceLock};
 use postern_config::{Identity, PrincipalType, Provider, ProviderKind, SenderConstraint, Waived};
 use quick_cache::sync::Cache;
 
+use super::Browser;
 use crate::authz::{Authorizer, PreparedPrincipal};
 use crate::challenge;
 use crate::token::{self, Recognised, TokenError, VerifiedToken};
-use crate::{Context, Flow, Principal, Refusal, RequestView, Verdict};
+use crate::{Context, Flow, Given, Principal, Refusal, RequestView, Verdict};
 
 pub(crate) struct Identify {
     identity: Identity,
@@ -31,6 +32,7 @@ pub(crate) struct Identify {
     types: Vec<PrincipalType>,
     /// A provider of the route accepts tokens with proofs only.
     wants_proofs: bool,
+    browser: Option<Arc<Browser>>,
 }
 
 struct Nobody {
@@ -65,16 +67,39 @@ impl Identify {
             _ => false,
         };
         let wants_proofs = identity.providers.iter().any(proofs);
-        Self { identity, recognised, authorizer, workloads, anonymous, tenant, types, wants_proofs }
+        Self { identity, recognised, authorizer, workloads, anonymous, tenant, types, wants_proofs, browser: None }
+    }
+
+    /// Has the sessions of browsers read.
+    pub(crate) fn with_browser(mut self, browser: Option<Arc<Browser>>) -> Self {
+        self.browser = browser;
+        self
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
         let given = cx.take_given();
-        let verified = self.recognised.authenticate(req, cx.now(), cx.is_recalled(), given.as_ref());
+        let verified = self.presented(req, cx, given.as_ref());
         match verified.as_ref().err().and_then(TokenError::need) {
             // What was asked for is not asked for again.
             Some(need) if given.is_none() => Ok(Flow::Wait(need)),
             _ => self.conclude(verified, req, cx),
+        }
+    }
+
+    /// What the request brings, verified.
+    fn presented(
+        &self,
+        req: &RequestView<'_>,
+        cx: &mut Context,
+        given: Option<&Given>,
+    ) -> Result<Option<Arc<VerifiedToken>>, TokenError> {
+        let session = match &self.browser {
+            Some(browser) => browser.session(req, cx)?,
+            None => None,
+        };
+        match (self.recognised.authenticate(req, cx.now(), cx.is_recalled(), given)?, session) {
+            (Some(_), Some(_)) => Err(TokenError::SessionAndToken),
+            (token, session) => Ok(token.or(session)),
         }
     }
 

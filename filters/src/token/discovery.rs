@@ -23,6 +23,13 @@ pub fn metadata_urls(issuer: &str) -> [String; 2] {
 /// [`MetadataError`] for text that is not a JSON object with unique names, and for metadata of another issuer: whoever serves
 /// it could otherwise name keys for tokens of somebody else (RFC 8414 §3.3, OpenID Connect Discovery §4.3).
 pub fn jwks_uri(text: &[u8], issuer: &str) -> Result<String, MetadataError> {
+    let metadata = of_issuer(text, issuer)?;
+    let uri = metadata.get("jwks_uri").and_then(serde_json::Value::as_str).ok_or(MetadataError::Member("jwks_uri"))?;
+    Ok(uri.to_owned())
+}
+
+/// Metadata that is of `issuer`.
+fn of_issuer(text: &[u8], issuer: &str) -> Result<Claims, MetadataError> {
     if text.len() > MAX_METADATA {
         return Err(MetadataError::TooLarge { bytes: text.len(), max: MAX_METADATA });
     }
@@ -31,8 +38,46 @@ pub fn jwks_uri(text: &[u8], issuer: &str) -> Result<String, MetadataError> {
     if said != issuer {
         return Err(MetadataError::Issuer { said: Excerpt::of(said), ours: issuer.to_owned() });
     }
-    let uri = metadata.get("jwks_uri").and_then(serde_json::Value::as_str).ok_or(MetadataError::Member("jwks_uri"))?;
-    Ok(uri.to_owned())
+    Ok(metadata)
+}
+
+/// Where browsers log in, and out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    pub authorization: String,
+    pub token: String,
+    pub end_session: Option<String>,
+}
+
+/// The endpoints of `issuer` that a login needs (OpenID Connect Discovery 1.0 §3).
+///
+/// # Errors
+/// [`MetadataError`], as for [`jwks_uri`]; also for an endpoint that is not `https:`, loopback excepted, or that has a fragment.
+pub fn endpoints(text: &[u8], issuer: &str) -> Result<Endpoints, MetadataError> {
+    let metadata = of_issuer(text, issuer)?;
+    let endpoint = |name: &'static str| match metadata.get(name) {
+        None => Ok(None),
+        Some(value) => match value.as_str().filter(|url| may_be_sent_to(url)) {
+            Some(url) => Ok(Some(url.to_owned())),
+            None => Err(MetadataError::Member(name)),
+        },
+    };
+    let needed = |name| endpoint(name)?.ok_or(MetadataError::Member(name));
+    Ok(Endpoints {
+        authorization: needed("authorization_endpoint")?,
+        token: needed("token_endpoint")?,
+        end_session: endpoint("end_session_endpoint")?,
+    })
+}
+
+/// Where a browser, or its code, may go. The text becomes a header.
+fn may_be_sent_to(url: &str) -> bool {
+    let loopback = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
+    let host_ends = |rest: &str| rest.is_empty() || rest.starts_with([':', '/']);
+    let is_loopback = loopback.iter().any(|own| url.strip_prefix(own).is_some_and(host_ends));
+    (url.starts_with("https://") || is_loopback)
+        && url.len() <= 2048
+        && url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#' && byte != b'"')
 }
 
 /// Why metadata was not believed.
@@ -74,6 +119,37 @@ mod tests {
             ),
         ] {
             assert_eq!(metadata_urls(issuer), [oidc, oauth], "{issuer}");
+        }
+    }
+
+    #[test]
+    fn a_browser_is_sent_to_places_that_keep_a_secret() {
+        let text = |authorization: &str, more: &str| {
+            format!(
+                r#"{{"issuer":"https://a.example","authorization_endpoint":"{authorization}","token_endpoint":"https://a.example/t"{more}}}"#
+            )
+        };
+        let good = text("https://a.example/auth", r#","end_session_endpoint":"https://a.example/out""#);
+        let found = endpoints(good.as_bytes(), "https://a.example").unwrap();
+        assert_eq!(
+            (found.token.as_str(), found.end_session.as_deref()),
+            ("https://a.example/t", Some("https://a.example/out"))
+        );
+        assert!(endpoints(text("http://127.0.0.1:8080/auth", "").as_bytes(), "https://a.example").is_ok());
+        for (case, text) in [
+            ("plain", text("http://a.example/auth", "")),
+            ("a host that begins like loopback", text("http://127.0.0.1.evil.example/auth", "")),
+            ("a script", text("javascript:alert(1)", "")),
+            ("a fragment", text("https://a.example/auth#x", "")),
+            ("a line end", text("https://a.example/auth\\r\\nset-cookie:a=b", "")),
+            ("a bad place to log out", text("https://a.example/auth", r#","end_session_endpoint":"ftp://a.example""#)),
+            ("another issuer", good.replace(r#""issuer":"https://a.example""#, r#""issuer":"https://b.example""#)),
+            (
+                "no token endpoint",
+                r#"{"issuer":"https://a.example","authorization_endpoint":"https://a.example/auth"}"#.to_owned(),
+            ),
+        ] {
+            assert!(endpoints(text.as_bytes(), "https://a.example").is_err(), "{case}");
         }
     }
 

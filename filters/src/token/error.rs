@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::SignatureProblem;
+use super::session::{CookieError, SessionError};
 use crate::{Given, IntrospectionWanted, KeysGiven, KeysWanted, Need, Reason};
 
 /// Why a presented credential was refused, or that none was. Never contains a token or a signature; names that a caller
@@ -92,6 +94,8 @@ pub enum TokenError {
     NoLongerUnbound(String),
     #[error("the token is bound to another client certificate")]
     OtherSender,
+    #[error("the signature of the request {0}")]
+    Signed(#[from] SignatureProblem),
     #[error("the proof {0}")]
     Proof(#[from] ProofProblem),
     #[error("the token is bound to a key, and no proof of that key came with it")]
@@ -102,6 +106,14 @@ pub enum TokenError {
     ProofForNothing,
     #[error("the token is bound by `{0}`, which cannot be checked")]
     UnknownBinding(Excerpt),
+    #[error("{0}")]
+    Cookie(#[source] CookieError),
+    #[error("a session came without TLS")]
+    PlainSession,
+    #[error(transparent)]
+    Session(Box<SessionError>),
+    #[error("a session and a token are two answers to who asks")]
+    SessionAndToken,
     #[error("the client certificate does not have one DNS name and no other, which provider `{0}` takes")]
     CertificateName(String),
     #[error("the SPIFFE ID is malformed")]
@@ -131,9 +143,14 @@ impl TokenError {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Proof(ProofProblem::Undecided) => Reason::Undecided,
+            Self::Proof(ProofProblem::Undecided) | Self::Signed(SignatureProblem::Undecided) => Reason::Undecided,
             Self::Missing | Self::Incomplete(_) => Reason::CredentialMissing,
             Self::TenantsDiffer { .. } => Reason::OtherTenant,
+            Self::Session(error) => match **error {
+                // What is sealed in it makes no principal by the policy of today: another login may.
+                SessionError::Claims(_) => Reason::SessionEnded,
+                _ => error.reason(),
+            },
             // A good token would have been refused as well: its holder is not told to get another one.
             Self::NoKeys { .. } | Self::StaleKeys { .. } | Self::Unasked { .. } | Self::Away { .. } => {
                 Reason::Undecided
@@ -145,7 +162,8 @@ impl TokenError {
     }
 
     /// What would have to be known to say more.
-    pub(crate) fn need(&self) -> Option<Need> {
+    #[must_use]
+    pub fn need(&self) -> Option<Need> {
         match self {
             Self::NoKeys { wants, .. } | Self::StaleKeys { wants, .. } | Self::UnpublishedKey { wants, .. } => {
                 Some(Need::Keys(wants.clone()))
@@ -176,6 +194,12 @@ impl TokenError {
 
     pub(super) fn claim(claim: &str, problem: &'static str) -> Self {
         Self::Claim { claim: claim.to_owned(), problem }
+    }
+}
+
+impl From<SessionError> for TokenError {
+    fn from(error: SessionError) -> Self {
+        Self::Session(Box::new(error))
     }
 }
 

@@ -4,7 +4,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::bearer::{Scheme, authorization};
-use super::{ProofProblem, TokenError};
+use super::{ProofProblem, TokenError, signature};
 
 /// Where clients of some vendors put their key.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -19,6 +19,8 @@ pub(super) enum Presented<'h> {
     Dpop { token: &'h str, proof: &'h str },
     /// `x-api-key`.
     Key(&'h str),
+    /// A signature over the request.
+    Signature,
 }
 
 /// Which headers are credentials on a route, `Authorization` aside, which always is. Others are as if they were not there:
@@ -26,6 +28,7 @@ pub(super) enum Presented<'h> {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Wanted {
     pub(super) api_key: bool,
+    pub(super) signature: bool,
 }
 
 /// The credential that `headers` present; `None` where there is none.
@@ -47,9 +50,11 @@ pub(super) fn presented(headers: &HeaderMap, wanted: Wanted) -> Result<Option<Pr
         other => other.map(|(_, token)| Presented::Bearer(token)),
     };
     let by_key = if wanted.api_key { sole(headers, &API_KEY)?.map(Presented::Key) } else { None };
-    match (by_scheme, by_key) {
-        (Some(_), Some(_)) => Err(TokenError::SeveralCredentials),
-        (one, other) => Ok(one.or(other)),
+    let signed = (wanted.signature && signature::is_presented(headers)).then_some(Presented::Signature);
+    let mut all = [by_scheme, by_key, signed].into_iter().flatten();
+    match (all.next(), all.next()) {
+        (_, Some(_)) => Err(TokenError::SeveralCredentials),
+        (one, None) => Ok(one),
     }
 }
 
@@ -70,7 +75,7 @@ mod tests {
 
     #[test]
     fn one_credential_is_read_and_two_are_refused() {
-        let both = Wanted { api_key: true };
+        let both = Wanted { api_key: true, signature: true };
         for (case, lines, wanted, want) in [
             ("nothing", vec![], both, "none"),
             ("a token", vec![("authorization", "Bearer a.b.c")], both, "bearer a.b.c"),
@@ -87,6 +92,11 @@ mod tests {
             ("a proof beside a key", vec![("x-api-key", "a"), ("dpop", "p")], both, "for nothing"),
             ("no proof", vec![("authorization", "DPoP a")], both, "proof"),
             ("two proofs", vec![("authorization", "DPoP a"), ("dpop", "p"), ("dpop", "p")], both, "proof"),
+            ("a signature", vec![("signature", "a"), ("signature-input", "b")], both, "signature"),
+            ("half a signature", vec![("signature-input", "b")], both, "signature"),
+            ("a signature beside a token", vec![("authorization", "Bearer a"), ("signature", "b")], both, "several"),
+            ("a signature beside a key", vec![("x-api-key", "a"), ("signature", "b")], both, "several"),
+            ("a signature nobody wants", vec![("signature", "b")], Wanted::default(), "none"),
             ("another scheme and a key", vec![("authorization", "Basic YTpi"), ("x-api-key", "a")], both, "scheme"),
         ] {
             let mut headers = HeaderMap::new();
@@ -96,6 +106,7 @@ mod tests {
             let got = match presented(&headers, wanted) {
                 Ok(None) => "none".to_owned(),
                 Ok(Some(Presented::Bearer(text))) => format!("bearer {text}"),
+                Ok(Some(Presented::Signature)) => "signature".to_owned(),
                 Ok(Some(Presented::Key(text))) => format!("key {text}"),
                 Ok(Some(Presented::Dpop { token, proof })) => format!("dpop {token} {proof}"),
                 Err(TokenError::ProofForNothing) => "for nothing".to_owned(),

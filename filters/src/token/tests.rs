@@ -21,12 +21,12 @@ use serde_json::{Value, json};
 use super::mint::SigningKey;
 use super::{JwtVerifier, KeySet};
 
-const NOW: i64 = 1_700_000_000;
-const ISSUER: &str = "https://login.example.com";
-const AUDIENCE: &str = "https://ai.example.com";
+pub(super) const NOW: i64 = 1_700_000_000;
+pub(super) const ISSUER: &str = "https://login.example.com";
+pub(super) const AUDIENCE: &str = "https://ai.example.com";
 
 /// A `Jwt` provider that accepts ES256, needs no binding and may assert tenant `acme`.
-fn sso() -> Provider {
+pub(super) fn sso() -> Provider {
     Provider {
         name: "sso".to_owned(),
         kind: ProviderKind::Jwt(Box::new(JwtProvider {
@@ -44,6 +44,7 @@ fn sso() -> Provider {
             groups_claim: Some("groups".to_owned()),
             scopes_claim: "scope".to_owned(),
             tags: vec![("department".to_owned(), "/org/department".to_owned())],
+            browser: None,
         })),
         principal: PrincipalType::User,
         tenant: TenantSource::Claim("/tenant".to_owned()),
@@ -51,7 +52,7 @@ fn sso() -> Provider {
     }
 }
 
-fn sso_with(change: impl FnOnce(&mut JwtProvider)) -> Provider {
+pub(super) fn sso_with(change: impl FnOnce(&mut JwtProvider)) -> Provider {
     let mut provider = sso();
     if let ProviderKind::Jwt(jwt) = &mut provider.kind {
         change(jwt);
@@ -59,19 +60,19 @@ fn sso_with(change: impl FnOnce(&mut JwtProvider)) -> Provider {
     provider
 }
 
-fn key() -> SigningKey {
+pub(super) fn key() -> SigningKey {
     SigningKey::generate_es256("k1").unwrap()
 }
 
-fn keys(key: &SigningKey) -> KeySet {
+pub(super) fn keys(key: &SigningKey) -> KeySet {
     KeySet::parse(key.jwks().as_bytes()).unwrap()
 }
 
-fn verifier(provider: &Provider, key: &SigningKey) -> JwtVerifier {
+pub(super) fn verifier(provider: &Provider, key: &SigningKey) -> JwtVerifier {
     JwtVerifier::new(provider, keys(key)).unwrap()
 }
 
-fn claims() -> Value {
+pub(super) fn claims() -> Value {
     json!({
         "iss": ISSUER, "aud": AUDIENCE, "sub": "mia", "tenant": "acme",
         "iat": NOW - 10, "exp": NOW + 300, "scope": "tools:read chat", "groups": ["sre"],
@@ -79,7 +80,7 @@ fn claims() -> Value {
 }
 
 /// `base` with members replaced; `null` removes one.
-fn with(mut base: Value, changes: Value) -> Value {
+pub(super) fn with(mut base: Value, changes: Value) -> Value {
     let members = base.as_object_mut().unwrap();
     for (name, value) in changes.as_object().unwrap() {
         if value.is_null() {

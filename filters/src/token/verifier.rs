@@ -146,6 +146,18 @@ impl JwtVerifier {
         }
     }
 
+    /// The payload and the type of `token`, of which the signature was checked and nothing else: by a key of the provider, and
+    /// one of its algorithms.
+    pub(super) fn open(&self, token: &str, now: i64) -> Result<(Vec<u8>, Option<String>), TokenError> {
+        let (keys, _) = self.keys_at(now)?;
+        let signed = jws::open(token, &keys, &self.jwt.algorithms).map_err(|error| self.wanting(error))?;
+        Ok((signed.payload, signed.typ))
+    }
+
+    pub(super) fn settings(&self) -> (&Provider, &JwtProvider) {
+        (&self.provider, &self.jwt)
+    }
+
     /// Whether one of `audiences` is the provider's, compared as a whole (RFC 8725 §3.9).
     pub(super) fn check_audience(&self, audiences: &[String]) -> Result<(), TokenError> {
         let ours = audiences.iter().any(|audience| self.jwt.audiences.contains(audience));
@@ -170,7 +182,8 @@ impl JwtVerifier {
         })
     }
 
-    fn verified(
+    /// What claims say that were checked.
+    pub(super) fn verified(
         &self,
         claims: &Claims,
         audiences: Vec<String>,

@@ -9,7 +9,7 @@ use postern_filters::audit::leaf::records_path;
 use postern_filters::audit::tiles::{Kind, TileFile};
 
 /// Makes renames and new names in `dir` durable.
-pub(super) fn sync_dir(dir: &Path) -> std::io::Result<()> {
+pub(crate) fn sync_dir(dir: &Path) -> std::io::Result<()> {
     File::open(dir)?.sync_all()
 }
 

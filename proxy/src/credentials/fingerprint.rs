@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use aws_lc_rs::{hmac, rand};
-use postern_config::{AuditKey, IdentitySource, Material, ProviderKind, Snapshot};
+use postern_config::{IdentitySource, Material, OwnKey, ProviderKind, Snapshot};
 
 /// Where a secret is, and what for.
 struct Use<'s> {
@@ -73,7 +73,7 @@ fn uses(snapshot: &Snapshot) -> Vec<Use<'_>> {
     if let Some(from) = snapshot.shared.as_ref().and_then(|shared| shared.auth.as_ref()) {
         uses.push(Use { from, place: "the password of the shared store".to_owned() });
     }
-    if let AuditKey::Material { name, from } = &snapshot.audit.key {
+    if let OwnKey::Material { name, from } = &snapshot.audit.key {
         uses.push(Use { from, place: format!("key `{name}` of the audit log") });
     }
     uses

@@ -17,7 +17,7 @@ use crate::trouble;
 /// # Errors
 /// 413 as soon as the declared or real length exceeds the route's limit, 408 for a body that does not come, 400 for
 /// broken framing, 503 where the bodies of other requests hold the memory set aside for bodies.
-pub(super) async fn read_body(
+pub(crate) async fn read_body(
     max: u64,
     head: &Head,
     session: &mut ServerSession,

@@ -37,7 +37,10 @@ impl Setup {
                     JwtKeys::Material(_) => Ok(()),
                 },
                 ProviderKind::Introspection(asked) => setup.add_client(&asked.at),
-                ProviderKind::Spiffe | ProviderKind::ApiKey(_) | ProviderKind::Mtls(_) => Ok(()),
+                ProviderKind::Spiffe
+                | ProviderKind::ApiKey(_)
+                | ProviderKind::Mtls(_)
+                | ProviderKind::HttpSignature(_) => Ok(()),
             };
             if let Err(why) = told {
                 let problem = format!("error: provider `{}`: {why}", provider.name);
@@ -143,7 +146,7 @@ impl Calls {
 }
 
 /// Bounds of a call that requests wait for.
-pub(super) fn limits(body: usize) -> Limits {
+pub(crate) fn limits(body: usize) -> Limits {
     Limits {
         connect: Duration::from_secs(3),
         handshake: Duration::from_secs(3),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{TagFrom, TenantFrom};
+use super::{BrowserLogin, TagFrom, TenantFrom};
 use crate::decode::{At, Fields, Setting, spec, words};
 use crate::values::{CallUrl, Claim, Issuer, Name};
 use crate::{Code, JwtAlgorithm, Material, PrincipalType, SenderConstraint};
@@ -48,6 +48,8 @@ spec! {
         [E] scopes_claim: Setting<Claim> = "scope",
         /// Claims that rules may read as tags of the principal.
         [E] tags: Vec<At<TagFrom>>,
+        /// Logs browsers in, on routes of dialect `http`.
+        [E] browser: Option<At<BrowserLogin>>,
     }
     check check_jwt
 }

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use postern_config::{AuditKey, Redacted};
+use postern_config::{OwnKey, Redacted};
 use postern_filters::Reason;
 use postern_filters::audit::checkpoint::Checkpoint;
 use postern_filters::audit::leaf::records_path;
@@ -30,7 +30,7 @@ fn key(seed: u8) -> SigningKey {
 fn settings(dir: &Path) -> AuditLog {
     AuditLog {
         origin: ORIGIN.into(),
-        key: AuditKey::Generate { name: "unused".into() },
+        key: OwnKey::Generate { name: "unused".into() },
         checkpoint_interval: Duration::from_secs(3600),
         dir: dir.to_owned(),
         redact: vec![],
