@@ -154,8 +154,7 @@ impl Compiler<'_> {
                 &browser,
                 request.as_ref(),
                 answer.is_some(),
-                &limits,
-                &contracts,
+                (&limits, &contracts),
             ),
             cors: self.cors(),
             answers: self.answers(answer),
@@ -171,8 +170,7 @@ impl Compiler<'_> {
         browser: &Option<Arc<Browser>>,
         request: Option<&Arc<Content>>,
         reads_answers: bool,
-        limits: &Arc<LimitSet>,
-        contracts: &[Arc<Conform>],
+        (limits, contracts): (&Arc<LimitSet>, &[Arc<Conform>]),
     ) -> Vec<Step> {
         let policy = &self.route.policy;
         let inspected =

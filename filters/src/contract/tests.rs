@@ -233,7 +233,7 @@ fn attack_48_bodies_are_judged_by_the_strict_reader_and_their_schema() {
         (
             "application/json",
             r#"{"item": "pen", "quantity": 2, "quantity": 99}"#,
-            malformed("the body is not strict JSON: duplicate key at byte 32"),
+            malformed("the body is not strict JSON: duplicate key at byte 31"),
         ),
         (
             "application/json",
