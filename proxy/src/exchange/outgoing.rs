@@ -2,11 +2,12 @@
 
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::RequestHeader;
+use postern_filters::audit::SecretWord;
 use postern_filters::{Permit, Refusal};
 
 use super::forward::unmade;
 use super::{Exchange, Matched};
-use crate::credentials::Caller;
+use crate::credentials::{self, Caller};
 use crate::head::Head;
 use crate::story::Story;
 use crate::upstream_head::{self, BodyLength};
@@ -26,6 +27,22 @@ impl Exchange<'_> {
         story: &mut Story,
         length: BodyLength,
     ) -> Result<Box<RequestHeader>, Refusal> {
+        self.outgoing_twice(matched, permit, head, session, story, length).await.map(|(request, _)| request)
+    }
+
+    /// As [`Self::outgoing`]; the second is what may be sent to an upstream that does not know a new secret yet.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn outgoing_twice(
+        self,
+        matched: Matched<'_>,
+        permit: Permit,
+        head: &Head,
+        session: &ServerSession,
+        story: &mut Story,
+        length: BodyLength,
+    ) -> Result<(Box<RequestHeader>, Option<Box<RequestHeader>>), Refusal> {
         let upstream = matched.runtime.upstream(matched.route)?;
         story.upstream = Some(upstream.settings.name.clone());
         let request =
@@ -36,13 +53,27 @@ impl Exchange<'_> {
         }
         let principal = story.context.known_principal().cloned();
         let (headers, now_ms) = (&session.req_header().headers, story.context.now_ms());
-        let caller = Caller { headers, principal: principal.as_deref(), now_ms };
+        let metrics = &self.shared.metrics;
+        let caller = Caller { headers, principal: principal.as_deref(), now_ms, metrics };
+        let overlaps = upstream.credentials.iter().any(|held| held.has_previous(now_ms));
+        let mut again = overlaps.then(|| request.clone());
         // Last, so that nothing a client nominates in `Connection` can remove it (attack 7).
         for held in upstream.credentials.iter() {
-            held.show(&mut request, caller).await?;
+            held.refuse_expired(now_ms.div_euclid(1000)).inspect_err(|_| {
+                story.secrets.push(SecretWord::Refused);
+                credentials::tell_ages(self.shared);
+            })?;
+            // A token service sees the secret even where nothing comes of it.
             story.credentials.push(held.name.clone());
+            held.show(&mut request, caller).await?;
+        }
+        if let Some(again) = &mut again {
+            for held in upstream.credentials.iter() {
+                held.show_previous(again, caller).await?;
+            }
+            self.tell_certificate(matched.runtime, again)?;
         }
         self.tell_certificate(matched.runtime, &mut request)?;
-        Ok(request)
+        Ok((request, again))
     }
 }
