@@ -17,6 +17,7 @@ mod proxies;
 mod secrets;
 mod tls;
 mod traffic;
+mod txn;
 mod upstream;
 
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ pub use proxies::*;
 pub use secrets::*;
 pub use tls::*;
 pub use traffic::*;
+pub use txn::*;
 pub use upstream::*;
 
 use crate::{Coverage, Material};
@@ -69,6 +71,8 @@ pub struct Snapshot {
     /// In no particular order; choose with [`Snapshot::route`].
     pub routes: Vec<Route>,
     pub audit: AuditLog,
+    /// Keys of ours that sign tokens, and whose public halves are at the health address.
+    pub published_keys: Vec<TokenKey>,
     /// All exceptions, in the order of their manifests.
     pub exceptions: Vec<Exception>,
 }
@@ -149,6 +153,8 @@ impl EffectivePolicy {
 pub struct EffectivePolicy {
     pub identity: Identity,
     pub token_forwarding: TokenForwarding,
+    /// Exactly where `token_forwarding` asks for them.
+    pub txn_tokens: Option<TxnTokens>,
     pub challenges: Challenges,
     pub posture: Posture,
     pub access: Access,

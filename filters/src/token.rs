@@ -34,6 +34,7 @@ mod strict;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod txn;
 mod verified;
 mod verifier;
 
@@ -54,6 +55,7 @@ pub use recognised::Recognised;
 pub use ring::{KeyRing, KeyRings};
 pub use set::{TokenCache, TokenSet, issuer_of};
 pub use spiffe::{combine, principal_from_svid};
+pub use txn::{Transaction, TxnMinter};
 pub use verified::VerifiedToken;
 pub use verifier::JwtVerifier;
 

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod fingerprint;
+mod txn;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use postern_filters::{Reason, Refusal};
 pub(crate) use exchange::Caller;
 use exchange::{Exchanger, SetupError};
 pub(crate) use fingerprint::check as check_fingerprints;
+pub(crate) use txn::TxnKeys;
 
 use crate::egress::Egress;
 

@@ -72,6 +72,10 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
                         asked.ca_from.as_ref().map(|from| (from, plain("a trust anchor"))),
                     ]
                 }
+                Provider::TxnToken(txn) => vec![
+                    txn.jwks_from.as_ref().map(|from| (from, plain("a key set of tokens"))),
+                    txn.ca_from.as_ref().map(|from| (from, plain("a trust anchor"))),
+                ],
                 Provider::Spiffe(_) | Provider::Mtls(_) => Vec::new(),
                 Provider::ApiKey(keys) => vec![Some((&keys.keys_from, plain("a list of API keys")))],
             };

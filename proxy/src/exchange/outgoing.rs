@@ -1,7 +1,12 @@
 //! The one way to the head of an upstream request: what the client sent, cleaned, then the proxy's own credentials.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::RequestHeader;
+use postern_config::TokenForwarding;
+use postern_filters::token::Transaction;
 use postern_filters::{Permit, Refusal};
 
 use super::forward::unmade;
@@ -39,7 +44,37 @@ impl Exchange<'_> {
             held.show(&mut request, caller).await?;
             story.credentials.push(held.name.clone());
         }
+        if matched.route.policy.token_forwarding == TokenForwarding::TxnToken {
+            let id = story.id.to_string();
+            let address = head.client.or_else(|| self.connection.source.source().ip());
+            let transaction = transaction(&id, matched, head, story, address);
+            if matched.runtime.txn.show(&mut request, caller, transaction)? {
+                story.credentials.push(Arc::from("txn-token"));
+            }
+        }
         self.tell_certificate(matched.runtime, &mut request)?;
         Ok(request)
     }
+}
+
+/// What a transaction token of the request says; `None` where nobody decided on it.
+fn transaction<'a>(
+    id: &'a str,
+    matched: Matched<'a>,
+    head: &'a Head,
+    story: &'a Story,
+    address: Option<IpAddr>,
+) -> Option<Transaction<'a>> {
+    let cx = &story.context;
+    let principal = cx.known_principal()?;
+    Some(Transaction {
+        id,
+        principal,
+        action: cx.action()?.as_str(),
+        tenant: cx.tenant().map(|tenant| &**tenant),
+        route: &matched.route.name,
+        method: &head.method,
+        address,
+        now: cx.now(),
+    })
 }
