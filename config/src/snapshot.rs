@@ -54,7 +54,7 @@ pub struct Snapshot {
     /// Proxies in front of this one.
     pub trusted_proxies: Vec<TrustedProxy>,
     pub state_dir: PathBuf,
-    /// `/livez`, `/readyz` and `/metrics`, nothing else.
+    /// `/livez`, `/readyz`, `/metrics` and `/jwks.json`, nothing else.
     pub health: Option<std::net::SocketAddr>,
     /// The store that replicas share.
     pub shared: Option<SharedStore>,
