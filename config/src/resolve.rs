@@ -24,6 +24,7 @@ mod network;
 mod outbound;
 mod posture;
 mod secrets;
+mod signature;
 mod subjects;
 mod tenancy;
 mod tls;
@@ -218,6 +219,7 @@ fn policy(
         manifests,
     };
     traffic::check_relayed(spec, &policy, report);
+    signature::check_streamed(attached, route, spec, &policy.identity, report);
     outbound::check_tunnel(spec, &policy, report);
     policy.coverage = cover::coverage(&policy, spec.dialect.value, spec.upstream.is_none());
     Some(policy)

@@ -12,7 +12,7 @@ use postern_config::{
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    Assure, Authorize, Browser, Content, Cors, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
+    Assure, Authorize, Browser, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
@@ -20,7 +20,9 @@ use crate::filter::Filter;
 use crate::limit::{LimitSet, LimitStore, Stage};
 use crate::scan::{ContentGuards, Managed};
 use crate::token::session::{EndedSessions, SealKey, Sessions};
-use crate::token::{ApiKeys, Introspector, JwtVerifier, KeyRings, KeySet, Recognised, TokenCache, TokenSet};
+use crate::token::{
+    ApiKeys, Introspector, JwtVerifier, KeyRings, KeySet, Recognised, SignatureKeys, TokenCache, TokenSet,
+};
 
 /// The chains of a snapshot, by route.
 #[derive(Debug)]
@@ -194,6 +196,9 @@ impl Compiler<'_> {
             steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
         }
         steps.extend(limited(Stage::Principal));
+        if policy.identity.providers.iter().any(|provider| provider.kind.signs_requests()) {
+            steps.push(step(Filter::Digest(Digest::new(self.route.streams_bodies)), [Digest::GUARD]));
+        }
         let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
         steps.push(step(Filter::Parse(parse), [Parse::GUARD]));
         steps.extend(limited(Stage::Model));
@@ -251,10 +256,31 @@ impl Compiler<'_> {
     }
 
     fn recognised(&self, report: &mut Report) -> Option<Recognised> {
-        let (verifiers, keys) = (self.verifiers(report), self.api_keys(report));
+        let (verifiers, keys, signatures) = (self.verifiers(report), self.api_keys(report), self.signatures(report));
         let (txn, tokens): (Vec<_>, Vec<_>) = verifiers?.into_iter().partition(JwtVerifier::is_of_txn_tokens);
         let txn = (!txn.is_empty()).then(|| TokenSet::new(txn, self.cache.clone()));
-        Some(Recognised::new(self.tokens(tokens, report)?, keys?).with_txn(txn))
+        Some(Recognised::new(self.tokens(tokens, report)?, keys?).with_txn(txn).signed(signatures?))
+    }
+
+    fn signatures(&self, report: &mut Report) -> Option<Vec<SignatureKeys>> {
+        let (mut found, mut failed) = (Vec::new(), false);
+        for provider in &self.route.policy.identity.providers {
+            let ProviderKind::HttpSignature(signed) = &provider.kind else { continue };
+            if !self.with_keys {
+                continue;
+            }
+            let read = signed.keys.read_public().map_err(|error| error.to_string());
+            match read.and_then(|text| SignatureKeys::parse(provider, &text).map_err(|error| told(&error))) {
+                Ok(read) => found.push(read),
+                Err(error) => {
+                    failed = true;
+                    let place = format!("provider `{}`, key set `{}`", provider.name, signed.keys);
+                    let help = "put a JWK set with public keys there, each with a `kid`";
+                    self.problem(report, 11, format!("{place}: {error}"), help);
+                }
+            }
+        }
+        (!failed).then_some(found)
     }
 
     fn api_keys(&self, report: &mut Report) -> Option<Vec<ApiKeys>> {

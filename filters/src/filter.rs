@@ -5,7 +5,7 @@ use std::sync::Arc;
 use postern_config::Stage;
 
 use crate::builtin::{
-    Assure, Authorize, Content, Cors, CrossSite, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
+    Assure, Authorize, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
 };
 use crate::{Context, Flow, RequestView, Verdict};
 
@@ -22,6 +22,8 @@ pub(crate) enum Filter {
     Identify(Box<Identify>),
     Assure(Assure),
     Limits(Limits),
+    /// The body against what was signed of it.
+    Digest(Digest),
     Parse(Parse),
     /// Content guards looking, before the decision.
     Look(Arc<Content>),
@@ -49,7 +51,12 @@ impl Filter {
             Self::Limits(filter) => filter.reads_head_only(),
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
-            Self::Parse(_) | Self::Look(_) | Self::Authorize(_) | Self::Act(_) | Self::Reauthorize(_) => false,
+            Self::Digest(_)
+            | Self::Parse(_)
+            | Self::Look(_)
+            | Self::Authorize(_)
+            | Self::Act(_)
+            | Self::Reauthorize(_) => false,
         }
     }
 
@@ -66,6 +73,8 @@ impl Filter {
             | Self::Authorize(_) => true,
             #[cfg(test)]
             Self::Asks(_) => true,
+            // What was recalled of the body is what the guards left of it.
+            Self::Digest(_) => false,
             Self::Cors(_) | Self::Limits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => false,
         }
     }
@@ -78,7 +87,7 @@ impl Filter {
             Self::OfTenant(_) => Stage::Identify,
             Self::Limits(_) => Stage::Rate,
             Self::Identify(_) | Self::Assure(_) => Stage::Identify,
-            Self::Parse(_) | Self::Look(_) => Stage::Parse,
+            Self::Digest(_) | Self::Parse(_) | Self::Look(_) => Stage::Parse,
             Self::Authorize(_) | Self::Reauthorize(_) => Stage::Authorize,
             Self::Act(_) => Stage::Inspect,
             #[cfg(test)]
@@ -97,6 +106,7 @@ impl Filter {
             Self::Limits(_) => "limits",
             Self::Assure(_) => "assure",
             Self::Identify(_) => Identify::GUARD,
+            Self::Digest(_) => Digest::GUARD,
             Self::Parse(_) => Parse::GUARD,
             Self::Look(_) => "look",
             Self::Authorize(_) => Authorize::GUARD,
@@ -120,6 +130,7 @@ impl Filter {
             Self::Identify(filter) => filter.check(req, cx),
             Self::Assure(filter) => filter.check(cx),
             Self::Limits(filter) => filter.check(req, cx),
+            Self::Digest(filter) => filter.check(req, cx),
             Self::Parse(filter) => filter.check(req, cx),
             Self::Look(filter) => filter.look(cx),
             Self::Authorize(filter) => filter.check(req, cx),

@@ -31,6 +31,7 @@ mod reason;
 mod request;
 pub mod scan;
 mod source;
+pub mod structured;
 #[cfg(test)]
 mod testing;
 mod text;

@@ -28,8 +28,8 @@ pub struct Principal {
 pub struct Assurance {
     /// Name of the provider.
     pub provider: String,
-    /// `jwt`, `txn-token`, `session` for a browser, `spiffe`, `mtls`, `api-key`, `socket` for the workload behind an outbound listener, or
-    /// `none` for who is anonymous.
+    /// `jwt`, `txn-token`, `session` for a browser, `spiffe`, `mtls`, `api-key`, `http-signature`, `socket` for the workload behind an
+    /// outbound listener, or `none` for who is anonymous.
     pub method: String,
     pub acr: String,
     pub amr: Vec<String>,
@@ -80,6 +80,9 @@ impl Principal {
 
     /// [`Assurance::method`] of whoever holds an API key.
     pub(crate) const BY_KEY: &'static str = "api-key";
+
+    /// [`Assurance::method`] of whoever signed the request.
+    pub(crate) const BY_SIGNATURE: &'static str = "http-signature";
 
     /// [`Assurance::method`] of whoever holds a certificate that is no SVID.
     pub(crate) const BY_CERTIFICATE: &'static str = "mtls";

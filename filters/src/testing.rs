@@ -35,6 +35,7 @@ pub const AGENT: &str = "spiffe://example.com/ns/acme/sa/bot";
 pub struct Asked {
     pub method: String,
     pub host: String,
+    pub port: Option<u16>,
     pub path: String,
     pub query: Option<String>,
     pub headers: HeaderMap,
@@ -50,6 +51,7 @@ pub fn asked(method: &str, target: &str) -> Asked {
     Asked {
         method: method.to_owned(),
         host: "ai.example.com".to_owned(),
+        port: None,
         path: path.to_owned(),
         query: query.map(str::to_owned),
         headers: HeaderMap::new(),
@@ -96,7 +98,7 @@ impl Asked {
         RequestView {
             method: &self.method,
             host: &self.host,
-            port: None,
+            port: self.port,
             path: &self.path,
             query: self.query.as_deref(),
             headers: &self.headers,
@@ -139,8 +141,19 @@ impl House {
     pub fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let key = SigningKey::generate_es256("k1").unwrap();
-        std::fs::write(dir.path().join("jwks.json"), key.jwks()).unwrap();
+        for name in ["jwks.json", "partners.json"] {
+            std::fs::write(dir.path().join(name), key.jwks()).unwrap();
+        }
         Self { dir, key }
+    }
+
+    /// Signs a request for `https://ai.example.com/TARGET` that has no body as holder of the key of `partners.json`.
+    pub fn signed(&self, method: &str, target: &str) -> Asked {
+        let list = format!("(\"@method\" \"@target-uri\");created={NOW};keyid=\"k1\"");
+        let uri = format!("https://ai.example.com{target}");
+        let base = format!("\"@method\": {method}\n\"@target-uri\": {uri}\n\"@signature-params\": {list}");
+        let signature = self.key.sign_text(&base).unwrap();
+        asked(method, target).head(&format!("signature-input: s={list}\nsignature: s=:{signature}:"))
     }
 
     /// A token of mia of acme, in group staff; `changes` replaces claims, `null` removes one.

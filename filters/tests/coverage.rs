@@ -14,6 +14,7 @@
 //! | crossSite | `guards::cross_site` |
 //! | address limits | `guards::address_limits` |
 //! | identify | `guards::identify`, and all that passes |
+//! | digest | `guards::digest` |
 //! | principal limits | `guards::principal_limits` |
 //! | parse | `guards::parse`, and all that passes |
 //! | look | `guards::look`, and all that passes where content is inspected |

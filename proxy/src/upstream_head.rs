@@ -26,7 +26,7 @@ const HOP: [&str; 12] = [
 ];
 
 /// Never forwarded: credentials meant for us.
-const CREDENTIALS: [&str; 10] = [
+const CREDENTIALS: [&str; 12] = [
     "authorization",
     "proxy-authorization",
     "cookie",
@@ -37,6 +37,8 @@ const CREDENTIALS: [&str; 10] = [
     "x-goog-api-key",
     "x-auth-token",
     "dpop",
+    "signature",
+    "signature-input",
 ];
 
 /// Never forwarded: claims about identity, address or target that only a trusted hop may make (attacks 21–25), in the
@@ -176,6 +178,13 @@ fn tell_tenant(
     match request.headers.get(name.as_str()) {
         Some(value) if may_pass(name, &[], upstream, permit) => out.insert_header(name.clone(), value.clone()),
         _ => Ok(()),
+    }
+}
+
+/// Removes what a client said of the bytes of a body that is another by now (RFC 9530, RFC 3230).
+pub(crate) fn remove_digests(out: &mut RequestHeader) {
+    for name in ["content-digest", "repr-digest", "digest", "content-md5"] {
+        out.remove_header(name);
     }
 }
 

@@ -4,6 +4,7 @@ mod api_key;
 mod assurance;
 mod browser;
 mod forwarding;
+mod http_signature;
 mod introspection;
 mod jwt;
 mod mapping;
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub use api_key::*;
 pub use assurance::*;
 pub use browser::*;
+pub use http_signature::*;
 pub use introspection::*;
 pub use jwt::*;
 pub use mapping::*;
@@ -72,8 +74,9 @@ tagged! {
         Mtls(Box<MtlsProvider>),
         /// Transaction tokens, beside the certificate of the workload that brings one.
         TxnToken(Box<TxnTokenProvider>),
+        /// Requests that their sender signed (RFC 9421).
+        HttpSignature(Box<HttpSignatureProvider>),
     }
-    later { "HttpSignature" }
 }
 
 impl Provider {
@@ -86,6 +89,7 @@ impl Provider {
             Self::ApiKey(keys) => &keys.name,
             Self::Mtls(mtls) => &mtls.name,
             Self::TxnToken(txn) => &txn.name,
+            Self::HttpSignature(signed) => &signed.name,
         }
     }
 
@@ -98,6 +102,7 @@ impl Provider {
             Self::Spiffe(spiffe) => Some(&spiffe.tenant),
             Self::Mtls(mtls) => Some(&mtls.tenant),
             Self::TxnToken(txn) => Some(&txn.tenant),
+            Self::HttpSignature(signed) => Some(&signed.tenant),
             Self::ApiKey(_) => None,
         }
     }
@@ -112,6 +117,7 @@ impl Provider {
             Self::ApiKey(keys) => &keys.tenants,
             Self::Mtls(mtls) => &mtls.tenants,
             Self::TxnToken(txn) => &txn.tenants,
+            Self::HttpSignature(signed) => &signed.tenants,
         }
     }
 }

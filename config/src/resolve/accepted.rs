@@ -134,7 +134,7 @@ fn refuse(name: &At<Name>, callers: Option<&Callers<'_>>, certificates: Certific
 fn needs_certificate(provider: &Provider) -> bool {
     match &provider.kind {
         ProviderKind::Spiffe | ProviderKind::Mtls(_) => true,
-        ProviderKind::ApiKey(_) => false,
+        ProviderKind::ApiKey(_) | ProviderKind::HttpSignature(_) => false,
         ProviderKind::Introspection(asked) => asked.sender_constraint == SenderConstraint::Mtls,
         ProviderKind::Jwt(jwt) => jwt.sender_constraint == SenderConstraint::Mtls || jwt.carried == Carried::TxnToken,
     }
@@ -236,7 +236,7 @@ pub(super) fn check_overlap(attached: &Attachments<'_>, route: usize, providers:
             let Some(place) = written.get(second.name.as_str()) else { continue };
             let message = format!("providers `{}` and `{}` recognise the same credentials", first.name, second.name);
             let help = "give tokens different `audiences`, SVIDs different `tenants`, API keys a `prefix` that does not begin \
-                another, or keep one provider";
+                another, signatures different `tag`s, or keep one provider";
             place.error(report, Code(5), message, help);
         }
     }
@@ -269,6 +269,8 @@ fn same_credential(a: &Provider, b: &Provider) -> bool {
             x.prefix.starts_with(&y.prefix) || y.prefix.starts_with(&x.prefix)
         }
         (ProviderKind::Mtls(_), ProviderKind::Mtls(_)) => true,
+        // A signature says for which application it is, and nothing else says whose keys to look in.
+        (ProviderKind::HttpSignature(x), ProviderKind::HttpSignature(y)) => x.tag == y.tag,
         (ProviderKind::Spiffe, ProviderKind::Spiffe) => {
             format!("{:?}", a.tenant) == format!("{:?}", b.tenant) && meet(&a.tenants, &b.tenants)
         }

@@ -19,6 +19,10 @@ pub(super) fn coverage(policy: &EffectivePolicy, dialect: Dialect, tunnel: bool)
     if !policy.challenges.assurance.is_empty() {
         guards.push(on_request("assurance".to_owned(), BUILT_IN, Stage::Identify, Vec::new()));
     }
+    if policy.identity.providers.iter().any(|provider| provider.kind.signs_requests()) {
+        // The body against what was signed of it.
+        guards.push(on_request("digest".to_owned(), BUILT_IN, Stage::Parse, Vec::new()));
+    }
     if policy.access.cors.is_some() {
         guards.push(on_request("cors".to_owned(), BUILT_IN, Stage::Origin, Vec::new()));
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::accepted;
 use super::attach::{Attachments, Place, listed, of};
+use super::{accepted, signature};
 use crate::bootstrap::RouteSpec;
 use crate::decode::At;
 use crate::manifest::{self, Authentication, Kind, Manifest};
@@ -95,7 +95,8 @@ fn providers(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report:
         match &mut made.kind {
             ProviderKind::Jwt(jwt) => jwt.unbound = unbound,
             ProviderKind::Introspection(asked) => asked.unbound = unbound,
-            ProviderKind::Spiffe | ProviderKind::ApiKey(_) | ProviderKind::Mtls(_) => {}
+            ProviderKind::Spiffe | ProviderKind::ApiKey(_) | ProviderKind::Mtls(_) | ProviderKind::HttpSignature(_) => {
+            }
         }
         made
     });
@@ -116,6 +117,9 @@ fn check(provider: &manifest::Provider, report: &mut Report) -> bool {
             format!("provider `{}` gives tenant `{}`, which it may not assert", provider.name().as_str(), value.value);
         value.error(report, PV_BLIND, message, "add it to `tenants`; a principal of any other tenant is refused");
         good = false;
+    }
+    if let manifest::Provider::HttpSignature(signed) = provider {
+        return good & signature::check(signed, report);
     }
     if let manifest::Provider::Introspection(asked) = provider
         && asked.max_token_age.is_zero()
@@ -160,7 +164,8 @@ fn unbound<'p>(provider: &'p manifest::Provider, spec: &RouteSpec) -> Option<&'p
         manifest::Provider::Spiffe(_)
         | manifest::Provider::ApiKey(_)
         | manifest::Provider::Mtls(_)
-        | manifest::Provider::TxnToken(_) => return None,
+        | manifest::Provider::TxnToken(_)
+        | manifest::Provider::HttpSignature(_) => return None,
     };
     let executes = spec.dialect.value != Dialect::Http;
     (executes && **constraint == SenderConstraint::None).then_some(&constraint.at)
@@ -278,6 +283,7 @@ fn resolved(provider: &manifest::Provider) -> Provider {
             tenants: texts(&mtls.tenants),
             kind: ProviderKind::Mtls(Box::new(MtlsProvider { issuer: mtls.issuer.as_str().to_owned() })),
         },
+        manifest::Provider::HttpSignature(signed) => signature::resolved(signed),
         manifest::Provider::ApiKey(keys) => Provider {
             name: keys.name.as_str().to_owned(),
             principal: keys.principal.kind.value,
@@ -309,11 +315,11 @@ fn token_keys(
     JwtKeys::Fetched { source: KeySource { at, ca: ca.map(|ca| ca.value.clone()) }, max_age }
 }
 
-fn tags(tags: &[At<manifest::TagFrom>]) -> Vec<(String, String)> {
+pub(super) fn tags(tags: &[At<manifest::TagFrom>]) -> Vec<(String, String)> {
     tags.iter().map(|tag| (tag.name.as_str().to_owned(), tag.claim.as_str().to_owned())).collect()
 }
 
-fn tenant_source(tenant: &manifest::TenantFrom) -> TenantSource {
+pub(super) fn tenant_source(tenant: &manifest::TenantFrom) -> TenantSource {
     if let Some(claim) = &tenant.claim {
         return TenantSource::Claim(claim.as_str().to_owned());
     }

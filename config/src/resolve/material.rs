@@ -77,6 +77,7 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
                     txn.ca_from.as_ref().map(|from| (from, plain("a trust anchor"))),
                 ],
                 Provider::Spiffe(_) | Provider::Mtls(_) => Vec::new(),
+                Provider::HttpSignature(signed) => vec![Some((&signed.jwks_from, plain("a key set of signatures")))],
                 Provider::ApiKey(keys) => vec![Some((&keys.keys_from, plain("a list of API keys")))],
             };
             policy.providers.iter().flat_map(of).flatten().collect()

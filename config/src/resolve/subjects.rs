@@ -51,6 +51,7 @@ pub(super) fn may_assert(provider: &Provider, subject: &Subject) -> bool {
         (ProviderKind::Jwt(jwt), _) => by_token(&jwt.issuer, jwt.groups_claim.is_some()),
         (ProviderKind::Introspection(asked), _) => by_token(&asked.issuer, asked.groups_claim.is_some()),
         (ProviderKind::ApiKey(keys), _) => by_token(&keys.issuer, true),
+        (ProviderKind::HttpSignature(signed), _) => by_token(&signed.issuer, signed.groups_claim.is_some()),
         (ProviderKind::Mtls(_), SubjectKind::Group) => false,
         (ProviderKind::Mtls(mtls), SubjectKind::Principal(kind)) => {
             provider.principal == kind && !is_spiffe_id(&subject.name) && issued_by(subject, &mtls.issuer)

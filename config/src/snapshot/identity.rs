@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{OwnKey, Waived};
+use super::{HttpSignatureProvider, OwnKey, Waived};
 use crate::Material;
 
 /// IAMPolicy and `APIAccessPolicy.authentication`, merged.
@@ -59,6 +59,7 @@ pub enum ProviderKind {
     ApiKey(Box<ApiKeyProvider>),
     /// Client certificates that are not SVIDs.
     Mtls(Box<MtlsProvider>),
+    HttpSignature(Box<HttpSignatureProvider>),
 }
 
 impl ProviderKind {
@@ -71,6 +72,7 @@ impl ProviderKind {
             Self::Spiffe => None,
             Self::ApiKey(keys) => Some(&keys.issuer),
             Self::Mtls(mtls) => Some(&mtls.issuer),
+            Self::HttpSignature(signed) => Some(&signed.issuer),
         }
     }
 
@@ -80,7 +82,7 @@ impl ProviderKind {
         match self {
             Self::Jwt(jwt) => jwt.unbound.as_ref(),
             Self::Introspection(asked) => asked.unbound.as_ref(),
-            Self::Spiffe | Self::ApiKey(_) | Self::Mtls(_) => None,
+            Self::Spiffe | Self::ApiKey(_) | Self::Mtls(_) | Self::HttpSignature(_) => None,
         }
     }
 
@@ -88,6 +90,12 @@ impl ProviderKind {
     #[must_use]
     pub fn is_certificate(&self) -> bool {
         matches!(self, Self::Spiffe | Self::Mtls(_))
+    }
+
+    /// Whether its credential is a signature over the request.
+    #[must_use]
+    pub fn signs_requests(&self) -> bool {
+        matches!(self, Self::HttpSignature(_))
     }
 
     /// Files and variables that it reads.
@@ -104,6 +112,7 @@ impl ProviderKind {
             Self::Introspection(asked) => (Some(&asked.at.client_auth), asked.at.ca.as_ref()),
             Self::Spiffe | Self::Mtls(_) => (None, None),
             Self::ApiKey(keys) => (Some(&keys.keys), None),
+            Self::HttpSignature(signed) => (Some(&signed.keys), None),
         };
         first.into_iter().chain(second).chain(login.into_iter().flat_map(BrowserLogin::material))
     }

@@ -422,13 +422,15 @@ fn others() -> impl Strategy<Value = Content> {
         principal: {type: ServiceAccount}, tenant: {value: acme}, tenants: [acme]}]";
     let keys = "providers: [{name: %, type: ApiKey, issuer: \"https://%.example\", prefix: %_, keysFrom: \"file:%.keys\", \
         principal: {type: ServiceAccount}, tenants: [acme]}]";
+    let signed = "providers: [{name: signed, type: HttpSignature, issuer: \"https://signed.example\", jwksFrom: \"file:signed.json\", \
+        algorithms: [ed25519], tag: orders, maxAge: 30s, principal: {type: ServiceAccount}, tenant: {value: acme}, tenants: [acme]}]";
     prop_oneof![
         content("AuditPolicy", &[GATEWAY, APP, CHAT], audit),
         content("RBACPolicy", &[APP, CHAT], roles.prop_map(|field| vec![Some(field.to_owned())])),
         content(
             "IAMPolicy",
             &[GATEWAY, APP, CHAT],
-            (select(vec![PARTNER, fetched, asked, keys]), assurance())
+            (select(vec![PARTNER, fetched, asked, keys, signed]), assurance())
                 .prop_map(|(field, assurance)| vec![Some(field.to_owned()), assurance])
         ),
     ]

@@ -49,10 +49,15 @@ impl VerifiedToken {
                 claimed.is_key()?;
                 (keys.issuer.clone(), Principal::BY_KEY, SenderConstraint::None)
             }
+            ProviderKind::HttpSignature(signed) => {
+                claimed.is_signature()?;
+                (signed.issuer.clone(), Principal::BY_SIGNATURE, SenderConstraint::None)
+            }
             ProviderKind::Spiffe | ProviderKind::Mtls(_) => return Err(TokenError::NotAccepted(provider.name.clone())),
         };
+        let by_machine = [Principal::BY_KEY, Principal::BY_SIGNATURE].contains(&method);
         // Nobody says when somebody last was there to use a key.
-        let auth_time = (method != Principal::BY_KEY).then_some(claimed.authenticated_at);
+        let auth_time = (!by_machine).then_some(claimed.authenticated_at);
         named("sub", &claimed.subject)?;
         subject::not_spiffe("sub", &claimed.subject)?;
         if let TenantSource::Value(value) = &provider.tenant
@@ -74,7 +79,7 @@ impl VerifiedToken {
                 amr: claimed.amr,
                 authenticated_at: auth_time.unwrap_or_default(),
                 auth_time,
-                sender_bound: claimed.bound_to.is_some(),
+                sender_bound: claimed.bound_to.is_some() || method == Principal::BY_SIGNATURE,
                 expires_at: claimed.expires_at,
             },
             subject: claimed.subject,
@@ -121,17 +126,32 @@ impl VerifiedToken {
         match &provider.kind {
             ProviderKind::Jwt(jwt) => jwt.sender_constraint != SenderConstraint::None,
             ProviderKind::Introspection(asked) => asked.sender_constraint != SenderConstraint::None,
-            ProviderKind::ApiKey(_) => false,
+            ProviderKind::ApiKey(_) | ProviderKind::HttpSignature(_) => false,
             ProviderKind::Spiffe | ProviderKind::Mtls(_) => true,
         }
     }
 }
 
 impl Claimed {
+    /// Whether it says no more than the key of a signature can.
+    fn is_signature(&self) -> Result<(), TokenError> {
+        if self.is_plain() {
+            return Ok(());
+        }
+        Err(TokenError::claim("scope", "is nothing that a signature says, nor are acr, amr, a binding or an actor"))
+    }
+
+    fn is_plain(&self) -> bool {
+        self.scopes.is_empty()
+            && self.acr.is_empty()
+            && self.amr.is_empty()
+            && self.bound_to.is_none()
+            && self.actor.is_none()
+    }
+
     /// Whether it says no more than an API key can.
     fn is_key(&self) -> Result<(), TokenError> {
-        let plain = self.scopes.is_empty() && self.tags.is_empty() && self.acr.is_empty() && self.amr.is_empty();
-        if plain && self.bound_to.is_none() && self.actor.is_none() {
+        if self.is_plain() && self.tags.is_empty() {
             return Ok(());
         }
         Err(TokenError::claim(

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::SignatureProblem;
 use super::session::{CookieError, SessionError};
 use crate::{Given, IntrospectionWanted, KeysGiven, KeysWanted, Need, Reason};
 
@@ -93,6 +94,8 @@ pub enum TokenError {
     NoLongerUnbound(String),
     #[error("the token is bound to another client certificate")]
     OtherSender,
+    #[error("the signature of the request {0}")]
+    Signed(#[from] SignatureProblem),
     #[error("the proof {0}")]
     Proof(#[from] ProofProblem),
     #[error("the token is bound to a key, and no proof of that key came with it")]
@@ -144,7 +147,7 @@ impl TokenError {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Proof(ProofProblem::Undecided) => Reason::Undecided,
+            Self::Proof(ProofProblem::Undecided) | Self::Signed(SignatureProblem::Undecided) => Reason::Undecided,
             Self::Missing | Self::Incomplete(_) | Self::TxnAlone => Reason::CredentialMissing,
             Self::TenantsDiffer { .. } => Reason::OtherTenant,
             Self::Session(error) => match **error {

@@ -6,7 +6,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaEncoding, RsaKeyPair};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use postern_config::JwtAlgorithm;
 use serde_json::{Value, json};
 
@@ -144,6 +144,15 @@ impl SigningKey {
         let signature =
             self.signature(signed.as_bytes()).map_err(|source| MintError { id: self.id.clone(), source })?;
         Ok(format!("{signed}.{}", encode(signature)))
+    }
+
+    /// The signature over `text` in base64, as `Signature` holds it (RFC 9421 §4.2).
+    ///
+    /// # Errors
+    /// As [`SigningKey::sign`].
+    pub fn sign_text(&self, text: &str) -> Result<String, MintError> {
+        let signature = self.signature(text.as_bytes());
+        signature.map(|bytes| STANDARD.encode(bytes)).map_err(|source| MintError { id: self.id.clone(), source })
     }
 
     fn signature(&self, message: &[u8]) -> Result<Vec<u8>, aws_lc_rs::error::Unspecified> {

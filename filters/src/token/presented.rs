@@ -4,7 +4,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::bearer::{Scheme, authorization};
-use super::{ProofProblem, TokenError};
+use super::{ProofProblem, TokenError, signature};
 
 /// Where clients of some vendors put their key.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -22,6 +22,8 @@ pub(super) enum Presented<'h> {
     Key(&'h str),
     /// `Txn-Token`.
     Txn(&'h str),
+    /// A signature over the request.
+    Signature,
 }
 
 /// Which headers are credentials on a route, `Authorization` aside, which always is. Others are as if they were not there:
@@ -30,6 +32,7 @@ pub(super) enum Presented<'h> {
 pub(super) struct Wanted {
     pub(super) api_key: bool,
     pub(super) txn: bool,
+    pub(super) signature: bool,
 }
 
 /// The credential that `headers` present; `None` where there is none.
@@ -52,7 +55,8 @@ pub(super) fn presented(headers: &HeaderMap, wanted: Wanted) -> Result<Option<Pr
     };
     let by_key = if wanted.api_key { sole(headers, &API_KEY)?.map(Presented::Key) } else { None };
     let by_txn = if wanted.txn { sole(headers, &TXN_TOKEN)?.map(Presented::Txn) } else { None };
-    let mut all = [by_scheme, by_key, by_txn].into_iter().flatten();
+    let signed = (wanted.signature && signature::is_presented(headers)).then_some(Presented::Signature);
+    let mut all = [by_scheme, by_key, by_txn, signed].into_iter().flatten();
     match (all.next(), all.next()) {
         (_, Some(_)) => Err(TokenError::SeveralCredentials),
         (one, None) => Ok(one),
@@ -76,7 +80,7 @@ mod tests {
 
     #[test]
     fn one_credential_is_read_and_two_are_refused() {
-        let both = Wanted { api_key: true, txn: true };
+        let both = Wanted { api_key: true, txn: true, signature: true };
         for (case, lines, wanted, want) in [
             ("nothing", vec![], both, "none"),
             ("a token", vec![("authorization", "Bearer a.b.c")], both, "bearer a.b.c"),
@@ -98,6 +102,11 @@ mod tests {
             ("two of them", vec![("txn-token", "a"), ("txn-token", "b")], both, "several"),
             ("one and a token", vec![("authorization", "Bearer a"), ("txn-token", "b")], both, "several"),
             ("one and a key", vec![("x-api-key", "a"), ("txn-token", "b")], both, "several"),
+            ("a signature", vec![("signature", "a"), ("signature-input", "b")], both, "signature"),
+            ("half a signature", vec![("signature-input", "b")], both, "signature"),
+            ("a signature beside a token", vec![("authorization", "Bearer a"), ("signature", "b")], both, "several"),
+            ("a signature beside a key", vec![("x-api-key", "a"), ("signature", "b")], both, "several"),
+            ("a signature nobody wants", vec![("signature", "b")], Wanted::default(), "none"),
             ("another scheme and a key", vec![("authorization", "Basic YTpi"), ("x-api-key", "a")], both, "scheme"),
         ] {
             let mut headers = HeaderMap::new();
@@ -107,6 +116,7 @@ mod tests {
             let got = match presented(&headers, wanted) {
                 Ok(None) => "none".to_owned(),
                 Ok(Some(Presented::Bearer(text))) => format!("bearer {text}"),
+                Ok(Some(Presented::Signature)) => "signature".to_owned(),
                 Ok(Some(Presented::Key(text))) => format!("key {text}"),
                 Ok(Some(Presented::Txn(text))) => format!("txn {text}"),
                 Ok(Some(Presented::Dpop { token, proof })) => format!("dpop {token} {proof}"),

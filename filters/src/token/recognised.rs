@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::binding::Sender;
 use super::presented::{Presented, Wanted, presented};
 use super::replay::{Replay, Spent};
-use super::{ApiKeys, ProofProblem, TokenError, TokenSet, VerifiedToken, dpop, sha256};
+use super::{ApiKeys, ProofProblem, SignatureKeys, TokenError, TokenSet, VerifiedToken, dpop, sha256, signature};
 use crate::{Given, RequestView};
 
 /// The verifiers of one route.
@@ -15,18 +15,26 @@ pub struct Recognised {
     keys: Vec<ApiKeys>,
     /// Verifies transaction tokens, where the route recognises any.
     txn: Option<TokenSet>,
+    signatures: Vec<SignatureKeys>,
 }
 
 impl Recognised {
     #[must_use]
     pub fn new(tokens: TokenSet, keys: Vec<ApiKeys>) -> Self {
-        Self { tokens, keys, txn: None }
+        Self { tokens, keys, txn: None, signatures: Vec::new() }
     }
 
     /// Recognises transaction tokens besides.
     #[must_use]
     pub fn with_txn(mut self, txn: Option<TokenSet>) -> Self {
         self.txn = txn;
+        self
+    }
+
+    /// Has signed requests recognised as well.
+    #[must_use]
+    pub fn signed(mut self, signatures: Vec<SignatureKeys>) -> Self {
+        self.signatures = signatures;
         self
     }
 
@@ -43,11 +51,13 @@ impl Recognised {
         again: bool,
         given: Option<&Given>,
     ) -> Result<Option<Arc<VerifiedToken>>, TokenError> {
-        let wanted = Wanted { api_key: !self.keys.is_empty(), txn: self.txn.is_some() };
+        let wanted =
+            Wanted { api_key: !self.keys.is_empty(), txn: self.txn.is_some(), signature: !self.signatures.is_empty() };
         let leaf_sha256 = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
         let bearer = Sender { leaf_sha256, jkt: None };
         match presented(req.headers, wanted)? {
             None => Ok(None),
+            Some(Presented::Signature) => signature::authenticate(&self.signatures, req, now, again).map(Some),
             Some(Presented::Bearer(text)) => match self.keys_meant_by(text) {
                 Some(keys) => keys.authenticate(text, now),
                 None => self.tokens.authenticate(text, bearer, now, given),
@@ -59,7 +69,7 @@ impl Recognised {
                     self.tokens.authenticate(token, Sender { jkt: Some(&proof.jkt), ..bearer }, now, given)?;
                 if !again {
                     // Last: who has no token of the key cannot fill the memory.
-                    Replay::of_process().spend(&proof.jkt, &proof.jti, now).map_err(|spent| match spent {
+                    Replay::of_process().spend(&proof.jkt, proof.jti.as_bytes(), now).map_err(|spent| match spent {
                         Spent::Before => ProofProblem::Replayed,
                         Spent::Full => ProofProblem::Undecided,
                     })?;

@@ -86,7 +86,7 @@ pub(super) fn not_spiffe<'s>(claim: &str, subject: &'s str) -> Result<&'s str, T
     }
 }
 
-fn tenant(provider: &Provider, claims: &Claims) -> Result<String, TokenError> {
+pub(super) fn tenant(provider: &Provider, claims: &Claims) -> Result<String, TokenError> {
     let tenant = match &provider.tenant {
         TenantSource::Value(value) => value.as_str(),
         TenantSource::Claim(pointer) => {
@@ -106,7 +106,7 @@ pub(super) fn may_assert(provider: &Provider, tenant: &str) -> Result<String, To
 }
 
 /// Tags the token does not carry are left out; a value that is neither a text nor an array of texts is refused.
-fn tags(mapped: &[(String, String)], claims: &Claims) -> Result<Vec<(String, Vec<String>)>, TokenError> {
+pub(super) fn tags(mapped: &[(String, String)], claims: &Claims) -> Result<Vec<(String, Vec<String>)>, TokenError> {
     let mut tags = Vec::with_capacity(mapped.len());
     for (name, pointer) in mapped {
         let values = match claims.at(pointer) {

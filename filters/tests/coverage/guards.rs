@@ -250,6 +250,34 @@ fn identify() {
 }
 
 #[test]
+fn digest() {
+    let house = House::new();
+    let partners = "  providers: [{name: partners, type: HttpSignature, issuer: \"https://partners.example\", \
+        jwksFrom: \"file:partners.json\", algorithms: [ecdsa-p256-sha256], principal: {type: Component}, \
+        tenant: {value: acme}, tenants: [acme]}]";
+    let access = "  authentication: {providers: [partners]}\n  allow: [{methods: [DELETE], paths: [/orders]}]";
+    let rules = "  rules: [{name: all, effect: Permit, principals: [Component], actions: [delete], when: 'principal.tenant == \"acme\"'}]";
+    let manifests = manifest("IAMPolicy", "orders", partners)
+        + &manifest("APIAccessPolicy", "orders", access)
+        + &manifest("AccessControlPolicy", "orders", rules);
+    let route =
+        "  - {name: orders, match: {pathPrefix: /orders}, upstream: model, dialect: http, labels: {tenant: acme}}\n";
+    let snapshot = house.snapshot(route, &manifests);
+    let chains = compiled(&snapshot);
+    let chain = chains.of("orders").unwrap();
+    let mut asked = house.signed("DELETE", "/orders");
+    let mut cx = context();
+    assert!(run(chain, &asked, &mut cx).is_ok());
+    assert!(cx.ran(Direction::Request).iter().any(|guard| &**guard == "digest"));
+    let expected = snapshot.routes[0].policy.coverage.expected(Direction::Request, false);
+    assert!(expected.contains(&"digest"));
+    asked = house.signed("DELETE", "/orders?x");
+    asked.body = Bytes::from_static(b"nobody signed this");
+    let refusal = run(chain, &asked, &mut context()).unwrap_err();
+    assert_eq!(refusal.reason, Reason::CredentialInvalid, "{refusal:?}");
+}
+
+#[test]
 fn principal_limits() {
     let site = Site::new();
     site.passes(&site.says("hello").from("192.0.2.1"));

@@ -36,6 +36,9 @@ impl Exchange<'_> {
         let request =
             upstream_head::build(permit, session.req_header(), head, matched.route, &upstream.settings, length);
         let mut request = request.map_err(|error| unmade(&error))?;
+        if story.context.is_rewritten() {
+            upstream_head::remove_digests(&mut request);
+        }
         let principal = story.context.known_principal().cloned();
         let (headers, now_ms) = (&session.req_header().headers, story.context.now_ms());
         let caller = Caller { headers, principal: principal.as_deref(), now_ms };

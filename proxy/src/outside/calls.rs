@@ -37,7 +37,10 @@ impl Setup {
                     JwtKeys::Material(_) => Ok(()),
                 },
                 ProviderKind::Introspection(asked) => setup.add_client(&asked.at),
-                ProviderKind::Spiffe | ProviderKind::ApiKey(_) | ProviderKind::Mtls(_) => Ok(()),
+                ProviderKind::Spiffe
+                | ProviderKind::ApiKey(_)
+                | ProviderKind::Mtls(_)
+                | ProviderKind::HttpSignature(_) => Ok(()),
             };
             if let Err(why) = told {
                 let problem = format!("error: provider `{}`: {why}", provider.name);

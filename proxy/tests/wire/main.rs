@@ -31,6 +31,7 @@ mod relay;
 mod secrets;
 mod shared_limits;
 mod sidecars;
+mod signatures;
 mod sizes;
 mod sockets;
 mod spiffe;

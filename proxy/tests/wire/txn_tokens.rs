@@ -39,7 +39,11 @@ spec:
 fn inside(jwks: &str) -> Plan {
     House::plan()
         .file("keys/edge.json", jwks)
-        .with("manifests/plain.yaml", "providers: [sso, agents], require: AnyOf", "providers: [edge, agents], require: AllOf")
+        .with(
+            "manifests/plain.yaml",
+            "providers: [sso, agents], require: AnyOf",
+            "providers: [edge, agents], require: AllOf",
+        )
         .also(&format!(
             r#"
 apiVersion: secure.platformspec.io/v1alpha1
@@ -83,7 +87,9 @@ async fn the_upstream_learns_for_whom_a_request_is_and_never_gets_the_callers_to
         let reply = house.send(Some(&house.who.mia.issued), ask).await;
         assert_eq!(reply.status, 200, "{}", reply.body);
         let seen = house.plain.seen().pop().unwrap();
-        assert!(seen.header("authorization").is_empty() && !seen.head.contains(&token) && !seen.head.contains("forged"));
+        assert!(
+            seen.header("authorization").is_empty() && !seen.head.contains(&token) && !seen.head.contains("forged")
+        );
         let [made] = &shown(&house)[..] else { panic!("{:?}", shown(&house)) };
         let claims = claims(made);
         assert_eq!(claims["txn"], reply.header("postern-decision"));
