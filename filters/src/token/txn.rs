@@ -29,7 +29,6 @@ pub struct Transaction<'a> {
     pub principal: &'a Principal,
     /// What was permitted.
     pub action: &'a str,
-    pub tenant: Option<&'a str>,
     pub route: &'a str,
     pub method: &'a str,
     pub address: Option<IpAddr>,
@@ -81,7 +80,7 @@ impl TxnMinter {
         put(
             "tctx",
             details([
-                ("tenant", transaction.tenant.map(Value::from)),
+                ("tenant", Some(principal.tenant.as_str().into())),
                 ("route", Some(transaction.route.into())),
                 ("method", Some(transaction.method.into())),
             ]),

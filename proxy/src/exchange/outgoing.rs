@@ -74,7 +74,6 @@ fn transaction<'a>(
         id,
         principal,
         action: cx.action()?.as_str(),
-        tenant: cx.tenant().map(|tenant| &**tenant),
         route: &matched.route.name,
         method: &head.method,
         address,

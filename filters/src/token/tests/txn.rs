@@ -126,16 +126,7 @@ fn minter(algorithm: JwtAlgorithm) -> (TxnMinter, Arc<SigningKey>) {
 
 fn transaction(principal: &Principal, now: i64) -> Transaction<'_> {
     let address = Some("192.0.2.7".parse().unwrap());
-    Transaction {
-        id: "01J9",
-        principal,
-        action: "read",
-        tenant: Some("acme"),
-        route: "shop",
-        method: "GET",
-        address,
-        now,
-    }
+    Transaction { id: "01J9", principal, action: "read", route: "shop", method: "GET", address, now }
 }
 
 #[test]
