@@ -66,10 +66,22 @@ impl Material {
     /// # Errors
     /// As [`Material::read_public`], and [`MaterialError::TooOpen`].
     pub fn read_secret(&self) -> Result<Redacted<Vec<u8>>, MaterialError> {
+        self.read_secret_dated().map(|(secret, _)| secret)
+    }
+
+    /// As [`Material::read_secret`], with the Unix seconds at which its file was last written; none for what is no file.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_secret_dated(&self) -> Result<(Redacted<Vec<u8>>, Option<i64>), MaterialError> {
+        use std::os::unix::fs::MetadataExt as _;
+        let mut written = None;
         let mut secret = match self {
             Self::Env(name) => Redacted(variable(name)?),
             Self::File(path) => {
                 let (mut file, length) = open(path, true)?;
+                let unreadable = |source| MaterialError::Unreadable { path: path.clone(), source };
+                written = Some(file.metadata().map_err(unreadable)?.mtime());
                 // Room for all of it: a buffer that grows leaves its pieces behind.
                 let mut secret = Redacted(Vec::with_capacity(length));
                 fill(&mut file, &mut secret.0, path)?;
@@ -83,7 +95,7 @@ impl Material {
                 bytes.pop();
             }
         }
-        Ok(secret)
+        Ok((secret, written))
     }
 }
 

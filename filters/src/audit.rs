@@ -18,7 +18,7 @@ pub mod verify;
 pub use ocsf::PRODUCT;
 pub use record::{
     AuditRecord, ConnectionEvent, ConnectionFailure, ConnectionRef, Decision, Event, LifecycleEvent, Name,
-    RequestEvent, TlsFacts,
+    RequestEvent, SecretEvent, SecretRef, SecretWord, TlsFacts,
 };
 pub use redact::{Redaction, RedactionError};
 

@@ -1,11 +1,14 @@
 //! From a snapshot to chains: policies become Cedar slices, patterns automata, key sets verifiers. All at load.
 
+mod managed;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use managed::UpstreamSecrets;
 use postern_config::{
-    Code, Credential, Dialect, Direction, Inject, JwtKeys, JwtProvider, Material, OwnKey, Part, Position, Provider,
+    Code, Credential, Dialect, Direction, JwtKeys, JwtProvider, Material, OwnKey, Part, Position, Provider,
     ProviderKind, Redacted, Report, Route, Snapshot, TenantSource, Upstream, Waived, capability,
 };
 
@@ -63,17 +66,19 @@ impl Chains {
 }
 
 /// Compiles every route. `limits` holds what was spent so far, so that a reload refills nothing, and `rings` the keys that were
-/// fetched so far, so that it forgets none.
+/// fetched so far, so that it forgets none. `secrets` are those of upstreams.
 ///
 /// # Errors
-/// All problems of all routes: rules that do not validate, guards that cannot be built, key sets that cannot be read.
+/// All problems of all routes: rules that do not validate, guards that cannot be built, key sets that cannot be read. With nothing
+/// in it where all that is wrong is a secret that is not among `secrets`.
 pub fn compile(
     snapshot: &Snapshot,
     limits: &LimitStore,
     rings: &KeyRings,
     kept: &BrowserKeep,
+    secrets: &UpstreamSecrets,
 ) -> Result<Chains, Report> {
-    build(snapshot, limits, rings, kept, true)
+    build(snapshot, limits, rings, kept, Some(secrets))
 }
 
 /// Compiles everything that needs no key material, and throws it away: for validation offline.
@@ -81,7 +86,7 @@ pub fn compile(
 /// # Errors
 /// As [`compile`], without what is wrong with key sets.
 pub fn check(snapshot: &Snapshot, limits: &LimitStore) -> Result<(), Report> {
-    build(snapshot, limits, &KeyRings::new(), &BrowserKeep::default(), false).map(|_| ())
+    build(snapshot, limits, &KeyRings::new(), &BrowserKeep::default(), None).map(|_| ())
 }
 
 /// As [`compile`], without key material: no token verifies with it. For explanations, which assume who asks.
@@ -89,7 +94,7 @@ pub fn check(snapshot: &Snapshot, limits: &LimitStore) -> Result<(), Report> {
 /// # Errors
 /// As [`check`].
 pub fn compile_without_keys(snapshot: &Snapshot, limits: &LimitStore) -> Result<Chains, Report> {
-    build(snapshot, limits, &KeyRings::new(), &BrowserKeep::default(), false)
+    build(snapshot, limits, &KeyRings::new(), &BrowserKeep::default(), None)
 }
 
 fn build(
@@ -97,22 +102,25 @@ fn build(
     limits: &LimitStore,
     rings: &KeyRings,
     kept: &BrowserKeep,
-    with_keys: bool,
+    secrets: Option<&UpstreamSecrets>,
 ) -> Result<Chains, Report> {
     let mut report = Report::new();
     let cache = Arc::new(TokenCache::default());
     let mut by_route = HashMap::new();
     for route in &snapshot.routes {
-        let compiler = Compiler { snapshot, route, limits, rings, kept, cache: &cache, with_keys };
+        let with_keys = secrets.is_some();
+        let compiler = Compiler { snapshot, route, limits, rings, kept, cache: &cache, secrets, with_keys };
         if let Some(chain) = compiler.chain(&mut report) {
             by_route.insert(route.name.clone(), chain);
         }
     }
+    if report.has_errors() || by_route.len() < snapshot.routes.len() {
+        return Err(report);
+    }
     let browsers =
         by_route.iter().filter(|(_, chain): &(_, &Chain)| chain.browser.is_some()).map(|(name, _)| name.clone());
     let browsers = browsers.collect();
-    let metadata = Metadata::new(&snapshot.routes);
-    if report.has_errors() { Err(report) } else { Ok(Chains { by_route, metadata, browsers }) }
+    Ok(Chains { by_route, metadata: Metadata::new(&snapshot.routes), browsers })
 }
 
 struct Compiler<'a> {
@@ -122,6 +130,8 @@ struct Compiler<'a> {
     kept: &'a BrowserKeep,
     rings: &'a KeyRings,
     cache: &'a Arc<TokenCache>,
+    /// Absent with the other keys.
+    secrets: Option<&'a UpstreamSecrets>,
     with_keys: bool,
 }
 
@@ -240,7 +250,7 @@ impl Compiler<'_> {
     #[expect(clippy::option_option, reason = "failed, absent and present are three cases of one step")]
     fn content(&self, direction: Direction, report: &mut Report) -> Option<Option<Content>> {
         let policy = &self.route.policy;
-        let managed = self.managed(report)?;
+        let managed = self.managed()?;
         match ContentGuards::compile_with(&policy.data, &policy.runtime, &managed, direction) {
             Ok(guards) => {
                 let names = names_in_reach(&guards, self.route.dialect, direction);
@@ -249,7 +259,8 @@ impl Compiler<'_> {
                 Some(content)
             }
             Err(error) => {
-                self.problem(report, 53, told(&error), "change the pattern, or the `holdBack` of the route");
+                let (code, help) = managed::refusal(&error);
+                self.problem(report, code, told(&error), help);
                 None
             }
         }
@@ -304,24 +315,13 @@ impl Compiler<'_> {
         (!failed).then_some(found)
     }
 
-    /// The secrets of the upstream, where its policy looks for them. `None` after a problem was reported.
-    fn managed(&self, report: &mut Report) -> Option<Managed> {
+    /// What is looked for because it is a secret of the upstream. `None` where it could not be read, which whoever reads it tells.
+    fn managed(&self) -> Option<Managed> {
         let Some(leaks) = &self.route.policy.leaks else { return Some(Managed::default()) };
-        let mut managed = Managed { parts: leaks.parts.clone(), action: Some(leaks.action), ..Managed::default() };
-        let credentials = self.upstream().into_iter().flat_map(|upstream| &upstream.credentials);
-        for credential in credentials.filter(|_| self.with_keys) {
-            for from in credential.secrets() {
-                match from.read_secret() {
-                    Ok(secret) => managed.secrets.push((credential.name.clone(), bare(credential, from, secret))),
-                    Err(error) => {
-                        let message = format!("credential `{}`: {error}", credential.name);
-                        self.problem(report, 91, message, "put the secret there, readable by its owner alone");
-                        return None;
-                    }
-                }
-            }
+        match (self.secrets, self.upstream()) {
+            (Some(secrets), Some(upstream)) => secrets.of(upstream, leaks),
+            _ => Some(managed::nothing_of(leaks)),
         }
-        Some(managed)
     }
 
     fn verifiers(&self, report: &mut Report) -> Option<Vec<JwtVerifier>> {
@@ -477,14 +477,6 @@ fn secret_text(from: &Material) -> Result<Redacted<String>, String> {
         .ok()
         .filter(|text| !text.is_empty() && !text.chars().any(char::is_control));
     text.map(|text| Redacted::new(text.to_owned())).ok_or_else(|| format!("what `{from}` holds is empty or no text"))
-}
-
-/// What of a piece of material is the secret: of `id:secret` the second.
-fn bare(credential: &Credential, from: &Material, secret: Redacted<Vec<u8>>) -> Redacted<Vec<u8>> {
-    let client = matches!(&credential.inject, Inject::Exchange(exchange) if exchange.client_auth == *from);
-    let colon = secret.expose().iter().position(|byte| *byte == b':').filter(|_| client);
-    let behind = colon.and_then(|at| secret.expose().get(at.saturating_add(1)..).map(<[u8]>::to_vec));
-    behind.map_or(secret, Redacted::new)
 }
 
 /// An error with its causes.

@@ -27,11 +27,12 @@ pub enum Reason {
     Undecided,
     UpstreamFailed,
     UpstreamUnavailable,
+    SecretExpired,
     Internal,
 }
 
 impl Reason {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::CredentialMissing,
         Self::CredentialInvalid,
         Self::SessionEnded,
@@ -56,6 +57,7 @@ impl Reason {
         Self::Undecided,
         Self::UpstreamFailed,
         Self::UpstreamUnavailable,
+        Self::SecretExpired,
         Self::Internal,
     ];
 
@@ -87,6 +89,7 @@ impl Reason {
             Self::Undecided => "undecided",
             Self::UpstreamFailed => "upstream_failed",
             Self::UpstreamUnavailable => "upstream_unavailable",
+            Self::SecretExpired => "secret_expired",
             Self::Internal => "internal",
         }
     }
@@ -112,7 +115,7 @@ impl Reason {
             Self::Misdirected => 421,
             Self::HeadersTooLarge => 431,
             Self::SlowRequest => 408,
-            Self::Overloaded | Self::Undecided | Self::UpstreamUnavailable => 503,
+            Self::Overloaded | Self::Undecided | Self::UpstreamUnavailable | Self::SecretExpired => 503,
             Self::UpstreamFailed => 502,
             Self::Internal => 500,
         }
@@ -141,7 +144,7 @@ impl Reason {
             Self::Overloaded => "The server is busy; try again later",
             Self::Undecided => "No decision could be made",
             Self::UpstreamFailed => "The upstream could not be reached",
-            Self::UpstreamUnavailable => "The upstream is not available at the moment",
+            Self::UpstreamUnavailable | Self::SecretExpired => "The upstream is not available at the moment",
             Self::Internal => "Internal error",
         }
     }
@@ -168,6 +171,7 @@ impl Reason {
             }
             Self::NotPermitted | Self::ExceptionEnded | Self::OtherTenant | Self::CrossSite => "policy_denied",
             Self::OverLimit => "rate_limit_exceeded",
+            Self::SecretExpired => Self::UpstreamUnavailable.as_str(),
             other => other.as_str(),
         }
     }

@@ -36,6 +36,7 @@ use postern_config::{
     RuntimeSecurity,
 };
 
+pub(crate) use managed::can_be_searched_for;
 pub use managed::{GUARD as LEAK_GUARD, Managed};
 pub use pattern::max_match_len;
 

@@ -16,7 +16,8 @@ use postern_filters::limit::LimitStore;
 use postern_filters::token::mint::{SigningKey, bound_to};
 use postern_filters::token::{KeyRings, PeerFacts};
 use postern_filters::{
-    BrowserKeep, Chain, Chains, Context, Permit, Progress, Refusal, RequestView, Source, SpiffeSubject, compile,
+    BrowserKeep, Chain, Chains, Context, Permit, Progress, Refusal, RequestView, Source, SpiffeSubject,
+    UpstreamSecrets, compile,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -207,7 +208,7 @@ impl House {
 }
 
 pub fn compiled(snapshot: &Snapshot) -> Chains {
-    compile(snapshot, &LimitStore::new(), &KeyRings::new(), &BrowserKeep::default())
+    compile(snapshot, &LimitStore::new(), &KeyRings::new(), &BrowserKeep::default(), &UpstreamSecrets::default())
         .unwrap_or_else(|report| panic!("{report}"))
 }
 

@@ -7,6 +7,7 @@ mod deadline;
 mod forward;
 mod metadata;
 mod outgoing;
+mod overlap;
 mod request;
 mod respond;
 mod stream;

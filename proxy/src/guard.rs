@@ -168,6 +168,7 @@ pub(crate) fn is_finding(reason: Reason) -> bool {
         | Reason::Undecided
         | Reason::UpstreamFailed
         | Reason::UpstreamUnavailable
+        | Reason::SecretExpired
         | Reason::Internal => false,
     }
 }

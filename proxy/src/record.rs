@@ -7,7 +7,7 @@ use std::time::Duration;
 use postern_config::{ContentAction, Snapshot};
 use postern_filters::audit::{
     AuditRecord, ConnectionEvent, ConnectionFailure, ConnectionRef, Decision, Event, LifecycleEvent, RequestEvent,
-    TlsFacts,
+    SecretEvent, TlsFacts,
 };
 use postern_filters::{Reason, Refusal};
 use uuid::Uuid;
@@ -53,6 +53,7 @@ pub(crate) fn of_request(story: Story, connection: &Connection) -> AuditRecord {
         route: story.route.as_deref().map(Arc::from),
         upstream: story.upstream.as_deref().map(Arc::from),
         credentials: story.credentials.clone(),
+        secrets: story.secrets.clone(),
         endpoint: story.told.address,
         retries: story.told.retries,
         dialect: story.route.is_some().then_some(story.dialect),
@@ -129,6 +130,18 @@ pub(crate) fn of_reload(outcome: Result<(), &str>, snapshot: &Snapshot, now_ms: 
         Err(_) => LifecycleEvent::ReloadRefused,
     };
     lifecycle(event, Some(snapshot), outcome.err().map(str::to_owned), now_ms)
+}
+
+/// What happened to secrets beside requests.
+pub(crate) fn of_secrets(event: SecretEvent, snapshot: &Snapshot, now_ms: i64) -> AuditRecord {
+    AuditRecord {
+        id: Uuid::now_v7(),
+        time_ms: unsigned(now_ms),
+        connection: None,
+        snapshot: Some(snapshot.digest),
+        detail: None,
+        event: Event::Secrets(event),
+    }
 }
 
 pub(crate) fn of_stop(cut: usize, snapshot: &Snapshot, now_ms: i64) -> AuditRecord {

@@ -19,7 +19,7 @@ use crate::outside::Outside;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
 use crate::spiffe::Agents;
-use crate::{connections, hardening, record};
+use crate::{connections, credentials, hardening, record};
 pub(crate) use stamps::Stamps;
 use watch::Watching;
 
@@ -74,7 +74,10 @@ pub(crate) async fn run(
                 settle(&mut told).await;
                 look(&shared, &config, false).await
             }
-            _ = again.tick() => look(&shared, &config, true).await,
+            _ = again.tick() => {
+                credentials::tell_ages(&shared);
+                look(&shared, &config, true).await
+            }
             () = hung_up(&mut hangup) => Some(reload(&shared, &config).await),
         };
         if outcome == Some(Reload::Taken) {
@@ -110,7 +113,8 @@ async fn look(shared: &Arc<Shared>, config: &Path, again: bool) -> Option<Reload
     let mut last = shared.last_load.lock().await;
     let files = shared.runtime.load().files.clone();
     let same = tokio::task::spawn_blocking(move || Stamps::of(&files)).await.is_ok_and(|now| now == last.stamps);
-    let retry = again && last.refused.is_some();
+    // A secret that is not shown any more is not kept either.
+    let retry = again && (last.refused.is_some() || credentials::is_overdue(shared));
     if same && !retry {
         return None;
     }
@@ -128,7 +132,16 @@ pub(crate) async fn reload(shared: &Arc<Shared>, config: &Path) -> Reload {
 async fn attempt(shared: &Arc<Shared>, config: &Path, last: &mut LastLoad, known: Option<String>) -> Reload {
     let now = shared.clock.unix_ms() / 1000;
     let files = shared.runtime.load().files.clone();
-    let (loaded, stamps) = load_whole(config, files, &shared.limits, &shared.outside, &shared.agents, now).await;
+    let (loaded, stamps) = load_whole(
+        config,
+        files,
+        &shared.limits,
+        &shared.outside,
+        &shared.agents,
+        Some(shared.runtime.load_full()),
+        now,
+    )
+    .await;
     last.stamps = stamps;
     let outcome = loaded.map_err(|error| error.to_string());
     let outcome = outcome.and_then(|new| match shared.runtime.load().needs_restart(&new) {
@@ -171,13 +184,15 @@ async fn attempt(shared: &Arc<Shared>, config: &Path, last: &mut LastLoad, known
 }
 
 /// Loads `config`, and loads it again if a file changed meanwhile: of two files that were changed together, one would be
-/// the old and one the new. `files` are those known so far. Returns how the files looked that were read.
+/// the old and one the new. `files` are those known so far, `running` is the set that it would follow. Returns how the files looked that
+/// were read.
 pub(crate) async fn load_whole(
     config: &Path,
     mut files: Vec<PathBuf>,
     limits: &Arc<LimitStore>,
     outside: &Arc<Outside>,
     agents: &Arc<Agents>,
+    running: Option<Arc<Runtime>>,
     now: i64,
 ) -> (Result<Runtime, LoadError>, Stamps) {
     for read in 0..READS {
@@ -186,9 +201,10 @@ pub(crate) async fn load_whole(
         }
         let (path, known) = (config.to_owned(), files.clone());
         let (limits, outside, agents) = (limits.clone(), outside.clone(), agents.clone());
+        let running = running.clone();
         let load = move || {
             let before = Stamps::of(&known);
-            let loaded = Runtime::load(&path, &limits, &outside, &agents, now);
+            let loaded = Runtime::load(&path, &limits, &outside, &agents, running.as_deref(), now);
             // Where a file became known only now, nothing tells that it did not change: the next read will.
             let after = Stamps::of(loaded.as_ref().map_or(known.as_slice(), |new| new.files.as_slice()));
             (loaded, before, after)
@@ -214,11 +230,13 @@ pub(crate) async fn load_whole(
 async fn take(shared: &Arc<Shared>, new: Runtime, opening: Opening, now: i64) {
     new.tell();
     shared.submit(record::of_reload(Ok(()), &new.snapshot, shared.clock.unix_ms()));
+    credentials::tell_load(shared, &new);
     info!(manifests = new.snapshot.manifests.len(), routes = new.snapshot.routes.len(), "policy set taken over");
     let drain = new.snapshot.drain;
     shared.listeners.exchange(shared, opening, drain, || shared.swap(new)).await;
     shared.metrics.reloaded("taken");
     shared.metrics.loaded_at.set(now);
+    credentials::tell_ages(shared);
 }
 
 fn refuse(shared: &Shared, why: &str) {

@@ -9,11 +9,11 @@ use postern_config::{
     Anchor, Bind, Credential, IdentitySource, Material, OwnIdentity, OwnKey, PeerTrust, Report, Route, Snapshot, Waived,
 };
 use postern_filters::limit::LimitStore;
-use postern_filters::{Chains, Reason, Refusal};
+use postern_filters::{Chains, Reason, Refusal, UpstreamSecrets};
 use tracing::warn;
 
 use crate::clock::Clock;
-use crate::credentials::TxnKeys;
+use crate::credentials::{Held, TxnKeys};
 use crate::egress::Egress;
 use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
 use crate::outside::limits::Target;
@@ -73,8 +73,8 @@ impl LoadError {
 }
 
 impl Runtime {
-    /// Reads, merges and compiles everything that `config` names, and waits for the agents that it needs. For a thread that
-    /// may wait.
+    /// Reads, merges and compiles everything that `config` names, and waits for the agents that it needs. `running` is the set that
+    /// it would follow. For a thread that may wait.
     ///
     /// # Errors
     /// [`LoadError`], complete: nothing was changed.
@@ -83,6 +83,7 @@ impl Runtime {
         limits: &LimitStore,
         outside: &Outside,
         agents: &Agents,
+        running: Option<&Self>,
         now: i64,
     ) -> Result<Self, LoadError> {
         let loaded = postern_config::load(config, now).map_err(|report| LoadError { report, material: Vec::new() })?;
@@ -93,7 +94,6 @@ impl Runtime {
         if unbuilt.has_errors() {
             return Err(LoadError { report: unbuilt, material: Vec::new() });
         }
-        let chains = postern_filters::compile(&snapshot, limits, outside.rings(), &login::keep(&snapshot, outside));
         let mut problems = Vec::new();
         let places = spiffe::places(&snapshot);
         let workloads = said(agents, &places, &mut problems);
@@ -101,8 +101,13 @@ impl Runtime {
         // Without an agent's word each place that needs it would be named, and there is one problem.
         if let Some(workloads) = &workloads {
             listeners = load_listeners(&snapshot, workloads, now, &mut warnings, &mut problems);
-            upstreams = load_upstreams(&snapshot, workloads, now, &mut warnings, &mut problems);
+            upstreams = load_upstreams(&snapshot, workloads, running, now, &mut warnings, &mut problems);
         }
+        let mut secrets = UpstreamSecrets::default();
+        upstreams.iter().for_each(|upstream| upstream.tell_secrets(&mut secrets));
+        // INVARIANT: where a secret is not among them there is a problem already.
+        let kept = login::keep(&snapshot, outside);
+        let chains = postern_filters::compile(&snapshot, limits, outside.rings(), &kept, &secrets);
         let setup = Setup::load(&snapshot, &mut problems);
         let (gate, networks) = load_networks(&snapshot, &mut problems);
         let guards = Guards::compile(&snapshot, limits, &mut problems);
@@ -264,6 +269,13 @@ impl Runtime {
         self.upstreams.iter().map(|upstream| (upstream.settings.name.as_str(), upstream.states()))
     }
 
+    /// Every credential with its upstream.
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = (&str, &Held)> {
+        self.upstreams
+            .iter()
+            .flat_map(|upstream| upstream.credentials.iter().map(|held| (upstream.settings.name.as_str(), held)))
+    }
+
     /// Who may use a route and where its calls may go; every route has one.
     pub(crate) fn network(&self, route: &str) -> Option<&Network> {
         self.networks.get(route)
@@ -333,13 +345,16 @@ fn load_listeners(
 fn load_upstreams(
     snapshot: &Snapshot,
     workloads: &Workloads,
+    running: Option<&Runtime>,
     now: i64,
     warnings: &mut Vec<String>,
     problems: &mut Vec<String>,
 ) -> Vec<Arc<Upstream>> {
     let mut loaded = Vec::new();
     for settings in &snapshot.upstreams {
-        match Upstream::prepare(settings.clone(), snapshot.own_egress.as_ref(), workloads, now) {
+        let known = running.into_iter().flat_map(|running| &running.upstreams);
+        let known = known.map(|known| &**known).find(|known| known.settings.name == settings.name);
+        match Upstream::prepare(settings.clone(), snapshot.own_egress.as_ref(), workloads, known, now) {
             Ok((upstream, endings)) => {
                 warnings.extend(endings.iter().map(|ending| format!("upstream `{}`: {ending}", settings.name)));
                 loaded.push(Arc::new(upstream));

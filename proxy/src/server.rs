@@ -28,7 +28,7 @@ use crate::reload::Reload;
 use crate::runtime::{LoadError, Runtime};
 use crate::shared::Shared;
 use crate::spiffe::Agents;
-use crate::{connections, guard, hardening, outside, private, record, reload, spiffe};
+use crate::{connections, credentials, guard, hardening, outside, private, record, reload, spiffe};
 
 /// How long cut requests may take to leave their records.
 const CUT: Duration = Duration::from_secs(2);
@@ -120,9 +120,16 @@ impl Server {
         let limits = Arc::new(LimitStore::default());
         let agents = Arc::new(Agents::new(clock.clone()));
         let outside = Arc::new(Outside::new(&clock));
-        let (loaded, stamps) =
-            reload::load_whole(config, vec![config.to_owned()], &limits, &outside, &agents, clock.unix_ms() / 1000)
-                .await;
+        let (loaded, stamps) = reload::load_whole(
+            config,
+            vec![config.to_owned()],
+            &limits,
+            &outside,
+            &agents,
+            None,
+            clock.unix_ms() / 1000,
+        )
+        .await;
         let runtime = loaded?;
         runtime.tell();
         let hardened = hardening::enforce(runtime.snapshot.harden)?;
@@ -134,6 +141,8 @@ impl Server {
         }
         shared.metrics.hardened(hardened);
         shared.submit(record::of_start(&shared.runtime.load().snapshot, shared.clock.unix_ms()));
+        credentials::tell_load(&shared, &shared.runtime.load());
+        credentials::tell_ages(&shared);
         let mut running = serve(&shared, config, opening);
         running.predecessor = before.map(|(predecessor, _)| predecessor.outlive(&shared));
         Ok(running)

@@ -17,6 +17,7 @@ use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::connections::{Cut, Registry};
+use crate::credentials::{self, Standing};
 use crate::guard::{self, Addresses, Bans, Load, Seats, Telling};
 use crate::listeners::Listeners;
 use crate::outside::Outside;
@@ -277,7 +278,10 @@ impl Shared {
 
     /// What lacks although traffic may come.
     pub(crate) fn lacking(&self) -> Vec<String> {
-        self.outside.lacking(self.clock.unix_ms() / 1000)
+        let now_ms = self.clock.unix_ms();
+        let mut lacking = self.outside.lacking(now_ms / 1000);
+        lacking.extend(credentials::standing(&self.runtime.load(), now_ms).iter().filter_map(Standing::trouble));
+        lacking
     }
 
     /// Whether the log takes records at the moment.
@@ -300,6 +304,7 @@ impl Shared {
         self.metrics.exceptions(self.runtime.load().exceptions_left(now));
         self.metrics.sets.set(i64::try_from(self.sets()).unwrap_or(i64::MAX));
         self.outside.measure(&self.metrics, now);
+        self.metrics.secrets(credentials::standing(&self.runtime.load(), self.clock.unix_ms()));
         self.metrics.upstreams(self.runtime.load().upstreams());
     }
 }

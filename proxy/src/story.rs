@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use postern_filters::audit::SecretWord;
 use postern_filters::{Context, Refusal};
 use uuid::Uuid;
 
@@ -37,6 +38,8 @@ pub(crate) struct Story {
     pub(crate) upstream: Option<String>,
     /// Names of the credentials that it was shown.
     pub(crate) credentials: Vec<Arc<str>>,
+    /// What was done with secrets besides.
+    pub(crate) secrets: Vec<SecretWord>,
     /// What is told about the call to it.
     pub(crate) told: Told,
     pub(crate) dialect: postern_config::Dialect,
@@ -69,6 +72,7 @@ impl Story {
             route: None,
             upstream: None,
             credentials: Vec::new(),
+            secrets: Vec::new(),
             told: Told::default(),
             dialect: postern_config::Dialect::Http,
             refusal: None,

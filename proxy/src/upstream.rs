@@ -26,6 +26,7 @@ use std::sync::{Arc, OnceLock};
 
 use postern_certs::{CertProblem, Ending, UpstreamTls, Workloads};
 use postern_config::Upstream as Settings;
+use postern_filters::UpstreamSecrets;
 use tokio::task::AbortHandle;
 
 use balance::Turns;
@@ -33,7 +34,7 @@ pub(crate) use balance::hash_of;
 use breaker::Breaker;
 use budget::RetryBudget;
 pub(crate) use call::{Answering, Ask, Told};
-pub(crate) use conversation::{Conversation, clean_trailers};
+pub(crate) use conversation::{Conversation, clean_trailers, is_idempotent};
 use dial::{Dialler, PeerTls, alpn};
 use endpoint::Endpoint;
 pub(crate) use failure::{Failure, FailureKind};
@@ -42,7 +43,7 @@ pub(crate) use socket::try_socket;
 pub(crate) use upload::Upload;
 
 use crate::clock::Clock;
-use crate::credentials::{CredentialError, Held};
+use crate::credentials::{self, CredentialError, Held, Running};
 use crate::egress::Egress;
 
 /// An upstream, ready to be called.
@@ -85,8 +86,8 @@ pub(crate) struct States {
 }
 
 impl Upstream {
-    /// Reads the credentials of `settings`, and what its TLS needs; `own_calls` says where the proxy itself may call. Comes with
-    /// what of that ends soon.
+    /// Reads the credentials of `settings`, and what its TLS needs; `own_calls` says where the proxy itself may call, `running` is the
+    /// upstream of this name in the set that runs. Comes with what of that ends soon.
     ///
     /// # Errors
     /// Everything that cannot be had.
@@ -94,12 +95,15 @@ impl Upstream {
         settings: Settings,
         own_calls: Option<&postern_config::Egress>,
         workloads: &Workloads,
+        running: Option<&Self>,
         now: i64,
     ) -> Result<(Self, Vec<Ending>), Vec<UpstreamError>> {
         let mut errors = Vec::new();
         let mut credentials = Vec::new();
+        let place = credentials::Place { upstream: &settings.name, own_calls };
         for credential in &settings.credentials {
-            Held::read(credential, own_calls)
+            let running = running.and_then(|running| running.held(&credential.name, &settings));
+            Held::read(credential, place, running.as_ref(), now)
                 .map_or_else(|error| errors.push(error.into()), |held| credentials.push(held));
         }
         let mut endpoints = Vec::new();
@@ -149,6 +153,30 @@ impl Upstream {
             settings,
             credentials,
         }
+    }
+
+    /// The credential of this name, as a new set with these `settings` finds it.
+    fn held(&self, name: &str, settings: &Settings) -> Option<Running<'_>> {
+        let held = self.credentials.iter().find(|held| &*held.name == name)?;
+        let written = self.settings.credentials.iter().find(|credential| credential.name == name)?;
+        let expected =
+            |settings: &Settings| settings.tls.as_ref().map(|tls| (tls.server_name.clone(), tls.expected.clone()));
+        let places = |settings: &Settings| settings.endpoints.iter().map(|one| one.place.clone()).collect::<Vec<_>>();
+        // An address more, and an old secret could go where it never went.
+        let same_upstream = places(&self.settings) == places(settings)
+            && self.settings.base_path == settings.base_path
+            && expected(&self.settings) == expected(settings);
+        Some(Running { held, inject: &written.inject, same_upstream })
+    }
+
+    /// Says which secrets it is shown.
+    pub(crate) fn tell_secrets(&self, secrets: &mut UpstreamSecrets) {
+        self.credentials.iter().for_each(|held| held.tell_secrets(&self.settings.name, secrets));
+    }
+
+    /// Whether a request may be sent once more, beyond the retries of a call.
+    pub(crate) fn take_retry(&self) -> bool {
+        self.budget.take_retry()
     }
 
     /// The same upstream by what agents say now, with connections of its own: none that was made before is used again.

@@ -1,5 +1,9 @@
 //! SecretManagement: credentials for upstreams.
 
+mod rotation;
+
+pub use rotation::RotationSpec;
+
 use crate::decode::{At, Fields, Setting, spec, tagged};
 use crate::values::{CallUrl, ChallengeWord, HeaderFormat, HeaderName, Name, QueryName, Stripped};
 use crate::{Code, Material, Part, RuntimeAction};
@@ -45,12 +49,16 @@ spec! {
         [E] value_from: Option<At<Material>>,
         /// How it is added.
         [E] inject: At<Inject>,
+        /// How its secrets are replaced, and how old they may become; those of `clientAuthFrom` too. Not with `ClientCertificate`.
+        /// Without it a new secret takes the place of the old one at once, and no age is too much.
+        [E] rotation: Option<At<RotationSpec>>,
     }
-    later {
-        /// Warns about old secrets.
-        [E] "rotation",
-    }
-    check check_value
+    check check_credential
+}
+
+fn check_credential(credential: &CredentialSpec, fields: &mut Fields<'_, '_, '_>) {
+    check_value(credential, fields);
+    rotation::check_place(credential, fields);
 }
 
 /// What holds a secret names it, and nothing else does.
@@ -59,7 +67,12 @@ fn check_value(credential: &CredentialSpec, fields: &mut Fields<'_, '_, '_>) {
     match (&credential.inject.value, &credential.value_from) {
         (Inject::Header(_) | Inject::QueryParam(_), None) => {
             let message = format!("credential `{name}` does not say where its secret is");
-            credential.inject.error(fields.cx.report, PV_SHAPE, message, "add `valueFrom`: `file:/path` or `env:NAME`");
+            credential.inject.error(
+                fields.cx.report,
+                PV_SHAPE,
+                message,
+                "add `valueFrom`: `file:/path` or `secret:NAME/KEY`",
+            );
         }
         (Inject::ClientCertificate(_), Some(value)) => {
             let message = format!("credential `{name}` is a certificate, whose key its identity names");

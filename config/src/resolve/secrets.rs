@@ -1,5 +1,7 @@
 //! SecretManagement: what is added to and removed from requests for one upstream.
 
+mod rotation;
+
 use super::attach::{Attachments, Place, of};
 use crate::decode::At;
 use crate::manifest::{self, CredentialSpec, Manifest};
@@ -62,6 +64,9 @@ pub(super) fn add(upstreams: &mut [Upstream], attached: &Attachments<'_>, report
                 message,
                 "remove `leakDetection`; keys of certificates are never in a message",
             );
+        }
+        for credential in &mut upstream.credentials {
+            credential.rotation = rotation::merge(attached, index, &credential.name);
         }
         // The order of manifests decides nothing.
         upstream.credentials.sort_by(|a, b| a.name.cmp(&b.name));
@@ -140,7 +145,7 @@ impl Adder<'_, '_, '_> {
     /// Two credentials in one place, or of one name, conflict, unless they are the same.
     fn add(&mut self, upstream: &mut Upstream, written: &At<CredentialSpec>) {
         let Some(inject) = self.inject(upstream, written) else { return };
-        let credential = Credential { name: written.name.as_str().to_owned(), inject };
+        let credential = Credential { name: written.name.as_str().to_owned(), inject, rotation: None };
         let slot = Slot::of(&credential);
         let there = upstream.credentials.iter();
         let Some(other) = there.clone().find(|other| Slot::of(other) == slot) else {

@@ -1,5 +1,7 @@
 //! What the proxy proves itself with to an upstream, after resolution.
 
+use std::time::Duration;
+
 use super::{ContentAction, Part, Waived};
 use crate::Material;
 
@@ -9,6 +11,18 @@ pub struct Credential {
     /// As records name it; unique for an upstream.
     pub name: String,
     pub inject: Inject,
+    pub rotation: Option<Rotation>,
+}
+
+/// How secrets are replaced, and how old they may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// Past this age it is told.
+    pub max_age: Option<Duration>,
+    /// How long after a replacement the old secret may still be shown.
+    pub overlap: Duration,
+    /// How long past `max_age` the secret is still shown; `None`: for ever.
+    pub grace: Option<Duration>,
 }
 
 /// The secrets of an upstream are looked for in what its routes carry.

@@ -44,6 +44,7 @@ fn of_route(route: &Route) -> Vec<String> {
         format!("tenant {:?} {:?} {:?}", route.tenant, route.tenant_from, policy.posture),
         format!("providers {:?}", sorted(&policy.identity.providers)),
         format!("assurance {:?} resource {:?}", sorted(&policy.challenges.assurance), policy.challenges.resource),
+        format!("leaks {:?}", policy.leaks.as_ref().map(|leaks| (&leaks.parts, leaks.action))),
         format!("body {} cross {:?}", policy.access.max_body, policy.access.cross_site),
         format!("cors {:?}", policy.access.cors),
         format!("remove {:?} set {:?}", sorted(&policy.access.response_remove), sorted(&policy.access.response_set)),

@@ -45,6 +45,10 @@ pub(crate) struct Facts {
     redirect: Option<bool>,
     /// Whether our own process is confined.
     hardened: bool,
+    /// Days since the upstream's secret was replaced, and where the upstream knows only the one of before, seconds.
+    secret: (u64, Option<u64>),
+    /// A secret of the upstream stands in the part.
+    leaked: bool,
     busy: Busy,
 }
 
@@ -150,6 +154,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         ]),
         mostly(&[None, Some(true), Some(false)]),
         mostly(&[true, false]),
+        (mostly(&[0_u64, 20, 33, 80, 400]), mostly(&[None, Some(0), Some(60), Some(3600)]), mostly(&[false, true])),
     );
     let sizes = (mostly(&[10_usize, 2 << 10, 40 << 10, 100 << 10]), mostly(&[5_usize, 50, 150, 250]));
     let load = (mostly(&[0_u8, 60, 92, 100]), mostly(&[false, true]));
@@ -173,7 +178,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             (version, (exchange, approved), certificate, presented, (principal, proven)),
             ((route, method, path, content_type), body, origin),
             (part, direction, data, score, spent),
-            (source, dialled, redirect, hardened),
+            (source, dialled, redirect, hardened, (days, behind, leaked)),
             busy,
         )| Facts {
             route,
@@ -198,6 +203,8 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             dialled,
             redirect,
             hardened,
+            secret: (days, behind),
+            leaked,
             busy,
         },
     )
@@ -218,6 +225,7 @@ pub(crate) fn judge(snapshot: &Snapshot, facts: &Facts) -> Option<u8> {
         && is_proven(route, facts)
         && is_allowed(route, facts)
         && is_permitted(route, facts)
+        && is_shown(snapshot, route, facts)
         && route.policy.network.egress.as_ref().is_none_or(|egress| goes_out(egress, facts));
     passes.then(|| change(route, facts)).flatten()
 }
@@ -388,6 +396,20 @@ fn is_permitted(route: &Route, facts: &Facts) -> bool {
     })
 }
 
+/// Whether the upstream is shown a secret that it takes.
+fn is_shown(snapshot: &Snapshot, route: &Route, facts: &Facts) -> bool {
+    let (days, behind) = facts.secret;
+    let age = Duration::from_secs(days * 86_400);
+    let credentials = route.upstream.into_iter().flat_map(|index| &snapshot.upstreams[index].credentials);
+    let mut rotations = credentials.map(|credential| credential.rotation);
+    rotations.all(|rotation| {
+        let Some(rotation) = rotation else { return behind.is_none() };
+        let ends = rotation.max_age.zip(rotation.grace).map(|(max, grace)| max + grace);
+        ends.is_none_or(|end| age <= end)
+            && behind.is_none_or(|seconds| Duration::from_secs(seconds) < rotation.overlap)
+    })
+}
+
 fn change(route: &Route, facts: &Facts) -> Option<u8> {
     let data = route.policy.data.rules.iter().filter(|rule| {
         let direction = if facts.direction == Direction::Request { rule.request } else { rule.response };
@@ -405,5 +427,7 @@ fn change(route: &Route, facts: &Facts) -> Option<u8> {
         RuntimeAction::Redact => Some(2),
         RuntimeAction::Block => None,
     });
-    data.chain(runtime).try_fold(0, |most, one| one.map(|one: u8| most.max(one)))
+    let leaks = route.policy.leaks.iter().filter(|leaks| facts.leaked && leaks.parts.contains(&facts.part));
+    let leaks = leaks.map(|leaks| (leaks.action != ContentAction::Block).then_some(2));
+    data.chain(runtime).chain(leaks).try_fold(0, |most, one| one.map(|one: u8| most.max(one)))
 }

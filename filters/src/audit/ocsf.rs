@@ -2,6 +2,8 @@
 //! Authentication (3002), the process itself Application Lifecycle (6002). What OCSF has no place for is under
 //! `unmapped.postern`.
 
+mod secrets;
+
 use postern_config::{Action, ContentAction, ManifestRef, PrincipalType};
 
 use super::encode_hex;
@@ -37,6 +39,7 @@ pub(super) fn write(json: &mut Json<'_>, record: &AuditRecord) {
         Event::Request(request) => write_request(json, record, request),
         Event::Connection(event) => write_connection(json, record, event),
         Event::Lifecycle(event) => write_lifecycle(json, record, event),
+        Event::Secrets(event) => secrets::write(json, record, event),
     }
 }
 
@@ -264,6 +267,7 @@ fn write_decision(json: &mut Json<'_>, request: &RequestEvent) {
     if !request.credentials.is_empty() {
         json.texts("credentials", &request.credentials, CREDENTIALS, NAME);
     }
+    secrets::write_words(json, request);
     if !request.findings.is_empty() {
         json.number("finding_count", u64::try_from(request.findings.len()).unwrap_or(u64::MAX));
         json.objects("findings", &request.findings, FINDINGS, write_finding);

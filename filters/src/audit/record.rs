@@ -67,6 +67,45 @@ pub enum Event {
     Request(Box<RequestEvent>),
     Connection(ConnectionEvent),
     Lifecycle(LifecycleEvent),
+    Secrets(SecretEvent),
+}
+
+/// Something that happened to secrets, beyond one request.
+#[derive(Debug, Clone)]
+pub struct SecretEvent {
+    pub what: SecretWord,
+    /// Of each where it is or whose it is, and what it is for. Never anything of its content.
+    pub secrets: Vec<SecretRef>,
+}
+
+/// A secret, by its place and its purpose.
+#[derive(Debug, Clone)]
+pub struct SecretRef {
+    /// `file:/run/secrets/openai`; nothing where several make one credential.
+    pub from: Option<String>,
+    /// `credential api-key for upstream openai`.
+    pub purpose: String,
+}
+
+/// Names of events that concern secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretWord {
+    /// Read, for a set that was taken over.
+    Read,
+    /// Put into a request for an upstream, or exchanged for what was.
+    Used,
+    /// One that was replaced was shown once more, because the upstream refused the new one.
+    PreviousUsed,
+    /// Not shown, because it is too old.
+    Refused,
+    /// Another one took its place.
+    Rotated,
+    /// One that was replaced is not kept any longer.
+    Retired,
+    /// Older than its policy wants it.
+    Aged,
+    /// So old that it is not shown.
+    Expired,
 }
 
 /// What was concluded.
@@ -86,8 +125,10 @@ pub struct RequestEvent {
     pub tenant: Option<Name>,
     pub route: Option<Name>,
     pub upstream: Option<Name>,
-    /// Names of the credentials that the upstream was shown.
+    /// Names of the credentials that were put into the request for the upstream, or exchanged for what was.
     pub credentials: Vec<Name>,
+    /// What it did with secrets besides showing them.
+    pub secrets: Vec<SecretWord>,
     /// The endpoint the request went to: its address, or the process that listened. Nothing where no connection was made.
     pub endpoint: Option<Peer>,
     /// Attempts after the first.
@@ -184,7 +225,7 @@ impl AuditRecord {
                 nobody && request.decision != Decision::Allow
             }
             Event::Connection(_) => true,
-            Event::Lifecycle(_) => false,
+            Event::Lifecycle(_) | Event::Secrets(_) => false,
         }
     }
 
@@ -199,6 +240,7 @@ impl AuditRecord {
                 manifests.len().saturating_mul(256)
             }
             Event::Lifecycle(_) => 0,
+            Event::Secrets(event) => event.secrets.len().saturating_mul(256),
         })
     }
 }
@@ -210,6 +252,22 @@ impl RequestEvent {
         let findings = self.findings.iter().map(|f| f.guard.len().saturating_add(f.detector.len()).saturating_add(64));
         let names = guards.saturating_add(self.credentials.len()).saturating_mul(size_of::<Name>());
         texts.into_iter().chain(findings).fold(size_of::<Self>().saturating_add(names), usize::saturating_add)
+    }
+}
+
+impl SecretWord {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "secret.read",
+            Self::Used => "secret.used",
+            Self::PreviousUsed => "secret.previous_used",
+            Self::Refused => "secret.refused",
+            Self::Rotated => "secret.rotated",
+            Self::Retired => "secret.retired",
+            Self::Aged => "secret.aged",
+            Self::Expired => "secret.expired",
+        }
     }
 }
 

@@ -26,6 +26,12 @@ pub struct Managed {
     pub action: Option<ContentAction>,
 }
 
+/// Whether a search for it would find it and nothing else.
+pub(crate) fn can_be_searched_for(secret: &Redacted<Vec<u8>>) -> bool {
+    let bytes = secret.expose();
+    bytes.len() >= MIN && bytes.iter().all(|byte| (0x20..=0x7e).contains(byte))
+}
+
 /// The automaton that finds `secret`, and whether it is looked for whole.
 ///
 /// # Errors

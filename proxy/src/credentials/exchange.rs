@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -18,6 +18,7 @@ use serde::Deserialize;
 use super::escaped;
 use crate::egress::Egress;
 use crate::outbound::{Limits, Outbound, OutboundError, Request, Roots, TlsSetupError, Url};
+use crate::telemetry::Metrics;
 
 /// Longest time that a request waits for a token.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,11 +64,15 @@ pub(crate) struct Caller<'c> {
     pub(crate) principal: Option<&'c Principal>,
     /// Unix milliseconds.
     pub(crate) now_ms: i64,
+    /// Where exchanges are counted.
+    pub(crate) metrics: &'c Metrics,
 }
 
 /// A token service, as one upstream needs it.
 pub(crate) struct Exchanger {
     settings: Settings,
+    /// For metrics.
+    upstream: String,
     url: Url,
     /// `Basic …`.
     client: Redacted<Vec<u8>>,
@@ -97,17 +102,43 @@ enum Trouble {
     Away(String),
     #[error("the token service refused the exchange ({0})")]
     Refused(String),
+    /// It did not believe the secret that it was shown.
+    #[error("the token service refused the exchange ({0})")]
+    Denied(String),
     #[error("the token service answered what cannot be used: {0}")]
     Unusable(&'static str),
 }
 
+impl Trouble {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Self::Away(_) => "unavailable",
+            Self::Refused(_) | Self::Denied(_) => "refused",
+            Self::Unusable(_) => "unusable",
+        }
+    }
+}
+
+/// No token, and whether that is because of the secret that was shown for it.
+pub(super) struct Unissued {
+    pub(super) refusal: Refusal,
+    pub(super) denied: bool,
+}
+
+impl From<Refusal> for Unissued {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, denied: false }
+    }
+}
+
 impl Exchanger {
-    /// `egress` is what the proxy's own calls may reach; `ca` is PEM.
+    /// `upstream` is whom the tokens are for, `egress` is what the proxy's own calls may reach; `ca` is PEM.
     ///
     /// # Errors
     /// Where the service could not be called at all.
     pub(crate) fn new(
         settings: Settings,
+        upstream: &str,
         client: &Redacted<Vec<u8>>,
         own: Option<Redacted<Vec<u8>>>,
         ca: Option<Vec<u8>>,
@@ -122,6 +153,7 @@ impl Exchanger {
         Ok(Self {
             url: Url::parse(&settings.url)?,
             settings,
+            upstream: upstream.to_owned(),
             client: Redacted::new([b"Basic ".as_slice(), encoded.expose().as_bytes()].concat()),
             own,
             outbound: Outbound::new(Arc::new(egress), ca.map_or(Roots::System, Roots::Given), None)?,
@@ -134,15 +166,19 @@ impl Exchanger {
     /// # Errors
     /// 401 for a caller without a token where it is the caller's that is exchanged; 502 where the service gives none, 503 where it
     /// cannot be asked.
-    pub(crate) async fn authorization(&self, caller: Caller<'_>) -> Result<Redacted<Vec<u8>>, Refusal> {
-        let late = |_| Refusal::new(Reason::UpstreamUnavailable, "the token service took too long");
+    pub(super) async fn authorization(&self, caller: Caller<'_>) -> Result<Redacted<Vec<u8>>, Unissued> {
+        let late = |_| {
+            caller.metrics.token_exchanged(&self.upstream, "unavailable");
+            Refusal::new(Reason::UpstreamUnavailable, "the token service took too long")
+        };
         let issued = tokio::time::timeout(PATIENCE, self.current(caller)).await.map_err(late)??;
         match &issued.token {
             Ok(token) => Ok(Redacted::new([b"Bearer ".as_slice(), token.expose()].concat())),
             Err(trouble) => {
                 let away = matches!(trouble, Trouble::Away(_));
                 let reason = if away { Reason::UpstreamUnavailable } else { Reason::UpstreamFailed };
-                Err(Refusal::new(reason, trouble.to_string()))
+                let denied = matches!(trouble, Trouble::Denied(_));
+                Err(Unissued { refusal: Refusal::new(reason, trouble.to_string()), denied })
             }
         }
     }
@@ -160,7 +196,11 @@ impl Exchanger {
         let key = self.key(subject, caller);
         loop {
             match self.issued.get_value_or_guard_async(&key).await {
-                Ok(issued) if caller.now_ms < issued.until => return Ok(issued),
+                Ok(issued) if caller.now_ms < issued.until => {
+                    let outcome = issued.token.as_ref().map_or_else(Trouble::as_str, |_| "reused");
+                    caller.metrics.token_exchanged(&self.upstream, outcome);
+                    return Ok(issued);
+                }
                 Ok(over) => drop(self.issued.remove_if(&key, |kept| Arc::ptr_eq(kept, &over))),
                 Err(place) => {
                     let issued = Arc::new(self.exchange(subject, caller).await);
@@ -193,8 +233,12 @@ impl Exchanger {
     }
 
     async fn exchange(&self, subject: &[u8], caller: Caller<'_>) -> Issued {
-        let now = caller.now_ms;
-        match self.ask(subject).await {
+        let (now, began) = (caller.now_ms, Instant::now());
+        let asked = self.ask(subject).await;
+        let outcome = asked.as_ref().map_or_else(Trouble::as_str, |_| "issued");
+        caller.metrics.token_exchanged(&self.upstream, outcome);
+        caller.metrics.token_exchange_took(began.elapsed().as_secs_f64());
+        match asked {
             Ok((token, life)) => {
                 let life_ms = life.map_or(0, |seconds| i64::try_from(seconds).unwrap_or(0).saturating_mul(1000));
                 let own = now.saturating_add(life_ms).saturating_sub(BEFORE_END_MS.min(life_ms / 10));
@@ -224,7 +268,14 @@ impl Exchanger {
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
                 Err(Trouble::Away(format!("it answered {}", status.as_u16())))
             }
-            status => Err(Trouble::Refused(format!("{}{}", status.as_u16(), code_of(&answer.body)))),
+            status => {
+                let code = code_of(&answer.body);
+                let said = format!("{}{}", status.as_u16(), code.map(|code| format!(", {code}")).unwrap_or_default());
+                let denied = status == StatusCode::UNAUTHORIZED
+                    || code == Some("invalid_client")
+                    || (self.own.is_some() && code == Some("invalid_grant"));
+                Err(if denied { Trouble::Denied(said) } else { Trouble::Refused(said) })
+            }
         }
     }
 
@@ -301,14 +352,13 @@ fn read(body: &[u8]) -> Result<(Redacted<Vec<u8>>, Option<u64>), Trouble> {
     Ok((token, said.expires_in))
 }
 
-fn code_of(body: &[u8]) -> String {
+fn code_of(body: &[u8]) -> Option<&'static str> {
     #[derive(Deserialize)]
     struct Failed {
         error: String,
     }
     let code = serde_json::from_slice::<Failed>(body).ok().map(|failed| failed.error);
-    let known = code.and_then(|code| ERRORS.into_iter().find(|known| *known == code));
-    known.map(|known| format!(", {known}")).unwrap_or_default()
+    code.and_then(|code| ERRORS.into_iter().find(|known| *known == code))
 }
 
 #[cfg(test)]
@@ -346,9 +396,9 @@ mod tests {
 
     #[test]
     fn only_codes_of_the_standard_are_repeated() {
-        assert_eq!(code_of(br#"{"error":"invalid_grant","error_description":"secret"}"#), ", invalid_grant");
+        assert_eq!(code_of(br#"{"error":"invalid_grant","error_description":"secret"}"#), Some("invalid_grant"));
         for body in [r#"{"error":"secret"}"#, "secret", ""] {
-            assert_eq!(code_of(body.as_bytes()), "");
+            assert_eq!(code_of(body.as_bytes()), None);
         }
     }
 

@@ -9,10 +9,10 @@ use aws_lc_rs::{hmac, rand};
 use postern_config::{IdentitySource, Material, OwnKey, ProviderKind, Snapshot};
 
 /// Where a secret is, and what for.
-struct Use<'s> {
-    from: &'s Material,
+pub(crate) struct Use<'s> {
+    pub(crate) from: &'s Material,
     /// For people.
-    place: String,
+    pub(crate) place: String,
 }
 
 /// Says which secrets of a set are one secret. Those that cannot be read are told of by whoever needs them.
@@ -44,7 +44,8 @@ pub(crate) fn check(snapshot: &Snapshot, problems: &mut Vec<String>) {
     }
 }
 
-fn uses(snapshot: &Snapshot) -> Vec<Use<'_>> {
+/// Every secret that a set names.
+pub(crate) fn uses(snapshot: &Snapshot) -> Vec<Use<'_>> {
     let mut uses = Vec::new();
     for upstream in &snapshot.upstreams {
         for credential in &upstream.credentials {

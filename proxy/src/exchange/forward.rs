@@ -5,7 +5,7 @@ use pingora_core::protocols::http::ServerSession;
 use postern_config::{Balance, HashBy};
 use postern_filters::{Permit, Reason, Refusal};
 
-use super::{Deadline, Exchange, Matched};
+use super::{Deadline, Exchange, Matched, overlap};
 use crate::head::Head;
 use crate::story::Story;
 use crate::trouble;
@@ -30,18 +30,18 @@ pub(super) async fn send(
     let upstream = matched.runtime.upstream(matched.route)?;
     story.streamed = permit.streams();
     let length = if body.is_empty() { BodyLength::None } else { BodyLength::Known(body.len()) };
-    let request = exchange.outgoing(matched, permit, head, session, story, length).await?;
+    let (request, again) = exchange.outgoing_twice(matched, permit, head, session, story, length).await?;
     let deadline = Deadline::of(story, &upstream.settings.timeouts);
-    let ask = Ask {
-        head: request,
-        body,
-        key: key(exchange, upstream, session, story),
-        deadline: deadline.after(deadline.first_byte),
-    };
+    let again = again.filter(|_| overlap::may_be_repeated(&request.method, story));
+    let (key, until) = (key(exchange, upstream, session, story), deadline.after(deadline.first_byte));
+    let ask = |head, body| Ask { head, body, key, deadline: until };
+    let again = again.map(|head| ask(head, body.clone()));
     let mut told = Told::default();
     // Dropping a call closes its connection: nothing of it goes back to the pool.
     let answered = tokio::select! {
-        answered = upstream.call(ask, &matched.network.egress, &exchange.shared.metrics, &mut told) => Some(answered),
+        answered = overlap::call(exchange, matched, upstream, ask(request, body), again, &mut told, &mut story.secrets) => {
+            Some(answered)
+        }
         () = client_left(session) => None,
     };
     story.called(told);

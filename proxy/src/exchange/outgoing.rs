@@ -6,12 +6,13 @@ use std::sync::Arc;
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::RequestHeader;
 use postern_config::TokenForwarding;
+use postern_filters::audit::SecretWord;
 use postern_filters::token::Transaction;
 use postern_filters::{Permit, Refusal};
 
 use super::forward::unmade;
 use super::{Exchange, Matched};
-use crate::credentials::Caller;
+use crate::credentials::{self, Caller};
 use crate::head::Head;
 use crate::story::Story;
 use crate::upstream_head::{self, BodyLength};
@@ -31,6 +32,22 @@ impl Exchange<'_> {
         story: &mut Story,
         length: BodyLength,
     ) -> Result<Box<RequestHeader>, Refusal> {
+        self.outgoing_twice(matched, permit, head, session, story, length).await.map(|(request, _)| request)
+    }
+
+    /// As [`Self::outgoing`]; the second is what may be sent to an upstream that does not know a new secret yet.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn outgoing_twice(
+        self,
+        matched: Matched<'_>,
+        permit: Permit,
+        head: &Head,
+        session: &ServerSession,
+        story: &mut Story,
+        length: BodyLength,
+    ) -> Result<(Box<RequestHeader>, Option<Box<RequestHeader>>), Refusal> {
         let upstream = matched.runtime.upstream(matched.route)?;
         story.upstream = Some(upstream.settings.name.clone());
         let request =
@@ -41,12 +58,8 @@ impl Exchange<'_> {
         }
         let principal = story.context.known_principal().cloned();
         let (headers, now_ms) = (&session.req_header().headers, story.context.now_ms());
-        let caller = Caller { headers, principal: principal.as_deref(), now_ms };
-        // Last, so that nothing a client nominates in `Connection` can remove it (attack 7).
-        for held in upstream.credentials.iter() {
-            held.show(&mut request, caller).await?;
-            story.credentials.push(held.name.clone());
-        }
+        let metrics = &self.shared.metrics;
+        let caller = Caller { headers, principal: principal.as_deref(), now_ms, metrics };
         if matched.route.policy.token_forwarding == TokenForwarding::TxnToken {
             let id = story.id.to_string();
             let address = head.client.or_else(|| self.connection.source.source().ip());
@@ -55,8 +68,26 @@ impl Exchange<'_> {
                 story.credentials.push(Arc::from("txn-token"));
             }
         }
+        let overlaps = upstream.credentials.iter().any(|held| held.has_previous(now_ms));
+        let mut again = overlaps.then(|| request.clone());
+        // Last, so that nothing a client nominates in `Connection` can remove it (attack 7).
+        for held in upstream.credentials.iter() {
+            held.refuse_expired(now_ms.div_euclid(1000)).inspect_err(|_| {
+                story.secrets.push(SecretWord::Refused);
+                credentials::tell_ages(self.shared);
+            })?;
+            // A token service sees the secret even where nothing comes of it.
+            story.credentials.push(held.name.clone());
+            held.show(&mut request, caller).await?;
+        }
+        if let Some(again) = &mut again {
+            for held in upstream.credentials.iter() {
+                held.show_previous(again, caller).await?;
+            }
+            self.tell_certificate(matched.runtime, again)?;
+        }
         self.tell_certificate(matched.runtime, &mut request)?;
-        Ok(request)
+        Ok((request, again))
     }
 }
 

@@ -14,6 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 use postern_config::Harden;
 
 use super::names;
+use crate::credentials::{Age, Standing};
 use crate::spiffe::Heard;
 use crate::upstream::States;
 
@@ -126,6 +127,18 @@ struct BySourceOutcome {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByCredential {
+    postern_upstream: String,
+    postern_credential: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByUpstreamOutcome {
+    postern_upstream: String,
+    outcome: &'static str,
+}
+
 /// All metrics of a process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -144,6 +157,12 @@ pub struct Metrics {
     keys_age: Family<BySource, Gauge>,
     keys_fetches: Family<BySourceOutcome, Gauge<u64, AtomicU64>>,
     introspections: Family<BySourceOutcome, Gauge<u64, AtomicU64>>,
+    secret_age: Family<ByCredential, Gauge>,
+    secrets: Family<OfState, Gauge>,
+    secret_overlaps: Gauge,
+    secret_retries: Family<ByUpstreamOutcome, Counter>,
+    token_exchanges: Family<ByUpstreamOutcome, Counter>,
+    token_exchange_duration: Histogram,
     exceptions: Family<OfState, Gauge>,
     exception_expiry: Family<Alone, Gauge>,
     reloads: Family<ByOutcome, Counter>,
@@ -206,6 +225,13 @@ impl Metrics {
             keys_age: Family::default(),
             keys_fetches: Family::default(),
             introspections: Family::default(),
+            secret_age: Family::default(),
+            secrets: Family::default(),
+            secret_overlaps: Gauge::default(),
+            secret_retries: Family::default(),
+            token_exchanges: Family::default(),
+            // From a millisecond to four seconds; nothing is waited for longer than ten.
+            token_exchange_duration: Histogram::new(exponential_buckets(0.001, 2.0, 13)),
             exceptions: Family::default(),
             exception_expiry: Family::default(),
             reloads: Family::default(),
@@ -291,6 +317,7 @@ impl Metrics {
             "Questions to issuers about tokens by outcome",
             metrics.introspections.clone(),
         );
+        metrics.register_secrets(&mut registry, name);
         registry.register(name(names::EXCEPTIONS), "Exceptions by state", metrics.exceptions.clone());
         registry.register_with_unit(
             name(names::EXCEPTION_EXPIRY),
@@ -358,6 +385,68 @@ impl Metrics {
             metrics.hardened.clone(),
         );
         Self { registry, ..metrics }
+    }
+
+    fn register_secrets(&self, registry: &mut Registry, name: impl Fn(&str) -> String) {
+        registry.register_with_unit(
+            name(names::SECRET_AGE),
+            "Time since the oldest secret of a credential was last replaced",
+            Unit::Seconds,
+            self.secret_age.clone(),
+        );
+        registry.register(name(names::SECRETS), "Credentials with secrets, by state", self.secrets.clone());
+        registry.register(
+            name(names::SECRET_OVERLAPS),
+            "Credentials whose secret of before may still be shown",
+            self.secret_overlaps.clone(),
+        );
+        registry.register(
+            name(names::SECRET_RETRIES),
+            "Requests that were sent once more with the secret of before",
+            self.secret_retries.clone(),
+        );
+        registry.register(
+            name(names::TOKEN_EXCHANGES),
+            "Tokens for upstreams from a token service, by outcome",
+            self.token_exchanges.clone(),
+        );
+        registry.register_with_unit(
+            name(names::TOKEN_EXCHANGE_DURATION),
+            "Time that a token service took",
+            Unit::Seconds,
+            self.token_exchange_duration.clone(),
+        );
+    }
+
+    /// How the secrets of the running set stand. What is not named is gone.
+    pub(crate) fn secrets(&self, standing: Vec<Standing>) {
+        self.secret_age.clear();
+        self.secrets.clear();
+        let overlapping = standing.iter().filter(|one| one.overlaps).count();
+        self.secret_overlaps.set(i64::try_from(overlapping).unwrap_or(i64::MAX));
+        for age in [Age::Current, Age::Aged, Age::Expired] {
+            let count = standing.iter().filter(|one| one.age == age).count();
+            let labels = OfState { postern_state: age.as_str() };
+            self.secrets.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        for one in standing {
+            let labels = ByCredential { postern_upstream: one.upstream, postern_credential: one.name };
+            self.secret_age.get_or_create(&labels).set(one.seconds_old);
+        }
+    }
+
+    /// A request that was sent once more with the secret of before.
+    pub(crate) fn secret_retried(&self, upstream: &str, accepted: bool) {
+        let outcome = if accepted { "accepted" } else { "refused" };
+        self.secret_retries.get_or_create(&by_outcome(upstream, outcome)).inc();
+    }
+
+    pub(crate) fn token_exchanged(&self, upstream: &str, outcome: &'static str) {
+        self.token_exchanges.get_or_create(&by_outcome(upstream, outcome)).inc();
+    }
+
+    pub(crate) fn token_exchange_took(&self, seconds: f64) {
+        self.token_exchange_duration.observe(seconds);
     }
 
     /// The page of `/metrics`, in OpenMetrics text.
@@ -555,6 +644,10 @@ impl Metrics {
     pub(crate) fn audit_lost(&self) {
         self.audit_lost.inc();
     }
+}
+
+fn by_outcome(upstream: &str, outcome: &'static str) -> ByUpstreamOutcome {
+    ByUpstreamOutcome { postern_upstream: upstream.to_owned(), outcome }
 }
 
 fn by_upstream(upstream: &str) -> ByUpstream {

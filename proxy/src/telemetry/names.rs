@@ -50,6 +50,18 @@ pub const KEYS_AGE: &str = "postern.keys.age";
 pub const KEYS_FETCHES: &str = "postern.keys.fetches";
 /// Questions to issuers about tokens, by source and outcome.
 pub const INTROSPECTIONS: &str = "postern.introspections";
+/// Seconds since the oldest secret of a credential was last replaced, as far as that is known, by upstream and credential.
+pub const SECRET_AGE: &str = "postern.secret.age";
+/// Credentials with secrets, by state: `current`, `aged`, `expired`.
+pub const SECRETS: &str = "postern.secrets";
+/// Credentials whose secret of before may still be shown.
+pub const SECRET_OVERLAPS: &str = "postern.secrets.overlapping";
+/// Requests that were sent once more with the secret of before, by upstream and whether the upstream took it: `accepted`, `refused`.
+pub const SECRET_RETRIES: &str = "postern.secrets.retries";
+/// Tokens for upstreams from a token service, by upstream and outcome: `issued`, `reused`, `refused`, `unusable`, `unavailable`.
+pub const TOKEN_EXCHANGES: &str = "postern.token_exchanges";
+/// Seconds that a token service took.
+pub const TOKEN_EXCHANGE_DURATION: &str = "postern.token_exchanges.duration";
 /// Exceptions of the running set, by state: `active`, `ended`.
 pub const EXCEPTIONS: &str = "postern.exceptions";
 /// Seconds until the next exception ends; nothing where none is in force.

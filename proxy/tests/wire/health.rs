@@ -79,6 +79,7 @@ async fn attack_52_no_label_is_a_callers_to_choose() {
         "postern_listener",
         "postern_identity",
         "postern_upstream",
+        "postern_credential",
         "postern_state",
         "error_type",
         "outcome",

@@ -28,6 +28,7 @@ mod network;
 mod outbound;
 mod proxies;
 mod relay;
+mod rotation;
 mod secrets;
 mod shared_limits;
 mod sidecars;

@@ -5,6 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::*;
+use crate::audit::SecretWord;
 use crate::audit::leaf::MAX_LINE;
 use crate::audit::{Name, Redaction};
 use crate::{Assurance, Principal};
@@ -64,6 +65,7 @@ fn request(text: &str) -> AuditRecord {
             route: Some(name.clone()),
             upstream: Some(name.clone()),
             credentials: vec![name.clone(); 20],
+            secrets: vec![SecretWord::PreviousUsed],
             endpoint: None,
             retries: 0,
             dialect: Some(Dialect::OpenAi),

@@ -65,6 +65,7 @@ fn request(sequence: u64) -> AuditRecord {
         route: Some("chat".into()),
         upstream: Some("model".into()),
         credentials: vec![],
+        secrets: vec![],
         endpoint: None,
         retries: 0,
         dialect: None,

@@ -40,6 +40,11 @@ impl Records {
         self.of_class(&[6002])
     }
 
+    /// Entity Management: what happened to secrets beside requests.
+    pub fn of_secrets(&self) -> Vec<&Record> {
+        self.of_class(&[3004])
+    }
+
     fn of_class(&self, classes: &[u64]) -> Vec<&Record> {
         self.0.iter().filter(|record| classes.contains(&record.0["class_uid"].as_u64().unwrap())).collect()
     }
@@ -140,6 +145,11 @@ impl Record {
     /// Names of the credentials that its upstream was shown.
     pub fn credentials(&self) -> Vec<String> {
         texts(self.ours("credentials"))
+    }
+
+    /// Names of events that are part of it.
+    pub fn events(&self) -> Vec<String> {
+        texts(self.ours("events"))
     }
 
     /// Exceptions it hung on.

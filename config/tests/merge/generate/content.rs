@@ -1,0 +1,61 @@
+//! What is looked for and what is forbidden: DataProtectionPolicy, RuntimeSecurityPolicy, AccessControlPolicy.
+
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use super::{APP, CHAT, Content, GATEWAY, Written, content, list, maybe, some};
+
+pub(super) fn data(written: Written) -> impl Strategy<Value = Content> {
+    let matches = select(vec![
+        "{detectors: [card]}",
+        "{detectors: [mail, card]}",
+        "{minClass: Confidential}",
+        "{minClass: Public}",
+    ]);
+    let rule = (
+        select(vec!["Request", "Response", "Both"]),
+        some(&["User", "Assistant", "ToolResult", "HttpBody"]),
+        matches,
+        select(vec!["Block", "Redact", "Mask"]),
+    );
+    let rule = rule.prop_map(|(direction, parts, matches, action)| {
+        format!(
+            "rules: [{{name: %, direction: {direction}, parts: {}, match: {matches}, action: {action}}}]",
+            list(&parts)
+        )
+    });
+    let streaming = (select(vec!["32Ki", "128Ki"]), select(vec!["1s", "30s"]));
+    let streaming = streaming.prop_map(|(hold, stall)| format!("streaming: {{holdBack: {hold}, stall: {stall}}}"));
+    let detectors = Just("detectors: [{name: card, type: Builtin, id: payment-card, class: Restricted}]".to_owned());
+    let fields = (maybe(written, rule), maybe(written, streaming), maybe(written, detectors))
+        .prop_map(|(a, b, c)| vec![a, b, c]);
+    content("DataProtectionPolicy", &[GATEWAY, APP, CHAT], fields)
+}
+
+pub(super) fn runtime() -> impl Strategy<Value = Content> {
+    let fields = (
+        select(vec!["PromptInjection", "HiddenText"]),
+        some(&["User", "ToolResult", "HttpBody"]),
+        1_u8..100,
+        select(vec!["Block", "Redact"]),
+    );
+    let fields = fields.prop_map(|(kind, parts, threshold, action)| {
+        vec![Some(format!(
+            "detectors: [{{name: %, type: {kind}, parts: {}, untrustedOnly: false, threshold: {threshold}, action: {action}}}]",
+            list(&parts)
+        ))]
+    });
+    content("RuntimeSecurityPolicy", &[GATEWAY, APP, CHAT], fields)
+}
+
+pub(crate) fn forbid() -> impl Strategy<Value = Content> {
+    let rule = (some(&["read", "create", "chat"]), subsequence(vec!["User", "Agent"], 0..=2));
+    let fields = rule.prop_map(|(actions, types)| {
+        vec![Some(format!(
+            "rules: [{{name: a, effect: Forbid, actions: {}, principals: {}}}]",
+            list(&actions),
+            list(&types)
+        ))]
+    });
+    content("AccessControlPolicy", &[GATEWAY, APP, CHAT], fields)
+}
