@@ -24,7 +24,7 @@ use crate::limit::{LimitSet, LimitStore, Stage};
 use crate::scan::{ContentGuards, Managed};
 use crate::token::session::{EndedSessions, SealKey, Sessions};
 use crate::token::{
-    ApiKeys, Introspector, JwtVerifier, KeyRings, KeySet, Recognised, SignatureKeys, TokenCache, TokenSet,
+    ApiKeys, Introspector, JwtVerifier, KeyRings, KeySet, Recognised, SignatureKeys, SvidVerifier, TokenCache, TokenSet,
 };
 
 /// The chains of a snapshot, by route.
@@ -344,7 +344,8 @@ impl Compiler<'_> {
     }
 
     fn tokens(&self, verifiers: Vec<JwtVerifier>, report: &mut Report) -> Option<TokenSet> {
-        let set = TokenSet::new(verifiers, self.cache.clone());
+        let svids = self.svids(report)?;
+        let set = TokenSet::new(verifiers, self.cache.clone()).with_svids(svids);
         let asked =
             self.route.policy.identity.providers.iter().find(|p| matches!(p.kind, ProviderKind::Introspection(_)));
         match asked.map(|provider| (provider, Introspector::new(provider))) {
@@ -406,6 +407,29 @@ impl Compiler<'_> {
             found = Some(Arc::new(Browser::new(login.clone(), secret, verifier, sessions)));
         }
         Some(found)
+    }
+
+    /// The verifiers of JWT-SVIDs. `None` after a problem was reported.
+    fn svids(&self, report: &mut Report) -> Option<Vec<SvidVerifier>> {
+        let (mut found, mut failed) = (Vec::new(), false);
+        let providers = self.route.policy.identity.providers.iter().filter(|_| self.with_keys);
+        for (provider, svids) in providers.filter_map(|provider| Some((provider, provider.kind.jwt_svids()?))) {
+            let mut bundles = Vec::with_capacity(svids.bundles.len());
+            for (domain, from) in &svids.bundles {
+                let read = from.read_public().map_err(|error| error.to_string());
+                match read.and_then(|text| KeySet::parse_bundle(&text).map_err(|error| error.to_string())) {
+                    Ok(keys) => bundles.push((domain.clone(), keys)),
+                    Err(error) => {
+                        failed = true;
+                        let place = format!("provider `{}`, bundle `{from}`", provider.name);
+                        let help = "put the SPIFFE bundle of the trust domain there, a JWK set";
+                        self.problem(report, 11, format!("{place}: {error}"), help);
+                    }
+                }
+            }
+            found.push(SvidVerifier::new(provider, &svids.audiences, bundles));
+        }
+        (!failed).then_some(found)
     }
 
     fn facts(&self) -> RouteFacts {

@@ -28,8 +28,8 @@ pub struct Principal {
 pub struct Assurance {
     /// Name of the provider.
     pub provider: String,
-    /// `jwt`, `txn-token`, `session` for a browser, `spiffe`, `mtls`, `api-key`, `http-signature`, `socket` for the workload behind an
-    /// outbound listener, or `none` for who is anonymous.
+    /// `jwt`, `txn-token`, `session` for a browser, `spiffe`, `jwt-svid`, `mtls`, `api-key`, `http-signature`, `socket` for the workload
+    /// behind an outbound listener, or `none` for who is anonymous.
     pub method: String,
     pub acr: String,
     pub amr: Vec<String>,
@@ -81,6 +81,9 @@ impl Principal {
     /// [`Assurance::method`] of whoever holds an API key.
     pub(crate) const BY_KEY: &'static str = "api-key";
 
+    /// [`Assurance::method`] of a workload that brings a token of its own.
+    pub(crate) const BY_JWT_SVID: &'static str = "jwt-svid";
+
     /// [`Assurance::method`] of whoever signed the request.
     pub(crate) const BY_SIGNATURE: &'static str = "http-signature";
 
@@ -108,7 +111,7 @@ impl Principal {
     /// Whether the subject is a SPIFFE ID: by the credential, not by the look of the subject, as an issuer may write what it
     /// likes into `sub`.
     pub(crate) fn is_workload(&self) -> bool {
-        matches!(self.authn.method.as_str(), "spiffe" | Self::BY_SOCKET)
+        matches!(self.authn.method.as_str(), "spiffe" | Self::BY_SOCKET | Self::BY_JWT_SVID)
     }
 
     /// Qualified id: `issuer|subject`, or the SPIFFE ID. Cedar entity id, limit key and name in records.

@@ -112,7 +112,7 @@ fn refuse(name: &At<Name>, callers: Option<&Callers<'_>>, certificates: Certific
             "it needs a client certificate, and no listener asks for one",
             "attach a CertificatePolicy with `trust` and `clientAuth: Optional` or `Required` to a listener",
         )
-    } else if provider.is_some_and(|p| matches!(p.kind, ProviderKind::Spiffe)) && !certificates.svid {
+    } else if provider.is_some_and(|p| matches!(p.kind, ProviderKind::Spiffe(_))) && !certificates.svid {
         ("no listener accepts an SVID", "add SPIFFE ID globs to `trust.names` of the CertificatePolicy")
     } else if provider.is_some_and(|p| matches!(p.kind, ProviderKind::Mtls(_))) && !certificates.other {
         ("listeners accept SVIDs only", "add host names to `trust.names` of the CertificatePolicy")
@@ -133,7 +133,8 @@ fn refuse(name: &At<Name>, callers: Option<&Callers<'_>>, certificates: Certific
 
 fn needs_certificate(provider: &Provider) -> bool {
     match &provider.kind {
-        ProviderKind::Spiffe | ProviderKind::Mtls(_) => true,
+        ProviderKind::Spiffe(spiffe) => spiffe.tokens.is_none(),
+        ProviderKind::Mtls(_) => true,
         ProviderKind::ApiKey(_) | ProviderKind::HttpSignature(_) => false,
         ProviderKind::Introspection(asked) => asked.sender_constraint == SenderConstraint::Mtls,
         ProviderKind::Jwt(jwt) => jwt.sender_constraint == SenderConstraint::Mtls || jwt.carried == Carried::TxnToken,
@@ -156,7 +157,9 @@ impl<'r> Callers<'r> {
     fn somebody(&self, wanted: Option<&str>) -> bool {
         let kind = |certificate: bool| {
             let all = self.identity.providers.iter().enumerate();
-            let of_kind = all.filter(move |(_, p)| p.kind.is_certificate() == certificate).map(Some);
+            let of_kind = all
+                .filter(move |(_, p)| if certificate { p.kind.is_certificate() } else { p.kind.is_presented() })
+                .map(Some);
             std::iter::once(None).chain(of_kind)
         };
         kind(false).any(|token| {
@@ -190,7 +193,7 @@ impl<'r> Callers<'r> {
         // Where certificates are recognised, one is never only what a token is bound to.
         let recognised = |of: fn(&ProviderKind) -> bool| self.identity.providers.iter().any(|p| of(&p.kind));
         let other = self.certificates.other && !recognised(|kind| matches!(kind, ProviderKind::Mtls(_)));
-        let svid = self.certificates.svid && !recognised(|kind| matches!(kind, ProviderKind::Spiffe));
+        let svid = self.certificates.svid && !recognised(|kind| matches!(kind, ProviderKind::Spiffe(_)));
         !bound || other || svid
     }
 
@@ -271,7 +274,7 @@ fn same_credential(a: &Provider, b: &Provider) -> bool {
         (ProviderKind::Mtls(_), ProviderKind::Mtls(_)) => true,
         // A signature says for which application it is, and nothing else says whose keys to look in.
         (ProviderKind::HttpSignature(x), ProviderKind::HttpSignature(y)) => x.tag == y.tag,
-        (ProviderKind::Spiffe, ProviderKind::Spiffe) => {
+        (ProviderKind::Spiffe(_), ProviderKind::Spiffe(_)) => {
             format!("{:?}", a.tenant) == format!("{:?}", b.tenant) && meet(&a.tenants, &b.tenants)
         }
         _ => false,

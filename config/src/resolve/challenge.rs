@@ -81,7 +81,7 @@ fn check_met(
     }
     // Only a token tells how somebody authenticated.
     let silent = |provider: &crate::Provider| {
-        matches!(provider.kind, ProviderKind::Spiffe | ProviderKind::ApiKey(_) | ProviderKind::HttpSignature(_))
+        matches!(provider.kind, ProviderKind::Spiffe(_) | ProviderKind::ApiKey(_) | ProviderKind::HttpSignature(_))
     };
     let refused = |provider: &crate::Provider| demands.iter().any(|demand| demand.applies_to(provider.principal));
     if !identity.is_open && identity.providers.iter().all(|provider| silent(provider) && refused(provider)) {

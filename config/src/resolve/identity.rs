@@ -11,8 +11,8 @@ use crate::manifest::{self, Authentication, Kind, Manifest};
 use crate::values::{CallUrl, Issuer, Name};
 use crate::{
     ApiKeyProvider, Carried, Code, Demand, Dialect, Identity, IntrospectionProvider, IntrospectionSource, JwtKeys,
-    JwtProvider, KeySource, KeysAt, Material, MtlsProvider, Provider, ProviderKind, Report, SenderConstraint,
-    TenantSource, Waived, Waiver,
+    JwtProvider, JwtSvids, KeySource, KeysAt, Material, MtlsProvider, Provider, ProviderKind, Report, SenderConstraint,
+    SpiffeProvider, TenantSource, Waived, Waiver,
 };
 
 const PV_TARGET: Code = Code(4);
@@ -78,7 +78,7 @@ fn providers(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report:
                     good &= check(provider, report);
                     if let Some(place) = unbound(provider, spec) {
                         match attached.waive(Waiver::UnboundTokens, Place::Route(route), || {
-                            refuse_unbound(name, place, spec, report)
+                            refuse_unbound(name, &place, spec, report)
                         }) {
                             Some(waived) => drop(allowed.insert(name.as_str(), waived)),
                             None => good = false,
@@ -95,8 +95,12 @@ fn providers(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report:
         match &mut made.kind {
             ProviderKind::Jwt(jwt) => jwt.unbound = unbound,
             ProviderKind::Introspection(asked) => asked.unbound = unbound,
-            ProviderKind::Spiffe | ProviderKind::ApiKey(_) | ProviderKind::Mtls(_) | ProviderKind::HttpSignature(_) => {
+            ProviderKind::Spiffe(spiffe) => {
+                if let Some(tokens) = &mut spiffe.tokens {
+                    tokens.unbound = unbound;
+                }
             }
+            ProviderKind::ApiKey(_) | ProviderKind::Mtls(_) | ProviderKind::HttpSignature(_) => {}
         }
         made
     });
@@ -156,28 +160,47 @@ fn check(provider: &manifest::Provider, report: &mut Report) -> bool {
     good
 }
 
-/// Where a provider says that anybody may use its tokens, on a route that executes.
-fn unbound<'p>(provider: &'p manifest::Provider, spec: &RouteSpec) -> Option<&'p At<SenderConstraint>> {
-    let constraint = match provider {
-        manifest::Provider::Jwt(jwt) => &jwt.sender_constraint,
-        manifest::Provider::Introspection(asked) => &asked.sender_constraint,
-        manifest::Provider::Spiffe(_)
-        | manifest::Provider::ApiKey(_)
-        | manifest::Provider::Mtls(_)
-        | manifest::Provider::TxnToken(_)
-        | manifest::Provider::HttpSignature(_) => return None,
-    };
-    let executes = spec.dialect.value != Dialect::Http;
-    (executes && **constraint == SenderConstraint::None).then_some(&constraint.at)
+/// Where a provider says that anybody may use its tokens.
+enum Unbound<'p> {
+    Constraint(&'p At<SenderConstraint>),
+    /// JWT-SVIDs are never bound.
+    Svids(&'p At<Vec<At<String>>>),
 }
 
-fn refuse_unbound(name: &At<Name>, place: &At<SenderConstraint>, spec: &RouteSpec, report: &mut Report) {
-    let message = format!(
-        "provider `{}` accepts stolen tokens (`senderConstraint: None`) on route `{}`, which executes",
-        name.as_str(),
-        spec.name.as_str()
-    );
-    place.error(report, PV_BEARER, message, "use `Mtls` or `Any`");
+/// What a provider accepts from anybody, on a route that executes.
+fn unbound<'p>(provider: &'p manifest::Provider, spec: &RouteSpec) -> Option<Unbound<'p>> {
+    let constraint = |constraint: &'p At<SenderConstraint>| {
+        (**constraint == SenderConstraint::None).then_some(Unbound::Constraint(constraint))
+    };
+    let found = match provider {
+        manifest::Provider::Jwt(jwt) => constraint(&jwt.sender_constraint.at),
+        manifest::Provider::Introspection(asked) => constraint(&asked.sender_constraint.at),
+        manifest::Provider::Spiffe(spiffe) => spiffe.audiences.as_ref().map(Unbound::Svids),
+        manifest::Provider::ApiKey(_)
+        | manifest::Provider::Mtls(_)
+        | manifest::Provider::TxnToken(_)
+        | manifest::Provider::HttpSignature(_) => None,
+    };
+    found.filter(|_| spec.dialect.value != Dialect::Http)
+}
+
+fn refuse_unbound(name: &At<Name>, place: &Unbound<'_>, spec: &RouteSpec, report: &mut Report) {
+    let (name, route) = (name.as_str(), spec.name.as_str());
+    match place {
+        Unbound::Constraint(place) => {
+            let message = format!(
+                "provider `{name}` accepts stolen tokens (`senderConstraint: None`) on route `{route}`, which executes"
+            );
+            place.error(report, PV_BEARER, message, "use `Mtls` or `Any`");
+        }
+        Unbound::Svids(place) => {
+            let message =
+                format!("provider `{name}` accepts stolen JWT-SVIDs (`audiences`) on route `{route}`, which executes");
+            let help =
+                "remove `audiences`, so that workloads come over mTLS, or attach a provider with it to other routes";
+            place.error(report, PV_BEARER, message, help);
+        }
+    }
 }
 
 fn resolved(provider: &manifest::Provider) -> Provider {
@@ -274,7 +297,7 @@ fn resolved(provider: &manifest::Provider) -> Provider {
             principal: spiffe.principal.kind.value,
             tenant: tenant_source(&spiffe.tenant),
             tenants: texts(&spiffe.tenants),
-            kind: ProviderKind::Spiffe,
+            kind: ProviderKind::Spiffe(Box::new(SpiffeProvider { tokens: jwt_svids(spiffe) })),
         },
         manifest::Provider::Mtls(mtls) => Provider {
             name: mtls.name.as_str().to_owned(),
@@ -313,6 +336,17 @@ fn token_keys(
         None => KeysAt::Issuer(issuer.as_str().to_owned()),
     };
     JwtKeys::Fetched { source: KeySource { at, ca: ca.map(|ca| ca.value.clone()) }, max_age }
+}
+
+fn jwt_svids(spiffe: &manifest::SpiffeProvider) -> Option<JwtSvids> {
+    let (audiences, bundles) = (spiffe.audiences.as_ref()?, spiffe.jwt_bundles.as_ref()?);
+    let bundle =
+        |bundle: &At<manifest::JwtBundle>| (bundle.trust_domain.as_str().to_owned(), bundle.bundle_from.value.clone());
+    Some(JwtSvids {
+        audiences: audiences.iter().map(|audience| audience.value.clone()).collect(),
+        bundles: bundles.iter().map(bundle).collect(),
+        unbound: None,
+    })
 }
 
 pub(super) fn tags(tags: &[At<manifest::TagFrom>]) -> Vec<(String, String)> {

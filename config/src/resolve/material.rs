@@ -76,7 +76,11 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
                     txn.jwks_from.as_ref().map(|from| (from, plain("a key set of tokens"))),
                     txn.ca_from.as_ref().map(|from| (from, plain("a trust anchor"))),
                 ],
-                Provider::Spiffe(_) | Provider::Mtls(_) => Vec::new(),
+                Provider::Spiffe(spiffe) => {
+                    let bundles = spiffe.jwt_bundles.iter().flat_map(|bundles| bundles.iter());
+                    bundles.map(|bundle| Some((&bundle.bundle_from, plain("a bundle of JWT-SVIDs")))).collect()
+                }
+                Provider::Mtls(_) => Vec::new(),
                 Provider::HttpSignature(signed) => vec![Some((&signed.jwks_from, plain("a key set of signatures")))],
                 Provider::ApiKey(keys) => vec![Some((&keys.keys_from, plain("a list of API keys")))],
             };

@@ -56,11 +56,11 @@ pub(super) fn may_assert(provider: &Provider, subject: &Subject) -> bool {
         (ProviderKind::Mtls(mtls), SubjectKind::Principal(kind)) => {
             provider.principal == kind && !is_spiffe_id(&subject.name) && issued_by(subject, &mtls.issuer)
         }
-        (ProviderKind::Spiffe, SubjectKind::Principal(kind)) => {
+        (ProviderKind::Spiffe(_), SubjectKind::Principal(kind)) => {
             // Its issuer is the trust domain, which the name says.
             provider.principal == kind && is_spiffe_id(&subject.name) && subject.issuer.is_none()
         }
-        (ProviderKind::Spiffe, SubjectKind::Group) => false,
+        (ProviderKind::Spiffe(_), SubjectKind::Group) => false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{HttpSignatureProvider, OwnKey, Waived};
+use super::{HttpSignatureProvider, JwtSvids, OwnKey, SpiffeProvider, Waived};
 use crate::Material;
 
 /// IAMPolicy and `APIAccessPolicy.authentication`, merged.
@@ -54,8 +54,8 @@ pub struct Provider {
 pub enum ProviderKind {
     Jwt(Box<JwtProvider>),
     Introspection(Box<IntrospectionProvider>),
-    /// X.509-SVIDs presented over mTLS.
-    Spiffe,
+    /// X.509-SVIDs presented over mTLS, and JWT-SVIDs.
+    Spiffe(Box<SpiffeProvider>),
     ApiKey(Box<ApiKeyProvider>),
     /// Client certificates that are not SVIDs.
     Mtls(Box<MtlsProvider>),
@@ -69,7 +69,7 @@ impl ProviderKind {
         match self {
             Self::Jwt(jwt) => Some(&jwt.issuer),
             Self::Introspection(asked) => Some(&asked.issuer),
-            Self::Spiffe => None,
+            Self::Spiffe(_) => None,
             Self::ApiKey(keys) => Some(&keys.issuer),
             Self::Mtls(mtls) => Some(&mtls.issuer),
             Self::HttpSignature(signed) => Some(&signed.issuer),
@@ -82,14 +82,30 @@ impl ProviderKind {
         match self {
             Self::Jwt(jwt) => jwt.unbound.as_ref(),
             Self::Introspection(asked) => asked.unbound.as_ref(),
-            Self::Spiffe | Self::ApiKey(_) | Self::Mtls(_) | Self::HttpSignature(_) => None,
+            Self::Spiffe(spiffe) => spiffe.tokens.as_ref()?.unbound.as_ref(),
+            Self::ApiKey(_) | Self::Mtls(_) | Self::HttpSignature(_) => None,
         }
     }
 
     /// Whether its credential is a certificate, which a connection has beside what a request presents.
     #[must_use]
     pub fn is_certificate(&self) -> bool {
-        matches!(self, Self::Spiffe | Self::Mtls(_))
+        matches!(self, Self::Spiffe(_) | Self::Mtls(_))
+    }
+
+    /// The JWT-SVIDs that it takes.
+    #[must_use]
+    pub fn jwt_svids(&self) -> Option<&JwtSvids> {
+        match self {
+            Self::Spiffe(spiffe) => spiffe.tokens.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether it takes a credential that a request presents, beside what its connection has.
+    #[must_use]
+    pub fn is_presented(&self) -> bool {
+        !self.is_certificate() || self.jwt_svids().is_some()
     }
 
     /// Whether its credential is a signature over the request.
@@ -110,11 +126,12 @@ impl ProviderKind {
                 JwtKeys::Fetched { source, .. } => (source.ca.as_ref(), None),
             },
             Self::Introspection(asked) => (Some(&asked.at.client_auth), asked.at.ca.as_ref()),
-            Self::Spiffe | Self::Mtls(_) => (None, None),
+            Self::Spiffe(_) | Self::Mtls(_) => (None, None),
             Self::ApiKey(keys) => (Some(&keys.keys), None),
             Self::HttpSignature(signed) => (Some(&signed.keys), None),
         };
-        first.into_iter().chain(second).chain(login.into_iter().flat_map(BrowserLogin::material))
+        let bundles = self.jwt_svids().into_iter().flat_map(|svids| svids.bundles.iter().map(|(_, from)| from));
+        first.into_iter().chain(second).chain(bundles).chain(login.into_iter().flat_map(BrowserLogin::material))
     }
 }
 

@@ -53,7 +53,9 @@ impl VerifiedToken {
                 claimed.is_signature()?;
                 (signed.issuer.clone(), Principal::BY_SIGNATURE, SenderConstraint::None)
             }
-            ProviderKind::Spiffe | ProviderKind::Mtls(_) => return Err(TokenError::NotAccepted(provider.name.clone())),
+            ProviderKind::Spiffe(_) | ProviderKind::Mtls(_) => {
+                return Err(TokenError::NotAccepted(provider.name.clone()));
+            }
         };
         let by_machine = [Principal::BY_KEY, Principal::BY_SIGNATURE].contains(&method);
         // Nobody says when somebody last was there to use a key.
@@ -127,7 +129,7 @@ impl VerifiedToken {
             ProviderKind::Jwt(jwt) => jwt.sender_constraint != SenderConstraint::None,
             ProviderKind::Introspection(asked) => asked.sender_constraint != SenderConstraint::None,
             ProviderKind::ApiKey(_) | ProviderKind::HttpSignature(_) => false,
-            ProviderKind::Spiffe | ProviderKind::Mtls(_) => true,
+            ProviderKind::Spiffe(_) | ProviderKind::Mtls(_) => true,
         }
     }
 }

@@ -120,6 +120,8 @@ pub enum TokenError {
     SpiffeId,
     #[error("provider `{0}` cannot make a principal of an SVID")]
     NotSpiffe(String),
+    #[error("the header of a JWT-SVID names a key, an algorithm and a type, and nothing else")]
+    SvidHeader,
     #[error("no provider of the route recognises the SVID `{0}`")]
     UnknownSvid(Excerpt),
     #[error("providers `{0}` and `{1}` both recognise the SVID, so it does not say who asks")]

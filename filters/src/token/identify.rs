@@ -93,7 +93,7 @@ fn by_proof(mut workload: Principal, peer: Option<&PeerFacts>) -> Principal {
 /// that are merely recognised, so that a platform-wide provider does not make an application's ambiguous.
 fn recognise(identity: &Identity, svid: &SpiffeSubject) -> Result<Option<Principal>, TokenError> {
     let accepted = |index: usize| identity.demands.iter().any(|demand| demand.providers.contains(&index));
-    let spiffe = || identity.providers.iter().enumerate().filter(|(_, p)| matches!(p.kind, ProviderKind::Spiffe));
+    let spiffe = || identity.providers.iter().enumerate().filter(|(_, p)| matches!(p.kind, ProviderKind::Spiffe(_)));
     if spiffe().next().is_none() {
         return Ok(None);
     }

@@ -24,6 +24,8 @@ pub(super) struct Signed<'k> {
     pub(super) payload: Vec<u8>,
     pub(super) typ: Option<String>,
     pub(super) key: &'k Key,
+    /// The header names the key, and says nothing beside that, algorithm and type.
+    pub(super) is_plain: bool,
 }
 
 /// Unpadded base64url, and only its one canonical spelling: no padding, no stray trailing bits, no other alphabet.
@@ -52,7 +54,7 @@ pub(super) fn open<'k>(token: &str, keys: &'k KeySet, algorithms: &[JwtAlgorithm
     if !key.verifies(algorithm, parts.signed.as_bytes(), &signature) {
         return Err(TokenError::Signature);
     }
-    Ok(Signed { payload: part(parts.claims, TokenPart::Claims)?, typ: header.typ, key })
+    Ok(Signed { payload: part(parts.claims, TokenPart::Claims)?, typ: header.typ, key, is_plain: header.is_plain })
 }
 
 /// The claims of `token`, believed by nobody yet.
@@ -91,6 +93,7 @@ struct Header {
     alg: String,
     kid: Option<String>,
     typ: Option<String>,
+    is_plain: bool,
 }
 
 impl Header {
@@ -105,7 +108,8 @@ impl Header {
             return Err(TokenError::HeaderMember("cty"));
         }
         let alg = take_text(&mut header, "alg")?.ok_or(TokenError::HeaderText("alg"))?;
-        Ok(Self { alg, kid: take_text(&mut header, "kid")?, typ: take_text(&mut header, "typ")? })
+        let (kid, typ) = (take_text(&mut header, "kid")?, take_text(&mut header, "typ")?);
+        Ok(Self { alg, is_plain: kid.is_some() && header.is_empty(), kid, typ })
     }
 }
 

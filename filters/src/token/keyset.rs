@@ -40,15 +40,32 @@ impl KeySet {
         Self::read(text, true)
     }
 
+    /// Reads the bundle of a trust domain: its keys for JWT-SVIDs (SPIFFE Trust Domain and Bundle §4.2). Other keys are passed over.
+    /// None is an answer as well: nothing that the domain signed is good any more.
+    ///
+    /// # Errors
+    /// As [`KeySet::parse`] for a key for JWT-SVIDs that is broken, has no `kid` or that of another.
+    pub fn parse_bundle(text: &[u8]) -> Result<Self, KeySetError> {
+        let mut keys: Vec<Key> = Vec::new();
+        for (index, jwk) in jwks(text)?.iter().enumerate() {
+            let refuse = |problem| KeySetError::Key { key: KeyName::of(index, jwk), problem };
+            let mut members = jwk.as_object().ok_or_else(|| refuse(KeyProblem::NotAnObject))?.clone();
+            if members.get("use").and_then(Value::as_str) != Some("jwt-svid") {
+                continue;
+            }
+            members.remove("use");
+            match Key::parse(&members) {
+                Err(problem) if problem.is_for_others() => {}
+                Ok(key) if key.id.is_none() => return Err(refuse(KeyProblem::IdMissing)),
+                Ok(key) if keys.iter().any(|other| other.id == key.id) => return Err(refuse(KeyProblem::IdTwice)),
+                read => keys.push(read.map_err(refuse)?),
+            }
+        }
+        Ok(Self { keys })
+    }
+
     fn read(text: &[u8], published: bool) -> Result<(Self, usize), KeySetError> {
-        if text.len() > Self::MAX_BYTES {
-            return Err(KeySetError::TooLarge { bytes: text.len(), max: Self::MAX_BYTES });
-        }
-        let set = strict::object(text).map_err(KeySetError::Json)?;
-        let jwks = set.get("keys").and_then(Value::as_array).ok_or(KeySetError::NoKeys)?;
-        if jwks.len() > Self::MAX_KEYS {
-            return Err(KeySetError::TooMany { count: jwks.len(), max: Self::MAX_KEYS });
-        }
+        let jwks = jwks(text)?;
         let mut keys: Vec<Key> = Vec::with_capacity(jwks.len());
         let mut passed_over = 0_usize;
         for (index, jwk) in jwks.iter().enumerate() {
@@ -96,6 +113,19 @@ impl KeySet {
                 .ok_or_else(|| TokenError::UnknownKey(Excerpt::of(kid))),
         }
     }
+}
+
+/// The members of a set, none of them read yet.
+fn jwks(text: &[u8]) -> Result<Vec<Value>, KeySetError> {
+    if text.len() > KeySet::MAX_BYTES {
+        return Err(KeySetError::TooLarge { bytes: text.len(), max: KeySet::MAX_BYTES });
+    }
+    let mut set = strict::object(text).map_err(KeySetError::Json)?;
+    let Some(Value::Array(jwks)) = set.remove("keys") else { return Err(KeySetError::NoKeys) };
+    if jwks.len() > KeySet::MAX_KEYS {
+        return Err(KeySetError::TooMany { count: jwks.len(), max: KeySet::MAX_KEYS });
+    }
+    Ok(jwks)
 }
 
 impl KeyProblem {

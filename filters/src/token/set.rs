@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use quick_cache::sync::Cache;
+use serde_json::Value;
 
 use super::binding::Sender;
 use super::claims::Claims;
 use super::introspection::Introspector;
-use super::{Excerpt, JwtVerifier, MAX_TOKEN_BYTES, TokenError, VerifiedToken, jws, sha256};
+use super::{Excerpt, JwtVerifier, MAX_TOKEN_BYTES, SvidVerifier, TokenError, VerifiedToken, jws, jwt_svid, sha256};
 use crate::{Given, IntrospectionGiven};
 
 /// `iss` of a token, believed by nobody: only good for choosing whose keys to try.
@@ -45,6 +46,8 @@ struct Entry {
 enum By {
     /// The verifier of this index.
     Verifier(usize),
+    /// The verifier of workloads of this index.
+    Svid(usize),
     /// Its issuer, whose word is used until then (Unix seconds).
     Issuer { until: i64 },
 }
@@ -90,6 +93,8 @@ impl fmt::Debug for TokenCache {
 pub struct TokenSet {
     number: u64,
     verifiers: Vec<JwtVerifier>,
+    /// Those of workloads' own tokens.
+    svids: Vec<SvidVerifier>,
     /// Reads what the issuer of all other tokens says.
     introspector: Option<Introspector>,
     cache: Arc<TokenCache>,
@@ -100,7 +105,14 @@ impl TokenSet {
     #[must_use]
     pub fn new(verifiers: Vec<JwtVerifier>, cache: Arc<TokenCache>) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        Self { number: NUMBER.fetch_add(1, Ordering::Relaxed), verifiers, introspector: None, cache }
+        Self { number: NUMBER.fetch_add(1, Ordering::Relaxed), verifiers, svids: Vec::new(), introspector: None, cache }
+    }
+
+    /// Has the tokens of workloads verified as well.
+    #[must_use]
+    pub fn with_svids(mut self, svids: Vec<SvidVerifier>) -> Self {
+        self.svids = svids;
+        self
     }
 
     /// Has tokens that are of no verifier's issuer asked about.
@@ -161,6 +173,10 @@ impl TokenSet {
         entry.token.window.check(now)?;
         match entry.by {
             By::Issuer { until } => Ok(now < until),
+            By::Svid(index) => {
+                let verifier = self.svids.get(index).ok_or(TokenError::Audience)?;
+                verifier.check_audience(&entry.token.audiences).map(|()| true)
+            }
             By::Verifier(index) => {
                 let verifier = self.verifiers.get(index).ok_or(TokenError::Audience)?;
                 verifier.check_audience(&entry.token.audiences)?;
@@ -169,32 +185,60 @@ impl TokenSet {
         }
     }
 
-    /// Whether it has the shape of a signed token, and says that it is of an issuer whose keys we know.
+    /// Whether it has the shape of a signed token, and says that it is of an issuer whose keys we know, or of a workload.
     fn is_signed_by_ours(&self, token: &str) -> bool {
-        issuer_of(token).is_ok_and(|issuer| self.verifiers.iter().any(|verifier| verifier.issuer() == issuer))
+        let Ok(claims) = jws::unverified_claims(token).map(Claims::new) else { return false };
+        self.is_of_issuer(&claims) || self.is_of_workload(&claims)
+    }
+
+    fn is_of_issuer(&self, claims: &Claims) -> bool {
+        let issuer = claims.get("iss").and_then(Value::as_str);
+        self.verifiers.iter().any(|verifier| Some(verifier.issuer()) == issuer)
+    }
+
+    /// An issuer whose keys are known is asked first: what it says of a SPIFFE ID is its own.
+    fn is_of_workload(&self, claims: &Claims) -> bool {
+        !self.svids.is_empty() && !self.is_of_issuer(claims) && jwt_svid::is_meant(claims)
     }
 
     /// The one verifier that accepts the token. Two would mean two principals, and one that cannot tell may be a second.
     fn verify(&self, token: &str, now: i64) -> Result<(By, VerifiedToken), TokenError> {
-        let issuer = issuer_of(token)?;
-        let mut accepted: Option<(By, VerifiedToken)> = None;
-        let mut refused: Option<TokenError> = None;
-        for (index, verifier) in self.verifiers.iter().enumerate().filter(|(_, v)| v.issuer() == issuer) {
-            match (verifier.verify(token, now), &accepted) {
-                (Ok(token), None) => accepted = Some((By::Verifier(index), token)),
-                (Ok(token), Some((_, first))) => {
-                    let name = |t: &VerifiedToken| t.principal.authn.provider.clone();
-                    return Err(TokenError::SeveralProviders(name(first), name(&token)));
-                }
-                (Err(error), _) if error.is_undecided() => return Err(error),
-                // The first one stands, unless another says what would help.
-                (Err(error), _) if refused.is_none() || error.need().is_some() => refused = Some(error),
-                (Err(_), _) => {}
-            }
+        let claims = Claims::new(jws::unverified_claims(token)?);
+        if self.is_of_workload(&claims) {
+            let svids = self.svids.iter().enumerate();
+            return only(
+                svids.map(|(index, verifier)| (By::Svid(index), verifier.verify(token, now))),
+                TokenError::Missing,
+            );
         }
-        let unknown = || TokenError::UnknownIssuer(Excerpt::of(&issuer));
-        accepted.ok_or_else(|| refused.unwrap_or_else(unknown))
+        let issuer = claims.required_text("iss")?;
+        let ours = self.verifiers.iter().enumerate().filter(|(_, verifier)| verifier.issuer() == issuer);
+        let verified = ours.map(|(index, verifier)| (By::Verifier(index), verifier.verify(token, now)));
+        only(verified, TokenError::UnknownIssuer(Excerpt::of(issuer)))
     }
+}
+
+/// The one that is good, among what verifiers found; `none` where there is none of them.
+fn only(
+    found: impl Iterator<Item = (By, Result<VerifiedToken, TokenError>)>,
+    none: TokenError,
+) -> Result<(By, VerifiedToken), TokenError> {
+    let mut accepted: Option<(By, VerifiedToken)> = None;
+    let mut refused: Option<TokenError> = None;
+    for (by, verified) in found {
+        match (verified, &accepted) {
+            (Ok(token), None) => accepted = Some((by, token)),
+            (Ok(token), Some((_, first))) => {
+                let name = |t: &VerifiedToken| t.principal.authn.provider.clone();
+                return Err(TokenError::SeveralProviders(name(first), name(&token)));
+            }
+            (Err(error), _) if error.is_undecided() => return Err(error),
+            // The first one stands, unless another says what would help.
+            (Err(error), _) if refused.is_none() || error.need().is_some() => refused = Some(error),
+            (Err(_), _) => {}
+        }
+    }
+    accepted.ok_or_else(|| refused.unwrap_or(none))
 }
 
 /// What the issuer says about a token, and until when that is used.

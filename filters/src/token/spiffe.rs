@@ -18,7 +18,7 @@ const MAX_ID: usize = 2048;
 /// [`TokenError::Tenant`] for a tenant the provider may not assert; [`TokenError::NotSpiffe`] for another kind of
 /// provider.
 pub fn principal_from_svid(svid: &SpiffeSubject, provider: &Provider) -> Result<Principal, TokenError> {
-    if !matches!(provider.kind, ProviderKind::Spiffe) {
+    if !matches!(provider.kind, ProviderKind::Spiffe(_)) {
         return Err(TokenError::NotSpiffe(provider.name.clone()));
     }
     let (trust_domain, segments) = split(&svid.id)?;
@@ -74,7 +74,7 @@ pub fn combine(agent: Principal, token: &VerifiedToken) -> Result<Arc<Principal>
 
 /// Trust domain and path segments (SPIFFE-ID §2). The certificate was checked where the chain was; this is the second
 /// look of the code that turns a segment into a tenant.
-fn split(id: &str) -> Result<(&str, Vec<&str>), TokenError> {
+pub(super) fn split(id: &str) -> Result<(&str, Vec<&str>), TokenError> {
     let rest = id.strip_prefix("spiffe://").filter(|_| id.len() <= MAX_ID).ok_or(TokenError::SpiffeId)?;
     let (trust_domain, path) = rest.split_once('/').ok_or(TokenError::SpiffeId)?;
     let named = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-_".contains(&b);

@@ -4,6 +4,7 @@ mod api_keys;
 mod cache;
 mod dpop;
 mod identify;
+mod jwt_svids;
 mod keysets;
 mod properties;
 mod refusals;

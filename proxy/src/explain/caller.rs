@@ -221,7 +221,8 @@ fn provider<'r>(
             .map(|provider| format!("`{}` makes {}", provider.name, provider.principal.as_str()))
             .collect();
         let makes = if makes.is_empty() { "it has no provider".to_owned() } else { makes.join(", ") };
-        let spiffe = identity.providers.iter().any(|p| p.principal == kind && matches!(p.kind, ProviderKind::Spiffe));
+        let spiffe =
+            identity.providers.iter().any(|p| p.principal == kind && matches!(p.kind, ProviderKind::Spiffe(_)));
         let way = if spiffe { "; write its SPIFFE ID, `spiffe://…`" } else { "" };
         let kind = kind.as_str();
         return Err(Misasked(format!("nobody comes to route `{}` as {kind} `{subject}`: {makes}{way}", route.name)));

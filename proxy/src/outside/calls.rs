@@ -37,7 +37,7 @@ impl Setup {
                     JwtKeys::Material(_) => Ok(()),
                 },
                 ProviderKind::Introspection(asked) => setup.add_client(&asked.at),
-                ProviderKind::Spiffe
+                ProviderKind::Spiffe(_)
                 | ProviderKind::ApiKey(_)
                 | ProviderKind::Mtls(_)
                 | ProviderKind::HttpSignature(_) => Ok(()),

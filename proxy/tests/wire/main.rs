@@ -20,6 +20,7 @@ mod house;
 mod hygiene;
 mod identity;
 mod issuers;
+mod jwt_svids;
 mod length;
 mod limits;
 mod logins;

@@ -14,7 +14,7 @@ const BOT: &str = "spiffe://example.org/ns/acme/sa/bot";
 fn spiffe(name: &str, principal: PrincipalType) -> Provider {
     Provider {
         name: name.to_owned(),
-        kind: ProviderKind::Spiffe,
+        kind: ProviderKind::Spiffe(Box::default()),
         principal,
         tenant: TenantSource::SpiffeSegment(1),
         tenants: vec!["acme".to_owned(), "globex".to_owned()],

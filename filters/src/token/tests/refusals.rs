@@ -296,7 +296,7 @@ fn a_provider_that_cannot_be_kept_makes_no_verifier() {
     let mut spiffe_tenant = sso();
     spiffe_tenant.tenant = TenantSource::SpiffeSegment(1);
     let mut spiffe = sso();
-    spiffe.kind = ProviderKind::Spiffe;
+    spiffe.kind = ProviderKind::Spiffe(Box::default());
     for (case, provider) in [
         ("no issuer", sso_with(|jwt| jwt.issuer.clear())),
         ("issuer with the separator", sso_with(|jwt| jwt.issuer = "a|b".to_owned())),

@@ -86,7 +86,7 @@ fn bot() -> PeerFacts {
 fn mesh(workload: PrincipalType, demand: &[usize]) -> Identity {
     let spiffe = Provider {
         name: "mesh".to_owned(),
-        kind: ProviderKind::Spiffe,
+        kind: ProviderKind::Spiffe(Box::default()),
         principal: workload,
         tenant: TenantSource::SpiffeSegment(1),
         tenants: vec!["acme".to_owned()],
