@@ -10,6 +10,7 @@ mod blind;
 mod browser;
 mod challenge;
 mod content;
+mod contracts;
 mod cors;
 mod cover;
 mod ddos;
@@ -30,10 +31,12 @@ mod tenancy;
 mod tls;
 mod traffic;
 mod trial;
+mod txn;
 mod upstream;
 mod workload;
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use aws_lc_rs::digest;
 
@@ -70,6 +73,8 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
         Some(snapshot) if !report.has_errors() => {
             let mut files: Vec<PathBuf> = vec![path.to_owned(), folder];
             files.extend(parsed.manifests.iter().map(|manifest| bootstrap.base.join(&*manifest.file)));
+            let routes = snapshot.routes.iter();
+            files.extend(routes.flat_map(|route| &route.policy.access.contracts).map(|contract| contract.file.clone()));
             files.sort();
             files.dedup();
             Ok(Loaded { snapshot, warnings: report, files })
@@ -81,7 +86,9 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
 /// Resolves a bootstrap and its manifests. `None` where something is missing without which nothing can be built; also
 /// where it is `Some`, the set loads only if `report` has no errors.
 pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Report) -> Option<Snapshot> {
-    let attached = Attachments::find(bootstrap, parsed, now, report);
+    let mut attached = Attachments::find(bootstrap, parsed, now, report);
+    attached.apis = Rc::new(contracts::Apis::read(bootstrap, &attached, report));
+    contracts::check(bootstrap, &attached, report);
     let keys = keys::Keys::find(&attached, report);
     names::check(&attached, report);
     trial::check(&attached, now, report);
@@ -100,6 +107,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     forwarding::check(bootstrap, &attached, &upstreams, report);
     let routes = routes(bootstrap, &attached, &keys, &manifests, now, report);
     browser::check(&attached, &routes, report);
+    txn::check(bootstrap, &attached, &routes, report);
     blind::check(bootstrap, &attached, &routes, report);
     challenge::check(bootstrap, &attached, &routes, report);
     posture::check(bootstrap, &attached, &routes, report);
@@ -111,7 +119,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         attached.exceptions.warn(now, report);
     }
     Some(Snapshot {
-        digest: digest_of(bootstrap, &manifests),
+        digest: digest_of(bootstrap, &manifests, &attached.apis),
         manifests,
         gateway: bootstrap.spec.gateway.name.as_str().to_owned(),
         drain: *bootstrap.spec.gateway.drain,
@@ -132,6 +140,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         upstreams,
         routes: routes.into_iter().collect::<Option<_>>()?,
         audit: audit?,
+        published_keys: keys.published(),
         exceptions: attached.exceptions.snapshot(),
     })
 }
@@ -151,6 +160,7 @@ fn routes(
             let mut policy = policy(bootstrap, attached, manifests, index, spec, now, report);
             if let Some(policy) = &mut policy {
                 browser::add(attached, keys, index, spec, &mut policy.identity, report);
+                policy.txn_tokens = txn::of_route(attached, keys, index, policy.token_forwarding, report);
             }
             let identity = policy.as_ref().map(|policy| &policy.identity);
             let tenancy = tenancy::of_route(attached, index, spec, identity, report);
@@ -199,6 +209,7 @@ fn policy(
     let mut policy = EffectivePolicy {
         identity,
         token_forwarding,
+        txn_tokens: None,
         challenges,
         posture,
         access,
@@ -257,7 +268,7 @@ fn manifest_refs(parsed: &Parsed) -> Vec<ManifestRef> {
 }
 
 /// The same set has the same digest, however its files are named and ordered.
-fn digest_of(bootstrap: &Bootstrap, manifests: &[ManifestRef]) -> Digest {
+fn digest_of(bootstrap: &Bootstrap, manifests: &[ManifestRef], apis: &contracts::Apis) -> Digest {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(bootstrap.canonical.as_bytes());
     for manifest in manifests {
@@ -266,6 +277,9 @@ fn digest_of(bootstrap: &Bootstrap, manifests: &[ManifestRef]) -> Digest {
             context.update(part.as_bytes());
         }
         context.update(&manifest.digest);
+    }
+    for api in apis.digests() {
+        context.update(&api);
     }
     let mut out = Digest::default();
     out.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);

@@ -21,6 +21,8 @@ const MANIFESTS: &[(Kind, &str)] = &[
     - {name: c, type: Introspection, issuer: \"https://c.example\", audiences: [a], introspectionUrl: \"https://c.example/ask\", clientAuthFrom: MATERIAL, caFrom: MATERIAL, principal: {type: User}, tenant: {value: acme}, tenants: [acme]}
     - {name: d, type: ApiKey, issuer: \"https://d.example\", prefix: acme_, keysFrom: MATERIAL, principal: {type: User}, tenants: [acme]}
     - {name: e, type: HttpSignature, issuer: \"https://e.example\", jwksFrom: MATERIAL, algorithms: [ed25519], principal: {type: User}, tenant: {value: acme}, tenants: [acme]}
+    - {name: g, type: TxnToken, issuer: \"https://g.example\", audiences: [a], algorithms: [ES256], jwksFrom: MATERIAL, principal: {type: User}, tenant: {value: acme}, tenants: [acme]}
+    - {name: h, type: TxnToken, issuer: \"https://h.example\", audiences: [a], algorithms: [ES256], jwksUrl: \"https://h.example/keys\", caFrom: MATERIAL, principal: {type: User}, tenant: {value: acme}, tenants: [acme]}
     - {name: f, type: Spiffe, audiences: [a], jwtBundles: [{trustDomain: example.org, bundleFrom: MATERIAL}], principal: {type: Agent}, tenant: {value: acme}, tenants: [acme]}",
     ),
     (

@@ -15,7 +15,8 @@ use postern_config::{
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    Assure, Authorize, Browser, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
+    Assure, Authorize, Browser, Conform, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits,
+    OfTenant, Parse,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
@@ -147,7 +148,9 @@ impl Compiler<'_> {
             .map_err(|error| self.problem(report, 71, error.to_string(), "correct the limit"))
             .ok()
             .map(Arc::new);
+        let contracts = self.contracts(report);
         let (authorizer, recognised, request, answer, limits) = (authorizer?, recognised?, request?, answer?, limits?);
+        let contracts = contracts?;
         let browser = browser?;
         let request = request.map(Arc::new);
         static NUMBER: AtomicU64 = AtomicU64::new(0);
@@ -155,7 +158,14 @@ impl Compiler<'_> {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             dialect: self.route.dialect,
             max_body: policy.access.max_body,
-            steps: self.steps(&authorizer, recognised, &browser, request.as_ref(), answer.is_some(), &limits),
+            steps: self.steps(
+                &authorizer,
+                recognised,
+                &browser,
+                request.as_ref(),
+                answer.is_some(),
+                (&limits, &contracts),
+            ),
             cors: self.cors(),
             answers: self.answers(answer),
             browser,
@@ -170,10 +180,11 @@ impl Compiler<'_> {
         browser: &Option<Arc<Browser>>,
         request: Option<&Arc<Content>>,
         reads_answers: bool,
-        limits: &Arc<LimitSet>,
+        (limits, contracts): (&Arc<LimitSet>, &[Arc<Conform>]),
     ) -> Vec<Step> {
         let policy = &self.route.policy;
-        let inspected = request.is_some() || reads_answers || self.route.dialect != Dialect::Http;
+        let inspected =
+            !contracts.is_empty() || request.is_some() || reads_answers || self.route.dialect != Dialect::Http;
         let waived = self.waived();
         let excepted = (!waived.is_empty()).then(|| step(Filter::Exceptions(Exceptions::new(waived)), [""; 0]));
         let mut steps: Vec<Step> = excepted.into_iter().collect();
@@ -206,11 +217,13 @@ impl Compiler<'_> {
             steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
         }
         steps.extend(limited(Stage::Principal));
+        steps.extend(contracts.iter().map(|contract| step(Filter::Operation(contract.clone()), [""; 0])));
         if policy.identity.providers.iter().any(|provider| provider.kind.signs_requests()) {
             steps.push(step(Filter::Digest(Digest::new(self.route.streams_bodies)), [Digest::GUARD]));
         }
         let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
         steps.push(step(Filter::Parse(parse), [Parse::GUARD]));
+        steps.extend(contracts.iter().map(|contract| step(Filter::Schema(contract.clone()), [contract.guard()])));
         steps.extend(limited(Stage::Model));
         if let Some(content) = request {
             steps.push(step(Filter::Look(content.clone()), [""; 0]));
@@ -220,6 +233,7 @@ impl Compiler<'_> {
         if let Some(content) = request {
             steps.push(step(Filter::Act(content.clone()), content.names()));
             steps.push(step(Filter::Reauthorize(authorize), [""; 0]));
+            steps.extend(contracts.iter().map(|contract| step(Filter::SchemaAgain(contract.clone()), [""; 0])));
         }
         steps
     }
@@ -266,9 +280,18 @@ impl Compiler<'_> {
         }
     }
 
+    fn contracts(&self, report: &mut Report) -> Option<Vec<Arc<Conform>>> {
+        let made = self.route.policy.access.contracts.iter().map(|contract| Conform::new(contract).map(Arc::new));
+        made.collect::<Result<_, _>>()
+            .map_err(|error| self.problem(report, 53, error.to_string(), "change the pattern"))
+            .ok()
+    }
+
     fn recognised(&self, report: &mut Report) -> Option<Recognised> {
-        let (tokens, keys, signatures) = (self.tokens(report), self.api_keys(report), self.signatures(report));
-        Some(Recognised::new(tokens?, keys?).signed(signatures?))
+        let (verifiers, keys, signatures) = (self.verifiers(report), self.api_keys(report), self.signatures(report));
+        let (txn, tokens): (Vec<_>, Vec<_>) = verifiers?.into_iter().partition(JwtVerifier::is_of_txn_tokens);
+        let txn = (!txn.is_empty()).then(|| TokenSet::new(txn, self.cache.clone()));
+        Some(Recognised::new(self.tokens(tokens, report)?, keys?).with_txn(txn).signed(signatures?))
     }
 
     fn signatures(&self, report: &mut Report) -> Option<Vec<SignatureKeys>> {
@@ -322,7 +345,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn tokens(&self, report: &mut Report) -> Option<TokenSet> {
+    fn verifiers(&self, report: &mut Report) -> Option<Vec<JwtVerifier>> {
         let mut verifiers = Vec::new();
         let mut failed = false;
         for provider in &self.route.policy.identity.providers {
@@ -338,21 +361,22 @@ impl Compiler<'_> {
                 }
             }
         }
-        let svids = self.svids(report);
-        failed |= svids.is_none();
-        let set = TokenSet::new(verifiers, self.cache.clone()).with_svids(svids.unwrap_or_default());
+        (!failed).then_some(verifiers)
+    }
+
+    fn tokens(&self, verifiers: Vec<JwtVerifier>, report: &mut Report) -> Option<TokenSet> {
+        let svids = self.svids(report)?;
+        let set = TokenSet::new(verifiers, self.cache.clone()).with_svids(svids);
         let asked =
             self.route.policy.identity.providers.iter().find(|p| matches!(p.kind, ProviderKind::Introspection(_)));
-        let set = match asked.map(|provider| (provider, Introspector::new(provider))) {
-            None => set,
-            Some((_, Ok(introspector))) => set.asking(introspector),
+        match asked.map(|provider| (provider, Introspector::new(provider))) {
+            None => Some(set),
+            Some((_, Ok(introspector))) => Some(set.asking(introspector)),
             Some((provider, Err(error))) => {
-                failed = true;
                 self.problem(report, 11, format!("provider `{}`: {error}", provider.name), "correct the provider");
-                set
+                None
             }
-        };
-        (!failed).then_some(set)
+        }
     }
 
     fn verifier(&self, provider: &Provider, jwt: &JwtProvider) -> Result<JwtVerifier, String> {

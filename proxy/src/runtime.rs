@@ -13,7 +13,7 @@ use postern_filters::{Chains, Reason, Refusal, UpstreamSecrets};
 use tracing::warn;
 
 use crate::clock::Clock;
-use crate::credentials::Held;
+use crate::credentials::{Held, TxnKeys};
 use crate::egress::Egress;
 use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
 use crate::outside::limits::Target;
@@ -34,6 +34,7 @@ pub(crate) struct Runtime {
     guards: Arc<Guards>,
     /// What its own calls need.
     pub(crate) setup: Arc<Setup>,
+    pub(crate) txn: Arc<TxnKeys>,
     /// The store that replicas share.
     pub(crate) store: Option<Arc<Target>>,
     /// Where agents are asked, and what they said when it was made.
@@ -115,6 +116,7 @@ impl Runtime {
             target.ok().map(Arc::new)
         });
         credentials::check_fingerprints(&snapshot, &mut problems);
+        let txn = Arc::new(TxnKeys::load(&snapshot, &mut problems));
         let chains = match chains {
             Ok(chains) if problems.is_empty() => chains,
             Ok(_) => return Err(LoadError { report: Report::new(), material: problems }),
@@ -131,6 +133,7 @@ impl Runtime {
             networks: Arc::new(networks),
             guards: Arc::new(guards),
             setup: Arc::new(setup),
+            txn,
             store,
             places,
             workloads: workloads.unwrap_or_default(),
@@ -164,6 +167,7 @@ impl Runtime {
             networks: self.networks.clone(),
             guards: self.guards.clone(),
             setup: self.setup.clone(),
+            txn: self.txn.clone(),
             store: self.store.clone(),
             places: self.places.clone(),
             workloads,

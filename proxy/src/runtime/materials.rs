@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use postern_config::{Anchor, Credential, IdentitySource, Material, OwnIdentity, PeerTrust, Snapshot};
+use postern_config::{Anchor, Credential, IdentitySource, Material, OwnIdentity, OwnKey, PeerTrust, Snapshot};
 
 /// Every file that material comes from.
 pub(super) fn files(snapshot: &Snapshot) -> Vec<PathBuf> {
@@ -24,6 +24,12 @@ pub(super) fn files(snapshot: &Snapshot) -> Vec<PathBuf> {
     for route in &snapshot.routes {
         for provider in &route.policy.identity.providers {
             materials.extend(provider.kind.material());
+        }
+    }
+    let txn = snapshot.routes.iter().filter_map(|route| route.policy.txn_tokens.as_ref()).map(|tokens| &tokens.key);
+    for key in txn.chain(&snapshot.published_keys) {
+        if let OwnKey::Material { from, .. } = &key.key {
+            materials.push(from);
         }
     }
     materials.into_iter().filter_map(Material::file).collect()
