@@ -5,7 +5,7 @@ use std::sync::Arc;
 use postern_config::Stage;
 
 use crate::builtin::{
-    Assure, Authorize, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
+    Assure, Authorize, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits, OfTenant, Parse, Rehearse,
 };
 use crate::{Context, Flow, RequestView, Verdict};
 
@@ -32,6 +32,8 @@ pub(crate) enum Filter {
     Act(Arc<Content>),
     /// The decision once more, over a body that the guards changed: what is decided is what is sent.
     Reauthorize(Arc<Authorize>),
+    /// Looks at what manifests on trial would have made of it. It goes on whatever it finds.
+    Rehearse(Box<Rehearse>),
     /// Asks for what a test says.
     #[cfg(test)]
     Asks(crate::chain::tests::Asks),
@@ -49,6 +51,7 @@ impl Filter {
             | Self::Assure(_)
             | Self::Cors(_) => true,
             Self::Limits(filter) => filter.reads_head_only(),
+            Self::Rehearse(filter) => filter.reads_head_only(),
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
             Self::Digest(_)
@@ -75,7 +78,12 @@ impl Filter {
             Self::Asks(_) => true,
             // What was recalled of the body is what the guards left of it.
             Self::Digest(_) => false,
-            Self::Cors(_) | Self::Limits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => false,
+            Self::Cors(_)
+            | Self::Limits(_)
+            | Self::Look(_)
+            | Self::Act(_)
+            | Self::Reauthorize(_)
+            | Self::Rehearse(_) => false,
         }
     }
 
@@ -90,6 +98,7 @@ impl Filter {
             Self::Digest(_) | Self::Parse(_) | Self::Look(_) => Stage::Parse,
             Self::Authorize(_) | Self::Reauthorize(_) => Stage::Authorize,
             Self::Act(_) => Stage::Inspect,
+            Self::Rehearse(filter) => filter.stage(),
             #[cfg(test)]
             Self::Asks(_) => Stage::Frame,
         }
@@ -112,6 +121,7 @@ impl Filter {
             Self::Authorize(_) => Authorize::GUARD,
             Self::Act(_) => "act",
             Self::Reauthorize(_) => "reauthorize",
+            Self::Rehearse(_) => Rehearse::NAME,
             #[cfg(test)]
             Self::Asks(_) => "asks",
         }
@@ -136,6 +146,7 @@ impl Filter {
             Self::Authorize(filter) => filter.check(req, cx),
             Self::Act(filter) => filter.act(cx),
             Self::Reauthorize(filter) => filter.check_again(req, cx),
+            Self::Rehearse(filter) => filter.check(req, cx),
             #[cfg(test)]
             Self::Asks(asks) => asks.check(cx),
         }

@@ -137,6 +137,8 @@ impl Scribe<'_> {
             "authorize" => self.authorize(one(), weighing, refusal),
             "look" | "act" => self.content(step, &one, refusal),
             "reauthorize" if refusal.is_none() => Vec::new(),
+            // What it saw is told as the shadow of the decision.
+            "rehearse" => Vec::new(),
             name => vec![one().rule(name)],
         }
     }
