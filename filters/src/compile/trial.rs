@@ -88,10 +88,12 @@ impl Compiler<'_> {
         let request = self.tried_guards(tried, Direction::Request, report)?;
         let answers = self.tried_guards(tried, Direction::Response, report)?;
         let inspected = request.is_some() || answers.is_some() || self.route.dialect != Dialect::Http;
-        let all = Blame::new(tried.of_kind(&[ACCESS, DATA, RUNTIME]), BTreeMap::new());
         let of_access = tried.of_kind(&[ACCESS]);
         let owners = whole.access.allow.iter().map(|list| (list.manifest.clone(), Arc::from(list.manifest.as_str())));
-        let owners = owners.filter(|(name, _)| tried.manifests.contains(name.as_str())).collect();
+        let owners = owners.filter(|(name, _)| tried.manifests.contains(name.as_str()));
+        // What one of them says, where there is one.
+        let of_site = of_access.first().filter(|_| of_access.len() == 1).cloned();
+        let owners = owners.chain(of_site.map(|owner| (CrossSite::GUARD.to_owned(), owner))).collect();
         let mut made = Rehearsals {
             head: Some(Rehearse::Head {
                 frame: Frame::new(&whole.access, inspected),
@@ -110,7 +112,8 @@ impl Compiler<'_> {
                 "`maxBodySize` cannot be on trial where bodies are forwarded as they come: nobody has the whole of one";
             self.problem(report, 7, message.to_owned(), "write `mode: Enforce`, or `bodies: Whole` on the route");
         }
-        made.message.push(Rehearse::Size { most: whole.access.max_body, blame: all });
+        let blame = Blame::new(of_access.clone(), BTreeMap::new());
+        made.message.push(Rehearse::Size { most: whole.access.max_body, blame });
         let limits = self.tried_limits(tried, report)?;
         let mut owners = BTreeMap::new();
         for limit in whole.access.rate_limits.iter().filter(|limit| tried.manifests.contains(owner(limit).as_str())) {
