@@ -86,7 +86,7 @@ spec! {
 spec! {
     /// For operators.
     pub struct AdminSpec {
-        /// Address of `/livez`, `/readyz` and `/metrics`, nothing else. Without it there is no such listener.
+        /// Address of `/livez`, `/readyz`, `/metrics`, and `/jwks.json` where a KeyManagementPolicy publishes keys; nothing else. Without it there is no such listener.
         [E] health: Option<At<BindAddress>>,
     }
     later {

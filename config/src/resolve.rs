@@ -30,6 +30,7 @@ mod tenancy;
 mod tls;
 mod traffic;
 mod trial;
+mod txn;
 mod upstream;
 mod workload;
 
@@ -101,6 +102,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     forwarding::check(bootstrap, &attached, &upstreams, report);
     let routes = routes(bootstrap, &attached, &keys, &manifests, now, report);
     browser::check(&attached, &routes, report);
+    txn::check(bootstrap, &attached, &routes, report);
     blind::check(bootstrap, &attached, &routes, report);
     challenge::check(bootstrap, &attached, &routes, report);
     posture::check(bootstrap, &attached, &routes, report);
@@ -133,6 +135,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         upstreams,
         routes: routes.into_iter().collect::<Option<_>>()?,
         audit: audit?,
+        published_keys: keys.published(),
         exceptions: attached.exceptions.snapshot(),
     })
 }
@@ -153,6 +156,7 @@ fn routes(
                 let mut policy = policy(bootstrap, attached, manifests, index, spec, moment, report);
                 if let Some(policy) = &mut policy {
                     browser::add(attached, keys, index, spec, &mut policy.identity, report);
+                    policy.txn_tokens = txn::of_route(attached, keys, index, policy.token_forwarding, report);
                 }
                 let identity = policy.as_ref().map(|policy| &policy.identity);
                 let tenancy = tenancy::of_route(attached, index, spec, identity, report);
@@ -209,6 +213,7 @@ fn policy(
     let mut policy = EffectivePolicy {
         identity,
         token_forwarding,
+        txn_tokens: None,
         challenges,
         posture,
         access,

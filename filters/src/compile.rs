@@ -311,8 +311,10 @@ impl Compiler<'_> {
     }
 
     fn recognised(&self, report: &mut Report) -> Option<Recognised> {
-        let (tokens, keys, signatures) = (self.tokens(report), self.api_keys(report), self.signatures(report));
-        Some(Recognised::new(tokens?, keys?).signed(signatures?))
+        let (verifiers, keys, signatures) = (self.verifiers(report), self.api_keys(report), self.signatures(report));
+        let (txn, tokens): (Vec<_>, Vec<_>) = verifiers?.into_iter().partition(JwtVerifier::is_of_txn_tokens);
+        let txn = (!txn.is_empty()).then(|| TokenSet::new(txn, self.cache.clone()));
+        Some(Recognised::new(self.tokens(tokens, report)?, keys?).with_txn(txn).signed(signatures?))
     }
 
     fn signatures(&self, report: &mut Report) -> Option<Vec<SignatureKeys>> {
@@ -366,7 +368,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn tokens(&self, report: &mut Report) -> Option<TokenSet> {
+    fn verifiers(&self, report: &mut Report) -> Option<Vec<JwtVerifier>> {
         let mut verifiers = Vec::new();
         let mut failed = false;
         for provider in &self.route.policy.identity.providers {
@@ -382,21 +384,22 @@ impl Compiler<'_> {
                 }
             }
         }
-        let svids = self.svids(report);
-        failed |= svids.is_none();
-        let set = TokenSet::new(verifiers, self.cache.clone()).with_svids(svids.unwrap_or_default());
+        (!failed).then_some(verifiers)
+    }
+
+    fn tokens(&self, verifiers: Vec<JwtVerifier>, report: &mut Report) -> Option<TokenSet> {
+        let svids = self.svids(report)?;
+        let set = TokenSet::new(verifiers, self.cache.clone()).with_svids(svids);
         let asked =
             self.route.policy.identity.providers.iter().find(|p| matches!(p.kind, ProviderKind::Introspection(_)));
-        let set = match asked.map(|provider| (provider, Introspector::new(provider))) {
-            None => set,
-            Some((_, Ok(introspector))) => set.asking(introspector),
+        match asked.map(|provider| (provider, Introspector::new(provider))) {
+            None => Some(set),
+            Some((_, Ok(introspector))) => Some(set.asking(introspector)),
             Some((provider, Err(error))) => {
-                failed = true;
                 self.problem(report, 11, format!("provider `{}`: {error}", provider.name), "correct the provider");
-                set
+                None
             }
-        };
-        (!failed).then_some(set)
+        }
     }
 
     fn verifier(&self, provider: &Provider, jwt: &JwtProvider) -> Result<JwtVerifier, String> {

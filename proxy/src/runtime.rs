@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use postern_certs::{ListenerTls, Workloads};
 use postern_config::{
-    Anchor, Bind, Credential, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot, Waived,
+    Anchor, Bind, Credential, IdentitySource, Material, OwnIdentity, OwnKey, PeerTrust, Report, Route, Snapshot, Waived,
 };
 use postern_filters::limit::LimitStore;
 use postern_filters::{Chains, Reason, Refusal, UpstreamSecrets};
 use tracing::warn;
 
 use crate::clock::Clock;
-use crate::credentials::Held;
+use crate::credentials::{Held, TxnKeys};
 use crate::egress::Egress;
 use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
 use crate::outside::limits::Target;
@@ -34,6 +34,7 @@ pub(crate) struct Runtime {
     guards: Arc<Guards>,
     /// What its own calls need.
     pub(crate) setup: Arc<Setup>,
+    pub(crate) txn: Arc<TxnKeys>,
     /// The store that replicas share.
     pub(crate) store: Option<Arc<Target>>,
     /// Where agents are asked, and what they said when it was made.
@@ -115,6 +116,7 @@ impl Runtime {
             target.ok().map(Arc::new)
         });
         credentials::check_fingerprints(&snapshot, &mut problems);
+        let txn = Arc::new(TxnKeys::load(&snapshot, &mut problems));
         let chains = match chains {
             Ok(chains) if problems.is_empty() => chains,
             Ok(_) => return Err(LoadError { report: Report::new(), material: problems }),
@@ -131,6 +133,7 @@ impl Runtime {
             networks: Arc::new(networks),
             guards: Arc::new(guards),
             setup: Arc::new(setup),
+            txn,
             store,
             places,
             workloads: workloads.unwrap_or_default(),
@@ -164,6 +167,7 @@ impl Runtime {
             networks: self.networks.clone(),
             guards: self.guards.clone(),
             setup: self.setup.clone(),
+            txn: self.txn.clone(),
             store: self.store.clone(),
             places: self.places.clone(),
             workloads,
@@ -394,6 +398,12 @@ fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
     for route in &snapshot.routes {
         for provider in &route.policy.identity.providers {
             materials.extend(provider.kind.material());
+        }
+    }
+    let txn = snapshot.routes.iter().filter_map(|route| route.policy.txn_tokens.as_ref()).map(|tokens| &tokens.key);
+    for key in txn.chain(&snapshot.published_keys) {
+        if let OwnKey::Material { from, .. } = &key.key {
+            materials.push(from);
         }
     }
     let path = |material: &Material| match material {

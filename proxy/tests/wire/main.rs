@@ -44,6 +44,7 @@ mod tenancy;
 mod tls;
 mod token_exchange;
 mod trials;
+mod txn_tokens;
 mod unix;
 mod upstream;
 mod upstream_h2;
