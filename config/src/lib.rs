@@ -15,6 +15,7 @@ pub mod docs;
 mod init;
 pub mod manifest;
 mod material;
+pub mod openapi;
 mod report;
 mod resolve;
 mod secrets;

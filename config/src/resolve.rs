@@ -10,6 +10,7 @@ mod blind;
 mod browser;
 mod challenge;
 mod content;
+mod contracts;
 mod cors;
 mod cover;
 mod ddos;
@@ -35,6 +36,7 @@ mod upstream;
 mod workload;
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use aws_lc_rs::digest;
 
@@ -72,6 +74,8 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
         Some(snapshot) if !report.has_errors() => {
             let mut files: Vec<PathBuf> = vec![path.to_owned(), folder];
             files.extend(parsed.manifests.iter().map(|manifest| bootstrap.base.join(&*manifest.file)));
+            let routes = snapshot.routes.iter();
+            files.extend(routes.flat_map(|route| &route.policy.access.contracts).map(|contract| contract.file.clone()));
             files.sort();
             files.dedup();
             Ok(Loaded { snapshot, warnings: report, files })
@@ -83,7 +87,9 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
 /// Resolves a bootstrap and its manifests. `None` where something is missing without which nothing can be built; also
 /// where it is `Some`, the set loads only if `report` has no errors.
 pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Report) -> Option<Snapshot> {
-    let attached = Attachments::find(bootstrap, parsed, now, report);
+    let mut attached = Attachments::find(bootstrap, parsed, now, report);
+    attached.apis = Rc::new(contracts::Apis::read(bootstrap, &attached, report));
+    contracts::check(bootstrap, &attached, report);
     let keys = keys::Keys::find(&attached, report);
     names::check(&attached, report);
     trial::check(&attached, now, report);
@@ -114,7 +120,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         attached.exceptions.warn(now, report);
     }
     Some(Snapshot {
-        digest: digest_of(bootstrap, &manifests),
+        digest: digest_of(bootstrap, &manifests, &attached.apis),
         manifests,
         gateway: bootstrap.spec.gateway.name.as_str().to_owned(),
         drain: *bootstrap.spec.gateway.drain,
@@ -264,7 +270,7 @@ fn manifest_refs(parsed: &Parsed) -> Vec<ManifestRef> {
 }
 
 /// The same set has the same digest, however its files are named and ordered.
-fn digest_of(bootstrap: &Bootstrap, manifests: &[ManifestRef]) -> Digest {
+fn digest_of(bootstrap: &Bootstrap, manifests: &[ManifestRef], apis: &contracts::Apis) -> Digest {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(bootstrap.canonical.as_bytes());
     for manifest in manifests {
@@ -273,6 +279,9 @@ fn digest_of(bootstrap: &Bootstrap, manifests: &[ManifestRef]) -> Digest {
             context.update(part.as_bytes());
         }
         context.update(&manifest.digest);
+    }
+    for api in apis.digests() {
+        context.update(&api);
     }
     let mut out = Digest::default();
     out.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);

@@ -5,6 +5,7 @@
 //! [`crate::manifest`]; nothing here is parsed from text again.
 
 mod access;
+mod api;
 mod authz;
 mod challenge;
 mod content;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use access::*;
+pub use api::*;
 pub use authz::*;
 pub use challenge::*;
 pub use content::*;

@@ -2,6 +2,8 @@
 
 mod address;
 mod cidr;
+mod decimal;
+mod document;
 mod http;
 mod listen;
 mod names;
@@ -13,6 +15,8 @@ mod store;
 
 pub use address::{BindAddress, CallUrl, Issuer, Origin, UpstreamPlace, UpstreamUrl, WebUrl};
 pub use cidr::{Cidr, CidrError, Port};
+pub use decimal::Decimal;
+pub use document::DocumentFile;
 pub use http::{
     EgressHost, HeaderFormat, HeaderName, HeaderValue, Host, MediaType, Method, PathPrefix, QueryName, Stripped,
     TargetPath,

@@ -3,6 +3,7 @@
 mod assure;
 mod authorize;
 mod browser;
+mod conform;
 mod content;
 mod cors;
 mod cross_site;
@@ -18,6 +19,7 @@ mod tenant;
 pub(crate) use assure::Assure;
 pub(crate) use authorize::Authorize;
 pub use browser::Browser;
+pub(crate) use conform::Conform;
 pub(crate) use content::{Content, Verdicts, blocked};
 pub(crate) use cors::Cors;
 pub(crate) use cross_site::CrossSite;

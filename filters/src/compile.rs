@@ -17,8 +17,8 @@ use postern_config::{
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    Assure, Authorize, Blame, Browser, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits, OfTenant,
-    Parse,
+    Assure, Authorize, Blame, Browser, Conform, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits,
+    OfTenant, Parse,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
@@ -165,7 +165,9 @@ impl Compiler<'_> {
             .map_err(|error| self.problem(report, 71, error.to_string(), "correct the limit"))
             .ok()
             .map(Arc::new);
+        let contracts = self.contracts(report);
         let (authorizer, recognised, request, answer, limits) = (authorizer?, recognised?, request?, answer?, limits?);
+        let contracts = contracts?;
         let (browser, mut rehearsals) = (browser?, rehearsals?);
         let tried = rehearsals.answers.take();
         if tried.is_some() && answer.is_none() && self.route.dialect == Dialect::Http {
@@ -184,7 +186,7 @@ impl Compiler<'_> {
                 &browser,
                 request.as_ref(),
                 answer.is_some(),
-                &limits,
+                (&limits, &contracts),
             )),
             cors: self.cors(),
             answers: self.answers(answer, tried),
@@ -200,10 +202,11 @@ impl Compiler<'_> {
         browser: &Option<Arc<Browser>>,
         request: Option<&Arc<Content>>,
         reads_answers: bool,
-        limits: &Arc<LimitSet>,
+        (limits, contracts): (&Arc<LimitSet>, &[Arc<Conform>]),
     ) -> Vec<Step> {
         let policy = &self.route.policy;
-        let inspected = request.is_some() || reads_answers || self.route.dialect != Dialect::Http;
+        let inspected =
+            !contracts.is_empty() || request.is_some() || reads_answers || self.route.dialect != Dialect::Http;
         let waived = self.waived();
         let excepted = (!waived.is_empty()).then(|| step(Filter::Exceptions(Exceptions::new(waived)), [""; 0]));
         let mut steps: Vec<Step> = excepted.into_iter().collect();
@@ -236,11 +239,13 @@ impl Compiler<'_> {
             steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
         }
         steps.extend(limited(Stage::Principal));
+        steps.extend(contracts.iter().map(|contract| step(Filter::Operation(contract.clone()), [""; 0])));
         if policy.identity.providers.iter().any(|provider| provider.kind.signs_requests()) {
             steps.push(step(Filter::Digest(Digest::new(self.route.streams_bodies)), [Digest::GUARD]));
         }
         let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
         steps.push(step(Filter::Parse(parse), [Parse::GUARD]));
+        steps.extend(contracts.iter().map(|contract| step(Filter::Schema(contract.clone()), [contract.guard()])));
         steps.extend(limited(Stage::Model));
         if let Some(content) = request {
             steps.push(step(Filter::Look(content.clone()), [""; 0]));
@@ -250,6 +255,7 @@ impl Compiler<'_> {
         if let Some(content) = request {
             steps.push(step(Filter::Act(content.clone()), content.names()));
             steps.push(step(Filter::Reauthorize(authorize), [""; 0]));
+            steps.extend(contracts.iter().map(|contract| step(Filter::SchemaAgain(contract.clone()), [""; 0])));
         }
         steps
     }
@@ -308,6 +314,13 @@ impl Compiler<'_> {
                 None
             }
         }
+    }
+
+    fn contracts(&self, report: &mut Report) -> Option<Vec<Arc<Conform>>> {
+        let made = self.route.policy.access.contracts.iter().map(|contract| Conform::new(contract).map(Arc::new));
+        made.collect::<Result<_, _>>()
+            .map_err(|error| self.problem(report, 53, error.to_string(), "change the pattern"))
+            .ok()
     }
 
     fn recognised(&self, report: &mut Report) -> Option<Recognised> {

@@ -153,6 +153,7 @@ const ITEMS: &[Items] = &[
     items(Kind::ApiAccessPolicy, &["allow"], Nature::AllowList),
     items(Kind::ApiAccessPolicy, &["authentication"], Nature::AllowList),
     items(Kind::ApiAccessPolicy, &["rateLimits"], Nature::Union),
+    items(Kind::ApiAccessPolicy, &["schemaFrom"], Nature::Union),
     items(Kind::ApiAccessPolicy, &["responseHeaders"], Nature::Union),
     items(Kind::RbacPolicy, &["roles"], Nature::Union),
     items(Kind::RbacPolicy, &["bindings"], Nature::Union),

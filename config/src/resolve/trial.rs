@@ -52,6 +52,9 @@ fn check_fields(manifest: &Manifest, report: &mut Report) {
     if let Some(authentication) = &policy.authentication {
         untried(authentication, "`authentication`", apart, report);
     }
+    if let Some(document) = &policy.schema_from {
+        untried(document, "`schemaFrom`", apart, report);
+    }
     if let Some(cors) = &policy.cors {
         untried(cors, "`cors`", apart, report);
     }

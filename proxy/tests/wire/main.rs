@@ -30,6 +30,7 @@ mod outbound;
 mod proxies;
 mod relay;
 mod rotation;
+mod schema;
 mod secrets;
 mod shared_limits;
 mod sidecars;
