@@ -43,7 +43,8 @@ use aws_lc_rs::digest;
 use crate::bootstrap::RouteSpec;
 use crate::manifest::Parsed;
 use crate::{
-    Bootstrap, Digest, EffectivePolicy, ManifestRef, Report, Route, Snapshot, Waived, load_bootstrap, load_manifests,
+    Bootstrap, Digest, EffectivePolicy, LaterRoute, ManifestRef, Report, Route, Snapshot, Waived, load_bootstrap,
+    load_manifests,
 };
 use attach::Attachments;
 pub use effective::{EffectiveField, EffectiveValue, Nature, effective};
@@ -157,34 +158,43 @@ fn routes(
     let specs = bootstrap.spec.routes.iter().enumerate();
     specs
         .map(|(index, spec)| {
-            let mut policy = policy(bootstrap, attached, manifests, index, spec, now, report);
-            if let Some(policy) = &mut policy {
-                browser::add(attached, keys, index, spec, &mut policy.identity, report);
-                policy.txn_tokens = txn::of_route(attached, keys, index, policy.token_forwarding, report);
-            }
-            let identity = policy.as_ref().map(|policy| &policy.identity);
-            let tenancy = tenancy::of_route(attached, index, spec, identity, report);
-            traffic::route(bootstrap, spec, tenancy, policy?)
+            let mut at = |moment: i64| {
+                let mut policy = policy(bootstrap, attached, manifests, index, spec, moment, report);
+                if let Some(policy) = &mut policy {
+                    browser::add(attached, keys, index, spec, &mut policy.identity, report);
+                    policy.txn_tokens = txn::of_route(attached, keys, index, policy.token_forwarding, report);
+                }
+                let identity = policy.as_ref().map(|policy| &policy.identity);
+                let tenancy = tenancy::of_route(attached, index, spec, identity, report);
+                traffic::route(bootstrap, spec, tenancy, policy?)
+            };
+            let route = at(now);
+            let later = trial::ends(attached, index, now)
+                .into_iter()
+                .map(|(from, manifests)| Some(LaterRoute { from, route: at(from)?, manifests }));
+            let later: Option<Vec<LaterRoute>> = later.collect();
+            Some(Route { later: later?, ..route? })
         })
         .collect()
 }
 
-/// The effective policy of one route.
+/// The effective policy of one route as of `moment`: what is on trial until later counts as absent.
 fn policy(
     bootstrap: &Bootstrap,
-    attached: &Attachments<'_>,
+    all: &Attachments<'_>,
     manifests: &[ManifestRef],
     route: usize,
     spec: &RouteSpec,
-    now: i64,
+    moment: i64,
     report: &mut Report,
 ) -> Option<EffectivePolicy> {
+    let attached = &all.acting(moment);
     // All of them, so that all their problems are told.
     let mut waived = Vec::new();
     let identity = identity::merge(attached, route, spec, &mut waived, report);
     let providers = identity.as_ref().map(|identity| identity.providers.as_slice());
-    let (authz, trials) = trial::authz(attached, route, now, report, |attached, report| {
-        authz::merge(attached, route, providers, now, report)
+    let (authz, trials) = trial::authz(all, route, moment, report, |attached, report| {
+        authz::merge(attached, route, providers, moment, report)
     });
     let access = access::merge(attached, route, spec, bootstrap.spec.shared.is_some(), &mut waived, report);
     let challenges = challenge::merge(attached, route, spec, identity.as_ref(), report);
@@ -205,7 +215,7 @@ fn policy(
     let identity = identity?;
     let (posture, postures) = posture::of_route(attached, spec);
     let beside = exceptions(&waived, &identity, &authz).chain(postures.iter().map(String::as_str));
-    let manifests = attached.indices(route, manifests, beside);
+    let manifests = all.indices(route, manifests, beside);
     let mut policy = EffectivePolicy {
         identity,
         token_forwarding,

@@ -13,6 +13,7 @@ mod frame;
 mod identify;
 mod limits;
 mod parse;
+mod rehearse;
 mod tenant;
 
 pub(crate) use assure::Assure;
@@ -28,4 +29,5 @@ pub(crate) use frame::Frame;
 pub(crate) use identify::Identify;
 pub(crate) use limits::Limits;
 pub(crate) use parse::Parse;
+pub(crate) use rehearse::{Blame, Rehearse};
 pub(crate) use tenant::OfTenant;

@@ -6,6 +6,7 @@ use postern_config::Stage;
 
 use crate::builtin::{
     Assure, Authorize, Conform, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
+    Rehearse,
 };
 use crate::{Context, Flow, RequestView, Verdict};
 
@@ -38,6 +39,8 @@ pub(crate) enum Filter {
     Reauthorize(Arc<Authorize>),
     /// The document once more, over a body that the guards changed.
     SchemaAgain(Arc<Conform>),
+    /// Looks at what manifests on trial would have made of it. It goes on whatever it finds.
+    Rehearse(Box<Rehearse>),
     /// Asks for what a test says.
     #[cfg(test)]
     Asks(crate::chain::tests::Asks),
@@ -56,6 +59,7 @@ impl Filter {
             | Self::Operation(_)
             | Self::Cors(_) => true,
             Self::Limits(filter) => filter.reads_head_only(),
+            Self::Rehearse(filter) => filter.reads_head_only(),
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
             Self::Digest(_)
@@ -91,7 +95,8 @@ impl Filter {
             | Self::Look(_)
             | Self::Act(_)
             | Self::Reauthorize(_)
-            | Self::SchemaAgain(_) => false,
+            | Self::SchemaAgain(_)
+            | Self::Rehearse(_) => false,
         }
     }
 
@@ -106,6 +111,7 @@ impl Filter {
             Self::Operation(_) | Self::Digest(_) | Self::Parse(_) | Self::Schema(_) | Self::Look(_) => Stage::Parse,
             Self::Authorize(_) | Self::Reauthorize(_) => Stage::Authorize,
             Self::Act(_) | Self::SchemaAgain(_) => Stage::Inspect,
+            Self::Rehearse(filter) => filter.stage(),
             #[cfg(test)]
             Self::Asks(_) => Stage::Frame,
         }
@@ -131,6 +137,7 @@ impl Filter {
             Self::Act(_) => "act",
             Self::Reauthorize(_) => "reauthorize",
             Self::SchemaAgain(_) => "schemaAgain",
+            Self::Rehearse(_) => Rehearse::NAME,
             #[cfg(test)]
             Self::Asks(_) => "asks",
         }
@@ -158,6 +165,7 @@ impl Filter {
             Self::Act(filter) => filter.act(cx),
             Self::Reauthorize(filter) => filter.check_again(req, cx),
             Self::SchemaAgain(filter) => filter.check_again(req, cx),
+            Self::Rehearse(filter) => filter.check(req, cx),
             #[cfg(test)]
             Self::Asks(asks) => asks.check(cx),
         }

@@ -181,7 +181,8 @@ pub fn effective(opened: &Opened, route: &str, now: i64) -> Option<Vec<Effective
     let snapshot = &opened.loaded.snapshot;
     let made = snapshot.routes.iter().find(|made| made.name == route)?;
     let merge = Merge { opened, number, spec, listener: listener(opened, made), now };
-    let ids: Vec<String> = attached(opened, made);
+    let on_trial = |id: &String| made.on_trial().any(|(tried, from)| tried == id && from > now);
+    let ids: Vec<String> = attached(opened, made).into_iter().filter(|id| !on_trial(id)).collect();
     let mut fields: Vec<EffectiveField> =
         SINGLES.iter().filter_map(|single| merge.single(single, made, &ids)).collect();
     fields.extend(ITEMS.iter().filter_map(|items| merge.items(items, &ids)));
@@ -219,7 +220,7 @@ impl Merge<'_> {
         let manifests = parsed.manifests.iter().filter(|manifest| wanted(&manifest.id)).cloned().collect();
         let parsed = Parsed { manifests, ..Parsed { whole: true, ..Parsed::default() } };
         let mut report = Report::new();
-        let attached = Attachments::find(bootstrap, &parsed, self.now, &mut report);
+        let attached = Attachments::find(bootstrap, &parsed, self.now, &mut report).acting(self.now);
         let upstream = self.spec.upstream.as_ref();
         let upstream = upstream
             .and_then(|own| bootstrap.spec.upstreams.iter().position(|upstream| upstream.name.value == own.value));

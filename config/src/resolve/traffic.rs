@@ -230,6 +230,7 @@ pub(super) fn route(
         tenant: tenancy.fixed,
         tenant_from: tenancy.from_request,
         policy,
+        later: Vec::new(),
     })
 }
 

@@ -140,6 +140,8 @@ impl Scribe<'_> {
             "schemaAgain" => vec![self.schema(one())],
             "look" | "act" => self.content(step, &one, refusal),
             "reauthorize" if refusal.is_none() => Vec::new(),
+            // What it saw is told as the shadow of the decision.
+            "rehearse" => Vec::new(),
             name => vec![one().rule(name)],
         }
     }
