@@ -6,8 +6,13 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use futures::future::join_all;
+use postern_certs::Authority;
 use postern_filters::token::mint::SigningKey;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 use crate::house::upstream::{Act, Seen, answer};
 use crate::house::{Ask, Caller, House, Plan, Upstream, caller, within};
@@ -250,7 +255,7 @@ async fn attack_34_an_address_that_policy_does_not_allow_is_not_called() {
     let (site, k1) = (Upstream::start().await, key("k1"));
     publish(&site, jwks(&[&k1]));
     let at = issuer(&site);
-    let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let hangs_up = mute.local_addr().unwrap();
     tokio::spawn(async move { while mute.accept().await.is_ok() {} });
     for (case, source) in [
@@ -270,6 +275,48 @@ async fn attack_34_an_address_that_policy_does_not_allow_is_not_called() {
         let token = token(&site, &k1, &house.who.mia, house.now, json!(null));
         assert_eq!(orders(&house, &token).await, 503, "{case}");
         assert_eq!(fetches(&site), 0, "{case}");
+    }
+}
+
+/// Shows what `site` says behind TLS, with a certificate of `authority`.
+async fn behind_tls(site: &Upstream, authority: &Authority) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, behind) = (listener.local_addr().unwrap().port(), site.address());
+    let issued = authority.server(&["127.0.0.1"]).unwrap();
+    let chain = CertificateDer::pem_slice_iter(issued.cert_pem.as_bytes()).collect::<Result<Vec<_>, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(issued.key_pem.expose().as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let Ok(mut tls) = TlsAcceptor::from(config.clone()).accept(tcp).await else { continue };
+            let mut plain = TcpStream::connect(behind).await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut tls, &mut plain).await;
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn attack_34_keys_are_fetched_over_tls_from_whom_the_named_authority_vouches_for() {
+    let (ours, other) =
+        (Authority::new("Issuer CA", UnixTime::now()).unwrap(), Authority::new("Other CA", UnixTime::now()).unwrap());
+    let (site, k1) = (Upstream::start().await, key("k1"));
+    publish(&site, jwks(&[&k1]));
+    let port = behind_tls(&site, &ours).await;
+    for (case, authority, want, asked) in
+        [("another authority", &other, 503, 0), ("the named authority", &ours, 200, 1)]
+    {
+        let source = format!("jwksUrl: \"https://127.0.0.1:{port}/keys\"\n      caFrom: \"file:tls/issuer-ca.pem\"");
+        let house = plan(&site, &source)
+            .with("manifests/also-6.yaml", "ports: [", &format!("ports: [{port}, "))
+            .file("tls/issuer-ca.pem", &authority.ca_pem())
+            .start()
+            .await;
+        let token = token(&site, &k1, &house.who.mia, house.now, json!(null));
+        assert_eq!(orders(&house, &token).await, want, "{case}");
+        assert_eq!(fetches(&site), asked, "{case}");
     }
 }
 
