@@ -126,6 +126,8 @@ pub enum TokenError {
     UnknownSvid(Excerpt),
     #[error("providers `{0}` and `{1}` both recognise the SVID, so it does not say who asks")]
     SeveralSvidProviders(String, String),
+    #[error("the token does not let `{actor}` act for its subject (`may_act`)")]
+    MayNotAct { actor: Excerpt },
     #[error("the token names actor `{actor}`, which did not authenticate")]
     Actor { actor: Excerpt },
     #[error("a certificate of type {svid} and a token of type {token} are two answers to who asks")]
