@@ -98,7 +98,9 @@ impl VerifiedToken {
             chain: delegation::Chain::default(),
             actor: claimed.actor,
             binding: match constraint {
-                SenderConstraint::Dpop => Binding { x5t_s256: None, jkt: claimed.bound_to },
+                SenderConstraint::Dpop | SenderConstraint::DpopNonce => {
+                    Binding { x5t_s256: None, jkt: claimed.bound_to }
+                }
                 _ => Binding { x5t_s256: claimed.bound_to, jkt: None },
             },
             exp: claimed.expires_at,

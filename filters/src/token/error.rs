@@ -224,6 +224,8 @@ pub enum ProofProblem {
     Uri,
     #[error("is for another token")]
     Token,
+    #[error("has no nonce of this process, or one that is too old")]
+    Nonce,
     #[error("is too old, or of the future")]
     Age,
     #[error("was used before")]

@@ -37,6 +37,11 @@ pub struct VerifiedToken {
 }
 
 impl VerifiedToken {
+    /// Whether proofs that come with it have a nonce of ours.
+    pub(crate) fn wants_nonce(&self) -> bool {
+        self.constraint == SenderConstraint::DpopNonce
+    }
+
     /// Checks that whoever sent the token is whom it was issued to (RFC 8705 §3, RFC 9449 §7.1). Compared in constant time.
     ///
     /// # Errors
