@@ -109,10 +109,34 @@ spec! {
         [E] rule: Option<At<String>>,
         /// The status a refused client gets.
         [E] status: Option<At<u32>>,
+        /// What would come of it if everything with `mode: Audit` acted. Where that makes no difference, it is what comes of it.
+        [E] shadow: Option<At<ShadowExpectation>>,
     }
-    later {
-        /// What would come of it if manifests with `mode: Audit` were enforced.
-        [E] "shadow",
+}
+
+spec! {
+    /// What would come of it with everything on trial acting. Only what is written is compared.
+    pub struct ShadowExpectation {
+        /// Whether it would pass.
+        [E] decision: At<ShadowWord>,
+        /// The rule that would decide, as records name it, or its own name alone.
+        [E] rule: Option<At<String>>,
+        /// The manifest on trial that makes the difference, `AccessControlPolicy/default/tools`; `several`, or `none`.
+        [E] policy: Option<At<String>>,
+    }
+}
+
+words! {
+    /// What would come of a request.
+    pub enum ShadowWord {
+        /// It would pass as it is.
+        Allow = "Allow",
+        /// It would pass with something covered that is not covered now.
+        Rewrite = "Rewrite",
+        /// A policy would refuse it.
+        Deny = "Deny",
+        /// It could not be decided.
+        Error = "Error",
     }
 }
 
@@ -195,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_slip_in_a_case_is_told_with_its_place() {
-        let text = "cases:\n  - name: staff reads\n    request: {rute: orders}\n    as: user/mia\n    expect: {decision: Permit, shadow: {}}\n";
+        let text = "cases:\n  - name: staff reads\n    request: {rute: orders}\n    as: user/mia\n    expect: {decision: Permit, shadow: {decision: Maybe}}\n";
         let mut report = Report::new();
         assert!(parse_cases("a.test.yaml", text.as_bytes(), &mut report).is_empty());
         let told = report.to_string();
@@ -203,7 +227,7 @@ mod tests {
             "error[PV-002]: unknown field `rute`\n  --> a.test.yaml:3:15  cases[0].request.rute\n  help: did you mean `route`?",
             "`decision` cannot be `Permit`",
             "a.test.yaml:5:24  cases[0].expect.decision",
-            "error[PV-007]: `shadow` is not enforced by this version",
+            "`decision` cannot be `Maybe`",
         ] {
             assert!(told.contains(wanted), "no `{wanted}` in\n{told}");
         }

@@ -21,7 +21,7 @@ pub use listen::ListenAddress;
 pub use names::{Claim, FilePath, KeyPrefix, LogOrigin, Name, Pointer, SpiffeName, key_prefix_is_sound};
 pub use oauth::{ChallengeWord, ResourceUrl, TenantKey};
 pub use patterns::{BuiltinDetector, Cedar, Glob, PathGlob, Pattern, PeerName, SpiffeGlob};
-pub use quantity::{Percent, RsaBits, Size, Time, show_duration};
+pub use quantity::{Percent, RsaBits, Size, Time, parse_duration, show_duration};
 pub use spiffe::{TrustDomain, WorkloadSocket};
 pub use store::StoreUrl;
 

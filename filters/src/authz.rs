@@ -87,6 +87,8 @@ pub struct Authorizer {
     sources: Vec<Source>,
     /// The rule behind each policy, by the policy's number.
     rule_of: Vec<Arc<str>>,
+    /// The roles that each policy is for, by the policy's number.
+    roles_of: Vec<Arc<[String]>>,
     /// What a caller can do about each policy, by the policy's number.
     on_deny_of: Vec<Option<Arc<OnDeny>>>,
     base: Entities,
@@ -168,7 +170,9 @@ impl Authorizer {
             by_tenant.insert(tenant.clone(), entities::base(&names, facts, tenant, &schema, reads_action)?);
         }
         validate::validate(schema, &policies, &sources, report)?;
-        let rule_of = policies.iter().filter_map(|p| sources.get(p.source)).map(|s| Arc::clone(&s.id)).collect();
+        let of = || policies.iter().filter_map(|policy| sources.get(policy.source));
+        let rule_of = of().map(|source| Arc::clone(&source.id)).collect();
+        let roles_of = of().map(|source| Arc::from(source.roles.as_slice())).collect();
         Ok(Self {
             facts: facts.clone(),
             slices: Slices::new(&names, &policies)?,
@@ -176,6 +180,7 @@ impl Authorizer {
             names,
             sources,
             rule_of,
+            roles_of,
             on_deny_of: policies.iter().map(|policy| policy.on_deny.clone()).collect(),
             base,
             by_tenant,
@@ -266,6 +271,7 @@ impl Authorizer {
                 uid: entities::principal_uid(&self.names, who).map_err(|broken| broken.chain())?,
                 authn: who.authn.clone(),
                 parts: self.slices.select(who.kind, &roles.roles),
+                through: roles.through,
             });
             prepared.until = prepared.until.into_iter().chain(roles.until).min();
             prepared.conflict = prepared.conflict.take().or(roles.conflict);

@@ -84,6 +84,12 @@ pub struct Context {
     action: Option<Action>,
     model: Option<String>,
     rule: Option<String>,
+    /// Entries of allow lists that took the request.
+    entries: Vec<Arc<str>>,
+    /// Bindings that gave the roles by which it is permitted.
+    bindings: Vec<Arc<str>>,
+    /// The rules that permit it, whatever is decided of it later.
+    permits: Option<String>,
     rehearsal: Option<Rehearsal>,
     ran: Vec<(Direction, Arc<str>)>,
     findings: Vec<ContentFinding>,
@@ -122,6 +128,9 @@ impl Context {
             action: None,
             model: None,
             rule: None,
+            entries: Vec::new(),
+            bindings: Vec::new(),
+            permits: None,
             rehearsal: None,
             ran: Vec::with_capacity(16),
             findings: Vec::new(),
@@ -396,6 +405,34 @@ impl Context {
     #[must_use]
     pub fn rule(&self) -> Option<&str> {
         self.rule.as_deref()
+    }
+
+    pub(crate) fn note_entry(&mut self, entry: &Arc<str>) {
+        self.entries.push(entry.clone());
+    }
+
+    /// The entries of allow lists that took the request, one for each manifest that writes a list.
+    #[must_use]
+    pub fn entries(&self) -> &[Arc<str>] {
+        &self.entries
+    }
+
+    /// What is decided last counts.
+    pub(crate) fn set_permitted(&mut self, rules: Option<&str>, bindings: Vec<Arc<str>>) {
+        self.permits = rules.map(str::to_owned);
+        self.bindings = bindings;
+    }
+
+    /// The rules that permit it, also where something else refuses it afterwards.
+    #[must_use]
+    pub fn permits(&self) -> Option<&str> {
+        self.permits.as_deref()
+    }
+
+    /// The bindings that give the caller the roles of those rules.
+    #[must_use]
+    pub fn bindings(&self) -> &[Arc<str>] {
+        &self.bindings
     }
 
     /// At most this many findings are kept per exchange; the decision does not depend on the list.

@@ -13,6 +13,7 @@ mod entry;
 pub mod key;
 mod pages;
 mod queue;
+mod read;
 mod recover;
 mod successor;
 pub mod verify;
@@ -22,8 +23,10 @@ use std::sync::Arc;
 
 pub(crate) use disk::sync_dir;
 pub use queue::{AuditFull, NotDurable, Place, Receipt, Status};
+pub(crate) use read::read;
 pub use recover::OpenError;
 pub(crate) use successor::{Successor, Word};
+pub(crate) use verify::{RunError, read_key};
 pub use verify::{VerifyArgs, VerifyOutcome, run};
 pub use writer::{AuditWriter, Limits};
 

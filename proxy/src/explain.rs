@@ -5,7 +5,10 @@
 
 mod caller;
 mod marks;
+mod places;
 mod question;
+mod recorded;
+mod review;
 mod tell;
 mod trace;
 
@@ -20,6 +23,7 @@ use bytes::Bytes;
 use postern_config::written::{Opened, open};
 use postern_config::{Bind, Dialect, Direction, Listener, Report, Route, Snapshot};
 use postern_filters::audit::Decision;
+use postern_filters::authz::Rehearsal;
 use postern_filters::explain::{Assumed, Explanation, Nearest, explain, nearest};
 use postern_filters::limit::LimitStore;
 use postern_filters::{
@@ -32,6 +36,8 @@ use crate::{build, record};
 pub(crate) use caller::{Caller, Who};
 pub(crate) use marks::{Mark, marks_of};
 pub(crate) use question::Question;
+pub(crate) use recorded::{Besides, find};
+pub(crate) use review::{Log, Review};
 pub(crate) use tell::{as_json, as_yaml};
 pub(crate) use trace::Line;
 
@@ -69,6 +75,8 @@ pub(crate) struct Answer {
     pub(crate) nearest: Option<Nearest>,
     /// What had a part in it.
     pub(crate) used: BTreeSet<Mark>,
+    /// What manifests on trial would have made of it, where that is something else.
+    pub(crate) shadow: Option<Rehearsal>,
     /// What nobody could look at without a connection.
     pub(crate) assumed: Vec<String>,
 }
@@ -121,6 +129,7 @@ impl Set {
             trace: Vec::new(),
             nearest: None,
             used: BTreeSet::new(),
+            shadow: None,
             assumed: Vec::new(),
         };
         match self.walk(question, &sent, listener, &mut answer)? {
@@ -238,9 +247,10 @@ impl Set {
         let scribe = trace::Scribe { set: self, route, ids: &ids, view };
         answer.trace.extend(scribe.lines(&explanation));
         let access = &route.policy.access;
-        answer.nearest = nearest(&explanation, access, view, |list| scribe.list(list).unwrap_or_default());
-        answer.used.extend(scribe.used(&explanation, cx));
+        answer.nearest = nearest(&explanation, access, view);
+        answer.used.extend(trace::Scribe::used(cx));
         answer.rule = cx.rule().map(str::to_owned);
+        answer.shadow = cx.rehearsal().cloned();
         answer.principal = cx.known_principal().cloned();
         answer.guards = cx.ran(Direction::Request);
         Ok(explanation.refusal.map_or(Ok(()), Err))

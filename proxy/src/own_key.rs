@@ -43,6 +43,14 @@ pub(crate) fn seed(key: &OwnKey, state_dir: &Path) -> Result<Redacted<Vec<u8>>, 
     }
 }
 
+/// Whether [`seed`] would make none.
+pub(crate) fn is_there(key: &OwnKey, state_dir: &Path) -> bool {
+    match key {
+        OwnKey::Material { .. } => true,
+        OwnKey::Generate { name } => generated_path(state_dir, name).is_ok_and(|path| path.exists()),
+    }
+}
+
 fn generated_path(state_dir: &Path, name: &str) -> Result<PathBuf, SeedError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > 128 || name.starts_with('.') || !name.chars().all(plain) {

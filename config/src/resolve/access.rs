@@ -8,8 +8,8 @@ use super::cors;
 use crate::bootstrap::RouteSpec;
 use crate::manifest::{self, Kind, Manifest};
 use crate::{
-    Access, AllowRule, Code, CountedIn, CrossSite, Dialect, LimitKey, LimitUnit, OnUnavailable, RateLimit, Report,
-    Waived, Waiver,
+    Access, AllowList, AllowRule, Code, CountedIn, CrossSite, Dialect, LimitKey, LimitUnit, OnUnavailable, RateLimit,
+    Report, Waived, Waiver,
 };
 
 const PV_SHAPE: Code = Code(2);
@@ -55,7 +55,8 @@ pub(super) fn merge(
     let may_miss = attached.may_miss(Kind::ApiAccessPolicy);
     for (_, manifest, policy) in of!(attached.on_route(route), ApiAccessPolicy) {
         if let Some(allow) = &policy.allow {
-            access.allow.push(allow.iter().map(|rule| allow_rule(rule)).collect());
+            let rules = allow.iter().map(|rule| allow_rule(rule)).collect();
+            access.allow.push(AllowList { manifest: manifest.id.to_string(), rules });
         }
         tighten(&mut max_body, policy.max_body_size.written().map(|size| size.value.0), u64::min);
         if let Some(written) = &policy.cors {

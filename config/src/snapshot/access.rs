@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Default)]
 pub struct Access {
     /// One list per manifest; a request must be matched by a rule of each. Empty: nothing passes.
-    pub allow: Vec<Vec<AllowRule>>,
+    pub allow: Vec<AllowList>,
     /// Bytes.
     pub max_body: u64,
     pub rate_limits: Vec<RateLimit>,
@@ -15,6 +15,22 @@ pub struct Access {
     pub response_set: Vec<(String, String)>,
     pub cross_site: CrossSite,
     pub cors: Option<Cors>,
+}
+
+/// What one manifest allows.
+#[derive(Debug, Clone, Default)]
+pub struct AllowList {
+    /// `APIAccessPolicy/default/ai-edge`.
+    pub manifest: String,
+    pub rules: Vec<AllowRule>,
+}
+
+impl AllowList {
+    /// How records and reviews name the entry with this number.
+    #[must_use]
+    pub fn entry(&self, index: usize) -> String {
+        format!("{} allow[{index}]", self.manifest)
+    }
 }
 
 #[derive(Debug, Clone, Default)]

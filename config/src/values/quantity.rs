@@ -31,7 +31,9 @@ impl Scalar for Duration {
     }
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// A duration as manifests write it: `1h30m`, `365d`.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let (mut rest, mut millis, mut units) = (text, 0_u64, UNITS.iter());
     let mut parts = 0;
     while !rest.is_empty() {

@@ -56,7 +56,7 @@ fn of_route(route: &Route) -> Vec<String> {
         let names: Vec<_> = demand.providers.iter().map(|index| &policy.identity.providers[*index].name).collect();
         format!("demand {names:?} {:?}", demand.require)
     }));
-    lines.extend(policy.access.allow.iter().map(|list| format!("allow {:?}", sorted(list))));
+    lines.extend(policy.access.allow.iter().map(|list| format!("allow {:?}", sorted(&list.rules))));
     lines.extend(
         policy
             .access

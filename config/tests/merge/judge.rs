@@ -358,7 +358,7 @@ fn is_allowed(route: &Route, facts: &Facts) -> bool {
     let glob =
         |glob: &str| glob == facts.path || glob.strip_suffix("/**").is_some_and(|start| facts.path.starts_with(start));
     let listed = access.allow.iter().all(|list| {
-        list.iter().any(|rule| {
+        list.rules.iter().any(|rule| {
             rule.methods.iter().any(|method| method == facts.method)
                 && rule.paths.iter().any(|path| glob(path))
                 && match (&rule.content_types, facts.content_type) {

@@ -30,6 +30,7 @@ const FINDINGS: usize = 64;
 const MANIFESTS: usize = 256;
 const EXCEPTIONS: usize = 8;
 const CREDENTIALS: usize = 8;
+const PERMITS: usize = 16;
 
 /// `class_uid`, `category_uid` and `activity_id` of an event.
 struct Class(u64, u64, u64);
@@ -258,6 +259,15 @@ fn write_decision(json: &mut Json<'_>, request: &RequestEvent) {
     json.texts("response_guards", &request.response_guards, GUARDS, NAME);
     let ran = request.request_guards.len().saturating_add(request.response_guards.len());
     json.number("guard_count", u64::try_from(ran).unwrap_or(u64::MAX));
+    if let Some(permits) = &request.permits {
+        json.text("permits", permits, ID);
+    }
+    if !request.bindings.is_empty() {
+        json.texts("bindings", &request.bindings, PERMITS, ID);
+    }
+    if !request.entries.is_empty() {
+        json.texts("entries", &request.entries, PERMITS, ID);
+    }
     if let Some(would) = &request.rehearsal {
         json.object("shadow", |json| {
             json.text("policy", &would.policy, ID);

@@ -147,6 +147,12 @@ pub struct RequestEvent {
     pub reason: Option<Reason>,
     /// Rule that decided, `AccessControlPolicy/default/tools#read`.
     pub rule: Option<Name>,
+    /// The rules that permitted it, where something else refused it afterwards.
+    pub permits: Option<Name>,
+    /// Bindings that gave the caller the roles of the rules that permitted it.
+    pub bindings: Vec<Name>,
+    /// Entries of allow lists that took it.
+    pub entries: Vec<Name>,
     /// What policy on trial would have made of it, where that is something else.
     pub rehearsal: Option<Rehearsal>,
     /// Guards that ran, in order, as execution noted them.
@@ -250,7 +256,9 @@ impl RequestEvent {
         let texts = [self.method.len(), self.host.len(), self.path.len(), self.model.as_ref().map_or(0, String::len)];
         let guards = self.request_guards.len().saturating_add(self.response_guards.len());
         let findings = self.findings.iter().map(|f| f.guard.len().saturating_add(f.detector.len()).saturating_add(64));
-        let names = guards.saturating_add(self.credentials.len()).saturating_mul(size_of::<Name>());
+        let permits = self.bindings.len().saturating_add(self.entries.len());
+        let names = guards.saturating_add(self.credentials.len()).saturating_add(permits);
+        let names = names.saturating_mul(size_of::<Name>());
         texts.into_iter().chain(findings).fold(size_of::<Self>().saturating_add(names), usize::saturating_add)
     }
 }

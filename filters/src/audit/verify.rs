@@ -6,6 +6,7 @@
 
 mod columns;
 mod diagnose;
+mod reading;
 mod records;
 mod sequence;
 mod upper;
@@ -16,6 +17,7 @@ use super::checkpoint::{Checkpoint, CheckpointError};
 use super::note::{MAX_NOTE, NoteError, VerifyingKey};
 use super::tiles::CHECKPOINT;
 use columns::Columns;
+pub use reading::{LogRead, Standing, read_log};
 pub use sequence::Gap;
 
 /// Reads files of a log by their path relative to its directory.

@@ -37,6 +37,8 @@ pub(super) struct Source {
     /// `AccessControlPolicy/default/x rule read-tools`, as decisions and records name it.
     pub(super) id: Arc<str>,
     pub(super) actions: Vec<Action>,
+    /// The roles that it is for; empty where it asks for none.
+    pub(super) roles: Vec<String>,
     /// `None` for what is built in.
     pub(super) origin: Option<RuleOrigin>,
     pub(super) when: Option<RuleOrigin>,
@@ -116,6 +118,7 @@ impl Builder<'_> {
         self.source(Source {
             id: Arc::from("built-in tenant-guard"),
             actions: Action::ALL.to_vec(),
+            roles: Vec::new(),
             origin: None,
             when: None,
             unless: None,

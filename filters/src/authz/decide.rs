@@ -27,6 +27,8 @@ pub struct Decision {
     pub denial: Option<Denial>,
     /// The rules that made the decision, sorted: `AccessControlPolicy/default/x rule read-tools`, or `built-in …`.
     pub rules: Vec<Arc<str>>,
+    /// The bindings that give the roles of the rules that permit it, sorted.
+    pub bindings: Vec<Arc<str>>,
     /// What went wrong, for the log. Never for the caller.
     pub error: Option<String>,
     /// Exceptions without which it would not have been permitted.
@@ -98,8 +100,12 @@ impl Decision {
         self.denial.is_none()
     }
 
+    fn of(denial: Option<Denial>, rules: Vec<Arc<str>>) -> Self {
+        Self { denial, rules, bindings: Vec::new(), error: None, exceptions: Vec::new(), ask: None }
+    }
+
     fn deny(denial: Denial, rule: &str) -> Self {
-        Self { denial: Some(denial), rules: vec![Arc::from(rule)], error: None, exceptions: Vec::new(), ask: None }
+        Self::of(Some(denial), vec![Arc::from(rule)])
     }
 
     /// The refusal of two, who can do something only where one answer is good for both.
@@ -120,12 +126,20 @@ impl From<Broken> for Decision {
     }
 }
 
+impl From<Broken> for Box<Decision> {
+    fn from(broken: Broken) -> Self {
+        Self::new(broken.into())
+    }
+}
+
 /// One principal that needs a permit of its own: the caller, or the User it acts for.
 #[derive(Debug)]
 pub(super) struct Party {
     pub(super) uid: EntityUid,
     pub(super) authn: Assurance,
     pub(super) parts: Parts,
+    /// Its roles, each with a binding that gives it.
+    pub(super) through: Vec<(Arc<str>, Arc<str>)>,
 }
 
 impl Authorizer {
@@ -180,10 +194,10 @@ impl Authorizer {
         }
         let (resource, store) = match self.resource(prepared, request) {
             Ok(found) => found,
-            Err(denied) => return denied,
+            Err(denied) => return *denied,
         };
         let store = store.as_ref().unwrap_or(&prepared.entities);
-        let (mut rules, mut exceptions) = (BTreeSet::new(), BTreeSet::new());
+        let (mut rules, mut bindings, mut exceptions) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut refused: Option<Decision> = None;
         for party in &prepared.parties {
             let decision = self.judge(party, request, &resource, store).unwrap_or_else(Decision::from);
@@ -194,6 +208,7 @@ impl Authorizer {
                 (false, _) => return decision,
             }
             rules.extend(decision.rules);
+            bindings.extend(decision.bindings);
             exceptions.extend(decision.exceptions);
         }
         if prepared.parties.is_empty() {
@@ -202,8 +217,8 @@ impl Authorizer {
         if let Some(refused) = refused {
             return refused;
         }
-        let exceptions = exceptions.into_iter().collect();
-        Decision { ask: None, denial: None, rules: rules.into_iter().collect(), error: None, exceptions }
+        let (bindings, exceptions) = (bindings.into_iter().collect(), exceptions.into_iter().collect());
+        Decision { bindings, exceptions, ..Decision::of(None, rules.into_iter().collect()) }
     }
 
     /// Without Cedar, so that no policy and no error of one can let a tenant through to another.
@@ -222,7 +237,7 @@ impl Authorizer {
         &self,
         prepared: &PreparedPrincipal,
         request: &AuthzRequest<'_>,
-    ) -> Result<(EntityUid, Option<Entities>), Decision> {
+    ) -> Result<(EntityUid, Option<Entities>), Box<Decision>> {
         match (ResourceKind::of(request.action), request.resource) {
             (ResourceKind::Route, ResourceRef::Route) => Ok((self.names.route(&self.facts.route), None)),
             (ResourceKind::Model, ResourceRef::Model { name, vendor }) if request.ai.is_some() => {
@@ -231,7 +246,7 @@ impl Authorizer {
                 let store = entities::add(prepared.entities.clone(), [model])?;
                 Ok((self.names.model(name), Some(store)))
             }
-            _ => Err(Decision::error(format!("`{}` was asked of something else", request.action.as_str()))),
+            _ => Err(Box::new(Decision::error(format!("`{}` was asked of something else", request.action.as_str())))),
         }
     }
 
@@ -254,7 +269,11 @@ impl Authorizer {
         .map_err(|e| Broken::new("request", e))?;
         let verdict =
             self.weigh(parts, request, |set| self.cedar.is_authorized(&question, set, store), |part| &part.set);
-        let Some(asks) = self.asks(&verdict) else { return Ok(self.conclude(verdict)) };
+        let Some(asks) = self.asks(&verdict) else {
+            let bindings = self.bindings(&verdict.permits, party);
+            let decision = self.conclude(verdict);
+            return Ok(if decision.is_allowed() { Decision { bindings, ..decision } } else { decision });
+        };
         // Off the way of what is permitted: would it be, without those rules?
         let without = |part: &'p Part| part.otherwise.as_ref().unwrap_or(&part.set);
         let otherwise = self.weigh(parts, request, |set| self.cedar.is_authorized(&question, set, store), without);
@@ -308,13 +327,27 @@ impl Authorizer {
             (false, _) => (Denial::Forbidden, verdict.forbids),
             (true, false) => {
                 let (rules, exceptions) = (self.rules(verdict.permits), verdict.exceptions);
-                return Decision { denial: None, rules, error: None, exceptions, ask: None };
+                return Decision { exceptions, ..Decision::of(None, rules) };
             }
             (true, true) => return Decision::deny(Denial::DefaultDeny, DEFAULT_DENY),
         };
         let rules = self.rules(ids);
         let denial = if rules.iter().any(|rule| &**rule == TENANT_GUARD) { Denial::OtherTenant } else { denial };
-        Decision { denial: Some(denial), rules, error: None, exceptions: Vec::new(), ask: None }
+        Decision::of(Some(denial), rules)
+    }
+
+    /// The bindings that give `party` the roles which the policies behind `permits` are for.
+    fn bindings(&self, permits: &[String], party: &Party) -> Vec<Arc<str>> {
+        if party.through.is_empty() {
+            return Vec::new();
+        }
+        let roles: Vec<&Arc<[String]>> = permits
+            .iter()
+            .filter_map(|id| self.roles_of.get(id.parse::<usize>().ok()?))
+            .filter(|roles| !roles.is_empty())
+            .collect();
+        let gives = |role: &str| roles.iter().any(|of| of.iter().any(|name| name == role));
+        party.through.iter().filter(|(role, _)| gives(role)).map(|(_, binding)| Arc::clone(binding)).collect()
     }
 
     /// The rules behind ids of policies, each once.

@@ -15,6 +15,7 @@ pub(super) fn add(builder: &mut Builder<'_>, role: &Role, report: &mut Report) -
     builder.source(Source {
         id: Arc::from(format!("{} role {}", role.origin.manifest, role.name)),
         actions: role.permissions.iter().flat_map(|p| p.actions.iter().copied()).collect(),
+        roles: vec![role.name.clone()],
         origin: Some(role.origin.clone()),
         when: None,
         unless: None,

@@ -11,6 +11,8 @@ use crate::Principal;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RoleSet {
     pub roles: BTreeSet<Arc<str>>,
+    /// Each role with a binding that gives it; one that several give is there several times.
+    pub through: Vec<(Arc<str>, Arc<str>)>,
     /// Unix milliseconds from which the set may be another one, because a binding ends.
     pub until: Option<i64>,
     /// Two roles that no subject may hold together, if both are here.
@@ -30,6 +32,8 @@ pub(super) struct RoleTable {
 #[derive(Debug, Clone)]
 struct Grant {
     role: String,
+    /// As records name it.
+    binding: Arc<str>,
     issuer: Option<String>,
     tenant: Option<String>,
     until_ms: Option<i64>,
@@ -44,9 +48,11 @@ impl RoleTable {
             exclusive: authz.exclusive.iter().map(|(a, b)| (Arc::from(a.as_str()), Arc::from(b.as_str()))).collect(),
         };
         for binding in &authz.bindings {
+            let name: Arc<str> = Arc::from(binding.name.as_str());
             for subject in &binding.subjects {
                 let grant = Grant {
                     role: binding.role.clone(),
+                    binding: Arc::clone(&name),
                     issuer: subject.issuer.clone(),
                     tenant: binding.tenant.clone(),
                     until_ms: binding.until.map(|seconds| seconds.saturating_mul(1000)),
@@ -70,7 +76,9 @@ impl RoleTable {
         let mut set = RoleSet::default();
         for grant in own.into_iter().chain(by_group).flatten() {
             if grant.holds(principal, now) {
-                set.roles.extend(self.closure.get(&grant.role).into_iter().flatten().cloned());
+                let given = self.closure.get(&grant.role).into_iter().flatten();
+                set.through.extend(given.clone().map(|role| (Arc::clone(role), Arc::clone(&grant.binding))));
+                set.roles.extend(given.cloned());
                 set.until = earlier(set.until, grant.until_ms);
             }
         }

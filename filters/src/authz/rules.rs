@@ -31,6 +31,7 @@ pub(super) fn add(
     builder.source(Source {
         id: Arc::from(format!("{} rule {}", rule.origin.manifest, rule.name)),
         actions: rule.actions.clone(),
+        roles: rule.roles.clone(),
         origin: Some(rule.origin.clone()),
         when: rule.when.as_ref().map(|e| e.origin.clone()),
         unless: rule.unless.as_ref().map(|e| e.origin.clone()),

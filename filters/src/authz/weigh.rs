@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cedar_policy::{Entities, EvalResult, Expression, Request, eval_expression};
-use postern_config::{Action, Authz, Binding, Effect, Permission, Role, Rule, RuleOrigin, SubjectKind};
+use postern_config::{Action, Authz, Binding, Effect, Permission, Role, Rule, RuleOrigin, Subject, SubjectKind};
 use serde_json::{Map, Value};
 
 use super::expression::ContextParts;
@@ -239,9 +239,47 @@ impl Asked<'_> {
             };
             roles.iter().any(held)
         };
-        let bound: Vec<String> = self.authz.bindings.iter().filter(gives).map(subjects).collect();
+        let bindings: Vec<&Binding> = self.authz.bindings.iter().filter(gives).collect();
+        let (caller, names) = (self.caller(), names.join(" or "));
+        // One that means the caller and gives nothing is nearer than all that mean somebody else.
+        let why: Vec<String> = bindings.iter().filter_map(|binding| self.gives_nothing(binding)).collect();
+        if !why.is_empty() {
+            return format!("{caller} does not hold role {names}: {}", why.join("; "));
+        }
+        let bound: Vec<String> = bindings.into_iter().map(subjects).collect();
         let bound = if bound.is_empty() { "nobody".to_owned() } else { bound.join("; ") };
-        format!("{} does not hold role {}, which {bound} holds", self.caller(), names.join(" or "))
+        format!("{caller} does not hold role {names}, which {bound} holds")
+    }
+
+    /// Why a binding gives nothing to the caller, though it names it.
+    fn gives_nothing(&self, binding: &Binding) -> Option<String> {
+        let who = self.who;
+        let named = |subject: &&Subject| match subject.kind {
+            SubjectKind::Group => who.groups.contains(&subject.name),
+            SubjectKind::Principal(kind) => kind == who.kind && subject.name == who.subject,
+        };
+        let subjects: Vec<&Subject> = binding.subjects.iter().filter(named).collect();
+        let first = subjects.first()?;
+        let of_issuer = |subject: &&Subject| subject.issuer.as_ref().is_none_or(|issuer| *issuer == who.issuer);
+        if !subjects.iter().any(of_issuer) {
+            let issuer = first.issuer.as_deref().unwrap_or_default();
+            let name = &binding.name;
+            return Some(format!(
+                "binding `{name}` is for those of `{issuer}`, {} is of `{}`",
+                self.caller(),
+                who.issuer
+            ));
+        }
+        if let Some(tenant) = binding.tenant.as_ref().filter(|tenant| **tenant != who.tenant) {
+            let name = &binding.name;
+            return Some(format!(
+                "binding `{name}` is for tenant `{tenant}`, {} is of `{}`",
+                self.caller(),
+                who.tenant
+            ));
+        }
+        let ended = binding.until.filter(|until| until.saturating_mul(1000) <= self.request.now)?;
+        Some(format!("binding `{}` ended at {}", binding.name, postern_config::values::Time(ended)))
     }
 
     fn waived(&self, waived: Option<&postern_config::Waived>, missing: &mut Missing) {

@@ -30,6 +30,7 @@ impl Authorize {
         cx.set_rehearsal(rehearsal);
         let rules = decision.rules.iter().map(|rule| &**rule).collect::<Vec<_>>().join(", ");
         cx.set_rule(rules.clone());
+        cx.set_permitted(decision.is_allowed().then_some(rules.as_str()), decision.bindings);
         decision.exceptions.iter().for_each(|waived| cx.note_exception(waived));
         Ok(match decision.denial {
             None => Flow::Continue,

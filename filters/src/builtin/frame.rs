@@ -3,8 +3,10 @@
 //! Every manifest's list must match: lists of several manifests do not merge into a longer one. Where content is
 //! inspected, what would let a part of it pass unread is refused as well.
 
+use std::sync::Arc;
+
 use http::header;
-use postern_config::{Access, AllowRule};
+use postern_config::{Access, AllowList, AllowRule};
 
 use crate::path::{PathGlob, unescaped};
 use crate::{Context, Flow, Reason, RequestView, Verdict};
@@ -19,6 +21,8 @@ pub(crate) struct Frame {
 /// One kind of request that may pass.
 #[derive(Debug)]
 struct Allowed {
+    /// As records name it.
+    name: Arc<str>,
     methods: Vec<String>,
     paths: Vec<PathGlob>,
     /// `None`: a request without a body.
@@ -34,7 +38,7 @@ impl Frame {
     pub(crate) const GUARD: &str = "frame";
 
     pub(crate) fn new(access: &Access, inspected: bool) -> Self {
-        Self { allow: access.allow.iter().map(|list| list.iter().map(Allowed::new).collect()).collect(), inspected }
+        Self { allow: access.allow.iter().map(Allowed::of_list).collect(), inspected }
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
@@ -49,9 +53,13 @@ impl Frame {
                 return Ok(Flow::refuse(Reason::NotPermitted, "no allow list names this method and path"));
             }
             match by_target.find(|rule| rule.matches_type(content_type.as_deref(), has_type)) {
-                // Whether there is one is seen once it has been read.
-                Some(Allowed { content_types: None, .. }) => cx.forbid_body(),
-                Some(_) => {}
+                Some(entry) => {
+                    cx.note_entry(&entry.name);
+                    // Whether there is one is seen once it has been read.
+                    if entry.content_types.is_none() {
+                        cx.forbid_body();
+                    }
+                }
                 None => {
                     return Ok(Flow::refuse(Reason::UnsupportedContent, "no allow list names this content type"));
                 }
@@ -71,8 +79,13 @@ impl Frame {
 }
 
 impl Allowed {
-    fn new(rule: &AllowRule) -> Self {
+    fn of_list(list: &AllowList) -> Vec<Self> {
+        list.rules.iter().enumerate().map(|(index, rule)| Self::new(&list.entry(index), rule)).collect()
+    }
+
+    fn new(name: &str, rule: &AllowRule) -> Self {
         Self {
+            name: Arc::from(name),
             methods: rule.methods.clone(),
             paths: rule.paths.iter().map(|glob| PathGlob::new(glob)).collect(),
             content_types: rule.content_types.clone(),
@@ -148,7 +161,9 @@ mod tests {
     }
 
     fn frame(lists: Vec<Vec<AllowRule>>, inspected: bool) -> Frame {
-        Frame::new(&Access { allow: lists, ..Access::default() }, inspected)
+        let allow =
+            lists.into_iter().map(|rules| AllowList { manifest: "APIAccessPolicy/default/a".to_owned(), rules });
+        Frame::new(&Access { allow: allow.collect(), ..Access::default() }, inspected)
     }
 
     fn reason(frame: &Frame, asked: &Asked) -> Option<Reason> {

@@ -1,6 +1,6 @@
 //! What would have to be otherwise for a refused request to pass, in words.
 
-use postern_config::{Access, AllowRule};
+use postern_config::{Access, AllowList, AllowRule};
 
 use super::Explanation;
 use crate::path::PathGlob;
@@ -17,19 +17,18 @@ pub struct Nearest {
 /// For each list of the route, in their order: the first entry that takes the request by method, path and content type.
 #[must_use]
 pub fn allow_entries(access: &Access, req: &RequestView<'_>) -> Vec<Option<usize>> {
-    access.allow.iter().map(|list| list.iter().position(|entry| misses(entry, req).is_empty())).collect()
+    access.allow.iter().map(|list| list.rules.iter().position(|entry| misses(entry, req).is_empty())).collect()
 }
 
-/// The entry that misses least of the first list that takes none of its own: the list's number, the entry's, and what it misses.
-fn nearest_entry(access: &Access, req: &RequestView<'_>) -> Option<(usize, usize, Vec<String>)> {
-    let lists = access.allow.iter().enumerate();
-    let mut without = lists.filter(|(_, list)| !list.iter().any(|entry| misses(entry, req).is_empty()));
-    let (number, list) = without.next()?;
-    let entries = list.iter().enumerate().map(|(index, entry)| (index, misses(entry, req)));
+/// The entry that misses least of the first list that takes none of its own: the list, the entry's number, and what it misses.
+fn nearest_entry<'a>(access: &'a Access, req: &RequestView<'_>) -> Option<(&'a AllowList, usize, Vec<String>)> {
+    let mut without = access.allow.iter().filter(|list| !list.rules.iter().any(|entry| misses(entry, req).is_empty()));
+    let list = without.next()?;
+    let entries = list.rules.iter().enumerate().map(|(index, entry)| (index, misses(entry, req)));
     // A path that is another is farther than a method or a type that is.
     let is_elsewhere = |missing: &[String]| missing.iter().any(|what| what.starts_with("path"));
     let (index, missing) = entries.min_by_key(|(_, missing)| (is_elsewhere(missing), missing.len()))?;
-    Some((number, index, missing))
+    Some((list, index, missing))
 }
 
 fn misses(entry: &AllowRule, req: &RequestView<'_>) -> Vec<String> {
@@ -57,14 +56,9 @@ fn listed(words: &[String]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// What was missing; `None` where everything passed. `list` names the manifest of an allow list by its number.
+/// What was missing; `None` where everything passed.
 #[must_use]
-pub fn nearest(
-    explanation: &Explanation,
-    access: &Access,
-    req: &RequestView<'_>,
-    list: impl Fn(usize) -> String,
-) -> Option<Nearest> {
+pub fn nearest(explanation: &Explanation, access: &Access, req: &RequestView<'_>) -> Option<Nearest> {
     let refusal = explanation.refusal.as_ref()?;
     let last = explanation.steps.last()?;
     if let Some(weighing) = explanation.weighing.as_ref().filter(|_| last.filter == "authorize") {
@@ -77,9 +71,9 @@ pub fn nearest(
     }
     if last.filter == "frame"
         && matches!(refusal.reason, Reason::NotPermitted | Reason::UnsupportedContent)
-        && let Some((number, index, missing)) = nearest_entry(access, req)
+        && let Some((list, index, missing)) = nearest_entry(access, req)
     {
-        return Some(Nearest { rule: format!("{} allow[{index}]", list(number)), missing });
+        return Some(Nearest { rule: list.entry(index), missing });
     }
     Some(Nearest { rule: refusal.rule.clone().unwrap_or_default(), missing: vec![refusal.detail.clone()] })
 }

@@ -1,6 +1,8 @@
 //! Explanations agree with the data path: over generated policies, requests and callers, what a chain decides about a real
 //! token is what is explained of an assumed one.
 
+mod monotone;
+
 use std::time::Duration;
 
 use postern_config::{ProviderKind, Snapshot};
@@ -238,7 +240,7 @@ fn agree(house: &House, snapshot: &Snapshot, chain: &Chain, explaining: &Chain, 
     let token = who.token.clone().map(|claimed| VerifiedToken::assumed(provider, claimed).map(Arc::new)).transpose();
     let taken = Assumed { token, max_body: explaining.max_body() };
     let explained = explain(explaining, route, &asked.view(), asked.body.clone(), taken, &mut assumed);
-    let told = nearest(&explained, &route.policy.access, &asked.view(), |_| String::new());
+    let told = nearest(&explained, &route.policy.access, &asked.view());
     assert_eq!(told.is_some(), explained.refusal.is_some() && !explained.steps.is_empty(), "{explained:?}");
     let (want, got) = (outcome(decided.err().as_ref(), &real), outcome(explained.refusal.as_ref(), &assumed));
     assert_eq!(got, want, "{who:?} {asked:?}\n{:#?}", explained.steps);

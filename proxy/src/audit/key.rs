@@ -35,6 +35,11 @@ pub fn load(settings: &AuditLog, state_dir: &Path) -> Result<SigningKey, LoadErr
     Ok(SigningKey::from_seed(&settings.origin, &seed)?)
 }
 
+/// The key as it is now, where this process may read it. Nothing is made.
+pub(crate) fn existing(settings: &AuditLog, state_dir: &Path) -> Option<SigningKey> {
+    if own_key::is_there(&settings.key, state_dir) { load(settings, state_dir).ok() } else { None }
+}
+
 /// Writes the public half beside the log, where operators look for it.
 ///
 /// # Errors

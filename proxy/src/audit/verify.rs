@@ -42,7 +42,7 @@ pub struct VerifyOutcome {
 
 /// A log in a directory.
 #[derive(Debug)]
-struct Directory<'d>(&'d Path);
+pub(super) struct Directory<'d>(pub(super) &'d Path);
 
 impl LogSource for Directory<'_> {
     fn read(&self, path: &str, max: usize) -> std::io::Result<Option<Vec<u8>>> {
@@ -71,7 +71,8 @@ fn read_file(path: &Path, max: usize) -> Result<Vec<u8>, RunError> {
     read.map_err(|source| RunError::Unreadable { path: path.to_owned(), source })
 }
 
-fn read_key(text: &str) -> Result<VerifyingKey, RunError> {
+/// The key that `text` is, or that the file of this name holds.
+pub(crate) fn read_key(text: &str) -> Result<VerifyingKey, RunError> {
     let path = Path::new(text);
     let parsed = text.parse::<VerifyingKey>();
     if parsed.is_ok() || !path.is_file() {

@@ -1,6 +1,8 @@
 //! `postern explain`: why a request would pass or fail, without sending one.
 
 mod effective;
+mod recorded;
+mod unused;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,7 @@ use serde_json::Value;
 
 use super::MISCONFIGURED;
 use crate::clock::{Clock, SystemClock};
-use crate::explain::{Caller, Misasked, Question, Set, Who, as_json, as_yaml};
+use crate::explain::{Besides, Caller, Misasked, Question, Set, Who, as_json, as_yaml};
 
 /// What was asked about would be refused.
 const REFUSED: u8 = 3;
@@ -21,10 +23,14 @@ const REFUSED: u8 = 3;
 #[derive(Debug, Subcommand)]
 pub(super) enum Explain {
     /// Why a request would be permitted or refused, step by step, and the nearest rule that would have permitted it. Exit code 0:
-    /// permitted; 3: refused; 2: a set that does not load, or a question that cannot be asked.
+    /// permitted; 3: refused; 2: a set that does not load, or a question that cannot be asked. With `--id`, why one was that was
+    /// decided, and what the present set makes of it; 0: it is in the log; 2: it is not; 1: the log is not what was signed.
     Decision(Box<DecisionArgs>),
     /// The merged policy of a route: every value, the manifest and the place it came from, and the values it beat.
     Effective(effective::EffectiveArgs),
+    /// Which permits requests of the audit log used, when last and for whom, and which none did. Exit code 1: a log is not what was
+    /// signed.
+    Unused(unused::UnusedArgs),
     /// What is attached to each route, which guard sees which part of a message, and the exceptions in force.
     Coverage(effective::CoverageArgs),
 }
@@ -40,6 +46,12 @@ pub(super) struct DecisionArgs {
     /// The bootstrap file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// A decision that was made: the id in `postern-decision` of an answer, and in its record. What else is said completes what the
+    /// record does not hold.
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    #[command(flatten)]
+    log: recorded::LogArgs,
     #[command(flatten)]
     request: RequestArgs,
     #[command(flatten)]
@@ -128,14 +140,23 @@ pub(super) fn run(asked: &Explain) -> ExitCode {
         Explain::Decision(args) => decision(args),
         Explain::Effective(args) => effective::effective_policy(args),
         Explain::Coverage(args) => effective::coverage(args),
+        Explain::Unused(args) => unused::run(args),
     }
 }
 
 fn decision(args: &DecisionArgs) -> ExitCode {
-    let question = match question(&args.request, &args.caller) {
+    let question = match question(&args.request, &args.caller, args.id.is_some()) {
         Ok(question) => question,
         Err(error) => return misasked(&error),
     };
+    if let Some(id) = &args.id {
+        let (names_caller, names_moment) = (args.caller.who.is_some(), args.request.at.is_some());
+        let besides = Besides { question, names_caller, names_moment };
+        return recorded::explain(&args.config, id, &args.log, &besides, args.output);
+    }
+    if args.log.log.is_some() || args.log.key.is_some() {
+        return misasked(&Misasked("a log is read for a decision that was made: say which with `--id`".to_owned()));
+    }
     let set = match load(&args.config, question.at_ms) {
         Ok(set) => set,
         Err(code) => return code,
@@ -168,7 +189,7 @@ fn misasked(error: &Misasked) -> ExitCode {
     ExitCode::from(MISCONFIGURED)
 }
 
-fn question(request: &RequestArgs, caller: &CallerArgs) -> Result<Question, Misasked> {
+fn question(request: &RequestArgs, caller: &CallerArgs, is_recorded: bool) -> Result<Question, Misasked> {
     let headers = request.headers.iter().map(|line| {
         let parts = line.split_once(':').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
         parts.ok_or_else(|| Misasked(format!("`{line}` is no header; write `NAME: VALUE`")))
@@ -194,12 +215,14 @@ fn question(request: &RequestArgs, caller: &CallerArgs) -> Result<Question, Misa
         stream: request.stream,
         body: body.transpose()?,
         at_ms,
-        caller: who(caller)?,
+        caller: who(caller, is_recorded)?,
     })
 }
 
-fn who(caller: &CallerArgs) -> Result<Caller, Misasked> {
-    let Some(written) = &caller.who else {
+/// The record of a decision says who asked.
+fn who(caller: &CallerArgs, is_recorded: bool) -> Result<Caller, Misasked> {
+    let nobody = is_recorded.then_some("anonymous");
+    let Some(written) = caller.who.as_deref().or(nobody) else {
         return Err(Misasked("say who asks: `--as user/NAME`, or `--as anonymous`".to_owned()));
     };
     let mut tags: Vec<(String, Vec<String>)> = Vec::new();

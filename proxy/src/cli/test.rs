@@ -92,7 +92,9 @@ fn outcome(dir: &Path, config: &Path) -> Result<Outcome, Report> {
     }
     let verdicts: Vec<Verdict> = cases.iter().map(|case| case.judge(&set)).collect();
     let used: BTreeSet<&Mark> = verdicts.iter().flat_map(|verdict| &verdict.used).collect();
-    let coverage = marks_of(&set).into_iter().map(|(mark, does)| {
+    // A binding decides by its role.
+    let deciding = marks_of(&set).into_iter().filter(|(mark, _)| !matches!(mark, Mark::Binding(_)));
+    let coverage = deciding.map(|(mark, does)| {
         let decided = used.contains(&mark);
         (mark, does, decided)
     });

@@ -9,48 +9,57 @@ use super::Set;
 /// One piece of a policy that can decide.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Mark {
-    /// An entry of an allow list: the manifest and the entry's number.
-    Allow(String, usize),
+    /// An entry of an allow list: `APIAccessPolicy/default/chat allow[0]`.
+    Allow(String),
     /// As decisions name it.
     Rule(String),
     /// A role, as decisions name it.
     Role(String),
+    /// Who holds a role: `RBACPolicy/default/chat#staff`.
+    Binding(String),
 }
 
 impl Mark {
-    /// Of a rule as decisions and records name it; nothing for what is built in.
-    pub(crate) fn of(rule: &str) -> Option<Self> {
-        if rule.contains(" role ") {
-            Some(Self::Role(rule.to_owned()))
-        } else {
-            rule.contains(" rule ").then(|| Self::Rule(rule.to_owned()))
+    /// Of a rule, an entry or a binding as decisions and records name it; nothing for what is built in.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        let made = match name.split_once([' ', '#']) {
+            Some(("built-in", _)) | None => return None,
+            Some((manifest, _)) if manifest.len() < name.len() && name[manifest.len()..].starts_with('#') => {
+                Self::Binding
+            }
+            Some((_, rest)) if rest.starts_with("allow[") => Self::Allow,
+            Some((_, rest)) if rest.starts_with("role ") => Self::Role,
+            Some((_, rest)) if rest.starts_with("rule ") => Self::Rule,
+            Some(_) => return None,
+        };
+        Some(made(name.to_owned()))
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Allow(name) | Self::Rule(name) | Self::Role(name) | Self::Binding(name) => name,
         }
     }
 
     /// What it is, in a word.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Self::Allow(..) => "allow",
+            Self::Allow(_) => "allow",
             Self::Rule(_) => "rule",
             Self::Role(_) => "role",
+            Self::Binding(_) => "binding",
         }
     }
 
     /// The manifest it stands in.
     pub(crate) fn manifest(&self) -> &str {
-        match self {
-            Self::Allow(manifest, _) => manifest,
-            Self::Rule(name) | Self::Role(name) => name.split(' ').next().unwrap_or_default(),
-        }
+        self.name().split([' ', '#']).next().unwrap_or_default()
     }
 }
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Allow(manifest, index) => write!(f, "{manifest} allow[{index}]"),
-            Self::Rule(name) | Self::Role(name) => f.write_str(name),
-        }
+        f.write_str(self.name())
     }
 }
 
@@ -64,13 +73,14 @@ pub(crate) fn marks_of(set: &Set) -> Vec<(Mark, &'static str)> {
     };
     let snapshot: &Snapshot = set.snapshot();
     for route in &snapshot.routes {
-        let ids = set.ids(route);
         let policy = &route.policy;
-        for (number, list) in policy.access.allow.iter().enumerate() {
-            let manifest = super::trace::list(set, &ids, number).unwrap_or_default();
-            for index in 0..list.len() {
-                add(Mark::Allow(manifest.clone(), index), "Allow");
+        for list in &policy.access.allow {
+            for index in 0..list.rules.len() {
+                add(Mark::Allow(list.entry(index)), "Allow");
             }
+        }
+        for binding in &policy.authz.bindings {
+            add(Mark::Binding(binding.name.clone()), "Permit");
         }
         for role in policy.authz.roles.iter().filter(|role| !role.permissions.is_empty()) {
             add(Mark::Role(format!("{} role {}", role.origin.manifest, role.name)), "Permit");

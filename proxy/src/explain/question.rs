@@ -137,7 +137,7 @@ fn reached(snapshot: &Snapshot, method: &str, host: &str, target: &str) -> Optio
 }
 
 fn first_rule(route: &Route) -> Option<&AllowRule> {
-    route.policy.access.allow.first().and_then(|list| list.first())
+    route.policy.access.allow.first().and_then(|list| list.rules.first())
 }
 
 fn default_method(route: &Route) -> String {
@@ -172,7 +172,7 @@ fn default_target(route: &Route) -> String {
         let rest = ends.iter().find(below).copied().unwrap_or_default();
         return format!("{}{rest}", prefix.trim_end_matches('/'));
     }
-    let paths = route.policy.access.allow.iter().flatten().flat_map(|rule| &rule.paths);
+    let paths = route.policy.access.allow.iter().flat_map(|list| &list.rules).flat_map(|rule| &rule.paths);
     let plain = paths.filter(|path| !path.contains('*') && postern_config::prefix_matches(prefix, path));
     plain.map(String::as_str).next().unwrap_or(prefix).to_owned()
 }

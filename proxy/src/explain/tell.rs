@@ -30,6 +30,10 @@ pub(crate) fn as_json(answer: &Answer) -> Value {
         near.insert("missing".to_owned(), json!(nearest.missing));
         document.insert("nearest".to_owned(), Value::Object(near));
     }
+    if let Some(shadow) = &answer.shadow {
+        let told = json!({"policy": &*shadow.policy, "decision": shadow.outcome, "rule": shadow.rule});
+        document.insert("shadow".to_owned(), told);
+    }
     document.insert("assumed".to_owned(), json!(answer.assumed));
     Value::Object(document)
 }
@@ -105,7 +109,11 @@ impl Answer {
             Decision::Deny => "Deny",
             Decision::Error => "Error",
         };
-        format!("{word}{reason}{rule}")
+        let shadow = self.shadow.as_ref().map(|would| {
+            let rule = if would.rule.is_empty() { String::new() } else { format!(" by {}", would.rule) };
+            format!("; with {} on trial: {}{rule}", would.policy, would.outcome)
+        });
+        format!("{word}{reason}{rule}{}", shadow.unwrap_or_default())
     }
 }
 

@@ -93,13 +93,6 @@ pub(super) fn of_ingress(ingress: &Ingress, shut: Option<&Shut>) -> Vec<Line> {
     manifests.into_iter().map(line).collect()
 }
 
-/// The manifest of the allow list with this number: of the route's manifests in their order, those that write one.
-pub(super) fn list(set: &Set, ids: &[String], number: usize) -> Option<String> {
-    let lists = set.opened.written.of_kind(ids, Kind::ApiAccessPolicy);
-    let mut lists = lists.filter(|manifest| manifest.node(&[Step::Key("allow")]).is_some());
-    lists.nth(number).map(|manifest| manifest.id.clone())
-}
-
 /// Writes the lines for one route.
 pub(super) struct Scribe<'s> {
     pub(super) set: &'s Set,
@@ -109,10 +102,6 @@ pub(super) struct Scribe<'s> {
 }
 
 impl Scribe<'_> {
-    pub(super) fn list(&self, number: usize) -> Option<String> {
-        list(self.set, self.ids, number)
-    }
-
     pub(super) fn lines(&self, explanation: &Explanation) -> Vec<Line> {
         let mut lines = Vec::new();
         for step in &explanation.steps {
@@ -124,15 +113,10 @@ impl Scribe<'_> {
     }
 
     /// What had a part in it.
-    pub(super) fn used(&self, explanation: &Explanation, cx: &Context) -> Vec<Mark> {
-        let mut used = Vec::new();
-        if explanation.steps.iter().any(|step| step.filter == "frame") {
-            for (number, entry) in allow_entries(&self.route.policy.access, self.view).into_iter().enumerate() {
-                used.extend(entry.and_then(|index| Some(Mark::Allow(self.list(number)?, index))));
-            }
-        }
-        used.extend(cx.rule().into_iter().flat_map(|rules| rules.split(", ")).filter_map(Mark::of));
-        used
+    pub(super) fn used(cx: &Context) -> Vec<Mark> {
+        let rules = cx.rule().into_iter().flat_map(|rules| rules.split(", "));
+        let names = cx.entries().iter().chain(cx.bindings()).map(|name| &**name).chain(rules);
+        names.filter_map(Mark::of).collect()
     }
 
     fn step(&self, step: &Explained, refusal: Option<&Refusal>, weighing: Option<&Weighing>) -> Vec<Line> {
@@ -177,8 +161,8 @@ impl Scribe<'_> {
         let refused_by_list = refusal.is_some() && entries.iter().any(Option::is_none);
         let mut lines = Vec::new();
         for (number, entry) in entries.into_iter().enumerate() {
-            let manifest = self.list(number);
-            let manifest = manifest.and_then(|id| self.set.opened.written.get(&id));
+            let list = self.route.policy.access.allow.get(number);
+            let manifest = list.and_then(|list| self.set.opened.written.get(&list.manifest));
             let steps = [Some(Step::Key("allow")), entry.map(Step::Item)];
             let steps: Vec<Step<'_>> = steps.into_iter().flatten().collect();
             let line = Line::of(2, BUILT_IN, if entry.is_some() { "Pass" } else { "Deny" });

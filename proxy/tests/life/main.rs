@@ -10,6 +10,7 @@ mod caller;
 mod client;
 mod commands;
 mod egress;
+mod evidence;
 mod explain;
 mod hardening;
 mod listeners;

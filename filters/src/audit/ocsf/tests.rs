@@ -66,6 +66,9 @@ fn request(text: &str) -> AuditRecord {
         event: Event::Request(Box::new(RequestEvent {
             tenant: None,
             rehearsal: None,
+            permits: Some(name.clone()),
+            bindings: vec![name.clone(); 20],
+            entries: vec![name.clone(); 20],
             principal: Some(Arc::new(Principal { on_behalf_of: Some(Arc::new(user)), ..principal(text) })),
             route: Some(name.clone()),
             upstream: Some(name.clone()),

@@ -397,3 +397,45 @@ fn a_checkpoint_of_another_log_cannot_be_the_kept_one() {
 fn a_commitment_tells_nothing_without_its_salt() {
     assert_ne!(Commitment::new(&[0; 32], b"guess"), Commitment::new(&[1; 32], b"guess"));
 }
+
+#[test]
+fn what_is_read_is_what_was_signed_or_is_said_not_to_be() {
+    let whole = Log::new();
+    let read = |log: &Log, key: Option<&SigningKey>| {
+        let mut seen = Vec::new();
+        let key = key.map(SigningKey::verifying_key);
+        let found = read_log(log, key, &mut |index, record| seen.push((index, record.to_vec()))).unwrap();
+        (found, seen)
+    };
+    let (found, seen) = read(&whole, Some(&key(1)));
+    assert_eq!(found.standing, Standing::Signed { origin: ORIGIN.to_owned(), size: COVERED });
+    assert!(found.is_signed(COVERED - 1) && !found.is_signed(COVERED), "what is under no checkpoint is not signed");
+    assert_eq!((found.records, seen.len(), found.gap_count), (COVERED + AFTER, 605, 0));
+    assert_eq!(seen[7], (7, record(7).into_bytes()));
+    let (unchecked, seen) = read(&whole, None);
+    assert_eq!((unchecked.standing.clone(), unchecked.is_signed(0), seen.len()), (Standing::Unchecked, false, 605));
+
+    let change = |change: &dyn Fn(&mut Vec<Vec<u8>>)| {
+        let mut log = whole.clone();
+        let mut lines = log.lines();
+        change(&mut lines);
+        log.set_lines(lines);
+        log
+    };
+    for (case, log, key, word) in [
+        ("edited", change(&|lines| lines[9] = line(9, r#"{"class_uid":6003}"#)), key(1), "edited"),
+        ("removed", change(&|lines| drop(lines.remove(9))), key(1), "removed"),
+        ("shortened", change(&|lines| lines.truncate(300)), key(1), "shortened"),
+        ("another key", whole.clone(), key(2), "checkpoint_unsigned"),
+    ] {
+        let (found, _) = read(&log, Some(&key));
+        let Standing::Bad(bad) = &found.standing else { panic!("{case}: {found:?}") };
+        assert!((0..COVERED).all(|index| !found.is_signed(index)), "{case}");
+        let told = bad.what.as_str();
+        assert!(told == word || (word == "checkpoint_unsigned" && told == "checkpoint_forged"), "{case}: {told}");
+    }
+    let (found, _) = read(&change(&|lines| drop(lines.pop().and_then(|_| lines.pop()))), Some(&key(1)));
+    assert!(found.is_signed(0), "what is missing behind the checkpoint changes nothing before it");
+    let (found, _) = read(&change(&|lines| drop(lines.remove(603))), Some(&key(1)));
+    assert_eq!((found.is_signed(0), found.unreadable), (true, 1), "and what does not follow is counted");
+}

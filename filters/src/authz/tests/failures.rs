@@ -43,7 +43,14 @@ fn a_forbid_that_overflows_denies_even_if_it_came_past_the_load() {
     let (mut policies, sources, _) =
         policies(&authorizer.names, &authz, &authorizer.facts, &mut Report::new()).unwrap();
     let mut builder = Builder { names: &authorizer.names, policies: std::mem::take(&mut policies), sources };
-    builder.source(Source { id: "x".into(), actions: vec![Read], origin: None, when: None, unless: None });
+    builder.source(Source {
+        id: "x".into(),
+        actions: vec![Read],
+        roles: vec![],
+        origin: None,
+        when: None,
+        unless: None,
+    });
     let overflows = expression::parse("context.risk + 9223372036854775807 < 0").unwrap().expr;
     let scope = Scope {
         principal: None,

@@ -61,6 +61,9 @@ fn request(sequence: u64) -> AuditRecord {
     let request = RequestEvent {
         tenant: None,
         rehearsal: None,
+        permits: None,
+        bindings: vec![],
+        entries: vec![],
         principal: None,
         route: Some("chat".into()),
         upstream: Some("model".into()),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use bytes::Bytes;
-use postern_config::cases::{Case, CaseFile, DecisionWord, Expectation, IdentityCase, RequestCase};
+use postern_config::cases::{Case, CaseFile, DecisionWord, Expectation, IdentityCase, RequestCase, ShadowWord};
 use postern_config::decode::At;
 use postern_config::{Code, Report};
 use postern_filters::audit::Decision;
@@ -218,16 +218,38 @@ fn wrong(expect: &Expectation, answer: &Answer) -> Vec<String> {
     }
     if let Some(rule) = &expect.rule {
         let got = answer.rule.as_deref().unwrap_or("none");
-        let same = got == rule.value
-            || got.split(", ").any(|one| one == rule.value || one.ends_with(&format!(" {}", rule.value)));
-        compare("rule", &rule.value, got, same);
+        compare("rule", &rule.value, got, names(got, &rule.value));
     }
     if let Some(status) = &expect.status {
         let got = refusal.map(|refusal| dialect::refusal(answer.dialect, refusal.reason, "").0.to_string());
         let got = got.unwrap_or_else(|| "the upstream's".to_owned());
         compare("status", &status.value.to_string(), &got, got == status.value.to_string());
     }
+    if let Some(shadow) = &expect.shadow {
+        let would = answer.shadow.as_ref();
+        let want = match shadow.decision.value {
+            ShadowWord::Allow => "Allow",
+            ShadowWord::Rewrite => "Rewrite",
+            ShadowWord::Deny => "Deny",
+            ShadowWord::Error => "Error",
+        };
+        let got = would.map_or(answer.decision.as_str(), |would| would.outcome);
+        compare("decision with what is on trial", want, got, want == got);
+        if let Some(rule) = &shadow.rule {
+            let got = would.map(|would| would.rule.as_str()).or(answer.rule.as_deref()).unwrap_or("none");
+            compare("rule with what is on trial", &rule.value, got, names(got, &rule.value));
+        }
+        if let Some(policy) = &shadow.policy {
+            let got = would.map_or("none", |would| &*would.policy);
+            compare("manifest on trial that makes a difference", &policy.value, got, policy.value == got);
+        }
+    }
     wrong
+}
+
+/// Whether `rules`, as records name them, are `wanted`, or hold it in full or by its own name.
+fn names(rules: &str, wanted: &str) -> bool {
+    rules == wanted || rules.split(", ").any(|one| one == wanted || one.ends_with(&format!(" {wanted}")))
 }
 
 fn hint(answer: &Answer) -> Option<String> {
