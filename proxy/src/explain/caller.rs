@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use postern_config::{
-    ClientAuth, Listener, PrincipalType, Provider, ProviderKind, Route, SenderConstraint, TenantSource,
-};
+use postern_config::{ClientAuth, Listener, PrincipalType, Provider, ProviderKind, Route, TenantSource};
 use postern_filters::SpiffeSubject;
 use postern_filters::token::{Claimed, Excerpt, NamedCertificate, PeerFacts, TokenError, VerifiedToken};
 
