@@ -19,7 +19,7 @@ pub use upstream::*;
 use crate::decode::{At, Cx, Decode, Fields, MaterialRule, Setting, spec};
 use crate::manifest::ManifestRules;
 use crate::values::{BindAddress, FilePath, Name};
-use crate::yaml::{self, End};
+use crate::yaml::{self, End, Node};
 use crate::{Code, Position, Report, disk, secrets};
 
 const PV_SHAPE: Code = Code(2);
@@ -37,6 +37,8 @@ spec! {
         [E] state: At<StateSpec>,
         /// For operators.
         [E] admin: Setting<AdminSpec> = "{}",
+        /// Where Secrets are mounted.
+        [E] secrets: Option<At<SecretsSpec>>,
         /// A store that replicas share.
         [E] shared: Option<At<SharedSpec>>,
         /// Sockets it accepts on.
@@ -86,12 +88,21 @@ spec! {
 spec! {
     /// For operators.
     pub struct AdminSpec {
-        /// Address of `/livez`, `/readyz` and `/metrics`, nothing else. Without it there is no such listener.
+        /// Address of `/livez`, `/readyz`, `/metrics`, and `/jwks.json` where a KeyManagementPolicy publishes keys; nothing else. Without it there is no such listener.
         [E] health: Option<At<BindAddress>>,
     }
     later {
         /// Socket of the admin interface.
         [E] "bind",
+    }
+}
+
+spec! {
+    /// Where Secrets are mounted, for `secret:` and for Credentials.
+    pub struct SecretsSpec {
+        /// A folder with a file for each key: `DIR/NAMESPACE/NAME/KEY`. Only the user of the proxy may read the files: for a volume of
+        /// Kubernetes, `defaultMode: 0400`. They may be links, as those of Kubernetes are, within the folder of their Secret.
+        [E] dir: At<FilePath>,
     }
 }
 
@@ -133,7 +144,8 @@ impl Bootstrap {
     pub fn manifest_rules(&self) -> ManifestRules {
         let end = if *self.spec.manifests.require_end { End::Marker } else { End::Newline };
         let system_namespace = self.spec.manifests.system_namespace.as_str().to_owned();
-        ManifestRules { base: self.base.clone(), system_namespace, end }
+        let secrets = self.spec.secrets.as_ref().map(|secrets| secrets.dir.value.0.clone());
+        ManifestRules { base: self.base.clone(), system_namespace, end, secrets }
     }
 }
 
@@ -147,7 +159,11 @@ pub fn parse_bootstrap(name: &str, bytes: &[u8], base: &Path, report: &mut Repor
     if let Some(second) = more.first() {
         report.error(PV_SHAPE, &second.position, "", "a second document in a bootstrap file", "keep one of them");
     }
-    let material = MaterialRule { base, local: true, system_namespace: "default" };
+    // The file names material of its own, in whatever order it says where that is.
+    let said = |first: &str, then: &str| node.get(first).and_then(|node| node.get(then)).and_then(Node::scalar);
+    let dir = said("secrets", "dir").map(|dir| base.join(dir));
+    let namespace = said("manifests", "systemNamespace").unwrap_or("default");
+    let material = MaterialRule { secrets: dir.as_deref(), ..MaterialRule::new(base, true, namespace) };
     let mut cx = Cx::new(report, material);
     let spec = BootstrapSpec::decode(node, &mut cx)?;
     Some(Bootstrap {

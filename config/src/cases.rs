@@ -185,7 +185,7 @@ pub fn parse_cases(name: &str, bytes: &[u8], report: &mut Report) -> Vec<CaseFil
             report.error(PV_SHAPE, &manifest.position, "", message, HELP);
             return None;
         }
-        let material = MaterialRule { base: Path::new(""), local: false, system_namespace: "default" };
+        let material = MaterialRule::new(Path::new(""), false, "default");
         CaseFile::decode(node, &mut Cx::new(report, material))
     });
     read.collect()

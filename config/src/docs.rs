@@ -9,7 +9,7 @@ use crate::bootstrap::bootstrap_shape;
 use crate::cases::cases_shape;
 use crate::codes::REFUSALS;
 use crate::decode::{FieldShape, Shape};
-use crate::manifest::{Kind, LATER_KINDS, common_fields, metadata_shape};
+use crate::manifest::{Kind, LATER_KINDS, common_fields, credential_shape, metadata_shape};
 use crate::{BUILTIN_DETECTORS, Waiver};
 
 use tables::{Page, flat};
@@ -39,6 +39,8 @@ pub fn manifest_reference() -> String {
         one_kind(&mut page, kind);
     }
     later_kinds(&mut page);
+    page.heading(2, "Credentials");
+    root(&mut page, &credential_shape());
     page.heading(2, "Test cases");
     root(&mut page, &cases_shape());
     words(&mut page);

@@ -15,6 +15,7 @@ pub mod docs;
 mod init;
 pub mod manifest;
 mod material;
+pub mod openapi;
 mod report;
 mod resolve;
 mod secrets;
@@ -28,7 +29,7 @@ pub use bootstrap::{Bootstrap, ForwardedBy, RetryAfter, UpstreamProtocol, load_b
 pub use coverage::{Coverage, Guard, Stage};
 pub use init::init_files;
 pub use manifest::{Manifest, ManifestId, ManifestRules, Parsed, SourceFile, load_manifests, parse_manifests};
-pub use material::{Material, MaterialError, Redacted};
+pub use material::{Material, MaterialError, MountedSecret, Redacted};
 pub use report::{Code, Position, Problem, Report, Severity};
 pub use resolve::{EffectiveField, EffectiveValue, Loaded, Nature, effective, load, resolve};
 pub use snapshot::*;

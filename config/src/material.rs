@@ -1,10 +1,13 @@
 //! Secrets and keys: named in manifests, read at load, never printed.
 
+mod mounted;
+
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+pub use mounted::MountedSecret;
 use zeroize::Zeroize;
 
 /// Where a piece of material is. The material itself is never in a manifest.
@@ -14,6 +17,8 @@ pub enum Material {
     Env(String),
     /// `file:/path`; relative paths were resolved against the bootstrap file.
     File(PathBuf),
+    /// `secret:NAME/KEY`.
+    Secret(Box<MountedSecret>),
 }
 
 impl fmt::Display for Material {
@@ -21,6 +26,7 @@ impl fmt::Display for Material {
         match self {
             Self::Env(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Secret(secret) => secret.fmt(f),
         }
     }
 }
@@ -36,6 +42,12 @@ pub enum MaterialError {
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("file `{0}` can be read by its group or by everybody")]
     TooOpen(PathBuf),
+    #[error(
+        "`{0}` can be read by its group or by everybody; mount the Secret with `defaultMode: 0400`, for the user of the proxy"
+    )]
+    SecretTooOpen(PathBuf),
+    #[error("`{0}` leads out of the folder of its Secret")]
+    Elsewhere(PathBuf),
     #[error("`{0}` is not a file")]
     NotAFile(PathBuf),
     #[error("file `{0}` is larger than 1Mi")]
@@ -52,12 +64,18 @@ impl Material {
     pub fn read_public(&self) -> Result<Vec<u8>, MaterialError> {
         match self {
             Self::Env(name) => variable(name),
-            Self::File(path) => {
-                let (mut file, length) = open(path, false)?;
-                let mut bytes = Vec::with_capacity(length);
-                fill(&mut file, &mut bytes, path)?;
-                Ok(bytes)
-            }
+            Self::File(path) => public(path),
+            Self::Secret(secret) => public(&secret.resolved()?),
+        }
+    }
+
+    /// The file to watch, if it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Env(_) => None,
+            Self::File(path) => Some(path.clone()),
+            Self::Secret(secret) => Some(secret.path()),
         }
     }
 
@@ -74,19 +92,13 @@ impl Material {
     /// # Errors
     /// As there.
     pub fn read_secret_dated(&self) -> Result<(Redacted<Vec<u8>>, Option<i64>), MaterialError> {
-        use std::os::unix::fs::MetadataExt as _;
-        let mut written = None;
-        let mut secret = match self {
-            Self::Env(name) => Redacted(variable(name)?),
-            Self::File(path) => {
-                let (mut file, length) = open(path, true)?;
-                let unreadable = |source| MaterialError::Unreadable { path: path.clone(), source };
-                written = Some(file.metadata().map_err(unreadable)?.mtime());
-                // Room for all of it: a buffer that grows leaves its pieces behind.
-                let mut secret = Redacted(Vec::with_capacity(length));
-                fill(&mut file, &mut secret.0, path)?;
-                secret
-            }
+        let (mut secret, written) = match self {
+            Self::Env(name) => (Redacted(variable(name)?), None),
+            Self::File(path) => secret_in(path)?,
+            Self::Secret(secret) => secret_in(&secret.resolved()?).map_err(|error| match error {
+                MaterialError::TooOpen(_) => MaterialError::SecretTooOpen(secret.path()),
+                other => other,
+            })?,
         };
         let bytes = &mut secret.0;
         if bytes.last() == Some(&b'\n') {
@@ -97,6 +109,24 @@ impl Material {
         }
         Ok((secret, written))
     }
+}
+
+fn public(path: &Path) -> Result<Vec<u8>, MaterialError> {
+    let (mut file, length) = open(path, false)?;
+    let mut bytes = Vec::with_capacity(length);
+    fill(&mut file, &mut bytes, path)?;
+    Ok(bytes)
+}
+
+fn secret_in(path: &Path) -> Result<(Redacted<Vec<u8>>, Option<i64>), MaterialError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (mut file, length) = open(path, true)?;
+    let written =
+        file.metadata().map_err(|source| MaterialError::Unreadable { path: path.to_owned(), source })?.mtime();
+    // Room for all of it: a buffer that grows leaves its pieces behind.
+    let mut secret = Redacted(Vec::with_capacity(length));
+    fill(&mut file, &mut secret.0, path)?;
+    Ok((secret, Some(written)))
 }
 
 fn variable(name: &str) -> Result<Vec<u8>, MaterialError> {
@@ -205,5 +235,44 @@ mod tests {
     fn a_secret_shows_its_length_and_nothing_else() {
         let secret = Redacted::new(b"hunter22".to_vec());
         assert_eq!(format!("{secret:?}"), "[redacted, 8 bytes]");
+    }
+
+    /// A volume as the kubelet makes it: the key is a link through `..data` to the folder of one version.
+    #[test]
+    fn a_mounted_secret_is_read_through_its_links_and_through_no_others() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("team-a/openai");
+        let version = |name: &str, text: &str, mode: u32| {
+            std::fs::create_dir_all(home.join(name)).unwrap();
+            std::fs::write(home.join(name).join("key"), text).unwrap();
+            std::fs::set_permissions(home.join(name).join("key"), std::fs::Permissions::from_mode(mode)).unwrap();
+            let _ = std::fs::remove_file(home.join("..tmp"));
+            symlink(name, home.join("..tmp")).unwrap();
+            std::fs::rename(home.join("..tmp"), home.join("..data")).unwrap();
+        };
+        let from = Material::Secret(Box::new(MountedSecret::new(dir.path(), "team-a", "openai", "key").unwrap()));
+        assert!(matches!(from.read_secret(), Err(MaterialError::Unreadable { .. })));
+        version("..one", "first", 0o400);
+        symlink("..data/key", home.join("key")).unwrap();
+        assert_eq!(from.read_secret().unwrap().expose(), b"first");
+        version("..two", "second", 0o400);
+        assert_eq!(from.read_secret().unwrap().expose(), b"second");
+        version("..three", "third", 0o644);
+        let error = from.read_secret().unwrap_err();
+        assert!(matches!(error, MaterialError::SecretTooOpen(_)) && error.to_string().contains("defaultMode: 0400"));
+        assert_eq!(from.read_public().unwrap(), b"third", "what is public may be open");
+        // The Secret of somebody else, and a file of the machine.
+        let other = dir.path().join("team-b/openai");
+        std::fs::create_dir_all(&other).unwrap();
+        std::fs::write(other.join("key"), "theirs").unwrap();
+        std::fs::set_permissions(other.join("key"), std::fs::Permissions::from_mode(0o400)).unwrap();
+        for to in ["../../team-b/openai/key", "/etc/hostname"] {
+            std::fs::remove_file(home.join("key")).unwrap();
+            symlink(to, home.join("key")).unwrap();
+            assert!(matches!(from.read_secret(), Err(MaterialError::Elsewhere(_))), "{to}");
+            assert!(matches!(from.read_public(), Err(MaterialError::Elsewhere(_))), "{to}");
+        }
+        assert_eq!((from.to_string(), from.file()), ("secret:openai/key".to_owned(), Some(home.join("key"))));
     }
 }

@@ -10,6 +10,7 @@ mod blind;
 mod browser;
 mod challenge;
 mod content;
+mod contracts;
 mod cors;
 mod cover;
 mod ddos;
@@ -30,17 +31,20 @@ mod tenancy;
 mod tls;
 mod traffic;
 mod trial;
+mod txn;
 mod upstream;
 mod workload;
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use aws_lc_rs::digest;
 
 use crate::bootstrap::RouteSpec;
-use crate::manifest::Parsed;
+use crate::manifest::{CredentialRef, Parsed};
 use crate::{
-    Bootstrap, Digest, EffectivePolicy, ManifestRef, Report, Route, Snapshot, Waived, load_bootstrap, load_manifests,
+    Bootstrap, Digest, EffectivePolicy, LaterRoute, ManifestRef, Report, Route, Snapshot, Waived, load_bootstrap,
+    load_manifests,
 };
 use attach::Attachments;
 pub use effective::{EffectiveField, EffectiveValue, Nature, effective};
@@ -70,6 +74,8 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
         Some(snapshot) if !report.has_errors() => {
             let mut files: Vec<PathBuf> = vec![path.to_owned(), folder];
             files.extend(parsed.manifests.iter().map(|manifest| bootstrap.base.join(&*manifest.file)));
+            let routes = snapshot.routes.iter();
+            files.extend(routes.flat_map(|route| &route.policy.access.contracts).map(|contract| contract.file.clone()));
             files.sort();
             files.dedup();
             Ok(Loaded { snapshot, warnings: report, files })
@@ -81,7 +87,9 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
 /// Resolves a bootstrap and its manifests. `None` where something is missing without which nothing can be built; also
 /// where it is `Some`, the set loads only if `report` has no errors.
 pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Report) -> Option<Snapshot> {
-    let attached = Attachments::find(bootstrap, parsed, now, report);
+    let mut attached = Attachments::find(bootstrap, parsed, now, report);
+    attached.apis = Rc::new(contracts::Apis::read(bootstrap, &attached, report));
+    contracts::check(bootstrap, &attached, report);
     let keys = keys::Keys::find(&attached, report);
     names::check(&attached, report);
     trial::check(&attached, now, report);
@@ -100,6 +108,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     forwarding::check(bootstrap, &attached, &upstreams, report);
     let routes = routes(bootstrap, &attached, &keys, &manifests, now, report);
     browser::check(&attached, &routes, report);
+    txn::check(bootstrap, &attached, &routes, report);
     blind::check(bootstrap, &attached, &routes, report);
     challenge::check(bootstrap, &attached, &routes, report);
     posture::check(bootstrap, &attached, &routes, report);
@@ -111,7 +120,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         attached.exceptions.warn(now, report);
     }
     Some(Snapshot {
-        digest: digest_of(bootstrap, &manifests),
+        digest: digest_of(bootstrap, &manifests, &attached.apis),
         manifests,
         gateway: bootstrap.spec.gateway.name.as_str().to_owned(),
         drain: *bootstrap.spec.gateway.drain,
@@ -132,6 +141,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         upstreams,
         routes: routes.into_iter().collect::<Option<_>>()?,
         audit: audit?,
+        published_keys: keys.published(),
         exceptions: attached.exceptions.snapshot(),
     })
 }
@@ -148,33 +158,43 @@ fn routes(
     let specs = bootstrap.spec.routes.iter().enumerate();
     specs
         .map(|(index, spec)| {
-            let mut policy = policy(bootstrap, attached, manifests, index, spec, now, report);
-            if let Some(policy) = &mut policy {
-                browser::add(attached, keys, index, spec, &mut policy.identity, report);
-            }
-            let identity = policy.as_ref().map(|policy| &policy.identity);
-            let tenancy = tenancy::of_route(attached, index, spec, identity, report);
-            traffic::route(bootstrap, spec, tenancy, policy?)
+            let mut at = |moment: i64| {
+                let mut policy = policy(bootstrap, attached, manifests, index, spec, moment, report);
+                if let Some(policy) = &mut policy {
+                    browser::add(attached, keys, index, spec, &mut policy.identity, report);
+                    policy.txn_tokens = txn::of_route(attached, keys, index, policy.token_forwarding, report);
+                }
+                let identity = policy.as_ref().map(|policy| &policy.identity);
+                let tenancy = tenancy::of_route(attached, index, spec, identity, report);
+                traffic::route(bootstrap, spec, tenancy, policy?)
+            };
+            let route = at(now);
+            let later = trial::ends(attached, index, now)
+                .into_iter()
+                .map(|(from, manifests)| Some(LaterRoute { from, route: at(from)?, manifests }));
+            let later: Option<Vec<LaterRoute>> = later.collect();
+            Some(Route { later: later?, ..route? })
         })
         .collect()
 }
 
-/// The effective policy of one route.
+/// The effective policy of one route as of `moment`: what is on trial until later counts as absent.
 fn policy(
     bootstrap: &Bootstrap,
-    attached: &Attachments<'_>,
+    all: &Attachments<'_>,
     manifests: &[ManifestRef],
     route: usize,
     spec: &RouteSpec,
-    now: i64,
+    moment: i64,
     report: &mut Report,
 ) -> Option<EffectivePolicy> {
+    let attached = &all.acting(moment);
     // All of them, so that all their problems are told.
     let mut waived = Vec::new();
     let identity = identity::merge(attached, route, spec, &mut waived, report);
     let providers = identity.as_ref().map(|identity| identity.providers.as_slice());
-    let (authz, trials) = trial::authz(attached, route, now, report, |attached, report| {
-        authz::merge(attached, route, providers, now, report)
+    let (authz, trials) = trial::authz(all, route, moment, report, |attached, report| {
+        authz::merge(attached, route, providers, moment, report)
     });
     let access = access::merge(attached, route, spec, bootstrap.spec.shared.is_some(), &mut waived, report);
     let challenges = challenge::merge(attached, route, spec, identity.as_ref(), report);
@@ -195,10 +215,11 @@ fn policy(
     let identity = identity?;
     let (posture, postures) = posture::of_route(attached, spec);
     let beside = exceptions(&waived, &identity, &authz).chain(postures.iter().map(String::as_str));
-    let manifests = attached.indices(route, manifests, beside);
+    let manifests = all.indices(route, manifests, beside);
     let mut policy = EffectivePolicy {
         identity,
         token_forwarding,
+        txn_tokens: None,
         challenges,
         posture,
         access,
@@ -244,12 +265,20 @@ fn manifest_refs(parsed: &Parsed) -> Vec<ManifestRef> {
             file: manifest.file.to_string(),
         })
         .collect();
+    // What they say decides as much as what a manifest says.
+    refs.extend(parsed.credentials.iter().map(|credential| ManifestRef {
+        kind: CredentialRef::KIND.to_owned(),
+        namespace: credential.namespace.clone(),
+        name: credential.name.clone(),
+        digest: credential.digest,
+        file: credential.file.to_string(),
+    }));
     refs.sort();
     refs
 }
 
 /// The same set has the same digest, however its files are named and ordered.
-fn digest_of(bootstrap: &Bootstrap, manifests: &[ManifestRef]) -> Digest {
+fn digest_of(bootstrap: &Bootstrap, manifests: &[ManifestRef], apis: &contracts::Apis) -> Digest {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(bootstrap.canonical.as_bytes());
     for manifest in manifests {
@@ -258,6 +287,9 @@ fn digest_of(bootstrap: &Bootstrap, manifests: &[ManifestRef]) -> Digest {
             context.update(part.as_bytes());
         }
         context.update(&manifest.digest);
+    }
+    for api in apis.digests() {
+        context.update(&api);
     }
     let mut out = Digest::default();
     out.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);

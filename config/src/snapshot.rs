@@ -5,6 +5,7 @@
 //! [`crate::manifest`]; nothing here is parsed from text again.
 
 mod access;
+mod api;
 mod authz;
 mod challenge;
 mod content;
@@ -19,12 +20,14 @@ mod secrets;
 mod spiffe;
 mod tls;
 mod traffic;
+mod txn;
 mod upstream;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use access::*;
+pub use api::*;
 pub use authz::*;
 pub use challenge::*;
 pub use content::*;
@@ -39,6 +42,7 @@ pub use secrets::*;
 pub use spiffe::*;
 pub use tls::*;
 pub use traffic::*;
+pub use txn::*;
 pub use upstream::*;
 
 use crate::{Coverage, Material};
@@ -56,7 +60,7 @@ pub struct Snapshot {
     /// Proxies in front of this one.
     pub trusted_proxies: Vec<TrustedProxy>,
     pub state_dir: PathBuf,
-    /// `/livez`, `/readyz` and `/metrics`, nothing else.
+    /// `/livez`, `/readyz`, `/metrics` and `/jwks.json`, nothing else.
     pub health: Option<std::net::SocketAddr>,
     /// The store that replicas share.
     pub shared: Option<SharedStore>,
@@ -73,6 +77,8 @@ pub struct Snapshot {
     /// In no particular order; choose with [`Snapshot::route`].
     pub routes: Vec<Route>,
     pub audit: AuditLog,
+    /// Keys of ours that sign tokens, and whose public halves are at the health address.
+    pub published_keys: Vec<TokenKey>,
     /// All exceptions, in the order of their manifests.
     pub exceptions: Vec<Exception>,
 }
@@ -153,6 +159,8 @@ impl EffectivePolicy {
 pub struct EffectivePolicy {
     pub identity: Identity,
     pub token_forwarding: TokenForwarding,
+    /// Exactly where `token_forwarding` asks for them.
+    pub txn_tokens: Option<TxnTokens>,
     pub challenges: Challenges,
     pub posture: Posture,
     pub access: Access,

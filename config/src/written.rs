@@ -195,6 +195,7 @@ mod tests {
             base: std::path::PathBuf::new(),
             system_namespace: "default".to_owned(),
             end: crate::yaml::End::Newline,
+            secrets: None,
         };
         let written = Written::of(&files, &rules);
         let ids = ["APIAccessPolicy/default/a".to_owned(), "IAMPolicy/n/b".to_owned()];

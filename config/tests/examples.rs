@@ -94,6 +94,14 @@ fn the_tenants_by_host_load_with_a_rule_on_trial() {
     assert_eq!((route.policy.authz.rules.len(), trial.authz.rules.len()), (3, 4));
 }
 
+#[test]
+fn the_api_with_a_document_loads() {
+    let snapshot = loaded("examples/openapi");
+    let contract = &snapshot.routes[0].policy.access.contracts[0];
+    assert_eq!((contract.name.as_str(), contract.api.operations.len()), ("orders", 3));
+    assert!(snapshot.routes[0].policy.coverage.guards.iter().any(|guard| guard.name == "schema/orders"));
+}
+
 /// Whole file names only: a shipped file that was cut must not load, whoever copies it.
 #[test]
 fn shipped_sets_ask_for_an_end() {
@@ -101,6 +109,7 @@ fn shipped_sets_ask_for_an_end() {
         "examples/exceptions",
         "examples/demo",
         "examples/init",
+        "examples/openapi",
         "examples/sidecar-inbound",
         "examples/sidecar-outbound",
         "examples/spiffe",

@@ -5,6 +5,7 @@
 //! * `# bootstrap`: the file itself is the bootstrap; `# bootstrap: other.yaml`: it is loaded with that one.
 //! * `# with: set.yaml`: the whole load is done, with this file of manifests beside it.
 //! * `# without: Kind, Kind`: and without the manifests of these kinds in it.
+//! * `# beside`: files are looked for in `rejects`, where OpenAPI documents lie below `documents`.
 //!
 //! To write the reports anew, run `POSTERN_WRITE_GOLDENS=1 cargo test -p postern-config --test rejects` and read the
 //! difference.
@@ -24,9 +25,9 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rejects")
 }
 
-fn bootstrap(name: &str, report: &mut Report) -> Option<Bootstrap> {
+fn bootstrap(name: &str, base: &Path, report: &mut Report) -> Option<Bootstrap> {
     let bytes = std::fs::read(folder().join(name)).unwrap();
-    parse_bootstrap(name, &bytes, Path::new("/etc/postern"), report)
+    parse_bootstrap(name, &bytes, base, report)
 }
 
 /// What the first lines of a golden say about `key`.
@@ -46,7 +47,9 @@ fn load(name: &str, bytes: Vec<u8>, boot: Option<&str>, with: Option<&str>, with
     let mut report = Report::new();
     let own = boot == Some("");
     let boot = boot.map_or("postern.yaml", |boot| if own { name } else { boot });
-    let Some(bootstrap) = bootstrap(boot, &mut report) else { return report };
+    let beside = directive(&String::from_utf8_lossy(&bytes), "beside").is_some();
+    let base = if beside { folder() } else { PathBuf::from("/etc/postern") };
+    let Some(bootstrap) = bootstrap(boot, &base, &mut report) else { return report };
     let mut files = Vec::new();
     if let Some(set) = with {
         files.push(SourceFile { name: set.to_owned(), bytes: left(set, without.unwrap_or_default()) });
@@ -156,7 +159,7 @@ fn the_set_of_the_goldens_loads() {
     let bytes = std::fs::read(folder().join("set.yaml")).unwrap();
     assert_eq!(load("set.yaml", bytes, None, None, None).to_string(), "");
     let mut report = Report::new();
-    let bootstrap = bootstrap("postern.yaml", &mut report).unwrap();
+    let bootstrap = bootstrap("postern.yaml", Path::new("/etc/postern"), &mut report).unwrap();
     let file = SourceFile { name: "set.yaml".to_owned(), bytes: left("set.yaml", "") };
     let parsed = parse_manifests(&[file], &bootstrap.manifest_rules(), &mut report);
     assert!(resolve(&bootstrap, &parsed, NOW, &mut report).is_some());

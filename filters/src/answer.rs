@@ -1,16 +1,19 @@
 //! Answers: how each is read, and what may be written of it.
 
+mod mirror;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use postern_config::{Dialect, Direction, Part};
 
-use crate::builtin::{Content, blocked};
+use crate::builtin::{Blame, Content, blocked};
 use crate::dialect::http::media_type;
 use crate::dialect::openai::{self, ChatStream, StreamOut};
 use crate::message::{Message, MessageLimits};
-use crate::{Context, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
+use crate::{ContentFinding, Context, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
+use mirror::{Found, Mirror};
 
 /// The head of an upstream's answer.
 #[derive(Debug, Clone)]
@@ -40,6 +43,8 @@ pub enum AnswerWay {
 pub(crate) struct Answers {
     pub(crate) dialect: Dialect,
     pub(crate) content: Option<Content>,
+    /// Guards on trial, and which manifests they are of. Only where answers are read anyway.
+    pub(crate) tried: Option<Arc<(Content, Blame)>>,
     /// Guards of answers that are read whole, as the matrix names them.
     pub(crate) buffered: Vec<Arc<str>>,
     /// Guards of streams.
@@ -79,8 +84,14 @@ impl Answers {
             Some(content) => content.guards().clone(),
             None => Arc::new(Unguarded),
         };
+        let found = Found::default();
+        let guards: Arc<dyn TextGuards> = match &self.tried {
+            None => guards,
+            Some(tried) => Arc::new(Mirror { acting: guards, tried: tried.0.guards().clone(), found: found.clone() }),
+        };
         Box::new(AnswerStream {
             chat: ChatStream::new(guards, decision, limits.stream()),
+            tried: self.tried.clone().map(|tried| (tried, found)),
             names: self.streamed.clone(),
             stall: self.stall,
         })
@@ -114,6 +125,12 @@ impl Answers {
 
     /// Shows a message to the guards; returns what they leave of it.
     fn look(&self, head: &AnswerHead, message: &Message, body: Bytes, cx: &mut Context) -> Result<Bytes, Refusal> {
+        if let Some(tried) = &self.tried {
+            let (content, blame) = &**tried;
+            let outcome = content.judge(message);
+            let blocked = outcome.verdicts.refusal(Reason::AnswerRefused).is_some();
+            note_tried(blame, blocked, outcome.findings, cx);
+        }
         let outcome = self.content.as_ref().map(|content| content.judge(message)).unwrap_or_default();
         cx.add_findings(outcome.findings);
         if let Some(refusal) = outcome.verdicts.refusal(Reason::AnswerRefused) {
@@ -133,6 +150,14 @@ impl Answers {
             cx.note(Direction::Response, guard);
         }
     }
+}
+
+/// Notes what guards on trial found in an answer.
+fn note_tried(blame: &Blame, blocked: bool, findings: Vec<ContentFinding>, cx: &mut Context) {
+    if let Some(tried) = blame.of_findings(Reason::AnswerRefused, blocked, &findings) {
+        cx.set_tried(tried);
+    }
+    cx.add_tried_findings(findings);
 }
 
 impl AnswerHead {
@@ -156,6 +181,7 @@ fn unreadable(head: &AnswerHead, detail: &str) -> Refusal {
 #[derive(Debug)]
 pub struct AnswerStream {
     chat: ChatStream,
+    tried: Option<(Arc<(Content, Blame)>, Found)>,
     names: Vec<Arc<str>>,
     stall: Duration,
 }
@@ -198,6 +224,10 @@ impl AnswerStream {
     }
 
     fn conclude(&self, out: StreamOut, cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
+        if let Some((tried, found)) = &self.tried {
+            let (findings, blocked) = found.take();
+            note_tried(&tried.1, blocked, findings, cx);
+        }
         let bytes = Bytes::from(out.bytes);
         let refusal = match (out.blocked, out.reason) {
             (true, _) => blocked(Reason::AnswerRefused, &out.findings),

@@ -3,6 +3,7 @@
 mod assure;
 mod authorize;
 mod browser;
+mod conform;
 mod content;
 mod cors;
 mod cross_site;
@@ -12,11 +13,13 @@ mod frame;
 mod identify;
 mod limits;
 mod parse;
+mod rehearse;
 mod tenant;
 
 pub(crate) use assure::Assure;
 pub(crate) use authorize::Authorize;
 pub use browser::Browser;
+pub(crate) use conform::Conform;
 pub(crate) use content::{Content, Verdicts, blocked};
 pub(crate) use cors::Cors;
 pub(crate) use cross_site::CrossSite;
@@ -26,4 +29,5 @@ pub(crate) use frame::Frame;
 pub(crate) use identify::Identify;
 pub(crate) use limits::Limits;
 pub(crate) use parse::Parse;
+pub(crate) use rehearse::{Blame, Rehearse};
 pub(crate) use tenant::OfTenant;

@@ -225,7 +225,7 @@ pub(crate) mod tests {
     /// The chain of a site, with a filter behind those of the head that asks so many times.
     fn asking(house: &House, times: usize, reads_head_only: bool) -> Chains {
         let mut chains = compiled(&site(house, "openai", true));
-        let chain = chains.by_route.get_mut("r").unwrap();
+        let chain = chains.by_route.get_mut("r").unwrap().first_mut().unwrap();
         let place = chain.steps.iter().position(|step| matches!(step.filter, Filter::Parse(_))).unwrap();
         let filter = Filter::Asks(Asks { reads_head_only, times, ran: AtomicUsize::new(0) });
         chain.steps.insert(place, Step { filter, guards: vec![Arc::from("asks")] });

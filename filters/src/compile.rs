@@ -1,6 +1,7 @@
 //! From a snapshot to chains: policies become Cedar slices, patterns automata, key sets verifiers. All at load.
 
 mod managed;
+mod trial;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -8,14 +9,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use managed::UpstreamSecrets;
 use postern_config::{
-    Code, Credential, Dialect, Direction, JwtKeys, JwtProvider, Material, OwnKey, Part, Position, Provider,
-    ProviderKind, Redacted, Report, Route, Snapshot, TenantSource, Upstream, Waived, capability,
+    Code, Credential, DataProtection, Dialect, Direction, JwtKeys, JwtProvider, Material, OwnKey, Part, Position,
+    Provider, ProviderKind, Redacted, Report, Route, RuntimeSecurity, Snapshot, TenantSource, Upstream, Waived,
+    capability,
 };
 
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    Assure, Authorize, Browser, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
+    Assure, Authorize, Blame, Browser, Conform, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits,
+    OfTenant, Parse,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
@@ -26,11 +29,13 @@ use crate::token::session::{EndedSessions, SealKey, Sessions};
 use crate::token::{
     ApiKeys, Introspector, JwtVerifier, KeyRings, KeySet, Recognised, SignatureKeys, SvidVerifier, TokenCache, TokenSet,
 };
+use trial::{Rehearsals, Tried};
 
 /// The chains of a snapshot, by route.
 #[derive(Debug)]
 pub struct Chains {
-    pub(crate) by_route: HashMap<String, Chain>,
+    /// Of each route as it is now, and then as it is once what is on trial acts.
+    pub(crate) by_route: HashMap<String, Vec<Chain>>,
     metadata: Metadata,
     /// Names of the routes that let browsers log in.
     browsers: Vec<String>,
@@ -52,10 +57,16 @@ impl Chains {
         &self.browsers
     }
 
-    /// The chain of the named route.
+    /// The chain of the named route as it was loaded, without what is on trial.
     #[must_use]
     pub fn of(&self, route: &str) -> Option<&Chain> {
-        self.by_route.get(route)
+        self.by_route.get(route)?.first()
+    }
+
+    /// The chain of `route` at `now` (Unix seconds): the one that decides.
+    #[must_use]
+    pub fn at(&self, route: &Route, now: i64) -> Option<&Chain> {
+        self.by_route.get(&route.name)?.get(route.version(now))
     }
 
     /// What is told of protected resources.
@@ -109,17 +120,23 @@ fn build(
     let mut by_route = HashMap::new();
     for route in &snapshot.routes {
         let with_keys = secrets.is_some();
-        let compiler = Compiler { snapshot, route, limits, rings, kept, cache: &cache, secrets, with_keys };
-        if let Some(chain) = compiler.chain(&mut report) {
-            by_route.insert(route.name.clone(), chain);
+        let versions = std::iter::once(route).chain(route.later.iter().map(|later| &later.route));
+        let chains = versions.enumerate().map(|(version, one)| {
+            let tried = Tried::of(route, version);
+            let compiler = Compiler { snapshot, route: one, limits, rings, kept, cache: &cache, secrets, with_keys };
+            compiler.chain(tried, &mut report)
+        });
+        // All or none: a version that is missing would be one that another stands for.
+        if let Some(chains) = chains.collect::<Vec<_>>().into_iter().collect::<Option<Vec<Chain>>>() {
+            by_route.insert(route.name.clone(), chains);
         }
     }
     if report.has_errors() || by_route.len() < snapshot.routes.len() {
         return Err(report);
     }
-    let browsers =
-        by_route.iter().filter(|(_, chain): &(_, &Chain)| chain.browser.is_some()).map(|(name, _)| name.clone());
-    let browsers = browsers.collect();
+    let logs_in = |chains: &[Chain]| chains.iter().any(|chain| chain.browser.is_some());
+    let browsers = by_route.iter().filter(|(_, chains): &(_, &Vec<Chain>)| logs_in(chains));
+    let browsers = browsers.map(|(name, _)| name.clone()).collect();
     Ok(Chains { by_route, metadata: Metadata::new(&snapshot.routes), browsers })
 }
 
@@ -136,8 +153,9 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    fn chain(&self, report: &mut Report) -> Option<Chain> {
+    fn chain(&self, tried: Option<Tried<'_>>, report: &mut Report) -> Option<Chain> {
         let policy = &self.route.policy;
+        let rehearsals = tried.map_or_else(|| Some(Rehearsals::default()), |tried| self.rehearsals(&tried, report));
         let authorizer = Authorizer::compile_with(&policy.authz, &policy.trials, &self.facts(), report).map(Arc::new);
         let recognised = self.recognised(report);
         let browser = self.browser(report);
@@ -147,17 +165,31 @@ impl Compiler<'_> {
             .map_err(|error| self.problem(report, 71, error.to_string(), "correct the limit"))
             .ok()
             .map(Arc::new);
+        let contracts = self.contracts(report);
         let (authorizer, recognised, request, answer, limits) = (authorizer?, recognised?, request?, answer?, limits?);
-        let browser = browser?;
+        let contracts = contracts?;
+        let (browser, mut rehearsals) = (browser?, rehearsals?);
+        let tried = rehearsals.answers.take();
+        if tried.is_some() && answer.is_none() && self.route.dialect == Dialect::Http {
+            let message = "nothing that acts reads the answers of the route, so what is on trial cannot look at them";
+            self.problem(report, 7, message.to_owned(), "try out what looks at requests, or write `mode: Enforce`");
+        }
         let request = request.map(Arc::new);
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         Some(Chain {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             dialect: self.route.dialect,
             max_body: policy.access.max_body,
-            steps: self.steps(&authorizer, recognised, &browser, request.as_ref(), answer.is_some(), &limits),
+            steps: rehearsals.among(self.steps(
+                &authorizer,
+                recognised,
+                &browser,
+                request.as_ref(),
+                answer.is_some(),
+                (&limits, &contracts),
+            )),
             cors: self.cors(),
-            answers: self.answers(answer),
+            answers: self.answers(answer, tried),
             browser,
             challenge: Challenge::new(policy.challenges.resource.as_ref()),
         })
@@ -170,10 +202,11 @@ impl Compiler<'_> {
         browser: &Option<Arc<Browser>>,
         request: Option<&Arc<Content>>,
         reads_answers: bool,
-        limits: &Arc<LimitSet>,
+        (limits, contracts): (&Arc<LimitSet>, &[Arc<Conform>]),
     ) -> Vec<Step> {
         let policy = &self.route.policy;
-        let inspected = request.is_some() || reads_answers || self.route.dialect != Dialect::Http;
+        let inspected =
+            !contracts.is_empty() || request.is_some() || reads_answers || self.route.dialect != Dialect::Http;
         let waived = self.waived();
         let excepted = (!waived.is_empty()).then(|| step(Filter::Exceptions(Exceptions::new(waived)), [""; 0]));
         let mut steps: Vec<Step> = excepted.into_iter().collect();
@@ -206,11 +239,13 @@ impl Compiler<'_> {
             steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
         }
         steps.extend(limited(Stage::Principal));
+        steps.extend(contracts.iter().map(|contract| step(Filter::Operation(contract.clone()), [""; 0])));
         if policy.identity.providers.iter().any(|provider| provider.kind.signs_requests()) {
             steps.push(step(Filter::Digest(Digest::new(self.route.streams_bodies)), [Digest::GUARD]));
         }
         let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
         steps.push(step(Filter::Parse(parse), [Parse::GUARD]));
+        steps.extend(contracts.iter().map(|contract| step(Filter::Schema(contract.clone()), [contract.guard()])));
         steps.extend(limited(Stage::Model));
         if let Some(content) = request {
             steps.push(step(Filter::Look(content.clone()), [""; 0]));
@@ -220,6 +255,7 @@ impl Compiler<'_> {
         if let Some(content) = request {
             steps.push(step(Filter::Act(content.clone()), content.names()));
             steps.push(step(Filter::Reauthorize(authorize), [""; 0]));
+            steps.extend(contracts.iter().map(|contract| step(Filter::SchemaAgain(contract.clone()), [""; 0])));
         }
         steps
     }
@@ -229,7 +265,7 @@ impl Compiler<'_> {
         access.cors.as_ref().map(|rule| Arc::new(Cors::new(rule, &access.cross_site)))
     }
 
-    fn answers(&self, content: Option<Content>) -> Answers {
+    fn answers(&self, content: Option<Content>, tried: Option<Arc<(Content, Blame)>>) -> Answers {
         let inspect = content.is_some() || self.route.dialect != Dialect::Http;
         let mut buffered: Vec<Arc<str>> = Vec::new();
         if inspect {
@@ -240,6 +276,7 @@ impl Compiler<'_> {
         Answers {
             dialect: self.route.dialect,
             content,
+            tried,
             streamed: buffered.clone(),
             buffered,
             stall: self.route.policy.data.stall,
@@ -251,12 +288,25 @@ impl Compiler<'_> {
     fn content(&self, direction: Direction, report: &mut Report) -> Option<Option<Content>> {
         let policy = &self.route.policy;
         let managed = self.managed()?;
-        match ContentGuards::compile_with(&policy.data, &policy.runtime, &managed, direction) {
+        let scores_risk = self.reads_risk();
+        self.guards(&policy.data, &policy.runtime, &managed, scores_risk, direction, report)
+    }
+
+    /// As [`Compiler::content`], of these guards.
+    #[expect(clippy::option_option, reason = "failed, absent and present are three cases of one step")]
+    fn guards(
+        &self,
+        data: &DataProtection,
+        runtime: &RuntimeSecurity,
+        managed: &Managed,
+        scores_risk: bool,
+        direction: Direction,
+        report: &mut Report,
+    ) -> Option<Option<Content>> {
+        match ContentGuards::compile_with(data, runtime, managed, direction) {
             Ok(guards) => {
                 let names = names_in_reach(&guards, self.route.dialect, direction);
-                let content =
-                    (!names.is_empty()).then(|| Content::new(Arc::new(guards), names, &policy.data, self.reads_risk()));
-                Some(content)
+                Some((!names.is_empty()).then(|| Content::new(Arc::new(guards), names, data, scores_risk)))
             }
             Err(error) => {
                 let (code, help) = managed::refusal(&error);
@@ -266,9 +316,18 @@ impl Compiler<'_> {
         }
     }
 
+    fn contracts(&self, report: &mut Report) -> Option<Vec<Arc<Conform>>> {
+        let made = self.route.policy.access.contracts.iter().map(|contract| Conform::new(contract).map(Arc::new));
+        made.collect::<Result<_, _>>()
+            .map_err(|error| self.problem(report, 53, error.to_string(), "change the pattern"))
+            .ok()
+    }
+
     fn recognised(&self, report: &mut Report) -> Option<Recognised> {
-        let (tokens, keys, signatures) = (self.tokens(report), self.api_keys(report), self.signatures(report));
-        Some(Recognised::new(tokens?, keys?).signed(signatures?))
+        let (verifiers, keys, signatures) = (self.verifiers(report), self.api_keys(report), self.signatures(report));
+        let (txn, tokens): (Vec<_>, Vec<_>) = verifiers?.into_iter().partition(JwtVerifier::is_of_txn_tokens);
+        let txn = (!txn.is_empty()).then(|| TokenSet::new(txn, self.cache.clone()));
+        Some(Recognised::new(self.tokens(tokens, report)?, keys?).with_txn(txn).signed(signatures?))
     }
 
     fn signatures(&self, report: &mut Report) -> Option<Vec<SignatureKeys>> {
@@ -322,7 +381,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn tokens(&self, report: &mut Report) -> Option<TokenSet> {
+    fn verifiers(&self, report: &mut Report) -> Option<Vec<JwtVerifier>> {
         let mut verifiers = Vec::new();
         let mut failed = false;
         for provider in &self.route.policy.identity.providers {
@@ -338,21 +397,22 @@ impl Compiler<'_> {
                 }
             }
         }
-        let svids = self.svids(report);
-        failed |= svids.is_none();
-        let set = TokenSet::new(verifiers, self.cache.clone()).with_svids(svids.unwrap_or_default());
+        (!failed).then_some(verifiers)
+    }
+
+    fn tokens(&self, verifiers: Vec<JwtVerifier>, report: &mut Report) -> Option<TokenSet> {
+        let svids = self.svids(report)?;
+        let set = TokenSet::new(verifiers, self.cache.clone()).with_svids(svids);
         let asked =
             self.route.policy.identity.providers.iter().find(|p| matches!(p.kind, ProviderKind::Introspection(_)));
-        let set = match asked.map(|provider| (provider, Introspector::new(provider))) {
-            None => set,
-            Some((_, Ok(introspector))) => set.asking(introspector),
+        match asked.map(|provider| (provider, Introspector::new(provider))) {
+            None => Some(set),
+            Some((_, Ok(introspector))) => Some(set.asking(introspector)),
             Some((provider, Err(error))) => {
-                failed = true;
                 self.problem(report, 11, format!("provider `{}`: {error}", provider.name), "correct the provider");
-                set
+                None
             }
-        };
-        (!failed).then_some(set)
+        }
     }
 
     fn verifier(&self, provider: &Provider, jwt: &JwtProvider) -> Result<JwtVerifier, String> {

@@ -91,6 +91,10 @@ pub struct Context {
     /// The rules that permit it, whatever is decided of it later.
     permits: Option<String>,
     rehearsal: Option<Rehearsal>,
+    /// What of everything but rules would have been made of it.
+    tried: Option<Rehearsal>,
+    tried_findings: Vec<ContentFinding>,
+    tried_bodiless: bool,
     ran: Vec<(Direction, Arc<str>)>,
     findings: Vec<ContentFinding>,
     headers: Vec<(&'static str, String)>,
@@ -132,6 +136,9 @@ impl Context {
             bindings: Vec::new(),
             permits: None,
             rehearsal: None,
+            tried: None,
+            tried_findings: Vec::new(),
+            tried_bodiless: false,
             ran: Vec::with_capacity(16),
             findings: Vec::new(),
             headers: Vec::new(),
@@ -386,10 +393,55 @@ impl Context {
         self.rehearsal = rehearsal;
     }
 
-    /// What policy on trial would have made of the request, where that is something else.
+    /// Notes what would have come of something on trial that is no rule. The first refusal stands: a refused request goes no further.
+    pub(crate) fn set_tried(&mut self, tried: Rehearsal) {
+        if !self.tried.as_ref().is_some_and(|before| before.refuses() || !tried.refuses()) {
+            self.tried = Some(tried);
+        }
+    }
+
+    /// Notes that the entry of a list on trial which takes the request is for those without a body.
+    pub(crate) fn set_tried_bodiless(&mut self) {
+        self.tried_bodiless = true;
+    }
+
+    pub(crate) fn is_tried_bodiless(&self) -> bool {
+        self.tried_bodiless
+    }
+
+    /// Whether it would have been refused by now.
+    pub(crate) fn is_tried_and_refused(&self) -> bool {
+        self.tried.as_ref().is_some_and(Rehearsal::refuses)
+    }
+
+    /// As [`Context::add_findings`], of guards that only look.
+    pub(crate) fn add_tried_findings(&mut self, found: impl IntoIterator<Item = ContentFinding>) {
+        let room = Self::MAX_FINDINGS.saturating_sub(self.tried_findings.len());
+        self.tried_findings.extend(found.into_iter().take(room));
+    }
+
+    /// What guards on trial found.
     #[must_use]
-    pub fn rehearsal(&self) -> Option<&Rehearsal> {
-        self.rehearsal.as_ref()
+    pub fn tried_findings(&self) -> &[ContentFinding] {
+        &self.tried_findings
+    }
+
+    /// What policy on trial would have made of the request, where that is something else. What is `refused` as it is would not be
+    /// more so.
+    #[must_use]
+    pub fn rehearsal(&self, refused: bool) -> Option<&Rehearsal> {
+        match (self.tried.as_ref().filter(|_| !refused), &self.rehearsal) {
+            (Some(tried), _) if tried.refuses() => Some(tried),
+            // Rules that would permit it do not help where something else would refuse it.
+            (_, Some(rules)) if !rules.refuses() && self.is_tried_and_refused() => None,
+            (_, Some(rules)) => Some(rules),
+            (tried, None) => tried,
+        }
+    }
+
+    /// Keeps seats in limits that are on trial, as long as this lives.
+    pub(crate) fn keep_seats(&mut self, seats: Vec<Hold>) {
+        self.holds.extend(seats);
     }
 
     /// Notes that something built in decided: what is told to everybody.

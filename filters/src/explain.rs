@@ -147,14 +147,14 @@ impl Walk<'_> {
             filter: step.filter.name(),
             guards: step.guards.iter().filter(|guard| !guard.is_empty()).cloned().collect(),
             outcome,
-            facts: facts(&step.filter, cx),
+            facts: facts(&step.filter, self.req, cx),
         });
         refusal.map_or(Ok(()), Err)
     }
 }
 
 /// What a step of this kind has settled.
-fn facts(filter: &Filter, cx: &Context) -> Map<String, Value> {
+fn facts(filter: &Filter, req: &RequestView<'_>, cx: &Context) -> Map<String, Value> {
     let mut facts = Map::new();
     match filter {
         Filter::Identify(_) => {
@@ -173,6 +173,10 @@ fn facts(filter: &Filter, cx: &Context) -> Map<String, Value> {
         Filter::Parse(_) => {
             facts.extend(cx.action().map(|action| ("action".to_owned(), json!(action.as_str()))));
             facts.extend(cx.model().map(|model| ("model".to_owned(), json!(model))));
+        }
+        Filter::Operation(contract) | Filter::Schema(contract) | Filter::SchemaAgain(contract) => {
+            facts.insert("policy".to_owned(), json!(contract.owner()));
+            facts.extend(contract.operation(req).map(|operation| ("operation".to_owned(), json!(operation))));
         }
         Filter::Look(_) => {
             facts.insert("risk".to_owned(), json!(cx.risk()));

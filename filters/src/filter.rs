@@ -5,7 +5,8 @@ use std::sync::Arc;
 use postern_config::Stage;
 
 use crate::builtin::{
-    Assure, Authorize, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
+    Assure, Authorize, Conform, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
+    Rehearse,
 };
 use crate::{Context, Flow, RequestView, Verdict};
 
@@ -22,9 +23,13 @@ pub(crate) enum Filter {
     Identify(Box<Identify>),
     Assure(Assure),
     Limits(Limits),
+    /// Operation and parameters, as a document has them.
+    Operation(Arc<Conform>),
     /// The body against what was signed of it.
     Digest(Digest),
     Parse(Parse),
+    /// The body, as a document has it.
+    Schema(Arc<Conform>),
     /// Content guards looking, before the decision.
     Look(Arc<Content>),
     Authorize(Arc<Authorize>),
@@ -32,6 +37,10 @@ pub(crate) enum Filter {
     Act(Arc<Content>),
     /// The decision once more, over a body that the guards changed: what is decided is what is sent.
     Reauthorize(Arc<Authorize>),
+    /// The document once more, over a body that the guards changed.
+    SchemaAgain(Arc<Conform>),
+    /// Looks at what manifests on trial would have made of it. It goes on whatever it finds.
+    Rehearse(Box<Rehearse>),
     /// Asks for what a test says.
     #[cfg(test)]
     Asks(crate::chain::tests::Asks),
@@ -47,16 +56,20 @@ impl Filter {
             | Self::OfTenant(_)
             | Self::Identify(_)
             | Self::Assure(_)
+            | Self::Operation(_)
             | Self::Cors(_) => true,
             Self::Limits(filter) => filter.reads_head_only(),
+            Self::Rehearse(filter) => filter.reads_head_only(),
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
             Self::Digest(_)
             | Self::Parse(_)
+            | Self::Schema(_)
             | Self::Look(_)
             | Self::Authorize(_)
             | Self::Act(_)
-            | Self::Reauthorize(_) => false,
+            | Self::Reauthorize(_)
+            | Self::SchemaAgain(_) => false,
         }
     }
 
@@ -69,13 +82,21 @@ impl Filter {
             | Self::OfTenant(_)
             | Self::Identify(_)
             | Self::Assure(_)
+            | Self::Operation(_)
             | Self::Parse(_)
+            | Self::Schema(_)
             | Self::Authorize(_) => true,
             #[cfg(test)]
             Self::Asks(_) => true,
             // What was recalled of the body is what the guards left of it.
             Self::Digest(_) => false,
-            Self::Cors(_) | Self::Limits(_) | Self::Look(_) | Self::Act(_) | Self::Reauthorize(_) => false,
+            Self::Cors(_)
+            | Self::Limits(_)
+            | Self::Look(_)
+            | Self::Act(_)
+            | Self::Reauthorize(_)
+            | Self::SchemaAgain(_)
+            | Self::Rehearse(_) => false,
         }
     }
 
@@ -87,9 +108,10 @@ impl Filter {
             Self::OfTenant(_) => Stage::Identify,
             Self::Limits(_) => Stage::Rate,
             Self::Identify(_) | Self::Assure(_) => Stage::Identify,
-            Self::Digest(_) | Self::Parse(_) | Self::Look(_) => Stage::Parse,
+            Self::Operation(_) | Self::Digest(_) | Self::Parse(_) | Self::Schema(_) | Self::Look(_) => Stage::Parse,
             Self::Authorize(_) | Self::Reauthorize(_) => Stage::Authorize,
-            Self::Act(_) => Stage::Inspect,
+            Self::Act(_) | Self::SchemaAgain(_) => Stage::Inspect,
+            Self::Rehearse(filter) => filter.stage(),
             #[cfg(test)]
             Self::Asks(_) => Stage::Frame,
         }
@@ -106,12 +128,16 @@ impl Filter {
             Self::Limits(_) => "limits",
             Self::Assure(_) => "assure",
             Self::Identify(_) => Identify::GUARD,
+            Self::Operation(_) => "operation",
             Self::Digest(_) => Digest::GUARD,
             Self::Parse(_) => Parse::GUARD,
+            Self::Schema(_) => "schema",
             Self::Look(_) => "look",
             Self::Authorize(_) => Authorize::GUARD,
             Self::Act(_) => "act",
             Self::Reauthorize(_) => "reauthorize",
+            Self::SchemaAgain(_) => "schemaAgain",
+            Self::Rehearse(_) => Rehearse::NAME,
             #[cfg(test)]
             Self::Asks(_) => "asks",
         }
@@ -130,12 +156,16 @@ impl Filter {
             Self::Identify(filter) => filter.check(req, cx),
             Self::Assure(filter) => filter.check(cx),
             Self::Limits(filter) => filter.check(req, cx),
+            Self::Operation(filter) => filter.check_head(req),
             Self::Digest(filter) => filter.check(req, cx),
             Self::Parse(filter) => filter.check(req, cx),
+            Self::Schema(filter) => filter.check_body(req, cx),
             Self::Look(filter) => filter.look(cx),
             Self::Authorize(filter) => filter.check(req, cx),
             Self::Act(filter) => filter.act(cx),
             Self::Reauthorize(filter) => filter.check_again(req, cx),
+            Self::SchemaAgain(filter) => filter.check_again(req, cx),
+            Self::Rehearse(filter) => filter.check(req, cx),
             #[cfg(test)]
             Self::Asks(asks) => asks.check(cx),
         }

@@ -13,6 +13,7 @@ mod chain;
 pub mod challenge;
 mod compile;
 mod context;
+pub mod contract;
 pub mod dialect;
 pub mod explain;
 mod filter;
@@ -30,6 +31,7 @@ pub mod proxy_protocol;
 mod reason;
 mod request;
 pub mod scan;
+pub mod schema;
 mod source;
 pub mod structured;
 #[cfg(test)]

@@ -221,6 +221,14 @@ impl LimitSet {
         settled
     }
 
+    /// What the limits of a step say to a request that none of them stops: the name of the one it would be over, and the seats it
+    /// has meanwhile. Of limits of this process in which nothing waits.
+    pub(crate) fn rehearse(&self, stage: Stage, facts: &Facts<'_>, now: Duration) -> (Option<&str>, Vec<Hold>) {
+        let settled = self.settle(stage, facts, now);
+        let over = settled.outcome.standing().filter(|_| settled.outcome.is_refused());
+        (over.and_then(|standing| self.limits.get(standing.limit)).map(|entry| entry.name.as_str()), settled.holds)
+    }
+
     /// As [`LimitSet::settle`], for the shared limits of a step while their store is away.
     fn settle_here(&self, stage: Stage, facts: &Facts<'_>, now: Duration) -> Settled {
         let mut settled = Settled::default();

@@ -25,7 +25,7 @@ impl Default for MessageLimits {
 }
 
 impl MessageLimits {
-    fn json(self) -> Limits {
+    pub(crate) fn json(self) -> Limits {
         Limits { depth: self.json_depth, ..Limits::default() }
     }
 

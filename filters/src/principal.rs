@@ -28,8 +28,8 @@ pub struct Principal {
 pub struct Assurance {
     /// Name of the provider.
     pub provider: String,
-    /// `jwt`, `session` for a browser, `spiffe`, `jwt-svid`, `mtls`, `api-key`, `http-signature`, `socket` for the workload behind an outbound
-    /// listener, or `none` for who is anonymous.
+    /// `jwt`, `txn-token`, `session` for a browser, `spiffe`, `jwt-svid`, `mtls`, `api-key`, `http-signature`, `socket` for the workload
+    /// behind an outbound listener, or `none` for who is anonymous.
     pub method: String,
     pub acr: String,
     pub amr: Vec<String>,
@@ -91,6 +91,15 @@ impl Principal {
 
     /// [`Assurance::method`] of whoever holds a certificate that is no SVID.
     pub(crate) const BY_CERTIFICATE: &'static str = "mtls";
+
+    /// For whom a workload asks, as a transaction token says.
+    pub(crate) const BY_TXN: &'static str = "txn-token";
+
+    /// Whether a transaction token says who this is.
+    #[must_use]
+    pub fn is_by_txn(&self) -> bool {
+        self.authn.method == Self::BY_TXN
+    }
 
     /// [`Assurance::method`] of a user who logged in with a browser.
     pub(crate) const BY_SESSION: &'static str = "session";

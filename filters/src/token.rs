@@ -37,6 +37,7 @@ mod strict;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod txn;
 mod verified;
 mod verifier;
 
@@ -59,6 +60,7 @@ pub use ring::{KeyRing, KeyRings};
 pub use set::{TokenCache, TokenSet, issuer_of};
 pub use signature::{SignatureKeys, SignatureKeysError, SignatureProblem, check_body};
 pub use spiffe::{combine, principal_from_svid};
+pub use txn::{Transaction, TxnMinter};
 pub use verified::VerifiedToken;
 pub use verifier::JwtVerifier;
 

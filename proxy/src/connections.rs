@@ -145,7 +145,9 @@ pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
 /// Whether policy that was on trial acts since `before`: what it refuses ends like after a load. Once more a while later, for
 /// requests that were on their way to a stream at that moment.
 fn begins_to_act(runtime: &Runtime, before: i64, now: i64) -> bool {
-    let moments = runtime.snapshot.routes.iter().flat_map(|route| &route.policy.trials).map(|trial| trial.from);
+    let routes = &runtime.snapshot.routes;
+    let of_rules = routes.iter().flat_map(|route| &route.policy.trials).map(|trial| trial.from);
+    let moments = of_rules.chain(routes.iter().flat_map(|route| &route.later).map(|later| later.from));
     let mut looks =
         moments.flat_map(|from| [from, from.saturating_add(60)]).map(|seconds| seconds.saturating_mul(1000));
     looks.any(|moment| before < moment && moment <= now)

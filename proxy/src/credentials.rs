@@ -3,6 +3,7 @@
 mod exchange;
 mod fingerprint;
 mod rotation;
+mod txn;
 mod watch;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub(crate) use fingerprint::{check as check_fingerprints, uses as secret_uses};
 pub(crate) use rotation::Running;
 pub(crate) use rotation::{Age, Change};
 use rotation::{Previous, Secret, Told};
+pub(crate) use txn::TxnKeys;
 pub(crate) use watch::{Standing, is_overdue, standing, tell_ages, tell_load};
 
 use crate::egress::Egress;

@@ -146,14 +146,15 @@ impl<'a> Exchange<'a> {
             guard::judge_client(self.shared, self.connection, guard::client_address(self.connection.source))?;
         }
         if let Some((route, place)) = login::find(runtime, &self.connection.listener, &head) {
-            let matched = compiled(runtime, self.connection, route)?;
+            let matched = compiled(runtime, self.connection, route, story.context.now())?;
             return login::serve(self, matched, place, &head, session, story).await;
         }
         let metadata = runtime.chains.metadata();
         if let Some(found) = metadata.find(&self.connection.listener, &head.method, &head.host, &head.path) {
             return metadata::answer(self, runtime, found, &head, session, story).await;
         }
-        let matched = matched(runtime, self.connection, &head, &session.req_header().headers)?;
+        let headers = &session.req_header().headers;
+        let matched = matched(runtime, self.connection, &head, headers, story.context.now())?;
         story.route = Some(matched.route.name.clone());
         story.dialect = matched.route.dialect;
         guard::judge_route(&matched.network.gate, self.connection, head.client)?;
@@ -428,7 +429,7 @@ impl<'a> Exchange<'a> {
     }
 }
 
-/// The route for a request, with all that was compiled for it.
+/// The route for a request at `now` (Unix seconds), with all that was compiled for it.
 ///
 /// # Errors
 /// A refusal where none matches.
@@ -437,6 +438,7 @@ pub(crate) fn matched<'r>(
     connection: &Connection,
     head: &Head,
     headers: &HeaderMap,
+    now: i64,
 ) -> Result<Matched<'r>, Refusal> {
     let sole = |name: &str| {
         let mut values = headers.get_all(name).iter();
@@ -445,14 +447,19 @@ pub(crate) fn matched<'r>(
     };
     let found = runtime.snapshot.route(&connection.listener, &head.host, &head.method, &head.path, sole);
     let route = found.ok_or_else(|| Refusal::new(Reason::NotPermitted, "no route matches"))?;
-    compiled(runtime, connection, route)
+    compiled(runtime, connection, route, now)
 }
 
-/// A route with all that was compiled for it.
-fn compiled<'r>(runtime: &'r Runtime, connection: &Connection, route: &'r Route) -> Result<Matched<'r>, Refusal> {
+/// A route as it is at `now` (Unix seconds), with all that was compiled for it.
+fn compiled<'r>(
+    runtime: &'r Runtime,
+    connection: &Connection,
+    route: &'r Route,
+    now: i64,
+) -> Result<Matched<'r>, Refusal> {
     let chain = runtime
         .chains
-        .of(&route.name)
+        .at(route, now)
         .ok_or_else(|| Refusal::new(Reason::Undecided, format!("route `{}` has no chain", route.name)))?;
     let network = runtime
         .network(&route.name)
@@ -460,7 +467,7 @@ fn compiled<'r>(runtime: &'r Runtime, connection: &Connection, route: &'r Route)
     let guard = runtime
         .route_guard(&route.name, &connection.listener)
         .ok_or_else(|| Refusal::new(Reason::Undecided, "the listener is not in the set any more"))?;
-    Ok(Matched { runtime, route, chain, network, guard })
+    Ok(Matched { runtime, route: route.at(now), chain, network, guard })
 }
 
 /// A request as filters see it.

@@ -177,9 +177,11 @@ impl Set {
             let told = format!("{} https://{}{} on listener `{}`", head.method, head.host, head.path, listener.name);
             return Err(Misasked(format!("{told} goes to route `{}`, not to `{wanted}`", found.name)));
         }
-        let Some(route) = found else {
+        let Some(found) = found else {
             return Ok(Err(Refusal::new(Reason::NotPermitted, "no route matches")));
         };
+        let now = question.at_ms.div_euclid(1000);
+        let route = found.at(now);
         (answer.route, answer.dialect) = (Some(route.name.clone()), route.dialect);
         let credentials = caller::credentials(&question.caller, route, listener, question.at_ms)?;
         let source = question.source.map_or(default_source(listener), Source::Ip);
@@ -210,10 +212,10 @@ impl Set {
         if let Err(refusal) = self.before(route, listener, &view, question.at_ms, answer)? {
             return Ok(Err(refusal));
         }
-        let Some(chain) = self.chains.of(&route.name) else {
+        let Some(chain) = self.chains.at(found, now) else {
             return Err(Misasked(format!("route `{}` has no chain: please report it", route.name)));
         };
-        let mut cx = Context::new(question.at_ms, self.next_moment(route));
+        let mut cx = Context::new(question.at_ms, self.next_moment(found));
         if let Some(answered) = chain.preflight(&view, &mut cx) {
             let outcome = if answered.is_ok() { "Pass" } else { "Deny" };
             answer.trace.push(Line::built_in(4, "cors", outcome));
@@ -250,7 +252,8 @@ impl Set {
         answer.nearest = nearest(&explanation, access, view);
         answer.used.extend(trace::Scribe::used(cx));
         answer.rule = cx.rule().map(str::to_owned);
-        answer.shadow = cx.rehearsal().cloned();
+        let refused = explanation.refusal.as_ref().map(|refusal| refusal.reason);
+        answer.shadow = cx.rehearsal(record::of_reason(refused) == Decision::Deny).cloned();
         answer.principal = cx.known_principal().cloned();
         answer.guards = cx.ran(Direction::Request);
         Ok(explanation.refusal.map_or(Ok(()), Err))
@@ -296,7 +299,9 @@ impl Set {
             let bursts = limit.burst.checked_div(limit.limit).unwrap_or(0).saturating_add(2);
             limit.window.saturating_mul(u32::try_from(bursts).unwrap_or(u32::MAX))
         };
-        let longest = route.policy.access.rate_limits.iter().map(refill).max().unwrap_or_default();
+        let versions = std::iter::once(route).chain(route.later.iter().map(|later| &later.route));
+        let limits = versions.flat_map(|route| &route.policy.access.rate_limits);
+        let longest = limits.map(refill).max().unwrap_or_default();
         let moment = self.uptime.get().saturating_add(longest).saturating_add(Duration::from_secs(1));
         self.uptime.set(moment);
         moment

@@ -146,10 +146,13 @@ pub(crate) fn is_finding(reason: Reason) -> bool {
         Reason::CredentialMissing
         | Reason::CredentialInvalid
         | Reason::NotPermitted
+        | Reason::NoSuchOperation
+        | Reason::MethodNotAllowed
         | Reason::OtherTenant
         | Reason::CrossSite
         | Reason::OverLimit
         | Reason::Malformed
+        | Reason::SchemaMismatch
         | Reason::HeadersTooLarge
         | Reason::SlowRequest => true,
         // Told what is missing, a client comes again.

@@ -1,4 +1,4 @@
-//! The health listener: `/livez`, `/readyz` and `/metrics`, nothing else (attacks 31, 52). Plain HTTP, no policy, so
+//! The health listener: `/livez`, `/readyz`, `/metrics` and, where keys are published, `/jwks.json`; nothing else (attacks 31, 52). Plain HTTP, no policy, so
 //! it belongs on loopback or a management network.
 
 use std::convert::Infallible;
@@ -69,6 +69,10 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
                 Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, "text/plain", format!("{error}\n")),
             }
         }
+        (&Method::GET, "/jwks.json") => match shared.runtime.load().txn.jwks() {
+            Some(jwks) => (StatusCode::OK, "application/jwk-set+json", jwks.to_owned()),
+            None => (StatusCode::NOT_FOUND, "text/plain", "no keys are published\n".to_owned()),
+        },
         _ => (StatusCode::NOT_FOUND, "text/plain", "not found\n".to_owned()),
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));

@@ -1,19 +1,19 @@
 //! The one thing that a reload swaps: a snapshot, and everything that was made from it.
 
+mod materials;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use postern_certs::{ListenerTls, Workloads};
-use postern_config::{
-    Anchor, Bind, Credential, IdentitySource, Material, OwnIdentity, PeerTrust, Report, Route, Snapshot, Waived,
-};
+use postern_config::{Bind, Report, Route, Snapshot, Waived};
 use postern_filters::limit::LimitStore;
 use postern_filters::{Chains, Reason, Refusal, UpstreamSecrets};
 use tracing::warn;
 
 use crate::clock::Clock;
-use crate::credentials::Held;
+use crate::credentials::{Held, TxnKeys};
 use crate::egress::Egress;
 use crate::guard::{Gate, Guards, ListenerGuard, RouteGuard};
 use crate::outside::limits::Target;
@@ -34,6 +34,7 @@ pub(crate) struct Runtime {
     guards: Arc<Guards>,
     /// What its own calls need.
     pub(crate) setup: Arc<Setup>,
+    pub(crate) txn: Arc<TxnKeys>,
     /// The store that replicas share.
     pub(crate) store: Option<Arc<Target>>,
     /// Where agents are asked, and what they said when it was made.
@@ -115,13 +116,14 @@ impl Runtime {
             target.ok().map(Arc::new)
         });
         credentials::check_fingerprints(&snapshot, &mut problems);
+        let txn = Arc::new(TxnKeys::load(&snapshot, &mut problems));
         let chains = match chains {
             Ok(chains) if problems.is_empty() => chains,
             Ok(_) => return Err(LoadError { report: Report::new(), material: problems }),
             Err(report) => return Err(LoadError { report, material: problems }),
         };
         let mut files = loaded.files;
-        files.extend(material_files(&snapshot));
+        files.extend(materials::files(&snapshot));
         files.sort();
         files.dedup();
         Ok(Self {
@@ -131,6 +133,7 @@ impl Runtime {
             networks: Arc::new(networks),
             guards: Arc::new(guards),
             setup: Arc::new(setup),
+            txn,
             store,
             places,
             workloads: workloads.unwrap_or_default(),
@@ -164,6 +167,7 @@ impl Runtime {
             networks: self.networks.clone(),
             guards: self.guards.clone(),
             setup: self.setup.clone(),
+            txn: self.txn.clone(),
             store: self.store.clone(),
             places: self.places.clone(),
             workloads,
@@ -372,48 +376,4 @@ fn load_networks(snapshot: &Snapshot, problems: &mut Vec<String>) -> (Gate, Hash
         Some((route.name.clone(), Network { gate: compile(&network.ingress)?, egress }))
     });
     (gate, networks.collect())
-}
-
-/// Every file that material comes from.
-fn material_files(snapshot: &Snapshot) -> Vec<PathBuf> {
-    let mut materials: Vec<&Material> = Vec::new();
-    if let Some(store) = &snapshot.shared {
-        materials.extend(store.auth.iter().chain(&store.ca));
-    }
-    for tls in snapshot.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
-        materials.extend(tls.identities.iter().flat_map(of_identity));
-        materials.extend(of_trust(&tls.trust));
-    }
-    for tls in snapshot.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()) {
-        materials.extend(tls.identity.iter().flat_map(of_identity));
-        materials.extend(of_trust(&tls.trust));
-    }
-    for upstream in &snapshot.upstreams {
-        materials.extend(upstream.credentials.iter().flat_map(Credential::materials));
-    }
-    for route in &snapshot.routes {
-        for provider in &route.policy.identity.providers {
-            materials.extend(provider.kind.material());
-        }
-    }
-    let path = |material: &Material| match material {
-        Material::File(path) => Some(path.clone()),
-        Material::Env(_) => None,
-    };
-    materials.into_iter().filter_map(path).collect()
-}
-
-fn of_identity(identity: &OwnIdentity) -> Vec<&Material> {
-    match &identity.source {
-        IdentitySource::Files { cert, key } => vec![cert, key],
-        IdentitySource::Spiffe { .. } => Vec::new(),
-    }
-}
-
-fn of_trust(trust: &PeerTrust) -> Vec<&Material> {
-    let anchors = trust.anchors.iter().filter_map(|anchor| match anchor {
-        Anchor::Pem(material) => Some(material),
-        Anchor::Spiffe { .. } => None,
-    });
-    anchors.chain(&trust.crls).collect()
 }

@@ -226,7 +226,8 @@ impl Shared {
         for finding in story.context.findings() {
             self.metrics.finding(&finding.guard, record::action_word(finding.action));
         }
-        if let Some(would) = story.context.rehearsal() {
+        if let Some(would) = story.context.rehearsal(record::decision(&story) == postern_filters::audit::Decision::Deny)
+        {
             self.metrics.rehearsed(&would.policy, would.outcome);
         }
         let place = story.place.take();

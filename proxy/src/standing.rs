@@ -106,7 +106,7 @@ impl Standing {
 impl Asked {
     fn judge(&self, runtime: &Runtime, connection: &Connection, context: &mut Context) -> Result<Progress, Refusal> {
         workload::judge(&runtime.snapshot, connection)?;
-        let matched = matched(runtime, connection, &self.head, &self.headers)?;
+        let matched = matched(runtime, connection, &self.head, &self.headers, context.now())?;
         if matched.route.name != self.route {
             let detail = format!("route `{}` stands before its own now", matched.route.name);
             return Err(Refusal::new(postern_filters::Reason::NotPermitted, detail));

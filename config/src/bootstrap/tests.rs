@@ -81,7 +81,12 @@ fn a_folder_is_read_in_order_with_names_relative_to_the_bootstrap() {
 #[test]
 fn a_folder_that_cannot_be_read_whole_is_a_problem() {
     let folder = tempfile::tempdir().unwrap();
-    let rules = ManifestRules { base: folder.path().to_owned(), system_namespace: "default".into(), end: End::Newline };
+    let rules = ManifestRules {
+        base: folder.path().to_owned(),
+        system_namespace: "default".into(),
+        end: End::Newline,
+        secrets: None,
+    };
     let load = |path: &Path| {
         let mut report = Report::new();
         let parsed = load_manifests(path, true, &rules, &mut report);

@@ -1,7 +1,9 @@
 //! What a decoder knows besides the node: where it stands, where to report, and what material it may name.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
+use crate::manifest::Credentials;
 use crate::yaml::{Node, PV_SHAPE};
 use crate::{Code, Position, Report};
 
@@ -16,6 +18,22 @@ pub struct MaterialRule<'a> {
     pub local: bool,
     /// Named in the help of PV-008.
     pub system_namespace: &'a str,
+    /// Whose Secrets and Credentials may be named.
+    pub namespace: &'a str,
+    /// The folder of Secrets, if there is one.
+    pub secrets: Option<&'a Path>,
+    pub credentials: &'a Credentials,
+}
+
+/// No Credential at all.
+static NONE: LazyLock<Credentials> = LazyLock::new(Credentials::default);
+
+impl<'a> MaterialRule<'a> {
+    /// Of the system namespace, without Secrets and Credentials.
+    #[must_use]
+    pub fn new(base: &'a Path, local: bool, system_namespace: &'a str) -> Self {
+        Self { base, local, system_namespace, namespace: system_namespace, secrets: None, credentials: &NONE }
+    }
 }
 
 /// The decoder's context.

@@ -63,7 +63,7 @@ fn decode(text: &str) -> (Option<Thing>, Vec<(u16, String, String)>) {
     let mut report = Report::new();
     let position = crate::Position { file: "f".into(), line: 1, column: 1 };
     let node = yaml::fragment(text, &position).unwrap();
-    let material = MaterialRule { base: Path::new(""), local: true, system_namespace: "default" };
+    let material = MaterialRule::new(Path::new(""), true, "default");
     let thing = Thing::decode(&node, &mut Cx::new(&mut report, material));
     let problems = report.problems().iter().map(|p| (p.code.0, p.pointer.clone(), p.help.clone())).collect();
     (thing, problems)

@@ -71,8 +71,8 @@ pub(super) const DEPARTURES: &str = "\
 
 Additions:
 
-- `providers[].jwksFrom` of IAMPolicy: a key set from a file. The proxy fetches nothing over the network yet, so `jwksUrl` and
-  discovery are PV-007, and `jwksFrom` is required.
+- `providers[].jwksFrom` of IAMPolicy: a key set from a file, instead of `jwksUrl` and discovery.
+- `secrets.dir` of the bootstrap: where Secrets are mounted, for `secret:` and for Credentials without a cluster to ask.
 - `routes[].upgrades`: WebSocket is allowed by route and only for dialect `http`, because nothing reads the content of an
   upgraded connection.
 - `listeners[].direction`, `peers`, `principal`, `loopback`, `routes[].match.listener` and `routes[].tunnel`: the workload's side of a
@@ -89,13 +89,13 @@ Stricter:
 - `allow[]` without `contentTypes` matches only requests without a body.
 - Ceilings of our own, each bounding memory or a window of replay: `clockSkew` 5m, `holdBack` 1Mi, `stall` 60s,
   `checkpointInterval` 1h.
+- A secret is not shown again with its predecessor for every request that was refused: once, where the request may be repeated, to the
+  same addresses. `overlap` is at most 24h.
 - `yes`, `no`, `on`, `off` without quotes are refused where text is wanted: YAML 1.1 readers take them for truth values.
 - An empty file, a file of comments and an empty folder are refused: they may be what is left of a larger one.
 
 Defaults of the contract that belong to fields of PV-007 and therefore do nothing yet:
 
-- `leakDetection` of SecretManagement (contract: `Block` in all parts). Give the routes a DataProtectionPolicy with the built-in
-  detector `secret`.
 - `eligibility` of DataProtectionPolicy (contract: no class for an upstream without an entry). Which upstream a route has is in
   the bootstrap.
 - `systemText`, `isolate` and `output` of RuntimeSecurityPolicy.
@@ -106,6 +106,9 @@ Defaults of the contract that belong to fields of PV-007 and therefore do nothin
 
 Narrower:
 
-- `strip[]` of SecretManagement takes header names, not cookies and query keys.
+- `strip[]` of SecretManagement takes names of headers and of query parameters; cookies are never forwarded.
+- `leakDetection` of SecretManagement looks for nothing unless it is written (contract: `Block` in all parts): every route to the upstream
+  is read then, and what cannot be read is refused there.
+- `secret:` is read where Secrets are mounted, and a Credential's `vault` and its like not at all (PV-007).
 - `sinks[]` of type `File` always write to `<state>/audit`.
 - `tenancy.resource.from` is `Label`.";

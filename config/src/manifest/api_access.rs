@@ -9,7 +9,7 @@ pub use cors::*;
 pub use rate_limit::*;
 
 use crate::decode::{At, Cx, Decode, Setting, Shape, spec, tagged, words};
-use crate::values::{HeaderName, HeaderValue, MediaType, Method, Name, Origin, PathGlob, Size};
+use crate::values::{DocumentFile, HeaderName, HeaderValue, MediaType, Method, Name, Origin, PathGlob, Size};
 use crate::yaml::Node;
 use crate::{Code, Require};
 
@@ -22,6 +22,11 @@ spec! {
         /// Which requests may pass. A request must be matched by a rule of *every* attached manifest that has this list; if none
         /// has it, nothing passes.
         [E] allow: Option<At<Vec<At<AllowRule>>>>,
+        /// An OpenAPI document (3.0 or 3.1, JSON or YAML) that requests must match: an operation it does not have, a query parameter it
+        /// does not name, a parameter or a body that does not fit its schema is refused. Its paths stand below the path of its
+        /// `servers` and are those of the request, before any `rewrite`. What it says about answers, callbacks and `security` is not
+        /// read. Every document of every manifest must match.
+        [E] schema_from: Option<At<DocumentFile>>,
         /// Longest request body.
         [E, max "100Mi"] max_body_size: Setting<Size> = "10Mi",
         /// How many requests may pass; all of them apply.
@@ -34,10 +39,6 @@ spec! {
         [E] response_headers: Setting<ResponseHeaders> = "{}",
         /// The form of refusals.
         [E] errors: Setting<Errors> = "{}",
-    }
-    later {
-        /// An OpenAPI document that bodies and parameters must match.
-        [E] "schemaFrom",
     }
 }
 

@@ -138,8 +138,9 @@ words! {
         /// It acts.
         Enforce = "Enforce",
         /// It only says what it would do: its permits do not permit, its denials do not deny, and where it would have decided otherwise that
-        /// is in the record and counted (`postern.shadow.decisions`). It satisfies no demand for a policy. On AccessControlPolicy and RBACPolicy;
-        /// PV-007 on the others.
+        /// is in the record and counted (`postern.shadow.decisions`). It satisfies no demand for a policy. On AccessControlPolicy, RBACPolicy,
+        /// APIAccessPolicy, DataProtectionPolicy and RuntimeSecurityPolicy; PV-007 on the others, and for fields of which nobody could say what
+        /// they would have done.
         Audit = "Audit",
     }
 }
@@ -205,7 +206,12 @@ fn trial(kind: Kind, fields: &mut Fields<'_, '_, '_>) -> Option<Option<At<Time>>
                 report,
                 Code(7),
                 message,
-                "write `Enforce`; AccessControlPolicy and RBACPolicy can be tried out",
+                match kind {
+                    Kind::WorkloadSecurityPolicy => {
+                        "write `Enforce`, and `self: {harden: Warn}`, which tells and refuses nothing"
+                    }
+                    _ => "write `Enforce`; rules, access to APIs and content guards of routes can be tried out",
+                },
             );
             None
         }

@@ -12,6 +12,7 @@ mod mtls;
 mod resource;
 mod spiffe;
 mod tenancy;
+mod txn_token;
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub use mtls::*;
 pub use resource::*;
 pub use spiffe::*;
 pub use tenancy::*;
+pub use txn_token::*;
 
 use crate::TokenForwarding;
 use crate::decode::{At, Setting, spec, tagged};
@@ -46,6 +48,8 @@ spec! {
         /// What becomes of the caller's token. It never reaches an upstream: the MCP specification forbids it, and PV-014 has
         /// no waiver.
         [E] token_forwarding: Setting<TokenForwarding> = "Strip",
+        /// How transaction tokens are made, where `tokenForwarding: TxnToken` asks for them. Those of a route replace those of the gateway.
+        [E] txn_tokens: Option<At<TxnTokens>>,
         /// How accounts come and go.
         [D] lifecycle: Option<At<Lifecycle>>,
     }
@@ -68,10 +72,11 @@ tagged! {
         ApiKey(Box<ApiKeyProvider>),
         /// Client certificates that are not SVIDs.
         Mtls(Box<MtlsProvider>),
+        /// Transaction tokens, beside the certificate of the workload that brings one.
+        TxnToken(Box<TxnTokenProvider>),
         /// Requests that their sender signed (RFC 9421).
         HttpSignature(Box<HttpSignatureProvider>),
     }
-    later { "TxnToken" }
 }
 
 impl Provider {
@@ -83,6 +88,7 @@ impl Provider {
             Self::Spiffe(spiffe) => &spiffe.name,
             Self::ApiKey(keys) => &keys.name,
             Self::Mtls(mtls) => &mtls.name,
+            Self::TxnToken(txn) => &txn.name,
             Self::HttpSignature(signed) => &signed.name,
         }
     }
@@ -95,6 +101,7 @@ impl Provider {
             Self::Introspection(introspection) => Some(&introspection.tenant),
             Self::Spiffe(spiffe) => Some(&spiffe.tenant),
             Self::Mtls(mtls) => Some(&mtls.tenant),
+            Self::TxnToken(txn) => Some(&txn.tenant),
             Self::HttpSignature(signed) => Some(&signed.tenant),
             Self::ApiKey(_) => None,
         }
@@ -109,6 +116,7 @@ impl Provider {
             Self::Spiffe(spiffe) => &spiffe.tenants,
             Self::ApiKey(keys) => &keys.tenants,
             Self::Mtls(mtls) => &mtls.tenants,
+            Self::TxnToken(txn) => &txn.tenants,
             Self::HttpSignature(signed) => &signed.tenants,
         }
     }

@@ -29,14 +29,14 @@ spec! {
         [E] algorithm: At<KeyAlgorithm>,
         /// Where it comes from.
         [E] source: At<KeySource>,
+        /// Publishes the public half at the health address.
+        [E] publish: Option<At<Publication>>,
     }
     later {
         /// Replaces the key regularly.
         [E] "rotation",
         /// Erases old keys.
         [E] "destroy",
-        /// Publishes the public half.
-        [E] "publish",
     }
 }
 
@@ -47,8 +47,19 @@ words! {
         AuditSigning = "AuditSigning",
         /// Seals what browsers keep for us: their sessions.
         StateSealing = "StateSealing",
+        /// Signs transaction tokens.
+        TokenSigning = "TokenSigning",
     }
-    later { "ReportSigning", "DataEncryption", "TokenSigning", "Tokenization" }
+    later { "ReportSigning", "DataEncryption", "Tokenization" }
+}
+
+words! {
+    /// How a public half is published.
+    pub enum Publication {
+        /// In the JWK set at `/jwks.json` (RFC 7517). Only keys that sign tokens.
+        Jwks = "Jwks",
+    }
+    later { "Vkey" }
 }
 
 words! {
@@ -58,8 +69,10 @@ words! {
         Ed25519 = "Ed25519",
         /// AES with a key of 256 bits, in GCM (NIST SP 800-38D).
         Aes256 = "AES-256",
+        /// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4). The seed is the private scalar, big-endian.
+        Es256 = "ES256",
     }
-    later { "ES256", "HMAC-SHA-256", "ML-DSA-44" }
+    later { "HMAC-SHA-256", "ML-DSA-44" }
 }
 
 impl KeyPurpose {
@@ -68,6 +81,7 @@ impl KeyPurpose {
         match self {
             Self::AuditSigning => "AuditSigning",
             Self::StateSealing => "StateSealing",
+            Self::TokenSigning => "TokenSigning",
         }
     }
 }
@@ -78,6 +92,7 @@ impl KeyAlgorithm {
         match self {
             Self::Ed25519 => "Ed25519",
             Self::Aes256 => "AES-256",
+            Self::Es256 => "ES256",
         }
     }
 }

@@ -129,7 +129,13 @@ impl Kind {
     /// Whether `mode: Audit` is enforced for the kind.
     #[must_use]
     pub fn can_be_tried(self) -> bool {
-        matches!(self, Self::AccessControlPolicy | Self::RbacPolicy)
+        self.is_tried_by_route() || matches!(self, Self::AccessControlPolicy | Self::RbacPolicy)
+    }
+
+    /// Whether a trial of the kind is one of everything that a route looks at, and not of its rules alone.
+    #[must_use]
+    pub fn is_tried_by_route(self) -> bool {
+        matches!(self, Self::ApiAccessPolicy | Self::DataProtectionPolicy | Self::RuntimeSecurityPolicy)
     }
 
     /// The fields of `spec`.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 
-use super::{Common, Kind, LATER_KINDS, Manifest, ManifestId, Metadata, Spec};
+use super::credential;
+use super::{Common, CredentialRef, Credentials, Kind, LATER_KINDS, Manifest, ManifestId, Metadata, Spec};
 use crate::decode::{At, Cx, Fields, MaterialRule, Record, nearest};
 use crate::secrets::{self, shown};
 use crate::yaml::{self, End, Node, Value};
@@ -39,6 +40,8 @@ pub struct ManifestRules {
     pub base: std::path::PathBuf,
     pub system_namespace: String,
     pub end: End,
+    /// The folder of Secrets.
+    pub secrets: Option<std::path::PathBuf>,
 }
 
 /// What came of the files.
@@ -50,12 +53,15 @@ pub struct Parsed {
     pub broken: Vec<ManifestId>,
     /// False if there may be manifests of which not even the name could be read.
     pub whole: bool,
+    /// The Credentials that manifests may name.
+    pub credentials: Vec<CredentialRef>,
 }
 
 /// Reads manifests from files and reports every problem of every file. Nothing is resolved: targets and names may dangle.
 pub fn parse_manifests(files: &[SourceFile], rules: &ManifestRules, report: &mut Report) -> Parsed {
     let mut parsed = Parsed { whole: true, ..Parsed::default() };
     let mut total = 0_usize;
+    let (mut nodes, mut credentials) = (Vec::new(), Credentials::default());
     for file in files {
         let name: Arc<str> = Arc::from(file.name.as_str());
         total = total.saturating_add(file.bytes.len());
@@ -73,17 +79,31 @@ pub fn parse_manifests(files: &[SourceFile], rules: &ManifestRules, report: &mut
         }
         let documents = yaml::parse(&name, &file.bytes, MAX_FILE, rules.end, report);
         parsed.whole &= documents.whole;
-        for node in &documents.nodes {
-            secrets::scan(node, report);
-            document(node, rules, report, &mut parsed);
+        for node in documents.nodes {
+            secrets::scan(&node, report);
+            if credential::is_credential(&node) {
+                parsed.whole &= credentials.add(&node, credential_rule(rules), digest_of(&node), report);
+            } else {
+                nodes.push(node);
+            }
         }
     }
+    // All Credentials are known before the first manifest names one.
+    for node in &nodes {
+        document(node, rules, &credentials, report, &mut parsed);
+    }
+    parsed.credentials = credentials.refs;
     refuse_twins(&parsed, report);
     parsed
 }
 
+/// Credentials name no material while they are read.
+fn credential_rule(rules: &ManifestRules) -> MaterialRule<'_> {
+    MaterialRule::new(&rules.base, false, &rules.system_namespace)
+}
+
 /// Reads one document into `parsed`.
-fn document(node: &Node, rules: &ManifestRules, report: &mut Report, parsed: &mut Parsed) {
+fn document(node: &Node, rules: &ManifestRules, credentials: &Credentials, report: &mut Report, parsed: &mut Parsed) {
     let Some(Envelope { kind, metadata, sound }) = envelope(node, rules, report) else {
         parsed.whole = false;
         return;
@@ -91,8 +111,10 @@ fn document(node: &Node, rules: &ManifestRules, report: &mut Report, parsed: &mu
     let spec = node.get("spec");
     // Where the namespace could not be read, PV-008 would be a guess.
     let local = metadata.as_ref().is_none_or(|metadata| metadata.namespace.as_str() == rules.system_namespace);
-    let material = MaterialRule { base: &rules.base, local, system_namespace: &rules.system_namespace };
-    let mut cx = Cx::new(report, material);
+    let namespace = metadata.as_ref().map_or(rules.system_namespace.as_str(), |metadata| metadata.namespace.as_str());
+    let secrets = rules.secrets.as_deref();
+    let material = MaterialRule::new(&rules.base, local, &rules.system_namespace);
+    let mut cx = Cx::new(report, MaterialRule { namespace, secrets, credentials, ..material });
     let within = if kind == Kind::Policy { carried::envelope(spec, &mut cx) } else { carried::Envelope::Own };
     let (kind, carried) = match within {
         carried::Envelope::Own => (kind, false),
@@ -154,7 +176,7 @@ struct Envelope {
 
 /// All four fields must be there: a document that was cut after some of them must not pass for a smaller one.
 fn envelope(node: &Node, rules: &ManifestRules, report: &mut Report) -> Option<Envelope> {
-    let material = MaterialRule { base: &rules.base, local: false, system_namespace: &rules.system_namespace };
+    let material = MaterialRule::new(&rules.base, false, &rules.system_namespace);
     let mut cx = Cx::new(report, material);
     let mut fields = Fields::open(node, &mut cx)?;
     let api_version = fields.field::<At<String>>("apiVersion", PV_SHAPE);

@@ -7,8 +7,8 @@ use crate::bootstrap::RouteSpec;
 use crate::decode::At;
 use crate::values::Name;
 use crate::{
-    Anchor, ClientAuth, Code, Demand, Identity, Listener, PeerTrust, PrincipalType, Provider, ProviderKind, Report,
-    Require, Route, SenderConstraint,
+    Anchor, Carried, ClientAuth, Code, Demand, Identity, Listener, PeerTrust, PrincipalType, Provider, ProviderKind,
+    Report, Require, Route, SenderConstraint,
 };
 
 const PV_BLIND: Code = Code(25);
@@ -137,7 +137,7 @@ fn needs_certificate(provider: &Provider) -> bool {
         ProviderKind::Mtls(_) => true,
         ProviderKind::ApiKey(_) | ProviderKind::HttpSignature(_) => false,
         ProviderKind::Introspection(asked) => asked.sender_constraint == SenderConstraint::Mtls,
-        ProviderKind::Jwt(jwt) => jwt.sender_constraint == SenderConstraint::Mtls,
+        ProviderKind::Jwt(jwt) => jwt.sender_constraint == SenderConstraint::Mtls || jwt.carried == Carried::TxnToken,
     }
 }
 
@@ -199,14 +199,16 @@ impl<'r> Callers<'r> {
 
     /// An Agent with a User's token acts for the User; any other pair must be asked for, and never hides an Agent.
     fn is_one_caller(&self, token: Option<(usize, &Provider)>, svid: Option<(usize, &Provider)>) -> bool {
-        let (Some((t, token)), Some((s, svid))) = (token, svid) else { return true };
+        let is_txn = |(_, token): &(usize, &Provider)| matches!(&token.kind, ProviderKind::Jwt(jwt) if jwt.carried == Carried::TxnToken);
+        let for_whom = token.as_ref().is_some_and(is_txn);
+        let (Some((t, token)), Some((s, svid))) = (token, svid) else { return !for_whom };
         let tenants = token.tenants.iter().any(|tenant| svid.tenants.contains(tenant));
         let acts_for = (svid.principal, token.principal) == (PrincipalType::Agent, PrincipalType::User);
         let hides = svid.principal == PrincipalType::Agent && token.principal != PrincipalType::Agent;
         let asked = self.identity.demands.iter().any(|demand| {
             demand.require == Require::AllOf && demand.providers.contains(&t) && demand.providers.contains(&s)
         });
-        tenants && (acts_for || (asked && !hides))
+        tenants && (acts_for || ((asked || for_whom) && !hides))
     }
 }
 
@@ -258,7 +260,8 @@ fn same_credential(a: &Provider, b: &Provider) -> bool {
     match (&a.kind, &b.kind) {
         (ProviderKind::Jwt(x), ProviderKind::Jwt(y)) => {
             let types = |list: &[String]| list.iter().map(|text| text.to_ascii_lowercase()).collect::<Vec<_>>();
-            x.issuer == y.issuer
+            x.carried == y.carried
+                && x.issuer == y.issuer
                 && meet(&x.audiences, &y.audiences)
                 && meet(&x.algorithms, &y.algorithms)
                 && meet(&types(&x.token_types), &types(&y.token_types))

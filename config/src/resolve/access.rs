@@ -8,8 +8,8 @@ use super::cors;
 use crate::bootstrap::RouteSpec;
 use crate::manifest::{self, Kind, Manifest};
 use crate::{
-    Access, AllowList, AllowRule, Code, CountedIn, CrossSite, Dialect, LimitKey, LimitUnit, OnUnavailable, RateLimit,
-    Report, Waived, Waiver,
+    Access, AllowList, AllowRule, Code, Contract, CountedIn, CrossSite, Dialect, LimitKey, LimitUnit, OnUnavailable,
+    RateLimit, Report, Waived, Waiver,
 };
 
 const PV_SHAPE: Code = Code(2);
@@ -65,6 +65,14 @@ pub(super) fn merge(
         }
         if let Some(written) = policy.cross_site.written() {
             cross_site = Some(stricter_cross_site(cross_site, &written.value));
+        }
+        if let Some(from) = &policy.schema_from {
+            access.contracts.extend(attached.apis.of(from).map(|api| Contract {
+                name: manifest.id.name.clone(),
+                owner: manifest.id.to_string(),
+                file: from.0.clone(),
+                api,
+            }));
         }
         limits(&mut access, manifest, policy, has_store, report);
         headers(&mut access, &mut set, manifest, &policy.response_headers, report);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::contracts::Apis;
 use super::exceptions::Exceptions;
 use crate::bootstrap::{RouteSpec, UpstreamSpec};
 use crate::decode::At;
@@ -30,6 +31,8 @@ pub(super) struct Attachments<'m> {
     /// Kinds of which a manifest is there that could not be read or attached. What it would have said is not missing.
     unread: BTreeSet<Kind>,
     pub(super) exceptions: Rc<Exceptions<'m>>,
+    /// Documents that manifests name, once they were read.
+    pub(super) apis: Rc<Apis>,
 }
 
 impl<'m> Attachments<'m> {
@@ -49,7 +52,7 @@ impl<'m> Attachments<'m> {
         pairs.sort_by(|a, b| (&a.1.id, a.0).cmp(&(&b.1.id, b.0)));
         pairs.dedup_by(|a, b| a.0 == b.0 && a.1.id == b.1.id);
         let exceptions = Exceptions::find(bootstrap, pairs.iter().map(|(_, manifest)| *manifest), now, report);
-        Self { pairs, unread, exceptions: Rc::new(exceptions) }
+        Self { pairs, unread, exceptions: Rc::new(exceptions), apis: Rc::default() }
     }
 
     /// What acts at `moment`: a manifest in `mode: Audit` until later counts as absent.
@@ -59,6 +62,7 @@ impl<'m> Attachments<'m> {
             pairs: self.pairs.iter().filter(|(_, manifest)| acts(manifest)).copied().collect(),
             unread: self.unread.clone(),
             exceptions: Rc::clone(&self.exceptions),
+            apis: Rc::clone(&self.apis),
         }
     }
 

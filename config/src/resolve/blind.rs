@@ -298,7 +298,7 @@ fn is_held(route: &Route, role: &str) -> bool {
 
 /// Whether some path on or below `prefix` is matched by `glob`. Follows all places in the glob at once, as `*` and `**`
 /// may stand for more or less; every place can be followed to its end by some path.
-fn reaches(glob: &str, prefix: &str) -> bool {
+pub(super) fn reaches(glob: &str, prefix: &str) -> bool {
     // `/a/**` is for `/a` too.
     let parent = glob.strip_suffix("/**").filter(|parent| *parent == prefix);
     let glob: Vec<char> = glob.chars().collect();

@@ -30,6 +30,10 @@ pub(super) fn coverage(policy: &EffectivePolicy, dialect: Dialect, tunnel: bool)
         let owner = format!("APIAccessPolicy/{}", limit.owner);
         guards.push(on_request(format!("limit/{}", limit.name), &owner, Stage::Rate, Vec::new()));
     }
+    for contract in &policy.access.contracts {
+        let parts = capability::parts(dialect, Direction::Request).to_vec();
+        guards.push(on_request(format!("schema/{}", contract.name), &contract.owner, Stage::Parse, parts));
+    }
     if tunnel {
         // The first bytes in it; nothing reads what follows, in either direction.
         guards.push(on_request("tunnel".to_owned(), BUILT_IN, Stage::Inspect, Vec::new()));

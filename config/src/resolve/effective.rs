@@ -4,14 +4,16 @@
 //! merging again with one manifest of the kind alone, by the same code: whoever then makes the value that all made together
 //! is where it comes from, and what another makes alone is what was beaten.
 
-use super::attach::Attachments;
+mod fields;
+
+use super::attach::{self, Attachments};
 use super::{access, content, ddos, network};
 use crate::bootstrap::RouteSpec;
 use crate::manifest::{Kind, Parsed};
-use crate::values::{Size, show_duration};
 use crate::written::{Opened, Place, Step};
 use crate::yaml::{Node, Value, canonical_json};
-use crate::{Access, CrossSite, DataProtection, Network, PrivateRanges, Redirects, Report, RequestGuard, Route};
+use crate::{Report, Route};
+use fields::{ITEMS, Items, Parts, SINGLES, Single};
 
 /// How values of one field merge: §5 of the manifests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +24,12 @@ pub enum Nature {
     Demand,
     /// A request must be matched by every manifest's list.
     AllowList,
+    /// The larger counts.
+    Minimum,
     /// All of them apply.
     Union,
+    /// One of them counts, and two that differ do not load.
+    Exclusive,
 }
 
 impl Nature {
@@ -31,6 +37,8 @@ impl Nature {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Maximum => "maximum",
+            Self::Minimum => "minimum",
+            Self::Exclusive => "exclusive choice",
             Self::Demand => "demand",
             Self::AllowList => "allow list",
             Self::Union => "union",
@@ -59,119 +67,6 @@ pub struct EffectiveValue {
     pub beaten: Vec<(Place, String)>,
 }
 
-/// What the merge makes of the kinds whose fields have one value.
-struct Parts {
-    access: Access,
-    data: DataProtection,
-    network: Network,
-    guard: RequestGuard,
-}
-
-/// A field with one value.
-struct Single {
-    kind: Kind,
-    path: &'static [&'static str],
-    nature: Nature,
-    read: Read,
-}
-
-enum Read {
-    Any(fn(&Parts) -> Option<String>),
-    Guard(fn(&RequestGuard) -> String),
-}
-
-impl Read {
-    fn of(&self, parts: &Parts) -> Option<String> {
-        match self {
-            Self::Any(read) => read(parts),
-            Self::Guard(read) => Some(read(&parts.guard)),
-        }
-    }
-}
-
-const fn guard(path: &'static [&'static str], read: fn(&RequestGuard) -> String) -> Single {
-    Single { kind: Kind::DdosProtectionPolicy, path, nature: Nature::Maximum, read: Read::Guard(read) }
-}
-
-/// A list, or a list of lists.
-struct Items {
-    kind: Kind,
-    path: &'static [&'static str],
-    nature: Nature,
-}
-
-const SINGLES: &[Single] = &[
-    Single {
-        kind: Kind::ApiAccessPolicy,
-        path: &["maxBodySize"],
-        nature: Nature::Maximum,
-        read: Read::Any(|parts| Some(Size(parts.access.max_body).to_string())),
-    },
-    Single {
-        kind: Kind::ApiAccessPolicy,
-        path: &["crossSite"],
-        nature: Nature::Demand,
-        read: Read::Any(|parts| Some(cross_site(&parts.access.cross_site))),
-    },
-    Single {
-        kind: Kind::DataProtectionPolicy,
-        path: &["streaming", "holdBack"],
-        nature: Nature::Maximum,
-        read: Read::Any(|parts| Some(size(parts.data.hold_back))),
-    },
-    Single {
-        kind: Kind::DataProtectionPolicy,
-        path: &["streaming", "stall"],
-        nature: Nature::Maximum,
-        read: Read::Any(|parts| Some(show_duration(parts.data.stall))),
-    },
-    Single {
-        kind: Kind::NetworkPolicy,
-        path: &["egress", "privateRanges"],
-        nature: Nature::Demand,
-        read: Read::Any(|parts| parts.network.egress.as_ref().map(|egress| private_ranges(egress.private_ranges))),
-    },
-    Single {
-        kind: Kind::NetworkPolicy,
-        path: &["egress", "redirects"],
-        nature: Nature::Demand,
-        read: Read::Any(|parts| parts.network.egress.as_ref().map(|egress| redirects(egress.redirects))),
-    },
-    guard(&["timeouts", "bodyIdle"], |guard| show_duration(guard.body_idle)),
-    guard(&["timeouts", "firstByte"], |guard| show_duration(guard.first_byte)),
-    guard(&["timeouts", "streamIdle"], |guard| show_duration(guard.stream_idle)),
-    guard(&["timeouts", "streamTotal"], |guard| show_duration(guard.stream_total)),
-    guard(&["sizes", "maxHeaders"], |guard| guard.max_headers.to_string()),
-    guard(&["sizes", "maxHeaderSize"], |guard| size(guard.max_header_size)),
-    guard(&["sizes", "maxBody"], |guard| Size(guard.max_body).to_string()),
-    guard(&["sizes", "maxJsonDepth"], |guard| guard.max_json_depth.to_string()),
-    guard(&["sizes", "maxSseEvent"], |guard| size(guard.max_sse_event)),
-];
-
-const ITEMS: &[Items] = &[
-    items(Kind::IamPolicy, &["providers"], Nature::Union),
-    items(Kind::ApiAccessPolicy, &["allow"], Nature::AllowList),
-    items(Kind::ApiAccessPolicy, &["authentication"], Nature::AllowList),
-    items(Kind::ApiAccessPolicy, &["rateLimits"], Nature::Union),
-    items(Kind::ApiAccessPolicy, &["responseHeaders"], Nature::Union),
-    items(Kind::RbacPolicy, &["roles"], Nature::Union),
-    items(Kind::RbacPolicy, &["bindings"], Nature::Union),
-    items(Kind::RbacPolicy, &["exclusive"], Nature::Union),
-    items(Kind::AccessControlPolicy, &["rules"], Nature::Union),
-    items(Kind::DataProtectionPolicy, &["detectors"], Nature::Union),
-    items(Kind::DataProtectionPolicy, &["rules"], Nature::Union),
-    items(Kind::RuntimeSecurityPolicy, &["detectors"], Nature::Union),
-    items(Kind::NetworkPolicy, &["ingress", "allow"], Nature::AllowList),
-    items(Kind::NetworkPolicy, &["ingress", "deny"], Nature::Union),
-    items(Kind::NetworkPolicy, &["egress", "allow"], Nature::AllowList),
-    items(Kind::DdosProtectionPolicy, &["requests"], Nature::Union),
-    items(Kind::DdosProtectionPolicy, &["shed"], Nature::Union),
-];
-
-const fn items(kind: Kind, path: &'static [&'static str], nature: Nature) -> Items {
-    Items { kind, path, nature }
-}
-
 /// The effective policy of the route with this name, in the order of kinds; nothing where there is no such route.
 #[must_use]
 pub fn effective(opened: &Opened, route: &str, now: i64) -> Option<Vec<EffectiveField>> {
@@ -180,10 +75,12 @@ pub fn effective(opened: &Opened, route: &str, now: i64) -> Option<Vec<Effective
     let snapshot = &opened.loaded.snapshot;
     let made = snapshot.routes.iter().find(|made| made.name == route)?;
     let merge = Merge { opened, number, spec, listener: listener(opened, made), now };
-    let ids: Vec<String> = attached(opened, made);
+    let on_trial = |id: &String| made.on_trial().any(|(tried, from)| tried == id && from > now);
+    let ids: Vec<String> = attached(opened, made).into_iter().filter(|id| !on_trial(id)).collect();
     let mut fields: Vec<EffectiveField> =
         SINGLES.iter().filter_map(|single| merge.single(single, made, &ids)).collect();
-    fields.extend(ITEMS.iter().filter_map(|items| merge.items(items, &ids)));
+    let near = merge.near(made);
+    fields.extend(ITEMS.iter().filter_map(|items| merge.items(items, &near)));
     fields.sort_by_key(|field| field.kind);
     Some(fields)
 }
@@ -211,6 +108,24 @@ struct Merge<'o> {
 }
 
 impl Merge<'_> {
+    /// Every manifest that has a say in a request of the route: of the process, the gateway, the listeners it comes in by, the route
+    /// and its upstream.
+    fn near(&self, route: &Route) -> Vec<String> {
+        let (bootstrap, parsed) = (&self.opened.bootstrap, &self.opened.parsed);
+        let attached = Attachments::find(bootstrap, parsed, self.now, &mut Report::new()).acting(self.now);
+        let listeners = &self.opened.loaded.snapshot.listeners;
+        let is_near = |place: attach::Place| match place {
+            attach::Place::Process | attach::Place::Gateway => true,
+            attach::Place::Listener(index) => {
+                listeners.get(index).is_some_and(|listener| route.matches.listeners.contains(&listener.name))
+            }
+            attach::Place::Route(index) => index == self.number,
+            attach::Place::Upstream(index) => Some(index) == route.upstream,
+        };
+        let near = attached.all().iter().filter(|(place, _)| is_near(*place));
+        near.map(|(_, manifest)| manifest.id.to_string()).collect()
+    }
+
     /// Merges again, with those manifests of `kind` alone that are `kept`.
     fn with(&self, kind: Kind, kept: Option<&str>) -> Parts {
         let (bootstrap, parsed) = (&self.opened.bootstrap, &self.opened.parsed);
@@ -218,7 +133,7 @@ impl Merge<'_> {
         let manifests = parsed.manifests.iter().filter(|manifest| wanted(&manifest.id)).cloned().collect();
         let parsed = Parsed { manifests, ..Parsed { whole: true, ..Parsed::default() } };
         let mut report = Report::new();
-        let attached = Attachments::find(bootstrap, &parsed, self.now, &mut report);
+        let attached = Attachments::find(bootstrap, &parsed, self.now, &mut report).acting(self.now);
         let upstream = self.spec.upstream.as_ref();
         let upstream = upstream
             .and_then(|own| bootstrap.spec.upstreams.iter().position(|upstream| upstream.name.value == own.value));
@@ -283,7 +198,7 @@ impl Merge<'_> {
     fn items(&self, items: &Items, ids: &[String]) -> Option<EffectiveField> {
         let mut values = Vec::new();
         for manifest in self.opened.written.every(items.kind) {
-            if !ids.contains(&manifest.id) && !self.applies_elsewhere(&manifest.id, items.kind) {
+            if !ids.contains(&manifest.id) {
                 continue;
             }
             let steps: Vec<Step<'_>> = items.path.iter().map(|key| Step::Key(key)).collect();
@@ -316,31 +231,6 @@ fn add(values: &mut Vec<EffectiveValue>, node: &Node, place: Place) {
     }
 }
 
-fn size(bytes: usize) -> String {
-    Size(u64::try_from(bytes).unwrap_or(u64::MAX)).to_string()
-}
-
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-fn cross_site(rule: &CrossSite) -> String {
-    match rule {
-        CrossSite::Deny => "Deny".to_owned(),
-        CrossSite::AllowOrigins(origins) => format!("AllowOrigins {}", origins.join(", ")),
-    }
-}
-
-fn private_ranges(ranges: PrivateRanges) -> String {
-    match ranges {
-        PrivateRanges::Deny => "Deny".to_owned(),
-        PrivateRanges::AllowListed => "AllowListed".to_owned(),
-    }
-}
-
-fn redirects(redirects: Redirects) -> String {
-    match redirects {
-        Redirects::Deny => "Deny".to_owned(),
-        Redirects::SameHost => "SameHost".to_owned(),
-    }
 }

@@ -54,7 +54,9 @@ pub(super) fn check(bootstrap: &Bootstrap, attached: &Attachments<'_>, upstreams
                 let help = "attach a SecretManagement to the upstream with `inject: {type: TokenExchange, …}` and without `valueFrom`";
                 written.error(report, PV_BLIND, message, help);
             }
-            (TokenForwarding::Strip, Some(credential), _) if !attached.may_miss(Kind::IamPolicy) => {
+            (TokenForwarding::Strip | TokenForwarding::TxnToken, Some(credential), _)
+                if !attached.may_miss(Kind::IamPolicy) =>
+            {
                 let message = format!(
                     "credential `{}` of upstream `{}` is made from the caller's token, which route `{}` does not give it",
                     credential.name,

@@ -1,17 +1,18 @@
 //! IAMPolicy and `APIAccessPolicy.authentication`: who is recognised on a route, and who is accepted.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::attach::{Attachments, Place, listed, of};
 use super::{accepted, signature};
 use crate::bootstrap::RouteSpec;
 use crate::decode::At;
 use crate::manifest::{self, Authentication, Kind, Manifest};
-use crate::values::Name;
+use crate::values::{CallUrl, Issuer, Name};
 use crate::{
-    ApiKeyProvider, Code, Demand, Dialect, Identity, IntrospectionProvider, IntrospectionSource, JwtKeys, JwtProvider,
-    JwtSvids, KeySource, KeysAt, MtlsProvider, Provider, ProviderKind, Report, SenderConstraint, SpiffeProvider,
-    TenantSource, Waived, Waiver,
+    ApiKeyProvider, Carried, Code, Demand, Dialect, Identity, IntrospectionProvider, IntrospectionSource, JwtKeys,
+    JwtProvider, JwtSvids, KeySource, KeysAt, Material, MtlsProvider, Provider, ProviderKind, Report, SenderConstraint,
+    SpiffeProvider, TenantSource, Waived, Waiver,
 };
 
 const PV_TARGET: Code = Code(4);
@@ -131,6 +132,15 @@ fn check(provider: &manifest::Provider, report: &mut Report) -> bool {
         asked.max_token_age.at.error(report, PV_BLIND, message, "use an age such as `1h`");
         good = false;
     }
+    if let manifest::Provider::TxnToken(txn) = provider {
+        for (setting, field) in [(&txn.max_token_age, "maxTokenAge"), (&txn.keys_max_age, "keysMaxAge")] {
+            if setting.is_zero() {
+                let message = format!("provider `{}` accepts no token: `{field}` is 0", txn.name.as_str());
+                setting.at.error(report, PV_BLIND, message, "use an age such as `10m`");
+                good = false;
+            }
+        }
+    }
     let manifest::Provider::Jwt(jwt) = provider else { return good };
     if jwt.keys_max_age.is_zero() {
         let message = format!("provider `{}` accepts no token: `keysMaxAge` is 0", jwt.name.as_str());
@@ -166,7 +176,10 @@ fn unbound<'p>(provider: &'p manifest::Provider, spec: &RouteSpec) -> Option<Unb
         manifest::Provider::Jwt(jwt) => constraint(&jwt.sender_constraint.at),
         manifest::Provider::Introspection(asked) => constraint(&asked.sender_constraint.at),
         manifest::Provider::Spiffe(spiffe) => spiffe.audiences.as_ref().map(Unbound::Svids),
-        manifest::Provider::ApiKey(_) | manifest::Provider::Mtls(_) | manifest::Provider::HttpSignature(_) => None,
+        manifest::Provider::ApiKey(_)
+        | manifest::Provider::Mtls(_)
+        | manifest::Provider::TxnToken(_)
+        | manifest::Provider::HttpSignature(_) => None,
     };
     found.filter(|_| spec.dialect.value != Dialect::Http)
 }
@@ -203,7 +216,13 @@ fn resolved(provider: &manifest::Provider) -> Provider {
                 audiences: texts(&jwt.audiences),
                 algorithms: jwt.algorithms.iter().map(|algorithm| algorithm.value).collect(),
                 token_types: texts(&jwt.token_types),
-                keys: jwt_keys(jwt),
+                keys: token_keys(
+                    &jwt.issuer,
+                    jwt.jwks_from.as_ref(),
+                    jwt.jwks_url.as_ref(),
+                    jwt.ca_from.as_ref(),
+                    *jwt.keys_max_age,
+                ),
                 max_token_age: *jwt.max_token_age,
                 clock_skew: *jwt.clock_skew,
                 sender_constraint: *jwt.sender_constraint,
@@ -214,6 +233,38 @@ fn resolved(provider: &manifest::Provider) -> Provider {
                 scopes_claim: jwt.scopes_claim.as_str().to_owned(),
                 tags: tags(&jwt.tags),
                 browser: None,
+                carried: Carried::Authorization,
+            })),
+        },
+        manifest::Provider::TxnToken(txn) => Provider {
+            name: txn.name.as_str().to_owned(),
+            principal: txn.principal.kind.value,
+            tenant: tenant_source(&txn.tenant),
+            tenants: texts(&txn.tenants),
+            kind: ProviderKind::Jwt(Box::new(JwtProvider {
+                issuer: txn.issuer.as_str().to_owned(),
+                audiences: texts(&txn.audiences),
+                algorithms: txn.algorithms.iter().map(|algorithm| algorithm.value).collect(),
+                token_types: vec!["txntoken+jwt".to_owned()],
+                keys: token_keys(
+                    &txn.issuer,
+                    txn.jwks_from.as_ref(),
+                    txn.jwks_url.as_ref(),
+                    txn.ca_from.as_ref(),
+                    *txn.keys_max_age,
+                ),
+                max_token_age: *txn.max_token_age,
+                clock_skew: *txn.clock_skew,
+                // The certificate beside it says who sends it.
+                sender_constraint: SenderConstraint::None,
+                unbound: None,
+                id_claim: txn.principal.id_claim.as_str().to_owned(),
+                actor_claim: txn.principal.actor_claim.as_str().to_owned(),
+                groups_claim: txn.groups_claim.as_ref().map(|claim| claim.as_str().to_owned()),
+                scopes_claim: txn.scopes_claim.as_str().to_owned(),
+                tags: tags(&txn.tags),
+                browser: None,
+                carried: Carried::TxnToken,
             })),
         },
         manifest::Provider::Introspection(asked) => Provider {
@@ -270,16 +321,21 @@ fn resolved(provider: &manifest::Provider) -> Provider {
     }
 }
 
-fn jwt_keys(jwt: &manifest::JwtProvider) -> JwtKeys {
-    if let Some(from) = &jwt.jwks_from {
+fn token_keys(
+    issuer: &At<Issuer>,
+    file: Option<&At<Material>>,
+    url: Option<&At<CallUrl>>,
+    ca: Option<&At<Material>>,
+    max_age: Duration,
+) -> JwtKeys {
+    if let Some(from) = file {
         return JwtKeys::Material(from.value.clone());
     }
-    let at = match &jwt.jwks_url {
+    let at = match url {
         Some(url) => KeysAt::Url(url.as_str().to_owned()),
-        None => KeysAt::Issuer(jwt.issuer.as_str().to_owned()),
+        None => KeysAt::Issuer(issuer.as_str().to_owned()),
     };
-    let source = KeySource { at, ca: jwt.ca_from.as_ref().map(|ca| ca.value.clone()) };
-    JwtKeys::Fetched { source, max_age: *jwt.keys_max_age }
+    JwtKeys::Fetched { source: KeySource { at, ca: ca.map(|ca| ca.value.clone()) }, max_age }
 }
 
 fn jwt_svids(spiffe: &manifest::SpiffeProvider) -> Option<JwtSvids> {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::attach::{Attachments, listed};
+use super::txn;
 use crate::decode::At;
 use crate::manifest::{KeyAlgorithm, KeyPurpose, KeySource, KeySpec, Kind, Manifest, Spec};
 use crate::values::Name;
-use crate::{Code, OwnKey, Report};
+use crate::{Code, OwnKey, Report, TokenKey};
 
 const PV_SHAPE: Code = Code(2);
 const PV_TARGET: Code = Code(4);
@@ -45,6 +46,28 @@ impl<'m> Keys<'m> {
         purpose: KeyPurpose,
         report: &mut Report,
     ) -> Option<OwnKey> {
+        self.of_purpose(attached, name, purpose, report).map(|key| content(key).2)
+    }
+
+    /// The key that `name` names, which signs tokens.
+    pub(super) fn signing(&self, attached: &Attachments<'_>, name: &At<Name>, report: &mut Report) -> Option<TokenKey> {
+        let key = self.of_purpose(attached, name, KeyPurpose::TokenSigning, report)?;
+        txn::token_key(content(key).2, key.algorithm.value)
+    }
+
+    /// Keys that sign tokens and whose public half is published.
+    pub(super) fn published(&self) -> Vec<TokenKey> {
+        let published = self.0.values().map(|(_, key)| *key).filter(|key| key.publish.is_some());
+        published.filter_map(|key| txn::token_key(content(key).2, key.algorithm.value)).collect()
+    }
+
+    fn of_purpose(
+        &self,
+        attached: &Attachments<'_>,
+        name: &At<Name>,
+        purpose: KeyPurpose,
+        report: &mut Report,
+    ) -> Option<&'m KeySpec> {
         let Some((manifest, key)) = self.0.get(name.as_str()) else {
             if !attached.may_miss(Kind::KeyManagementPolicy) {
                 let known: Vec<&str> = self.0.keys().copied().collect();
@@ -64,28 +87,30 @@ impl<'m> Keys<'m> {
             name.error(report, PV_TWO_USES, message, format!("name a key with `purpose: {}`", purpose.as_str()));
             return None;
         }
-        Some(content(key).2)
+        Some(key)
     }
 }
 
 /// A key is made for what it does.
 fn check_algorithm(key: &At<KeySpec>, report: &mut Report) {
-    let fits = match key.purpose.value {
-        KeyPurpose::AuditSigning => KeyAlgorithm::Ed25519,
-        KeyPurpose::StateSealing => KeyAlgorithm::Aes256,
+    let fits: &[KeyAlgorithm] = match key.purpose.value {
+        KeyPurpose::AuditSigning => &[KeyAlgorithm::Ed25519],
+        KeyPurpose::StateSealing => &[KeyAlgorithm::Aes256],
+        KeyPurpose::TokenSigning => &[KeyAlgorithm::Es256, KeyAlgorithm::Ed25519],
     };
-    if key.algorithm.value != fits {
+    if !fits.contains(&key.algorithm.value) {
         let (purpose, algorithm) = (key.purpose.value.as_str(), key.algorithm.value.as_str());
         let message = format!("a key for {purpose} is not of algorithm {algorithm}");
-        key.algorithm.error(report, PV_SHAPE, message, format!("write `algorithm: {}`", fits.as_str()));
+        let known: Vec<&str> = fits.iter().map(|fit| fit.as_str()).collect();
+        key.algorithm.error(report, PV_SHAPE, message, format!("write `algorithm: {}`", known.join("` or `")));
     }
 }
 
-fn content(key: &KeySpec) -> (KeyPurpose, KeyAlgorithm, OwnKey) {
+fn content(key: &KeySpec) -> (KeyPurpose, KeyAlgorithm, OwnKey, bool) {
     let name = key.name.as_str().to_owned();
     let made = match &key.source.value {
         KeySource::Generate(_) => OwnKey::Generate { name },
         KeySource::Material(material) => OwnKey::Material { name, from: material.from.value.clone() },
     };
-    (key.purpose.value, key.algorithm.value, made)
+    (key.purpose.value, key.algorithm.value, made, key.publish.is_some())
 }

@@ -72,6 +72,10 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
                         asked.ca_from.as_ref().map(|from| (from, plain("a trust anchor"))),
                     ]
                 }
+                Provider::TxnToken(txn) => vec![
+                    txn.jwks_from.as_ref().map(|from| (from, plain("a key set of tokens"))),
+                    txn.ca_from.as_ref().map(|from| (from, plain("a trust anchor"))),
+                ],
                 Provider::Spiffe(spiffe) => {
                     let bundles = spiffe.jwt_bundles.iter().flat_map(|bundles| bundles.iter());
                     bundles.map(|bundle| Some((&bundle.bundle_from, plain("a bundle of JWT-SVIDs")))).collect()

@@ -81,6 +81,7 @@ pub(super) fn check_tunnel(spec: &RouteSpec, policy: &EffectivePolicy, report: &
         spec.tunnel.at.error(report, PV_BLIND, message, help);
     }
     let guards = policy.data.rules.iter().map(|rule| &rule.owner);
+    let guards = guards.chain(policy.access.contracts.iter().map(|contract| &contract.owner));
     let Some(owner) = guards.chain(policy.runtime.detectors.iter().map(|detector| &detector.owner)).next() else {
         return;
     };

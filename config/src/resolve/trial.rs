@@ -1,13 +1,15 @@
 //! `mode: Audit`: what is merged without it, and what from the moment on at which it acts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::attach::Attachments;
-use crate::manifest::Manifest;
+use crate::decode::At;
+use crate::manifest::{CountedWhere, CrossSite, Manifest, OverLimit, Spec};
 use crate::values::Time;
-use crate::{Authz, AuthzTrial, Code, Report};
+use crate::{Authz, AuthzTrial, Code, LimitUnit, Report};
 
 const PV_TRIAL: Code = Code(3);
+const PV_UNTRIED: Code = Code(7);
 
 /// 30 days.
 const LONGEST: i64 = 30 * 86_400;
@@ -16,6 +18,9 @@ const LONGEST: i64 = 30 * 86_400;
 pub(super) fn check(attached: &Attachments<'_>, now: i64, report: &mut Report) {
     for manifest in attached.manifests() {
         let Some(until) = &manifest.common.trial else { continue };
+        if until.value.0 > now {
+            check_fields(manifest, report);
+        }
         let latest = now.saturating_add(LONGEST);
         if until.value.0 > latest {
             let message = format!("{} is in `mode: Audit` for more than 30 days from now", manifest.id);
@@ -26,6 +31,62 @@ pub(super) fn check(attached: &Attachments<'_>, now: i64, report: &mut Report) {
             until.warning(report, PV_TRIAL, message, "remove `mode` and `modeUntil`");
         }
     }
+}
+
+/// The moments at which manifests of a route begin to act, with those that do; of kinds of which a trial is one of the whole route.
+pub(super) fn ends(attached: &Attachments<'_>, route: usize, now: i64) -> Vec<(i64, Vec<String>)> {
+    let mut ends: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    for (_, manifest) in attached.on_route(route) {
+        let until = manifest.common.trial.as_ref().map(|until| until.value.0).filter(|until| *until > now);
+        if let Some(until) = until.filter(|_| manifest.id.kind.is_tried_by_route()) {
+            ends.entry(until).or_default().push(manifest.id.to_string());
+        }
+    }
+    ends.into_iter().collect()
+}
+
+/// Refuses what nobody could say of what it would have done: a trial that is silent about a field would be one of something else.
+fn check_fields(manifest: &Manifest, report: &mut Report) {
+    let Spec::ApiAccessPolicy(policy) = &manifest.spec else { return };
+    let apart = "put it into a manifest of its own that acts";
+    if let Some(authentication) = &policy.authentication {
+        untried(authentication, "`authentication`", apart, report);
+    }
+    if let Some(document) = &policy.schema_from {
+        untried(document, "`schemaFrom`", apart, report);
+    }
+    if let Some(cors) = &policy.cors {
+        untried(cors, "`cors`", apart, report);
+    }
+    if let Some(cross_site) = policy.cross_site.written().filter(|written| !matches!(written.value, CrossSite::Deny(_)))
+    {
+        untried(cross_site, "letting other sites in", apart, report);
+    }
+    if let Some(headers) = policy.response_headers.written() {
+        untried(headers, "`responseHeaders`", apart, report);
+    }
+    for limit in &policy.rate_limits {
+        if *limit.store == CountedWhere::Shared {
+            let help = "write `store: Local` while it is tried out";
+            untried(&limit.store.at, "a limit that is counted in the shared store", help, report);
+        }
+        if let OverLimit::Queue(_) = &*limit.over_limit {
+            let help = "write `overLimit: {type: Refuse}` while it is tried out";
+            untried(&limit.over_limit.at, "a limit that lets wait", help, report);
+        }
+        if limit.unit.value == LimitUnit::Bytes {
+            untried(&limit.unit, "a limit of `Bytes`", "count `Requests` while it is tried out", report);
+        }
+    }
+}
+
+fn untried<T>(place: &At<T>, what: &str, help: &str, report: &mut Report) {
+    place.error(
+        report,
+        PV_UNTRIED,
+        format!("{what} cannot be tried out by this version: nobody could say what it would do"),
+        help,
+    );
 }
 
 /// Authorization as it is now, and as it will be from each end of a trial on.

@@ -10,6 +10,8 @@ pub struct Access {
     /// Bytes.
     pub max_body: u64,
     pub rate_limits: Vec<RateLimit>,
+    /// Documents that requests must match, every one.
+    pub contracts: Vec<super::Contract>,
     pub response_remove: Vec<String>,
     /// Lower-case names.
     pub response_set: Vec<(String, String)>,

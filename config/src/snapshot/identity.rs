@@ -174,6 +174,16 @@ pub struct JwtProvider {
     pub tags: Vec<(String, String)>,
     /// Where the route lets browsers log in.
     pub browser: Option<BrowserLogin>,
+    pub carried: Carried,
+}
+
+/// How tokens of a provider come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// In `Authorization`: they say who asks.
+    Authorization,
+    /// In `Txn-Token`: they say for whom a workload asks, which a certificate has to prove.
+    TxnToken,
 }
 
 /// How browsers log in, and how long that holds.
@@ -200,7 +210,7 @@ impl BrowserLogin {
             OwnKey::Material { from, .. } => Some(from),
             OwnKey::Generate { .. } => None,
         };
-        self.client_secret.as_ref().into_iter().chain(key)
+        self.client_secret.as_ref().into_iter().chain(&self.ca).chain(key)
     }
 }
 

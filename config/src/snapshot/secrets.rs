@@ -41,6 +41,8 @@ pub enum TokenForwarding {
     Strip,
     /// Its upstream has a credential that is made from it.
     Exchange,
+    /// A transaction token takes its place.
+    TxnToken,
 }
 
 /// How a credential comes into a request.

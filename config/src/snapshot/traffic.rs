@@ -109,6 +109,18 @@ pub struct Route {
     /// Where each request says of which tenant its resource is; then the route itself is of none.
     pub tenant_from: Option<TenantFromRequest>,
     pub policy: EffectivePolicy,
+    /// What takes its place once manifests on trial act, in the order of its beginnings. Of each, this is empty.
+    pub later: Vec<LaterRoute>,
+}
+
+/// A route from the moment on at which manifests that were in `mode: Audit` act.
+#[derive(Debug, Clone)]
+pub struct LaterRoute {
+    /// Unix seconds.
+    pub from: i64,
+    pub route: Route,
+    /// Manifests that begin to act then: `APIAccessPolicy/default/ai-edge`.
+    pub manifests: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -172,6 +184,26 @@ impl Snapshot {
 }
 
 impl Route {
+    /// What was on trial at the load, each manifest with the moment (Unix seconds) at which it begins to act.
+    pub fn on_trial(&self) -> impl Iterator<Item = (&str, i64)> {
+        let rules = self.policy.trials.iter().flat_map(|trial| trial.manifests.iter().map(|name| (name, trial.from)));
+        let others = self.later.iter().flat_map(|later| later.manifests.iter().map(|name| (name, later.from)));
+        rules.chain(others).map(|(name, from)| (name.as_str(), from))
+    }
+
+    /// How many trials have ended at `now` (Unix seconds): 0 for this route itself, else one of `later`, counted from 1.
+    #[must_use]
+    pub fn version(&self, now: i64) -> usize {
+        self.later.iter().take_while(|later| later.from <= now).count()
+    }
+
+    /// The route as it is at `now` (Unix seconds).
+    #[must_use]
+    pub fn at(&self, now: i64) -> &Self {
+        let version = self.version(now).checked_sub(1);
+        version.and_then(|index| self.later.get(index)).map_or(self, |later| &later.route)
+    }
+
     /// Whether it takes `CONNECT`, and nothing else.
     #[must_use]
     pub fn is_tunnel(&self) -> bool {

@@ -101,7 +101,7 @@ mod tests {
             ("unix:redis.sock", Err(2)),
         ] {
             let mut report = Report::new();
-            let material = MaterialRule { base: Path::new(""), local: true, system_namespace: "default" };
+            let material = MaterialRule::new(Path::new(""), true, "default");
             let cx = Cx::new(&mut report, material);
             assert_eq!(StoreUrl::read(text, &cx).map_err(|fault| fault.code.0), want, "{text}");
         }

@@ -3,12 +3,14 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::Material;
 use crate::Report;
 use crate::decode::MaterialRule;
+use crate::decode::Scalar;
 
 fn read<T: Scalar>(text: &str) -> Result<T, u16> {
     let mut report = Report::new();
-    let material = MaterialRule { base: Path::new("/etc/postern"), local: true, system_namespace: "default" };
+    let material = MaterialRule::new(Path::new("/etc/postern"), true, "default");
     T::read(text, &Cx::new(&mut report, material)).map_err(|fault| fault.code.0)
 }
 
@@ -175,7 +177,8 @@ fn material_is_named_never_repeated() {
     assert_eq!(read::<Material>("file:/run/a"), Ok(Material::File("/run/a".into())));
     for (text, code) in [
         ("secret:a/b", 7),
-        ("credential:a/b", 7),
+        ("credential:a/b", 4),
+        ("credential:a", 2),
         ("env:", 2),
         ("env:1A", 2),
         ("env:A-B", 2),
@@ -188,7 +191,7 @@ fn material_is_named_never_repeated() {
     }
     let mut report = Report::new();
     for local in [true, false] {
-        let material = MaterialRule { base: Path::new(""), local, system_namespace: "default" };
+        let material = MaterialRule::new(Path::new(""), local, "default");
         for text in ["hunter2", "env:hunter2!", "hunter2:x"] {
             let fault = Material::read(text, &Cx::new(&mut report, material)).unwrap_err();
             assert!(!fault.message.contains("hunter2"), "{}", fault.message);

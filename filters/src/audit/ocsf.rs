@@ -272,7 +272,14 @@ fn write_decision(json: &mut Json<'_>, request: &RequestEvent) {
         json.object("shadow", |json| {
             json.text("policy", &would.policy, ID);
             json.text("decision", would.outcome, NAME);
+            if let Some(reason) = would.reason {
+                json.text("reason", reason.as_str(), NAME);
+            }
             json.text("rule", &would.rule, ID);
+            if !request.tried_findings.is_empty() {
+                json.number("finding_count", u64::try_from(request.tried_findings.len()).unwrap_or(u64::MAX));
+                json.objects("findings", &request.tried_findings, FINDINGS, write_finding);
+            }
         });
     }
     if !request.exceptions.is_empty() {

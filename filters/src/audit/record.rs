@@ -155,6 +155,8 @@ pub struct RequestEvent {
     pub entries: Vec<Name>,
     /// What policy on trial would have made of it, where that is something else.
     pub rehearsal: Option<Rehearsal>,
+    /// What guards on trial found.
+    pub tried_findings: Vec<ContentFinding>,
     /// Guards that ran, in order, as execution noted them.
     pub request_guards: Vec<Name>,
     pub response_guards: Vec<Name>,
@@ -255,7 +257,11 @@ impl RequestEvent {
     fn weight(&self) -> usize {
         let texts = [self.method.len(), self.host.len(), self.path.len(), self.model.as_ref().map_or(0, String::len)];
         let guards = self.request_guards.len().saturating_add(self.response_guards.len());
-        let findings = self.findings.iter().map(|f| f.guard.len().saturating_add(f.detector.len()).saturating_add(64));
+        let findings = self
+            .findings
+            .iter()
+            .chain(&self.tried_findings)
+            .map(|f| f.guard.len().saturating_add(f.detector.len()).saturating_add(64));
         let permits = self.bindings.len().saturating_add(self.entries.len());
         let names = guards.saturating_add(self.credentials.len()).saturating_add(permits);
         let names = names.saturating_mul(size_of::<Name>());

@@ -82,8 +82,18 @@ pub struct Rehearsal {
     pub policy: Arc<str>,
     /// The rules that would have decided.
     pub rule: String,
-    /// `Allow`, `Deny` or `Error`.
+    /// `Allow`, `Deny` or `Error`; `Rewrite` where it would pass with something covered that is not covered now.
     pub outcome: &'static str,
+    /// Why it would be refused.
+    pub reason: Option<Reason>,
+}
+
+impl Rehearsal {
+    /// Whether it would not pass.
+    #[must_use]
+    pub fn refuses(&self) -> bool {
+        matches!(self.outcome, "Deny" | "Error")
+    }
 }
 
 impl Decision {
@@ -157,7 +167,8 @@ impl Authorizer {
         let would = to_come.decide_here(prepared, request);
         (would.outcome() != decision.outcome()).then(|| {
             let rule = would.rules.iter().map(|rule| &**rule).collect::<Vec<_>>().join(", ");
-            Rehearsal { policy: self.tried_in(&would, request.now), rule, outcome: would.outcome() }
+            let reason = would.denial.map(Denial::reason);
+            Rehearsal { policy: self.tried_in(&would, request.now), rule, outcome: would.outcome(), reason }
         })
     }
 

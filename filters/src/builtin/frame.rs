@@ -13,6 +13,8 @@ use crate::{Context, Flow, Reason, RequestView, Verdict};
 
 #[derive(Debug)]
 pub(crate) struct Frame {
+    /// Of each list the manifest that writes it.
+    manifests: Vec<String>,
     allow: Vec<Vec<Allowed>>,
     /// The content of requests or answers is inspected.
     inspected: bool,
@@ -38,43 +40,53 @@ impl Frame {
     pub(crate) const GUARD: &str = "frame";
 
     pub(crate) fn new(access: &Access, inspected: bool) -> Self {
-        Self { allow: access.allow.iter().map(Allowed::of_list).collect(), inspected }
+        Self {
+            manifests: access.allow.iter().map(|list| list.manifest.clone()).collect(),
+            allow: access.allow.iter().map(Allowed::of_list).collect(),
+            inspected,
+        }
+    }
+
+    /// The manifest of the list with this number.
+    pub(crate) fn list(&self, number: usize) -> Option<&str> {
+        self.manifests.get(number).map(String::as_str)
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
+        let mut bodiless = false;
+        let flow = self.judge(req, |entry, takes_no_body| {
+            cx.note_entry(entry);
+            bodiless |= takes_no_body;
+        });
+        // Whether there is one is seen once it has been read.
+        if bodiless {
+            cx.forbid_body();
+        }
+        Ok(flow)
+    }
+
+    /// Judges a head, and tells of each list which entry took it, and whether that one is for requests without a body.
+    pub(crate) fn judge(&self, req: &RequestView<'_>, mut took: impl FnMut(&Arc<str>, bool)) -> Flow {
         if self.allow.is_empty() {
-            return Ok(Flow::refuse(Reason::NotPermitted, "no allow list names anything"));
+            return Flow::refuse(Reason::NotPermitted, "no allow list names anything");
         }
         let content_type = req.content_type();
         let has_type = req.headers.contains_key(header::CONTENT_TYPE);
         for list in &self.allow {
             let mut by_target = list.iter().filter(|rule| rule.matches_target(req)).peekable();
             if by_target.peek().is_none() {
-                return Ok(Flow::refuse(Reason::NotPermitted, "no allow list names this method and path"));
+                return Flow::refuse(Reason::NotPermitted, "no allow list names this method and path");
             }
             match by_target.find(|rule| rule.matches_type(content_type.as_deref(), has_type)) {
-                Some(entry) => {
-                    cx.note_entry(&entry.name);
-                    // Whether there is one is seen once it has been read.
-                    if entry.content_types.is_none() {
-                        cx.forbid_body();
-                    }
-                }
-                None => {
-                    return Ok(Flow::refuse(Reason::UnsupportedContent, "no allow list names this content type"));
-                }
+                Some(entry) => took(&entry.name, entry.content_types.is_none()),
+                None => return Flow::refuse(Reason::UnsupportedContent, "no allow list names this content type"),
             }
         }
         if req.query.is_some_and(overrides_method) {
-            return Ok(Flow::refuse(
-                Reason::Malformed,
-                "`_method` in the query: it would be another method than was decided on",
-            ));
+            let detail = "`_method` in the query: it would be another method than was decided on";
+            return Flow::refuse(Reason::Malformed, detail);
         }
-        if self.inspected {
-            return Ok(refuse_evasion(req));
-        }
-        Ok(Flow::Continue)
+        if self.inspected { refuse_evasion(req) } else { Flow::Continue }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use postern_config::values::Time;
-use postern_config::{Provider, ProviderKind, SenderConstraint};
+use postern_config::{Carried, Provider, ProviderKind, SenderConstraint};
 use serde_json::{Map, Value};
 
 use super::binding::Binding;
@@ -162,6 +162,7 @@ fn of_key(principal: Principal, window: Window) -> VerifiedToken {
         generation: 0,
         window,
         constraint: SenderConstraint::None,
+        carried: Carried::Authorization,
     }
 }
 

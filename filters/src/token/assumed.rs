@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use postern_config::{PrincipalType, Provider, ProviderKind, SenderConstraint, TenantSource};
+use postern_config::{Carried, PrincipalType, Provider, ProviderKind, SenderConstraint, TenantSource};
 
 use super::binding::{Binding, Sender};
 use super::claims::MAX_TEXT;
@@ -40,7 +40,10 @@ impl VerifiedToken {
     /// For what a credential of this provider cannot say: a subject that only an SVID proves, a tenant it may not assert.
     pub fn assumed(provider: &Provider, claimed: Claimed) -> Result<Self, TokenError> {
         let (issuer, method, constraint) = match &provider.kind {
-            ProviderKind::Jwt(jwt) => (jwt.issuer.clone(), "jwt", jwt.sender_constraint),
+            ProviderKind::Jwt(jwt) => match jwt.carried {
+                Carried::Authorization => (jwt.issuer.clone(), "jwt", jwt.sender_constraint),
+                Carried::TxnToken => (jwt.issuer.clone(), Principal::BY_TXN, SenderConstraint::None),
+            },
             ProviderKind::Introspection(asked) => (asked.issuer.clone(), "introspection", asked.sender_constraint),
             ProviderKind::ApiKey(keys) => {
                 claimed.is_key()?;
@@ -110,6 +113,10 @@ impl VerifiedToken {
             generation: 0,
             window: Window { exp: claimed.expires_at, not_before: 0, issued_at: 0, max_age: 0, skew: 0 },
             constraint,
+            carried: match &provider.kind {
+                ProviderKind::Jwt(jwt) => jwt.carried,
+                _ => Carried::Authorization,
+            },
             principal,
         })
     }

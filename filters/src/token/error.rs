@@ -138,6 +138,10 @@ pub enum TokenError {
     NotAccepted(String),
     #[error("principals of type {0} do not exist here")]
     IdentityType(&'static str),
+    #[error(
+        "a transaction token says for whom somebody asks and not who does: no certificate of a workload is recognised beside it"
+    )]
+    TxnAlone,
     #[error("the credentials are incomplete; {0} are demanded")]
     Incomplete(String),
 }
@@ -148,7 +152,7 @@ impl TokenError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Proof(ProofProblem::Undecided) | Self::Signed(SignatureProblem::Undecided) => Reason::Undecided,
-            Self::Missing | Self::Incomplete(_) => Reason::CredentialMissing,
+            Self::Missing | Self::Incomplete(_) | Self::TxnAlone => Reason::CredentialMissing,
             Self::TenantsDiffer { .. } => Reason::OtherTenant,
             Self::Session(error) => match **error {
                 // What is sealed in it makes no principal by the policy of today: another login may.

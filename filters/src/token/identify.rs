@@ -46,6 +46,8 @@ pub struct PeerFacts {
 /// | – | any | the token's subject; its actor on behalf of it where it names one |
 /// | any | – | the workload |
 /// | Agent | User | the Agent on behalf of the User |
+/// | – | transaction token | refused: it does not say who asks |
+/// | any but an Agent | transaction token | whom the token names |
 /// | other pairs | | refused, unless one `AllOf` names both providers and no Agent would pass as something else: then the token says who asks |
 ///
 /// # Errors
@@ -73,6 +75,7 @@ pub fn identify(
     match (svid, token) {
         (None, None) => Err(TokenError::Missing),
         (Some(workload), None) => Ok(Arc::new(workload)),
+        (None, Some(token)) if token.is_txn() => Err(TokenError::TxnAlone),
         (None, Some(token)) => of_token(token),
         (Some(workload), Some(token)) => both(&presented, workload, token),
     }
@@ -132,9 +135,9 @@ fn both(presented: &Presented<'_>, workload: Principal, token: &VerifiedToken) -
     if (workload.kind, subject) == (PrincipalType::Agent, PrincipalType::User) {
         return combine(workload, token);
     }
-    // An AllOf that names both providers asked for the pair. An Agent still never passes as something else.
+    // An AllOf that names both providers asked for the pair, and a transaction token is never anything but one of a pair. An Agent still never passes as something else.
     let hides_agent = workload.kind == PrincipalType::Agent && subject != PrincipalType::Agent;
-    if presented.pair_is_demanded() && !hides_agent {
+    if (presented.pair_is_demanded() || token.is_txn()) && !hides_agent {
         if workload.tenant != token.principal.tenant {
             return Err(TokenError::TenantsDiffer { agent: workload.tenant, user: token.principal.tenant.clone() });
         }

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use postern_config::{IntrospectionProvider, IntrospectionSource, Provider, ProviderKind, Redacted, TenantSource};
+use postern_config::{
+    Carried, IntrospectionProvider, IntrospectionSource, Provider, ProviderKind, Redacted, TenantSource,
+};
 use serde_json::Value;
 
 use super::binding::Binding;
@@ -140,6 +142,7 @@ impl Introspector {
         let principal = Arc::new(subject::principal(&self.provider, (&self.settings).into(), claims, &facts)?);
         let Delegation { actor, delegate, chain } = delegation::read(claims, &self.settings.actor_claim, &principal)?;
         Ok(VerifiedToken {
+            carried: Carried::Authorization,
             principal,
             delegate,
             actor,

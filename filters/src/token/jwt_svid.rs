@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use postern_config::{JwtAlgorithm, Provider, SenderConstraint};
+use postern_config::{Carried, JwtAlgorithm, Provider, SenderConstraint};
 use serde_json::Value;
 
 use super::binding::Binding;
@@ -93,6 +93,7 @@ impl SvidVerifier {
         principal.authn.method = Principal::BY_JWT_SVID.to_owned();
         principal.authn.sender_bound = binding.exists();
         Ok(VerifiedToken {
+            carried: Carried::Authorization,
             principal: Arc::new(principal),
             delegate: None,
             actor: None,

@@ -1,4 +1,4 @@
-//! Makes tokens and their public keys: for tests, and for the demo's throw-away issuer. The data path has no use for it.
+//! Makes tokens and their public keys: for upstreams ([`super::TxnMinter`]), for tests, and for the demo's throw-away issuer.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{dpop, key, sha256};
 
-/// A fresh signing key. It lives in memory only.
+/// A signing key. It is never shown.
 pub struct SigningKey {
     id: String,
     algorithm: JwtAlgorithm,
@@ -56,6 +56,24 @@ impl SigningKey {
         };
         let pair = pair.map_err(|source| MintError { id: id.to_owned(), source })?;
         Ok(Self { id: id.to_owned(), algorithm, pair })
+    }
+
+    /// The key of `seed`: the private scalar of P-256, big-endian, or the seed of RFC 8032. Its `kid` is its thumbprint
+    /// (RFC 7638), so that another key never has the same.
+    ///
+    /// # Errors
+    /// [`MintError`] where the seed is none of such a key, or `algorithm` is neither `ES256` nor `EdDSA`.
+    pub fn from_seed(algorithm: JwtAlgorithm, name: &str, seed: &[u8]) -> Result<Self, MintError> {
+        let pair = match algorithm {
+            JwtAlgorithm::ES256 => p256(seed).map(Pair::Ecdsa),
+            JwtAlgorithm::EdDSA => Ed25519KeyPair::from_seed_unchecked(seed).ok().map(Pair::Ed25519),
+            _ => None,
+        };
+        let failed = || MintError { id: name.to_owned(), source: aws_lc_rs::error::Unspecified };
+        let mut made = Self { id: String::new(), algorithm, pair: pair.ok_or_else(failed)? };
+        let thumbprint = made.jwk().as_object().and_then(dpop::thumbprint).ok_or_else(failed)?;
+        made.id = encode(thumbprint);
+        Ok(made)
     }
 
     /// The public key as a JWK with `kid`, `alg` and `use`.
@@ -148,6 +166,17 @@ impl SigningKey {
             }
         }
     }
+}
+
+/// From the private scalar, by way of RFC 5915: a sequence of version 1, the scalar, and the name of the curve.
+fn p256(scalar: &[u8]) -> Option<EcdsaKeyPair> {
+    const BEFORE: [u8; 7] = [0x30, 0x31, 0x02, 0x01, 0x01, 0x04, 0x20];
+    const AFTER: [u8; 12] = [0xa0, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+    if scalar.len() != 32 {
+        return None;
+    }
+    let der = zeroize::Zeroizing::new([&BEFORE, scalar, &AFTER].concat());
+    EcdsaKeyPair::from_private_key_der(&signature::ECDSA_P256_SHA256_FIXED_SIGNING, &der).ok()
 }
 
 impl fmt::Debug for SigningKey {

@@ -9,6 +9,7 @@ use super::{ProofProblem, TokenError, signature};
 /// Where clients of some vendors put their key.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const DPOP: HeaderName = HeaderName::from_static("dpop");
+const TXN_TOKEN: HeaderName = HeaderName::from_static("txn-token");
 
 /// One credential in the head of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(super) enum Presented<'h> {
     Dpop { token: &'h str, proof: &'h str },
     /// `x-api-key`.
     Key(&'h str),
+    /// `Txn-Token`.
+    Txn(&'h str),
     /// A signature over the request.
     Signature,
 }
@@ -28,6 +31,7 @@ pub(super) enum Presented<'h> {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Wanted {
     pub(super) api_key: bool,
+    pub(super) txn: bool,
     pub(super) signature: bool,
 }
 
@@ -50,8 +54,9 @@ pub(super) fn presented(headers: &HeaderMap, wanted: Wanted) -> Result<Option<Pr
         other => other.map(|(_, token)| Presented::Bearer(token)),
     };
     let by_key = if wanted.api_key { sole(headers, &API_KEY)?.map(Presented::Key) } else { None };
+    let by_txn = if wanted.txn { sole(headers, &TXN_TOKEN)?.map(Presented::Txn) } else { None };
     let signed = (wanted.signature && signature::is_presented(headers)).then_some(Presented::Signature);
-    let mut all = [by_scheme, by_key, signed].into_iter().flatten();
+    let mut all = [by_scheme, by_key, by_txn, signed].into_iter().flatten();
     match (all.next(), all.next()) {
         (_, Some(_)) => Err(TokenError::SeveralCredentials),
         (one, None) => Ok(one),
@@ -75,7 +80,7 @@ mod tests {
 
     #[test]
     fn one_credential_is_read_and_two_are_refused() {
-        let both = Wanted { api_key: true, signature: true };
+        let both = Wanted { api_key: true, txn: true, signature: true };
         for (case, lines, wanted, want) in [
             ("nothing", vec![], both, "none"),
             ("a token", vec![("authorization", "Bearer a.b.c")], both, "bearer a.b.c"),
@@ -92,6 +97,11 @@ mod tests {
             ("a proof beside a key", vec![("x-api-key", "a"), ("dpop", "p")], both, "for nothing"),
             ("no proof", vec![("authorization", "DPoP a")], both, "proof"),
             ("two proofs", vec![("authorization", "DPoP a"), ("dpop", "p"), ("dpop", "p")], both, "proof"),
+            ("a transaction token", vec![("txn-token", "a.b.c")], both, "txn a.b.c"),
+            ("one that nobody wants", vec![("txn-token", "a.b.c")], Wanted::default(), "none"),
+            ("two of them", vec![("txn-token", "a"), ("txn-token", "b")], both, "several"),
+            ("one and a token", vec![("authorization", "Bearer a"), ("txn-token", "b")], both, "several"),
+            ("one and a key", vec![("x-api-key", "a"), ("txn-token", "b")], both, "several"),
             ("a signature", vec![("signature", "a"), ("signature-input", "b")], both, "signature"),
             ("half a signature", vec![("signature-input", "b")], both, "signature"),
             ("a signature beside a token", vec![("authorization", "Bearer a"), ("signature", "b")], both, "several"),
@@ -108,6 +118,7 @@ mod tests {
                 Ok(Some(Presented::Bearer(text))) => format!("bearer {text}"),
                 Ok(Some(Presented::Signature)) => "signature".to_owned(),
                 Ok(Some(Presented::Key(text))) => format!("key {text}"),
+                Ok(Some(Presented::Txn(text))) => format!("txn {text}"),
                 Ok(Some(Presented::Dpop { token, proof })) => format!("dpop {token} {proof}"),
                 Err(TokenError::ProofForNothing) => "for nothing".to_owned(),
                 Err(TokenError::Proof(ProofProblem::Header)) => "proof".to_owned(),

@@ -15,13 +15,22 @@ use crate::{Given, RequestView};
 pub struct Recognised {
     tokens: TokenSet,
     keys: Vec<ApiKeys>,
+    /// Verifies transaction tokens, where the route recognises any.
+    txn: Option<TokenSet>,
     signatures: Vec<SignatureKeys>,
 }
 
 impl Recognised {
     #[must_use]
     pub fn new(tokens: TokenSet, keys: Vec<ApiKeys>) -> Self {
-        Self { tokens, keys, signatures: Vec::new() }
+        Self { tokens, keys, txn: None, signatures: Vec::new() }
+    }
+
+    /// Recognises transaction tokens besides.
+    #[must_use]
+    pub fn with_txn(mut self, txn: Option<TokenSet>) -> Self {
+        self.txn = txn;
+        self
     }
 
     /// Has signed requests recognised as well.
@@ -44,7 +53,8 @@ impl Recognised {
         again: bool,
         given: Option<&Given>,
     ) -> Result<Option<Arc<VerifiedToken>>, TokenError> {
-        let wanted = Wanted { api_key: !self.keys.is_empty(), signature: !self.signatures.is_empty() };
+        let wanted =
+            Wanted { api_key: !self.keys.is_empty(), txn: self.txn.is_some(), signature: !self.signatures.is_empty() };
         let leaf_sha256 = req.peer.and_then(|peer| peer.leaf_sha256.as_ref());
         let bearer = Sender { leaf_sha256, jkt: None };
         match presented(req.headers, wanted)? {
@@ -71,6 +81,10 @@ impl Recognised {
                     })?;
                 }
                 Ok(Some(verified))
+            }
+            Some(Presented::Txn(text)) => {
+                let txn = self.txn.as_ref().ok_or(TokenError::Missing)?;
+                txn.authenticate(text, bearer, now, given).map(Some)
             }
             Some(Presented::Key(text)) => {
                 self.keys_meant_by(text).ok_or(TokenError::KeyShape)?.authenticate(text, now).map(Some)

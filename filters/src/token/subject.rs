@@ -1,6 +1,6 @@
 //! From checked claims to a [`Principal`].
 
-use postern_config::{IntrospectionProvider, JwtProvider, Provider, TenantSource};
+use postern_config::{Carried, IntrospectionProvider, JwtProvider, Provider, TenantSource};
 use serde_json::Value;
 
 use super::claims::{self, Claims};
@@ -29,7 +29,10 @@ impl<'p> From<&'p JwtProvider> for Mapping<'p> {
     fn from(jwt: &'p JwtProvider) -> Self {
         Self {
             issuer: &jwt.issuer,
-            method: "jwt",
+            method: match jwt.carried {
+                Carried::Authorization => "jwt",
+                Carried::TxnToken => Principal::BY_TXN,
+            },
             id_claim: &jwt.id_claim,
             groups_claim: jwt.groups_claim.as_deref(),
             scopes_claim: &jwt.scopes_claim,

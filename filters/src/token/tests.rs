@@ -10,13 +10,14 @@ mod keysets;
 mod properties;
 mod refusals;
 mod rings;
+mod txn;
 mod wycheproof;
 
 use std::time::Duration;
 
 use postern_config::TenantSource;
 use postern_config::{
-    JwtAlgorithm, JwtKeys, JwtProvider, Material, PrincipalType, Provider, ProviderKind, SenderConstraint,
+    Carried, JwtAlgorithm, JwtKeys, JwtProvider, Material, PrincipalType, Provider, ProviderKind, SenderConstraint,
 };
 use serde_json::{Value, json};
 
@@ -47,6 +48,7 @@ pub(super) fn sso() -> Provider {
             scopes_claim: "scope".to_owned(),
             tags: vec![("department".to_owned(), "/org/department".to_owned())],
             browser: None,
+            carried: Carried::Authorization,
         })),
         principal: PrincipalType::User,
         tenant: TenantSource::Claim("/tenant".to_owned()),

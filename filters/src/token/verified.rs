@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
-use postern_config::SenderConstraint;
+use postern_config::{Carried, SenderConstraint};
 
 use super::TokenError;
 use super::binding::{Binding, Sender};
@@ -34,6 +34,7 @@ pub struct VerifiedToken {
     pub(super) generation: u64,
     pub(super) window: Window,
     pub(super) constraint: SenderConstraint,
+    pub(super) carried: Carried,
 }
 
 impl VerifiedToken {
@@ -51,6 +52,13 @@ impl VerifiedToken {
     /// [`TokenError::ProofForNothing`] where a key did that the token is not bound to.
     pub fn check_binding<'s>(&self, sender: impl Into<Sender<'s>>) -> Result<(), TokenError> {
         self.binding.check(&self.principal.authn.provider, self.constraint, sender.into())
+    }
+}
+
+impl VerifiedToken {
+    /// Whether it says for whom somebody asks, and not who does: the certificate of a workload has to be there.
+    pub(super) fn is_txn(&self) -> bool {
+        self.carried == Carried::TxnToken
     }
 }
 

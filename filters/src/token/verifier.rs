@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use postern_config::{JwtProvider, Provider, ProviderKind, TenantSource};
+use postern_config::{Carried, JwtProvider, Provider, ProviderKind, TenantSource};
 
 use super::binding::Binding;
 use super::claims::Claims;
@@ -74,6 +74,12 @@ impl JwtVerifier {
         &self.jwt.issuer
     }
 
+    /// Whether its tokens come in `Txn-Token`.
+    #[must_use]
+    pub fn is_of_txn_tokens(&self) -> bool {
+        self.jwt.carried == Carried::TxnToken
+    }
+
     /// Name of the provider.
     #[must_use]
     pub fn provider(&self) -> &str {
@@ -97,6 +103,12 @@ impl JwtVerifier {
         }
         let audiences = claims.one_or_more("aud")?;
         self.check_audience(&audiences)?;
+        if self.jwt.carried == Carried::TxnToken {
+            // draft-ietf-oauth-transaction-tokens: what makes one, and not another token of the same issuer.
+            for claim in ["txn", "scope", "req_wl"] {
+                claims.required_text(claim)?;
+            }
+        }
         let window = self.window(&claims)?;
         window.check(now)?;
         self.verified(&claims, audiences, window, signed.key.id.clone(), generation)
@@ -213,6 +225,7 @@ impl JwtVerifier {
             generation,
             window,
             constraint: self.jwt.sender_constraint,
+            carried: self.jwt.carried,
         })
     }
 }

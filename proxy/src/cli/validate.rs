@@ -1,6 +1,7 @@
 //! `postern validate`: everything that a start would refuse about the files themselves, without starting anything and
 //! without reading the secrets and keys they point at.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -28,6 +29,8 @@ struct Loads {
     summary: String,
     /// Each with whether it has ended.
     exceptions: Vec<(Exception, bool)>,
+    /// Manifests that only look on, each with the moment at which it begins to act.
+    on_trial: BTreeSet<(String, i64)>,
     /// Agents that a start would ask.
     not_asked: Vec<String>,
 }
@@ -58,13 +61,16 @@ fn check(config: &Path, now_ms: i64) -> (Report, Option<Loads>) {
         None => format!("the SPIFFE Workload API that `{}` names", WorkloadSocket::VARIABLE),
     };
     let not_asked = spiffe::places(&snapshot).into_iter().map(agent).collect();
+    let tried = snapshot.routes.iter().flat_map(|route| route.on_trial());
+    let on_trial = tried.map(|(manifest, from)| (manifest.to_owned(), from)).collect();
     let exceptions = snapshot.exceptions.into_iter().map(|one| (one.has_ended(now_ms), one));
-    (report, Some(Loads { summary, exceptions: exceptions.map(|(ended, one)| (one, ended)).collect(), not_asked }))
+    let exceptions = exceptions.map(|(ended, one)| (one, ended)).collect();
+    (report, Some(Loads { summary, exceptions, on_trial, not_asked }))
 }
 
 fn print_text(report: &Report, loads: Option<&Loads>) {
     print!("{report}");
-    let Some(Loads { summary, exceptions, not_asked }) = loads else {
+    let Some(Loads { summary, exceptions, on_trial, not_asked }) = loads else {
         let errors = report.problems().iter().filter(|p| p.severity == Severity::Error).count();
         println!("{errors} {}", if errors == 1 { "problem" } else { "problems" });
         return;
@@ -78,6 +84,10 @@ fn print_text(report: &Report, loads: Option<&Loads>) {
             println!("\n{title}");
             of_state.iter().for_each(|exception| println!("  {exception}\n    {}", exception.reason.trim()));
         }
+    }
+    if !on_trial.is_empty() {
+        println!("\non trial, which acts on nothing yet:");
+        on_trial.iter().for_each(|(manifest, from)| println!("  {manifest} until {}", Time(*from)));
     }
 }
 
@@ -115,5 +125,9 @@ fn as_json(report: &Report, loads: Option<&Loads>) -> Value {
         })
         .collect();
     let not_asked: Vec<&String> = loads.iter().flat_map(|loads| &loads.not_asked).collect();
-    json!({"valid": !report.has_errors(), "problems": problems, "exceptions": exceptions, "notAsked": not_asked})
+    let on_trial = loads.iter().flat_map(|loads| &loads.on_trial);
+    let on_trial: Vec<Value> =
+        on_trial.map(|(manifest, from)| json!({"manifest": manifest, "until": Time(*from).to_string()})).collect();
+    json!({"valid": !report.has_errors(), "problems": problems, "exceptions": exceptions, "onTrial": on_trial,
+        "notAsked": not_asked})
 }

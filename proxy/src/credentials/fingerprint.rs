@@ -3,7 +3,7 @@
 //! Values are compared by an HMAC under a key that is made for one load and forgotten with it: nothing that is kept
 //! could be used to try guesses.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_lc_rs::{hmac, rand};
 use postern_config::{IdentitySource, Material, OwnKey, ProviderKind, Snapshot};
@@ -66,9 +66,17 @@ pub(crate) fn uses(snapshot: &Snapshot) -> Vec<Use<'_>> {
         }
     }
     for provider in snapshot.routes.iter().flat_map(|route| &route.policy.identity.providers) {
-        if let ProviderKind::Introspection(asked) = &provider.kind {
-            let place = format!("the client secret of provider `{}`", provider.name);
-            uses.push(Use { from: &asked.at.client_auth, place });
+        let client = match &provider.kind {
+            ProviderKind::Introspection(asked) => Some(&asked.at.client_auth),
+            ProviderKind::Jwt(jwt) => jwt.browser.as_ref().and_then(|login| login.client_secret.as_ref()),
+            _ => None,
+        };
+        let place = || format!("the client secret of provider `{}`", provider.name);
+        uses.extend(client.map(|from| Use { from, place: place() }));
+        if let ProviderKind::Jwt(jwt) = &provider.kind
+            && let Some(OwnKey::Material { name, from }) = jwt.browser.as_ref().map(|login| &login.key)
+        {
+            uses.push(Use { from, place: format!("key `{name}` of browsers' sessions") });
         }
     }
     if let Some(from) = snapshot.shared.as_ref().and_then(|shared| shared.auth.as_ref()) {
@@ -77,5 +85,8 @@ pub(crate) fn uses(snapshot: &Snapshot) -> Vec<Use<'_>> {
     if let OwnKey::Material { name, from } = &snapshot.audit.key {
         uses.push(Use { from, place: format!("key `{name}` of the audit log") });
     }
+    // A provider of the gateway is on every route.
+    let mut seen = BTreeSet::new();
+    uses.retain(|used| seen.insert((used.from, used.place.clone())));
     uses
 }

@@ -22,7 +22,7 @@ pub(super) async fn answer(
 ) -> Result<Reusable, Refusal> {
     let route = runtime.snapshot.routes.iter().find(|route| route.name == document.route);
     let route = route.ok_or_else(|| Refusal::new(Reason::Undecided, "the route of the metadata is gone"))?;
-    let matched = compiled(runtime, exchange.connection, route)?;
+    let matched = compiled(runtime, exchange.connection, route, story.context.now())?;
     story.route = Some(route.name.clone());
     story.dialect = route.dialect;
     guard::judge_route(&matched.network.gate, exchange.connection, head.client)?;

@@ -1,8 +1,13 @@
 //! The one way to the head of an upstream request: what the client sent, cleaned, then the proxy's own credentials.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::RequestHeader;
+use postern_config::TokenForwarding;
 use postern_filters::audit::SecretWord;
+use postern_filters::token::Transaction;
 use postern_filters::{Permit, Refusal};
 
 use super::forward::unmade;
@@ -55,6 +60,14 @@ impl Exchange<'_> {
         let (headers, now_ms) = (&session.req_header().headers, story.context.now_ms());
         let metrics = &self.shared.metrics;
         let caller = Caller { headers, principal: principal.as_deref(), now_ms, metrics };
+        if matched.route.policy.token_forwarding == TokenForwarding::TxnToken {
+            let id = story.id.to_string();
+            let address = head.client.or_else(|| self.connection.source.source().ip());
+            let transaction = transaction(&id, matched, head, story, address);
+            if matched.runtime.txn.show(&mut request, caller, transaction)? {
+                story.credentials.push(Arc::from("txn-token"));
+            }
+        }
         let overlaps = upstream.credentials.iter().any(|held| held.has_previous(now_ms));
         let mut again = overlaps.then(|| request.clone());
         // Last, so that nothing a client nominates in `Connection` can remove it (attack 7).
@@ -76,4 +89,25 @@ impl Exchange<'_> {
         self.tell_certificate(matched.runtime, &mut request)?;
         Ok((request, again))
     }
+}
+
+/// What a transaction token of the request says; `None` where nobody decided on it.
+fn transaction<'a>(
+    id: &'a str,
+    matched: Matched<'a>,
+    head: &'a Head,
+    story: &'a Story,
+    address: Option<IpAddr>,
+) -> Option<Transaction<'a>> {
+    let cx = &story.context;
+    let principal = cx.known_principal()?;
+    Some(Transaction {
+        id,
+        principal,
+        action: cx.action()?.as_str(),
+        route: &matched.route.name,
+        method: &head.method,
+        address,
+        now: cx.now(),
+    })
 }

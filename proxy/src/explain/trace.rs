@@ -135,10 +135,21 @@ impl Scribe<'_> {
             "limits" => self.limits(step, refusal),
             "identify" => self.identify(one(), refusal),
             "authorize" => self.authorize(one(), weighing, refusal),
+            "operation" | "schema" => vec![self.schema(one())],
+            "schemaAgain" if refusal.is_none() => Vec::new(),
+            "schemaAgain" => vec![self.schema(one())],
             "look" | "act" => self.content(step, &one, refusal),
             "reauthorize" if refusal.is_none() => Vec::new(),
+            // What it saw is told as the shadow of the decision.
+            "rehearse" => Vec::new(),
             name => vec![one().rule(name)],
         }
+    }
+
+    fn schema(&self, line: Line) -> Line {
+        let owner =
+            line.facts.get("policy").and_then(Value::as_str).and_then(|owner| self.set.opened.written.get(owner));
+        line.at(owner.and_then(|manifest| manifest.place(&[Step::Key("schemaFrom")])))
     }
 
     fn access(&self, steps: &[Step<'_>]) -> Option<Place> {

@@ -23,6 +23,8 @@ spec:
     - {name: query, allow: PV-093, targetRefs: [{kind: Upstream, name: app}], reason: A test., owner: tests, until: "UNTIL"}
 ...
 "#;
+const MOUNTED_KEY: &str = "life-mounted-key-c0ffee33";
+const OLD_KEY: &str = "life-mounted-key-c0ffee44";
 const SEED: &str = "bGlmZS1hdWRpdC1zZWVkLTMyLWJ5dGVzLWxvbmchISE=";
 const INLINE: &str = "sk-proj-inline0123456789abcdefghijklmnopqrstuv";
 
@@ -48,8 +50,11 @@ async fn no_secret_is_in_a_log_a_record_a_metric_or_an_error() {
         "source: {type: Material, from: \"file:keys/seed\"}",
     );
     let first = "    - {name: key, valueFrom: \"file:keys/upstream\"";
+    site.change("postern.yaml", "state: {dir: state}", "state: {dir: state}\nsecrets: {dir: mounted}");
+    site.write("mounted/default/app/key", OLD_KEY);
     let both = format!(
-        "    - {{name: env, valueFrom: \"env:LIFE_KEY\", inject: {{type: Header, header: X-Env-Key, format: \"{{secret}}\"}}}}\n    \
+        "    - {{name: mounted, valueFrom: \"secret:app/key\", inject: {{type: Header, header: X-Mounted-Key}}, rotation: {{maxAge: 1h, graceAfter: 1h}}}}\n    \
+         - {{name: env, valueFrom: \"env:LIFE_KEY\", inject: {{type: Header, header: X-Env-Key, format: \"{{secret}}\"}}}}\n    \
          - {{name: query, valueFrom: \"file:keys/query\", inject: {{type: QueryParam, name: key}}}}\n{first}"
     );
     let until = Time(i64::try_from(UnixTime::now().as_secs()).unwrap() + 600).to_string();
@@ -58,6 +63,10 @@ async fn no_secret_is_in_a_log_a_record_a_metric_or_an_error() {
     site.change("manifests/evidence.yaml", first, &both);
     let env = [("LIFE_KEY", ENV_KEY), ("POSTERN_LOG", "debug")];
     let mut process = Process::serve(&site.config(), &env);
+    // One that is replaced is kept for a while.
+    site.write("mounted/default/app/key", MOUNTED_KEY);
+    process.signal("HUP");
+    block_in_place(|| process.until("policy set taken over"));
     let token = site.token(&site.who.mia, &site.who.mia);
     let stolen = site.token(&site.who.mia, &site.who.noah);
     let mut outputs = String::new();
@@ -104,7 +113,13 @@ async fn no_secret_is_in_a_log_a_record_a_metric_or_an_error() {
         }
     }
     site.write("manifests/evidence.yaml", &evidence);
+    let config = site.config();
+    let explained = ["explain", "effective", "--config", config.to_str().unwrap(), "--route", "app"];
+    let explained = String::from_utf8_lossy(&postern(&explained).stdout).into_owned();
+    assert!(explained.contains("secret:app/key"), "{explained}");
+    outputs.push_str(&explained);
     outputs.push_str(&health(process.health(), "/metrics").await);
+    outputs.push_str(&health(process.health(), "/readyz").await);
     process.signal("TERM");
     assert!(block_in_place(|| process.ended()).success());
 
@@ -119,7 +134,8 @@ async fn no_secret_is_in_a_log_a_record_a_metric_or_an_error() {
     let key_lines: Vec<&str> = good[2].lines().filter(|line| !line.starts_with("-----")).collect();
     let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
     let signatures = [signature(&token), signature(&stolen)];
-    let secrets = [UPSTREAM_KEY, ENV_KEY, QUERY_KEY, QUERY_ESCAPED, SEED, INLINE, &token, &stolen];
+    let secrets =
+        [UPSTREAM_KEY, ENV_KEY, MOUNTED_KEY, OLD_KEY, QUERY_KEY, QUERY_ESCAPED, SEED, INLINE, &token, &stolen];
     let secrets = secrets.into_iter().chain(signatures.iter().map(String::as_str)).chain(key_lines);
     for secret in secrets {
         if let Some(at) = outputs.find(secret) {

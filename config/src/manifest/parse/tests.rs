@@ -5,6 +5,7 @@ fn rules() -> ManifestRules {
         base: std::path::PathBuf::from("/etc/postern"),
         system_namespace: "default".into(),
         end: End::Newline,
+        secrets: None,
     }
 }
 

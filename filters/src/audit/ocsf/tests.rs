@@ -66,6 +66,7 @@ fn request(text: &str) -> AuditRecord {
         event: Event::Request(Box::new(RequestEvent {
             tenant: None,
             rehearsal: None,
+            tried_findings: Vec::new(),
             permits: Some(name.clone()),
             bindings: vec![name.clone(); 20],
             entries: vec![name.clone(); 20],

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use postern_config::{HttpSignatureProvider, Provider, ProviderKind, SenderConstraint};
+use postern_config::{Carried, HttpSignatureProvider, Provider, ProviderKind, SenderConstraint};
 use serde_json::{Map, Value};
 
 use crate::token::binding::Binding;
@@ -107,6 +107,7 @@ fn holder(
         on_behalf_of: None,
     };
     Ok(VerifiedToken {
+        carried: Carried::Authorization,
         principal: Arc::new(principal),
         delegate: None,
         actor: None,

@@ -61,6 +61,7 @@ fn request(sequence: u64) -> AuditRecord {
     let request = RequestEvent {
         tenant: None,
         rehearsal: None,
+        tried_findings: vec![],
         permits: None,
         bindings: vec![],
         entries: vec![],

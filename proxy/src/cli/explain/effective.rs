@@ -101,11 +101,14 @@ fn of_route(set: &Set, route: &Route, now_ms: i64) -> Value {
         json!({"name": &*waived.exception, "allow": waived.what.code().to_string(),
             "until": Time(waived.until).to_string(), "ended": waived.has_ended(now_ms)})
     });
+    let trials =
+        route.on_trial().map(|(manifest, from)| json!({"manifest": manifest, "until": Time(from).to_string()}));
     json!({
         "dialect": route.dialect.as_str(),
         "manifests": set.ids(route),
         "guards": route.policy.coverage.guards.iter().map(guard).collect::<Vec<_>>(),
         "exceptions": exceptions.collect::<Vec<_>>(),
+        "onTrial": trials.collect::<Vec<_>>(),
     })
 }
 
