@@ -41,6 +41,8 @@ pub struct Assurance {
     pub sender_bound: bool,
     /// Unix seconds at which the credential ends.
     pub expires_at: i64,
+    /// Who acted for the User before, by the word of the token, the latest first. They are recorded and decide nothing.
+    pub prior_actors: Vec<String>,
 }
 
 /// What an X.509-SVID says, as [`Principal`]s are made from it.

@@ -24,6 +24,7 @@ mod keyset;
 pub mod mint;
 mod mtls;
 mod presented;
+pub(crate) mod proof_nonce;
 mod recognised;
 mod replay;
 mod ring;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use postern_config::{
-    JwtAlgorithm, JwtProvider, Material, PrincipalType, Provider, ProviderKind, SenderConstraint, TenantSource,
+    JwtAlgorithm, JwtKeys, JwtProvider, Material, PrincipalType, Provider, ProviderKind, SenderConstraint, TenantSource,
 };
 use postern_filters::token::mint::SigningKey;
 use postern_filters::token::{JwtVerifier, KeySet, bearer, issuer_of};
@@ -21,11 +21,12 @@ fn provider() -> Provider {
             audiences: vec!["https://ai.example.com".to_owned()],
             algorithms: vec![JwtAlgorithm::ES256],
             token_types: vec!["at+jwt".to_owned()],
-            jwks: Material::Env("UNUSED".to_owned()),
+            keys: JwtKeys::Material(Material::Env("UNUSED".to_owned())),
             max_token_age: Duration::from_secs(3600),
             clock_skew: Duration::from_secs(30),
             sender_constraint: SenderConstraint::Any,
             unbound: None,
+            browser: None,
             id_claim: "sub".to_owned(),
             actor_claim: "act".to_owned(),
             groups_claim: Some("groups".to_owned()),

@@ -291,8 +291,18 @@ pub enum SenderConstraint {
     Any,
     /// RFC 9449: `cnf.jkt` is the thumbprint of the key that signs each request's proof.
     Dpop,
+    /// The same, and each proof has a nonce of ours.
+    DpopNonce,
     /// RFC 8705: `cnf.x5t#S256` is the digest of the client certificate.
     Mtls,
+}
+
+impl SenderConstraint {
+    /// Whether each request has to prove a key.
+    #[must_use]
+    pub fn is_of_proofs(self) -> bool {
+        matches!(self, Self::Dpop | Self::DpopNonce)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -241,6 +241,10 @@ fn write_decision(json: &mut Json<'_>, request: &RequestEvent) {
         if let Some(user) = &principal.on_behalf_of {
             json.object("on_behalf_of", |json| write_user(json, user, Field::OnBehalfOf));
         }
+        if !principal.authn.prior_actors.is_empty() {
+            // Eight at most; one text, so that it is masked as one.
+            json.field(Field::PriorActors, "prior_actors", &principal.authn.prior_actors.join(" < "), ID);
+        }
     }
     if let Some(tenant) = &request.tenant {
         json.field(Field::Tenant, "resource_tenant", tenant, NAME);

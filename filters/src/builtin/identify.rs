@@ -15,7 +15,7 @@ use quick_cache::sync::Cache;
 use super::Browser;
 use crate::authz::{Authorizer, PreparedPrincipal};
 use crate::challenge;
-use crate::token::{self, Recognised, TokenError, VerifiedToken};
+use crate::token::{self, ProofProblem, Recognised, TokenError, VerifiedToken, proof_nonce};
 use crate::{Context, Flow, Given, Principal, Refusal, RequestView, Verdict};
 
 pub(crate) struct Identify {
@@ -32,6 +32,8 @@ pub(crate) struct Identify {
     types: Vec<PrincipalType>,
     /// A provider of the route accepts tokens with proofs only.
     wants_proofs: bool,
+    /// Of those, one wants a nonce of ours in them.
+    wants_nonces: bool,
     browser: Option<Arc<Browser>>,
 }
 
@@ -39,6 +41,9 @@ struct Nobody {
     principal: Arc<Principal>,
     prepared: OnceLock<Arc<PreparedPrincipal>>,
 }
+
+/// Tells a client what its next proofs have to hold (RFC 9449 §8).
+const NONCE: &str = "dpop-nonce";
 
 /// Workloads remembered per route.
 const WORKLOADS: usize = 1024;
@@ -62,12 +67,25 @@ impl Identify {
         let anonymous = tenants.chain([tenant]).filter(|_| identity.is_open).map(nobody).collect();
         let (workloads, tenant, types) = (Cache::new(WORKLOADS), tenant.to_owned(), types.to_vec());
         let proofs = |provider: &Provider| match &provider.kind {
-            ProviderKind::Jwt(jwt) => jwt.sender_constraint == SenderConstraint::Dpop,
-            ProviderKind::Introspection(asked) => asked.sender_constraint == SenderConstraint::Dpop,
-            _ => false,
+            ProviderKind::Jwt(jwt) => Some(jwt.sender_constraint),
+            ProviderKind::Introspection(asked) => Some(asked.sender_constraint),
+            _ => None,
         };
-        let wants_proofs = identity.providers.iter().any(proofs);
-        Self { identity, recognised, authorizer, workloads, anonymous, tenant, types, wants_proofs, browser: None }
+        let constraints = || identity.providers.iter().filter_map(proofs);
+        let wants_proofs = constraints().any(SenderConstraint::is_of_proofs);
+        let wants_nonces = constraints().any(|constraint| constraint == SenderConstraint::DpopNonce);
+        Self {
+            identity,
+            recognised,
+            authorizer,
+            workloads,
+            anonymous,
+            tenant,
+            types,
+            wants_proofs,
+            wants_nonces,
+            browser: None,
+        }
     }
 
     /// Has the sessions of browsers read.
@@ -99,7 +117,12 @@ impl Identify {
         };
         match (self.recognised.authenticate(req, cx.now(), cx.is_recalled(), given)?, session) {
             (Some(_), Some(_)) => Err(TokenError::SessionAndToken),
-            (token, session) => Ok(token.or(session)),
+            (token, session) => {
+                if token.as_ref().is_some_and(|token| token.wants_nonce()) && !cx.is_recalled() {
+                    proof_nonce::current(cx.now()).into_iter().for_each(|nonce| cx.add_header(NONCE, nonce));
+                }
+                Ok(token.or(session))
+            }
         }
     }
 
@@ -127,14 +150,15 @@ impl Identify {
                 cx.set_principal(principal, Some(prepared));
                 Ok(Flow::Continue)
             }
-            Err(error) => Ok(Flow::Refuse(self.challenged(&error))),
+            Err(error) => Ok(Flow::Refuse(self.challenged(&error, cx.now()))),
         }
     }
 
     /// Tells a client whose proof is wrong, or that has to bring one, so (RFC 9449 §7.1).
-    fn challenged(&self, error: &TokenError) -> Refusal {
+    fn challenged(&self, error: &TokenError, now: i64) -> Refusal {
         let mut refusal = Refusal::new(error.reason(), error.to_string());
         let problem = match error {
+            TokenError::Proof(ProofProblem::Nonce) => Some("use_dpop_nonce"),
             TokenError::Proof(_) => Some("invalid_dpop_proof"),
             TokenError::ProofMissing | TokenError::OtherKey | TokenError::ProofForNothing => Some("invalid_token"),
             TokenError::Missing if self.wants_proofs => None,
@@ -142,6 +166,9 @@ impl Identify {
         };
         if refusal.reason.status() == 401 {
             refusal.headers.push(challenge::of_proof(problem));
+            if self.wants_nonces {
+                refusal.headers.extend(proof_nonce::current(now).map(|nonce| (NONCE, nonce)));
+            }
         }
         refusal
     }

@@ -12,6 +12,7 @@ use postern_config::{Carried, Provider, ProviderKind, SenderConstraint};
 use serde_json::{Map, Value};
 
 use super::binding::Binding;
+use super::delegation::Chain;
 use super::verified::Window;
 pub use made::{MadeKey, MadeKeyError};
 
@@ -152,6 +153,7 @@ fn of_key(principal: Principal, window: Window) -> VerifiedToken {
         principal: Arc::new(principal),
         delegate: None,
         actor: None,
+        chain: Chain::default(),
         binding: Binding::default(),
         exp: window.exp,
         key_id: None,

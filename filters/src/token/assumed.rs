@@ -83,6 +83,7 @@ impl VerifiedToken {
                 auth_time,
                 sender_bound: claimed.bound_to.is_some() || method == Principal::BY_SIGNATURE,
                 expires_at: claimed.expires_at,
+                prior_actors: Vec::new(),
             },
             subject: claimed.subject,
             on_behalf_of: None,
@@ -91,15 +92,18 @@ impl VerifiedToken {
             (_, None) => None,
             (PrincipalType::User, Some(actor)) => {
                 named("act", actor)?;
-                delegation::delegate(&principal, actor)
+                delegation::delegate(&principal, actor, &delegation::Chain::default())
             }
             (_, Some(actor)) => return Err(TokenError::Actor { actor: Excerpt::of(actor) }),
         };
         Ok(Self {
             delegate,
+            chain: delegation::Chain::default(),
             actor: claimed.actor,
             binding: match constraint {
-                SenderConstraint::Dpop => Binding { x5t_s256: None, jkt: claimed.bound_to },
+                SenderConstraint::Dpop | SenderConstraint::DpopNonce => {
+                    Binding { x5t_s256: None, jkt: claimed.bound_to }
+                }
                 _ => Binding { x5t_s256: claimed.bound_to, jkt: None },
             },
             exp: claimed.expires_at,

@@ -64,7 +64,7 @@ impl Binding {
             SenderConstraint::None => true,
             SenderConstraint::Any => self.exists(),
             SenderConstraint::Mtls => self.x5t_s256.is_some(),
-            SenderConstraint::Dpop => self.jkt.is_some(),
+            SenderConstraint::Dpop | SenderConstraint::DpopNonce => self.jkt.is_some(),
         };
         if !demanded {
             return Err(TokenError::NotBound(provider.to_owned()));

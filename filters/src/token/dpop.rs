@@ -29,6 +29,7 @@ pub(super) struct Proof {
     /// SHA-256 thumbprint of the key (RFC 7638).
     pub(super) jkt: [u8; 32],
     pub(super) jti: String,
+    pub(super) nonce: Option<String>,
 }
 
 /// Checks `text`, which came with a token of SHA-256 `token` in `req` at `now` (Unix seconds). `now` is `None` for a request
@@ -61,7 +62,8 @@ pub(super) fn open(text: &str, req: &RequestView<'_>, token: &[u8; 32], now: Opt
             return Err(ProofProblem::Age.into());
         }
     }
-    Ok(Proof { jkt, jti: claims.required_text("jti")?.to_owned() })
+    let nonce = claims.text("nonce")?.map(str::to_owned);
+    Ok(Proof { jkt, jti: claims.required_text("jti")?.to_owned(), nonce })
 }
 
 /// The thumbprint of the key in the header, where it signed the proof.

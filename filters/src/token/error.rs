@@ -126,6 +126,8 @@ pub enum TokenError {
     UnknownSvid(Excerpt),
     #[error("providers `{0}` and `{1}` both recognise the SVID, so it does not say who asks")]
     SeveralSvidProviders(String, String),
+    #[error("the token does not let `{actor}` act for its subject (`may_act`)")]
+    MayNotAct { actor: Excerpt },
     #[error("the token names actor `{actor}`, which did not authenticate")]
     Actor { actor: Excerpt },
     #[error("a certificate of type {svid} and a token of type {token} are two answers to who asks")]
@@ -226,6 +228,8 @@ pub enum ProofProblem {
     Uri,
     #[error("is for another token")]
     Token,
+    #[error("has no nonce of this process, or one that is too old")]
+    Nonce,
     #[error("is too old, or of the future")]
     Age,
     #[error("was used before")]

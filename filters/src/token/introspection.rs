@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use super::binding::Binding;
 use super::claims::Claims;
+use super::delegation::{self, Delegation};
 use super::subject::{self, Facts};
 use super::verified::{VerifiedToken, Window};
 use super::verifier::seconds;
-use super::{KeySetError, TokenError, delegation, strict};
+use super::{KeySetError, TokenError, strict};
 use crate::IntrospectionWanted;
 
 /// Longest answer of an issuer.
@@ -139,12 +140,13 @@ impl Introspector {
             sender_bound: binding.exists(),
         };
         let principal = Arc::new(subject::principal(&self.provider, (&self.settings).into(), claims, &facts)?);
-        let (actor, delegate) = delegation::read(claims, &self.settings.actor_claim, &principal)?;
+        let Delegation { actor, delegate, chain } = delegation::read(claims, &self.settings.actor_claim, &principal)?;
         Ok(VerifiedToken {
             carried: Carried::Authorization,
             principal,
             delegate,
             actor,
+            chain,
             binding,
             exp: window.exp,
             key_id: None,

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::binding::Binding;
 use super::claims::Claims;
+use super::delegation::Chain;
 use super::verified::Window;
 use super::{Excerpt, KeySet, TokenError, VerifiedToken, jws, spiffe};
 use crate::{Principal, SpiffeSubject};
@@ -96,6 +97,7 @@ impl SvidVerifier {
             principal: Arc::new(principal),
             delegate: None,
             actor: None,
+            chain: Chain::default(),
             binding,
             exp: window.exp,
             key_id,

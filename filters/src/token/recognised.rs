@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::binding::Sender;
 use super::presented::{Presented, Wanted, presented};
 use super::replay::{Replay, Spent};
-use super::{ApiKeys, ProofProblem, SignatureKeys, TokenError, TokenSet, VerifiedToken, dpop, sha256, signature};
+use super::{
+    ApiKeys, ProofProblem, SignatureKeys, TokenError, TokenSet, VerifiedToken, dpop, proof_nonce, sha256, signature,
+};
 use crate::{Given, RequestView};
 
 /// The verifiers of one route.
@@ -67,6 +69,10 @@ impl Recognised {
                 let proof = dpop::open(proof, req, &sha256(token.as_bytes()), (!again).then_some(now))?;
                 let verified =
                     self.tokens.authenticate(token, Sender { jkt: Some(&proof.jkt), ..bearer }, now, given)?;
+                let nonced = || proof.nonce.as_deref().is_some_and(|nonce| proof_nonce::is_good(nonce, now));
+                if verified.wants_nonce() && !again && !nonced() {
+                    return Err(ProofProblem::Nonce.into());
+                }
                 if !again {
                     // Last: who has no token of the key cannot fill the memory.
                     Replay::of_process().spend(&proof.jkt, proof.jti.as_bytes(), now).map_err(|spent| match spent {

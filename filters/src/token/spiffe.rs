@@ -52,7 +52,8 @@ pub fn principal_from_svid(svid: &SpiffeSubject, provider: &Provider) -> Result<
 ///
 /// # Errors
 /// [`TokenError::Combination`] unless it is an Agent's SVID and a User's token; [`TokenError::TenantsDiffer`] where
-/// they are of different tenants; [`TokenError::Actor`] where the token was issued for another workload to act with.
+/// they are of different tenants; [`TokenError::Actor`] where the token was issued for another workload to act with, and
+/// [`TokenError::MayNotAct`] where it says that only another may.
 pub fn combine(agent: Principal, token: &VerifiedToken) -> Result<Arc<Principal>, TokenError> {
     let user = &token.principal;
     if agent.kind != PrincipalType::Agent || user.kind != PrincipalType::User {
@@ -67,8 +68,10 @@ pub fn combine(agent: Principal, token: &VerifiedToken) -> Result<Arc<Principal>
     {
         return Err(TokenError::Actor { actor: super::Excerpt::of(actor) });
     }
+    token.chain.check(&agent.subject, &agent.issuer)?;
     let expires_at = agent.authn.expires_at.min(user.authn.expires_at);
-    let authn = Assurance { expires_at, ..agent.authn };
+    let prior_actors = token.chain.before(&agent.subject, token.actor.as_deref());
+    let authn = Assurance { expires_at, prior_actors, ..agent.authn };
     Ok(Arc::new(Principal { authn, on_behalf_of: Some(Arc::clone(user)), ..agent }))
 }
 

@@ -132,5 +132,6 @@ fn assurance(provider: &Provider, method: &str, claims: &Claims, facts: &Facts) 
         auth_time,
         sender_bound: facts.sender_bound,
         expires_at: facts.expires_at,
+        prior_actors: Vec::new(),
     })
 }

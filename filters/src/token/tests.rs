@@ -1,5 +1,6 @@
 //! Tokens, key sets and credentials, right and wrong.
 
+mod actors;
 mod api_keys;
 mod cache;
 mod dpop;

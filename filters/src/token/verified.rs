@@ -7,6 +7,7 @@ use postern_config::{Carried, SenderConstraint};
 
 use super::TokenError;
 use super::binding::{Binding, Sender};
+use super::delegation::Chain;
 use crate::Principal;
 
 /// A token that [`super::JwtVerifier::verify`] accepted. Sender binding is not part of that: call
@@ -26,6 +27,7 @@ pub struct VerifiedToken {
     /// A place for what the caller derives from the token once, such as its entities for decisions. A cached token
     /// belongs to one [`super::TokenSet`], so what is put here is never seen by another route or snapshot.
     pub prepared: OnceLock<Arc<dyn Any + Send + Sync>>,
+    pub(super) chain: Chain,
     pub(super) binding: Binding,
     pub(super) audiences: Vec<String>,
     /// Of the keys it was verified with; 0 where these never change.
@@ -36,6 +38,11 @@ pub struct VerifiedToken {
 }
 
 impl VerifiedToken {
+    /// Whether proofs that come with it have a nonce of ours.
+    pub(crate) fn wants_nonce(&self) -> bool {
+        self.constraint == SenderConstraint::DpopNonce
+    }
+
     /// Checks that whoever sent the token is whom it was issued to (RFC 8705 §3, RFC 9449 §7.1). Compared in constant time.
     ///
     /// # Errors

@@ -7,10 +7,11 @@ use postern_config::{Carried, JwtProvider, Provider, ProviderKind, TenantSource}
 
 use super::binding::Binding;
 use super::claims::Claims;
+use super::delegation::{self, Delegation};
 use super::ring::Held;
 use super::subject::{self, Facts};
 use super::verified::{VerifiedToken, Window};
-use super::{Excerpt, KeyRing, KeySet, KeySetError, TokenError, delegation, jws};
+use super::{Excerpt, KeyRing, KeySet, KeySetError, TokenError, jws};
 use crate::{KeysWanted, WhyKeys};
 
 /// Verifies tokens of one issuer with its keys.
@@ -210,11 +211,12 @@ impl JwtVerifier {
             sender_bound: binding.exists(),
         };
         let principal = Arc::new(subject::principal(&self.provider, (&self.jwt).into(), claims, &facts)?);
-        let (actor, delegate) = delegation::read(claims, &self.jwt.actor_claim, &principal)?;
+        let Delegation { actor, delegate, chain } = delegation::read(claims, &self.jwt.actor_claim, &principal)?;
         Ok(VerifiedToken {
             principal,
             delegate,
             actor,
+            chain,
             binding,
             exp: window.exp,
             key_id,

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use postern_config::{
-    ClientAuth, Listener, PrincipalType, Provider, ProviderKind, Route, SenderConstraint, TenantSource,
-};
+use postern_config::{ClientAuth, Listener, PrincipalType, Provider, ProviderKind, Route, TenantSource};
 use postern_filters::SpiffeSubject;
 use postern_filters::token::{Claimed, Excerpt, NamedCertificate, PeerFacts, TokenError, VerifiedToken};
 
@@ -169,7 +167,11 @@ pub(super) fn credentials(
         actor: actor.map(str::to_owned),
     };
     made.assumed.push("the credential is taken for verified: signature, audience, type and times".to_owned());
-    let by_key = matches!(&provider.kind, ProviderKind::Jwt(jwt) if jwt.sender_constraint == SenderConstraint::Dpop);
+    let by_key = match &provider.kind {
+        ProviderKind::Jwt(jwt) => jwt.sender_constraint.is_of_proofs(),
+        ProviderKind::Introspection(asked) => asked.sender_constraint.is_of_proofs(),
+        _ => false,
+    };
     made.present(listener, spiffe, bound && !by_key, now.saturating_sub(caller.age));
     made.token = VerifiedToken::assumed(provider, claimed).map(|token| Some(Arc::new(token)));
     Ok(made)

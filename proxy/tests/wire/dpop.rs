@@ -70,3 +70,31 @@ async fn attack_33_a_stolen_token_or_a_stolen_proof_opens_nothing() {
     }
     house.stop().await;
 }
+
+#[tokio::test]
+async fn a_client_is_told_the_nonce_that_its_proofs_need() {
+    let house = House::plan()
+        .with("manifests/identity.yaml", "senderConstraint: Mtls", "senderConstraint: DpopNonce")
+        .start()
+        .await;
+    let holder = SigningKey::generate_es256("client").unwrap();
+    let mia = &house.who.mia;
+    let token = house.token_with(mia, mia, json!({"cnf": holder.confirmation()}));
+    for h2 in [false, true] {
+        let bare = house.send(None, ask(&token, &proof(&holder, &house, &token, &json!({})), h2)).await;
+        assert_eq!(bare.status, 401, "{}", bare.body);
+        assert!(bare.header("www-authenticate").contains("error=\"use_dpop_nonce\""));
+        let nonce = bare.header("dpop-nonce").to_owned();
+        let good = proof(&holder, &house, &token, &json!({ "nonce": nonce }));
+        let reply = house.send(None, ask(&token, &good, h2)).await;
+        assert_eq!(
+            (reply.status, reply.header("dpop-nonce").is_empty()),
+            (200, false),
+            "every answer tells the latest"
+        );
+        let wrong = proof(&holder, &house, &token, &json!({"nonce": "AAAAAAAAAAAAAAAAAAAAAA"}));
+        assert_eq!(house.send(None, ask(&token, &wrong, h2)).await.status, 401);
+    }
+    assert_eq!(house.plain.count(), 2);
+    house.stop().await;
+}

@@ -107,6 +107,9 @@ words! {
         /// Bound to a key of the client (RFC 9449 `jkt`), which signs a proof for each request. A proof is good for a minute and
         /// once in this process, for the scheme, host, port and path that arrive here; keys are ES256, ES384 or EdDSA.
         (SenderConstraint::Dpop) = "Dpop",
+        /// As `Dpop`, and each proof has a nonce that this process gave out at most four minutes ago (RFC 9449 §8), so that none can be
+        /// made ahead. A client that has none is told one (`use_dpop_nonce`), and every answer tells the latest.
+        (SenderConstraint::DpopNonce) = "DpopNonce",
     }
 }
 

@@ -19,7 +19,12 @@ fn principal(text: &str) -> Principal {
         groups: vec![],
         scopes: vec![],
         tags: vec![],
-        authn: Assurance { provider: text.to_owned(), method: text.to_owned(), ..Assurance::default() },
+        authn: Assurance {
+            provider: text.to_owned(),
+            method: text.to_owned(),
+            prior_actors: vec![text.to_owned()],
+            ..Assurance::default()
+        },
         on_behalf_of: None,
     }
 }
@@ -156,6 +161,7 @@ fn a_request_tells_who_what_and_why() {
     assert_eq!(event["actor"]["user"]["uid"], "edge|edge");
     assert_eq!(event["actor"]["user"]["type"], "Agent");
     assert_eq!(ours["on_behalf_of"]["type"], "User");
+    assert!(ours["prior_actors"].is_string(), "{ours}");
     assert_eq!((&event["action_id"], &event["disposition_id"]), (&2.into(), &2.into()));
     assert_eq!((&event["severity_id"], &event["is_alert"]), (&4.into(), &true.into()));
     assert_eq!(ours["connection"]["sequence"], 3);

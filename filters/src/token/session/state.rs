@@ -24,7 +24,7 @@ const MAX_COOKIE: usize = 3800;
 /// Sessions remembered per route.
 const REMEMBERED: usize = 4096;
 /// Claims that every session keeps; those that the provider's mapping reads come on top.
-const ALWAYS: [&str; 6] = ["sub", "acr", "amr", "auth_time", "sid", "iat"];
+const ALWAYS: [&str; 7] = ["sub", "acr", "amr", "auth_time", "sid", "iat", "may_act"];
 
 /// Why there is no session, or not any more.
 #[derive(Debug, thiserror::Error)]

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::token::binding::Binding;
 use crate::token::claims::Claims;
+use crate::token::delegation::Chain;
 use crate::token::verified::Window;
 use crate::token::{Excerpt, KeySet, KeySetError, TokenError, VerifiedToken, strict, subject};
 use crate::{Assurance, Principal};
@@ -110,6 +111,7 @@ fn holder(
         principal: Arc::new(principal),
         delegate: None,
         actor: None,
+        chain: Chain::default(),
         binding: Binding::default(),
         exp: until,
         key_id: Some(id.to_owned()),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::super::{Recognised, TokenSet, dpop, mint};
+use super::super::{Recognised, TokenSet, dpop, mint, proof_nonce};
 use super::*;
 use crate::testing::{Asked, asked};
 
@@ -49,6 +49,29 @@ impl Scene {
             Ok(token) => token.map_or("nobody".to_owned(), |token| token.principal.subject.clone()),
             Err(error) => error.to_string(),
         }
+    }
+}
+
+#[test]
+fn a_proof_has_the_nonce_that_was_given_out() {
+    let nonce = proof_nonce::current(NOW).unwrap();
+    for (constraint, without, with_one) in
+        [(SenderConstraint::Dpop, "mia", "mia"), (SenderConstraint::DpopNonce, "the proof has no nonce", "mia")]
+    {
+        let scene = scene(constraint);
+        let said = |change: Value| scene.said(&scene.ask(&scene.proof(change)));
+        assert!(said(json!({})).starts_with(without));
+        assert_eq!(said(json!({ "nonce": nonce })), with_one);
+    }
+    let scene = scene(SenderConstraint::DpopNonce);
+    for (case, nonce) in [
+        ("of long ago", json!(proof_nonce::current(NOW - 241).unwrap())),
+        ("of the future", json!(proof_nonce::current(NOW + 120).unwrap())),
+        ("of nobody", json!("AAAAAAAAAAAAAAAAAAAAAA")),
+        ("empty", json!("")),
+        ("no text", json!(1)),
+    ] {
+        assert_ne!(scene.said(&scene.ask(&scene.proof(json!({ "nonce": nonce })))), "mia", "{case}");
     }
 }
 
