@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use postern_config::{
-    JwtAlgorithm, JwtKeys, JwtProvider, Material, PrincipalType, Provider, ProviderKind, SenderConstraint, TenantSource,
+    Carried, JwtAlgorithm, JwtKeys, JwtProvider, Material, PrincipalType, Provider, ProviderKind, SenderConstraint,
+    TenantSource,
 };
 use postern_filters::token::mint::SigningKey;
 use postern_filters::token::{JwtVerifier, KeySet, bearer, issuer_of};
@@ -27,6 +28,7 @@ fn provider() -> Provider {
             sender_constraint: SenderConstraint::Any,
             unbound: None,
             browser: None,
+            carried: Carried::Authorization,
             id_claim: "sub".to_owned(),
             actor_claim: "act".to_owned(),
             groups_claim: Some("groups".to_owned()),
