@@ -1,9 +1,9 @@
 //! Sessions of browsers: OpenID Connect code flow with PKCE at the edge, kept in a sealed cookie.
 //!
-//! A browser that brings nothing is sent to the issuer ([`login`]); what it comes back with is exchanged for an id token
-//! ([`id_token`]), and the claims of that token which the provider's mapping reads are sealed into a cookie ([`seal`]). A
+//! A browser that brings nothing is sent to the issuer (`login`); what it comes back with is exchanged for an id token
+//! (`id_token`), and the claims of that token which the provider's mapping reads are sealed into a cookie (`seal`). A
 //! request with the cookie has the principal that a token with these claims would have: the mapping runs as for tokens, so
-//! a policy that changes changes sessions too. Nothing is kept here but what was ended before its time ([`ended`]).
+//! a policy that changes changes sessions too. Nothing is kept here but what was ended before its time (`ended`).
 
 mod cookie;
 mod ended;
