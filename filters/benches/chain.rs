@@ -13,6 +13,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use postern_config::{ProviderKind, Snapshot};
+use postern_filters::token::{JwtVerifier, KeySet, Recognised, TokenSet};
 use postern_filters::{Chains, Context};
 use serde_json::{Value, json};
 use testing::{Asked, House, NOW, asked, compiled, svid};
@@ -31,6 +33,7 @@ fn main() {
     let agent = chat("How are the orders?").svid(ASSISTANT);
     println!("{:<44} {:>10}  budget of the design", "", "median µs");
     let row = |name: &str, micros: f64, budget: &str| println!("{name:<44} {micros:>10.2}  {budget}");
+    row("token seen before, alone", recognised(&house, &order), "1");
     row("plain http, token seen before: head", heads(&chains, "orders", || order.clone()), "0.7 token + 0.7 limits");
     row("plain http, token seen before: all", whole(&chains, "orders", &order), "5, with ≤ 20 for Cedar at first");
     row("chat of 80 bytes, all", whole(&chains, "chat", &short), "5 + content");
@@ -53,21 +56,42 @@ fn chat(text: &str) -> Asked {
     asked("POST", "/v1/chat/completions").json(body.to_string())
 }
 
+/// What a token costs that was verified before: its digest, its time, audience and sender.
+fn recognised(house: &House, asked: &Asked) -> f64 {
+    let dir = tempfile::tempdir().unwrap();
+    let snapshot = loaded(dir.path(), house);
+    let providers = snapshot.routes.iter().flat_map(|route| &route.policy.identity.providers);
+    let jwt = providers.into_iter().find(|provider| matches!(provider.kind, ProviderKind::Jwt(_))).unwrap();
+    let verifier = JwtVerifier::new(jwt, KeySet::parse(house.jwks().as_bytes()).unwrap()).unwrap();
+    let set = Recognised::new(TokenSet::new(vec![verifier], Default::default()), Vec::new());
+    median(|| {
+        let started = Instant::now();
+        let token = black_box(set.authenticate(black_box(&asked.view()), NOW, false, None));
+        let elapsed = started.elapsed();
+        assert!(token.unwrap().is_some());
+        elapsed
+    })
+}
+
 /// The shipped manifests, with keys of ours.
 fn demo(house: &House) -> Chains {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/examples/demo");
     let dir = tempfile::tempdir().unwrap();
+    compiled(&loaded(dir.path(), house))
+}
+
+fn loaded(dir: &Path, house: &House) -> Snapshot {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/examples/demo");
     for folder in ["manifests", "keys"] {
-        std::fs::create_dir(dir.path().join(folder)).unwrap();
+        std::fs::create_dir(dir.join(folder)).unwrap();
     }
-    std::fs::copy(shipped.join("postern.yaml"), dir.path().join("postern.yaml")).unwrap();
+    std::fs::copy(shipped.join("postern.yaml"), dir.join("postern.yaml")).unwrap();
     for file in std::fs::read_dir(shipped.join("manifests")).unwrap() {
         let file = file.unwrap();
-        std::fs::copy(file.path(), dir.path().join("manifests").join(file.file_name())).unwrap();
+        std::fs::copy(file.path(), dir.join("manifests").join(file.file_name())).unwrap();
     }
-    std::fs::write(dir.path().join("keys/jwks.json"), house.jwks()).unwrap();
-    let loaded = postern_config::load(&dir.path().join("postern.yaml"), NOW);
-    compiled(&loaded.unwrap_or_else(|report| panic!("{report}")).snapshot)
+    std::fs::write(dir.join("keys/jwks.json"), house.jwks()).unwrap();
+    let loaded = postern_config::load(&dir.join("postern.yaml"), NOW);
+    loaded.unwrap_or_else(|report| panic!("{report}")).snapshot
 }
 
 /// A request every two seconds, in all rows together, so that no limit is in the way.
