@@ -16,6 +16,7 @@ mod init;
 pub mod manifest;
 mod material;
 pub mod openapi;
+pub mod percent;
 mod report;
 mod resolve;
 mod secrets;

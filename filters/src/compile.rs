@@ -3,7 +3,7 @@
 mod managed;
 mod trial;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -37,8 +37,8 @@ pub struct Chains {
     /// Of each route as it is now, and then as it is once what is on trial acts.
     pub(crate) by_route: HashMap<String, Vec<Chain>>,
     metadata: Metadata,
-    /// Names of the routes that let browsers log in.
-    browsers: Vec<String>,
+    /// Paths at which some route takes browsers back from logins, or logs them out.
+    login_paths: HashSet<String>,
 }
 
 /// What sessions of browsers need that no manifest holds: it outlives snapshots.
@@ -51,10 +51,10 @@ pub struct BrowserKeep {
 }
 
 impl Chains {
-    /// Names of the routes that let browsers log in.
+    /// Whether some route has a place of logins at `path`: of every request this is asked, and of few anything more.
     #[must_use]
-    pub fn browsers(&self) -> &[String] {
-        &self.browsers
+    pub fn is_login_path(&self, path: &str) -> bool {
+        self.login_paths.contains(path)
     }
 
     /// The chain of the named route as it was loaded, without what is on trial.
@@ -134,10 +134,9 @@ fn build(
     if report.has_errors() || by_route.len() < snapshot.routes.len() {
         return Err(report);
     }
-    let logs_in = |chains: &[Chain]| chains.iter().any(|chain| chain.browser.is_some());
-    let browsers = by_route.iter().filter(|(_, chains): &(_, &Vec<Chain>)| logs_in(chains));
-    let browsers = browsers.map(|(name, _)| name.clone()).collect();
-    Ok(Chains { by_route, metadata: Metadata::new(&snapshot.routes), browsers })
+    let logins = snapshot.routes.iter().flat_map(|route| route.policy.identity.browsers());
+    let login_paths = logins.flat_map(|(_, login)| login.paths()).map(str::to_owned).collect();
+    Ok(Chains { by_route, metadata: Metadata::new(&snapshot.routes), login_paths })
 }
 
 struct Compiler<'a> {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
-use postern_config::{Api, ApiContent, Operation, ParameterForm, SchemaId};
+use postern_config::{Api, ApiContent, Operation, ParameterForm, SchemaId, percent};
 
 use crate::dialect::http::media_type;
 use crate::json::{Document, Limits};
@@ -186,7 +186,7 @@ fn form(body: &[u8], fields: &std::collections::BTreeMap<String, ParameterForm>)
     for (name, written) in fields {
         let values: Vec<&str> = pairs.iter().filter(|pair| pair.name == *name).map(|pair| pair.raw).collect();
         let what = format!("field `{name}`");
-        let Some(json) = text::value(written, &values, text::decode_form, &what)? else { continue };
+        let Some(json) = text::value(written, &values, percent::decode_form, &what)? else { continue };
         if out.len() > 1 {
             out.push(b',');
         }

@@ -1,7 +1,7 @@
 //! A request as the chain holds it: one of its dialect's messages, or a body that nobody on its route reads.
 
 use bytes::Bytes;
-use postern_config::{Dialect, Part};
+use postern_config::{Dialect, Part, percent};
 
 use crate::Edit;
 use crate::dialect::http::{HttpBody, media_type};
@@ -208,36 +208,12 @@ pub(crate) fn decode_query(query: &str) -> Result<Vec<String>, DialectError> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         for text in [name, value] {
             if !text.is_empty() {
-                texts.push(decode(text).ok_or(DialectError::Encoding { offset })?);
+                texts.push(percent::decode_form(text).ok_or(DialectError::Encoding { offset })?);
             }
         }
         offset += pair.len() + 1;
     }
     Ok(texts)
-}
-
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, tail @ ..] = rest {
-        match byte {
-            b'%' => {
-                let [high, low, tail @ ..] = tail else { return None };
-                let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-                bytes.push(digit(*high)? * 16 + digit(*low)?);
-                rest = tail;
-            }
-            b'+' => {
-                bytes.push(b' ');
-                rest = tail;
-            }
-            byte => {
-                bytes.push(*byte);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

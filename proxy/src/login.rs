@@ -36,11 +36,10 @@ pub(crate) enum Place {
 /// The route that lets browsers log in at the place a request is for. Such a place is ours whatever an upstream has there, and
 /// whichever path the route is for.
 pub(crate) fn find<'r>(runtime: &'r Runtime, listener: &str, head: &Head) -> Option<(&'r Route, Place)> {
-    if runtime.chains.browsers().is_empty() {
+    if !runtime.chains.is_login_path(&head.path) {
         return None;
     }
-    let routes = runtime.snapshot.routes.iter().filter(|route| runtime.chains.browsers().contains(&route.name));
-    let here = routes.filter(|route| route.matches.is_for(listener, &head.host));
+    let here = runtime.snapshot.routes.iter().filter(|route| route.matches.is_for(listener, &head.host));
     let place = |route: &'r Route| {
         let (_, login) = route.policy.identity.browsers().next()?;
         let places = [

@@ -2,6 +2,7 @@
 
 use super::keys::Spot;
 use super::{PV_SHAPE, Reader};
+use crate::percent;
 use crate::secrets::shown;
 
 /// References that lead to references.
@@ -54,22 +55,5 @@ impl<'d> Reader<'d, '_> {
 
 /// One step of a pointer: escapes of URIs, then those of pointers.
 fn unescaped(step: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(step.len());
-    let mut rest = step.as_bytes();
-    while let [byte, tail @ ..] = rest {
-        rest = match (byte, tail) {
-            (b'%', [high, low, behind @ ..]) => {
-                let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-                bytes.push(digit(*high)? * 16 + digit(*low)?);
-                behind
-            }
-            (b'%', _) => return None,
-            (byte, tail) => {
-                bytes.push(*byte);
-                tail
-            }
-        };
-    }
-    let text = String::from_utf8(bytes).ok()?;
-    Some(text.replace("~1", "/").replace("~0", "~"))
+    Some(percent::decode(step)?.replace("~1", "/").replace("~0", "~"))
 }

@@ -205,6 +205,11 @@ pub struct BrowserLogin {
 }
 
 impl BrowserLogin {
+    /// Its places on every host of the route.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        [&self.callback, &self.logout, &self.back_channel].into_iter().map(String::as_str)
+    }
+
     fn material(&self) -> impl Iterator<Item = &Material> {
         let key = match &self.key {
             OwnKey::Material { from, .. } => Some(from),

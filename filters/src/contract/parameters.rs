@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::header::{CONNECTION, COOKIE};
-use postern_config::{ApiParameter, Operation, ParameterForm, ParameterPlace, Segment, TextKind};
+use postern_config::{ApiParameter, Operation, ParameterForm, ParameterPlace, Segment, TextKind, percent};
 
 use super::text::{self, Pair};
 use super::{Contract, Wrong};
@@ -57,14 +57,14 @@ fn read(
             let segment = Segment::Parameter(parameter.name.clone());
             let index = operation.path.iter().position(|other| *other == segment);
             let raw = index.and_then(|index| req.path.split('/').nth(index + 1));
-            text::value(&parameter.form, &raw.into_iter().collect::<Vec<_>>(), text::unescape, what)
+            text::value(&parameter.form, &raw.into_iter().collect::<Vec<_>>(), percent::decode, what)
         }
         ParameterPlace::Query => match &parameter.form {
             ParameterForm::Fields(fields) => object(parameter, fields, query, what),
             form => {
                 let values: Vec<&str> =
                     query.iter().filter(|pair| pair.name == parameter.name).map(|pair| pair.raw).collect();
-                text::value(form, &values, text::decode_form, what)
+                text::value(form, &values, percent::decode_form, what)
             }
         },
         ParameterPlace::Header => {
@@ -109,7 +109,9 @@ fn object(
         let own = |pair: &&Pair<'_>| field(&parameter.name, &pair.name) == Some(name);
         let values: Vec<&str> = query.iter().filter(own).map(|pair| pair.raw).collect();
         let what = format!("field `{name}` of {what}");
-        let Some(json) = text::value(&ParameterForm::One(*kind), &values, text::decode_form, &what)? else { continue };
+        let Some(json) = text::value(&ParameterForm::One(*kind), &values, percent::decode_form, &what)? else {
+            continue;
+        };
         if out.len() > 1 {
             out.push(b',');
         }

@@ -1,7 +1,7 @@
 //! From text, as parameters and forms are written, to JSON, as schemas judge it.
 
 use postern_config::values::Decimal;
-use postern_config::{ParameterForm, TextKind};
+use postern_config::{ParameterForm, TextKind, percent};
 
 use super::Wrong;
 use crate::Reason;
@@ -35,7 +35,7 @@ pub(super) fn pairs<'t>(text: &'t str, what: &str) -> Result<Vec<Pair<'t>>, Wron
         if name.is_empty() {
             return Err(malformed("holds a field without a name"));
         }
-        let name = decode_form(name).ok_or_else(|| malformed("holds a name with a broken escape"))?;
+        let name = percent::decode_form(name).ok_or_else(|| malformed("holds a name with a broken escape"))?;
         pairs.push(Pair { name, raw });
     }
     Ok(pairs)
@@ -109,35 +109,6 @@ pub(super) fn one(kind: TextKind, text: &str, what: &str) -> Result<Vec<u8>, Wro
 fn is_integer(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     text == "0" || (!digits.is_empty() && !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-/// As forms are decoded: `+` is a space, escapes are whole and make UTF-8.
-pub(super) fn decode_form(text: &str) -> Option<String> {
-    if !text.contains(['%', '+']) {
-        return Some(text.to_owned());
-    }
-    unescape(&text.replace('+', " "))
-}
-
-/// Escapes alone: whole, and UTF-8.
-pub(super) fn unescape(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, tail @ ..] = rest {
-        rest = match (byte, tail) {
-            (b'%', [high, low, behind @ ..]) => {
-                let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-                bytes.push(digit(*high)? * 16 + digit(*low)?);
-                behind
-            }
-            (b'%', _) => return None,
-            (byte, tail) => {
-                bytes.push(*byte);
-                tail
-            }
-        };
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// As it stands, if all readers take it for the same: cookies are decoded by some servers and not by others.

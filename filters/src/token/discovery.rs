@@ -47,6 +47,8 @@ pub struct Endpoints {
     pub authorization: String,
     pub token: String,
     pub end_session: Option<String>,
+    /// It names itself to a browser that it sends back (RFC 9207 §3), so that one which does not was sent by somebody else.
+    pub names_itself: bool,
 }
 
 /// The endpoints of `issuer` that a login needs (OpenID Connect Discovery 1.0 §3).
@@ -67,6 +69,12 @@ pub fn endpoints(text: &[u8], issuer: &str) -> Result<Endpoints, MetadataError> 
         authorization: needed("authorization_endpoint")?,
         token: needed("token_endpoint")?,
         end_session: endpoint("end_session_endpoint")?,
+        names_itself: match metadata.get("authorization_response_iss_parameter_supported") {
+            None => false,
+            Some(value) => {
+                value.as_bool().ok_or(MetadataError::Member("authorization_response_iss_parameter_supported"))?
+            }
+        },
     })
 }
 

@@ -82,6 +82,12 @@ pub(crate) fn uses(snapshot: &Snapshot) -> Vec<Use<'_>> {
     if let Some(from) = snapshot.shared.as_ref().and_then(|shared| shared.auth.as_ref()) {
         uses.push(Use { from, place: "the password of the shared store".to_owned() });
     }
+    let txn = snapshot.routes.iter().filter_map(|route| route.policy.txn_tokens.as_ref()).map(|tokens| &tokens.key);
+    for key in txn.chain(&snapshot.published_keys) {
+        if let OwnKey::Material { name, from } = &key.key {
+            uses.push(Use { from, place: format!("key `{name}` of tokens") });
+        }
+    }
     if let OwnKey::Material { name, from } = &snapshot.audit.key {
         uses.push(Use { from, place: format!("key `{name}` of the audit log") });
     }

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header;
 use pingora_core::protocols::http::ServerSession;
 use postern_config::Redacted;
+use postern_filters::token::discovery::Endpoints;
 use postern_filters::token::session::{Login, Returned, SESSION_COOKIE, SessionError};
 use postern_filters::{Browser, Given, Reason, Refusal};
 
@@ -40,15 +41,23 @@ pub(super) async fn take(
     let now = story.context.now();
     let login = Login::resume(browser.sessions().key(), browser.provider(), &head.host, held, &returned, now)
         .ok_or_else(|| refuse("the login is of another browser or host, or too old".to_owned()))?;
-    if returned.issuer.as_deref().is_some_and(|issuer| issuer != browser.issuer()) {
-        return Err(refuse("the browser comes back from another issuer (RFC 9207)".to_owned()));
+    let endpoints =
+        exchange.shared.outside.issuers().endpoints(browser, &exchange.shared.outside).await.map_err(away)?;
+    match returned.issuer.as_deref() {
+        Some(issuer) if issuer != browser.issuer() => {
+            return Err(refuse("the browser comes back from another issuer (RFC 9207)".to_owned()));
+        }
+        None if endpoints.names_itself => {
+            return Err(refuse("the browser does not say from which issuer it comes back (RFC 9207)".to_owned()));
+        }
+        _ => {}
     }
     if let Some(error) = &returned.error {
         let shown: String = error.chars().filter(|c| c.is_ascii_graphic()).take(64).collect();
         return Err(refuse(format!("the issuer refused the login: `{shown}`")));
     }
     let code = returned.code.as_deref().ok_or_else(|| refuse("the browser came back without a code".to_owned()))?;
-    let id_token = exchange_code(exchange, browser, head, &login, code).await?;
+    let id_token = exchange_code(exchange, browser, head, &endpoints, &login, code).await?;
     let (cookie_value, principal) = begin(exchange, browser, head, &login, &id_token, now).await?;
     story.context.logged_in(principal);
     let settings = browser.settings();
@@ -57,17 +66,19 @@ pub(super) async fn take(
     Ok(reply)
 }
 
+fn away(why: String) -> Refusal {
+    Refusal::new(Reason::Undecided, format!("the issuer cannot be asked: {why}"))
+}
+
 /// The id token for `code` (RFC 6749 §4.1.3).
 async fn exchange_code(
     exchange: Exchange<'_>,
     browser: &Browser,
     head: &Head,
+    endpoints: &Endpoints,
     login: &Login,
     code: &str,
 ) -> Result<Redacted<String>, Refusal> {
-    let away = |why: String| Refusal::new(Reason::Undecided, format!("the issuer cannot be asked: {why}"));
-    let shared = exchange.shared;
-    let endpoints = shared.outside.issuers().endpoints(browser, &shared.outside).await.map_err(away)?;
     let url = Url::parse(&endpoints.token).map_err(|error| away(format!("its token endpoint: {error}")))?;
     let settings = browser.settings();
     let body = login.exchange(&settings.client_id, &own_address(head, &settings.callback), code);
@@ -78,7 +89,8 @@ async fn exchange_code(
     if let Some(secret) = browser.secret() {
         request = request.header(header::AUTHORIZATION, basic(&settings.client_id, secret));
     }
-    let answer = shared.outside.call(settings.ca.as_ref(), request).await.map_err(|error| away(error.to_string()))?;
+    let answer =
+        exchange.shared.outside.call(settings.ca.as_ref(), request).await.map_err(|error| away(error.to_string()))?;
     match answer.status.as_u16() {
         200 => {}
         // RFC 6749 §5.2: a code that is wrong, used or expired.

@@ -84,6 +84,9 @@ spec:
     - {name: d, type: ApiKey, issuer: "https://d.example", prefix: acme_, keysFrom: "file:/m/api-keys", principal: {type: User}, tenants: [acme]}
     - {name: e, type: HttpSignature, issuer: "https://e.example", jwksFrom: "file:/m/signers", algorithms: [ed25519], principal: {type: User}, tenant: {value: acme}, tenants: [acme]}
     - {name: f, type: Spiffe, audiences: [a], jwtBundles: [{trustDomain: example.org, bundleFrom: "file:/m/bundle"}], principal: {type: Agent}, tenant: {value: acme}, tenants: [acme]}
+    - {name: h, type: TxnToken, issuer: "https://h.example", audiences: [a], algorithms: [ES256], jwksFrom: "file:/m/txn-jwks", principal: {type: User}, tenant: {value: acme}, tenants: [acme]}
+  tokenForwarding: TxnToken
+  txnTokens: {issuer: "https://edge.example", audience: inside.example, keyName: txn}
   tenancy: {resource: {from: Label, key: tenant}}
 ---
 apiVersion: secure.platformspec.io/v1alpha1
@@ -126,6 +129,7 @@ spec:
   keys:
     - {name: audit-log, purpose: AuditSigning, algorithm: Ed25519, source: {type: Material, from: "file:/m/audit-seed"}}
     - {name: sealing, purpose: StateSealing, algorithm: AES-256, source: {type: Material, from: "file:/m/sealing"}}
+    - {name: txn, purpose: TokenSigning, algorithm: ES256, source: {type: Material, from: "file:/m/txn-seed"}}
 ---
 apiVersion: secure.platformspec.io/v1alpha1
 kind: AuditPolicy

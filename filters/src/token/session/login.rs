@@ -4,6 +4,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::{digest, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use postern_config::percent;
 use serde_json::{Value, json};
 
 use super::seal::Purpose;
@@ -180,20 +181,9 @@ pub fn escape(text: &str) -> String {
     out
 }
 
+/// As a form is read; what has control characters is none of an issuer's.
 fn unescape(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        out.push(match byte {
-            b'%' => {
-                let mut digit = || char::from(bytes.next()?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-                digit()? << 4 | digit()?
-            }
-            b'+' => b' ',
-            byte => byte,
-        });
-    }
-    String::from_utf8(out).ok().filter(|text| !text.chars().any(char::is_control))
+    percent::decode_form(text).filter(|text| !text.chars().any(char::is_control))
 }
 
 #[cfg(test)]
