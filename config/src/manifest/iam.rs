@@ -7,6 +7,7 @@ mod forwarding;
 mod http_signature;
 mod introspection;
 mod jwt;
+mod key_place;
 mod mapping;
 mod mtls;
 mod resource;

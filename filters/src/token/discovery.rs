@@ -144,10 +144,17 @@ mod tests {
             ("https://a.example/t", Some("https://a.example/out"))
         );
         assert!(endpoints(text("http://127.0.0.1:8080/auth", "").as_bytes(), "https://a.example").is_ok());
+        let named = |said: &str| {
+            text("https://a.example/auth", &format!(r#","authorization_response_iss_parameter_supported":{said}"#))
+        };
+        for (text, want) in [(good.clone(), false), (named("false"), false), (named("true"), true)] {
+            assert_eq!(endpoints(text.as_bytes(), "https://a.example").unwrap().names_itself, want, "{text}");
+        }
         for (case, text) in [
             ("plain", text("http://a.example/auth", "")),
             ("a host that begins like loopback", text("http://127.0.0.1.evil.example/auth", "")),
             ("a script", text("javascript:alert(1)", "")),
+            ("a word for whether it names itself", named(r#""true""#)),
             ("a fragment", text("https://a.example/auth#x", "")),
             ("a line end", text("https://a.example/auth\\r\\nset-cookie:a=b", "")),
             ("a bad place to log out", text("https://a.example/auth", r#","end_session_endpoint":"ftp://a.example""#)),

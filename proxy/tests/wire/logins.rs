@@ -18,6 +18,11 @@ struct Issuer {
 
 impl Issuer {
     async fn start() -> Self {
+        Self::naming_itself(false).await
+    }
+
+    /// Says that it names itself to browsers that it sends back (RFC 9207 §3).
+    async fn naming_itself(names_itself: bool) -> Self {
         let site = Upstream::start().await;
         let issuer = Self {
             key: Arc::new(SigningKey::generate_es256("k1").unwrap()),
@@ -32,6 +37,7 @@ impl Issuer {
             "/.well-known/openid-configuration" => json(&json!({
                 "issuer": at, "jwks_uri": format!("{at}/keys"), "authorization_endpoint": format!("{at}/authorize"),
                 "token_endpoint": format!("{at}/token"), "end_session_endpoint": format!("{at}/logout"),
+                "authorization_response_iss_parameter_supported": names_itself,
             })),
             "/keys" => json(&json!({"keys": [key.jwk()]})),
             "/token" => {
@@ -224,6 +230,21 @@ async fn who_is_no_page_or_no_browser_is_not_sent_away() {
     let fifth = house.send(None, page("/orders").header("cookie", &many)).await;
     assert_eq!(cookies(&fifth).len(), 6, "{:?}", cookies(&fifth));
     assert_eq!(house.plain.count(), 0);
+}
+
+#[tokio::test]
+async fn attack_33_an_issuer_that_names_itself_has_to() {
+    let issuer = Issuer::naming_itself(true).await;
+    let house = plan(&issuer).start().await;
+    let sent = house.send(None, page("/orders")).await;
+    let (to, cookie) = (sent.header("location").to_owned(), cookies(&sent).remove(0));
+    issuer.knows(&to, house.now, json!({}));
+    let bare = format!("/.postern/callback?code=good&state={}", parameter(&to, "state"));
+    let named = format!("{bare}&iss={}", issuer.url().replace(':', "%3A").replace('/', "%2F"));
+    for (path, status) in [(&bare, 401), (&named, 303)] {
+        assert_eq!(house.send(None, page(path).header("cookie", &cookie)).await.status, status, "{path}");
+    }
+    house.stop().await;
 }
 
 #[tokio::test]

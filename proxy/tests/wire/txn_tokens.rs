@@ -188,3 +188,34 @@ async fn a_workload_in_between_hands_on_for_whom_it_asks_and_nobody_else_can() {
     assert_eq!(first.principal(), ASSISTANT);
     assert_eq!(first.on_behalf_of(), "https://edge.house.test|https://login.house.test|mia");
 }
+
+#[tokio::test]
+async fn a_key_of_tokens_is_nothing_else_besides() {
+    let seed = "5a".repeat(32);
+    let plan = edge()
+        .file("keys/txn", &seed)
+        .file("keys/shop", &seed)
+        .also(
+            r#"
+---
+apiVersion: secure.platformspec.io/v1alpha1
+kind: KeyManagementPolicy
+metadata: {name: more}
+spec:
+  keys:
+    - {name: other, purpose: TokenSigning, algorithm: Ed25519, source: {type: Material, from: "file:keys/txn"}, publish: Jwks}
+---
+apiVersion: secure.platformspec.io/v1alpha1
+kind: SecretManagement
+metadata: {name: shop}
+spec:
+  targetRefs: [{kind: Upstream, name: plain}]
+  credentials: [{name: shop, valueFrom: "file:keys/shop", inject: {type: Header, header: X-Shop-Key}}]
+"#,
+        );
+    let why = plan.try_start().await.err().unwrap();
+    for said in ["PV-091", "key `other` of tokens", "credential `shop`"] {
+        assert!(why.contains(said), "{said}: {why}");
+    }
+    assert!(!why.contains(&seed), "{why}");
+}

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::key_place::KeyPlace;
 use super::{BrowserLogin, TagFrom, TenantFrom};
 use crate::decode::{At, Fields, Setting, spec, words};
 use crate::values::{CallUrl, Claim, Issuer, Name};
-use crate::{Code, JwtAlgorithm, Material, PrincipalType, SenderConstraint};
+use crate::{JwtAlgorithm, Material, PrincipalType, SenderConstraint};
 
 spec! {
     /// Signed tokens of one issuer.
@@ -55,18 +56,13 @@ spec! {
 }
 
 fn check_jwt(jwt: &JwtProvider, fields: &mut Fields<'_, '_, '_>) {
-    if let Some(segment) = &jwt.tenant.spiffe_segment {
-        segment.error(fields.cx.report, Code(2), "a token has no SPIFFE segment", "use `claim` or `value`");
-    }
-    if let (Some(_), Some(url)) = (&jwt.jwks_from, &jwt.jwks_url) {
-        let message = "keys come from exactly one place, and `jwksFrom` says another";
-        url.error(fields.cx.report, Code(2), message, "remove one of `jwksFrom` and `jwksUrl`");
-    }
-    let fetched = [("caFrom", jwt.ca_from.is_some()), ("keysMaxAge", fields.has("keysMaxAge"))];
-    for (name, _) in fetched.into_iter().filter(|(_, written)| *written && jwt.jwks_from.is_some()) {
-        let message = format!("`{name}` is for keys that are fetched, and `jwksFrom` reads them from here");
-        fields.refuse(name, Code(2), message, "remove it, or `jwksFrom`");
-    }
+    let place = KeyPlace {
+        tenant: &jwt.tenant,
+        jwks_from: jwt.jwks_from.as_ref(),
+        jwks_url: jwt.jwks_url.as_ref(),
+        ca_from: jwt.ca_from.as_ref(),
+    };
+    place.check(fields);
 }
 
 words! {

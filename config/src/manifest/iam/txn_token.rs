@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::key_place::KeyPlace;
 use super::{JwtPrincipal, TagFrom, TenantFrom};
 use crate::decode::{At, Fields, Setting, spec};
 use crate::values::{CallUrl, Claim, Issuer, Name};
-use crate::{Code, JwtAlgorithm, Material};
+use crate::{JwtAlgorithm, Material};
 
 spec! {
     /// Transaction tokens of one issuer, in the header `Txn-Token` (draft-ietf-oauth-transaction-tokens). Such a token says for whom a
@@ -50,18 +51,13 @@ spec! {
 }
 
 fn check_txn(txn: &TxnTokenProvider, fields: &mut Fields<'_, '_, '_>) {
-    if let Some(segment) = &txn.tenant.spiffe_segment {
-        segment.error(fields.cx.report, Code(2), "a token has no SPIFFE segment", "use `claim` or `value`");
-    }
-    if let (Some(_), Some(url)) = (&txn.jwks_from, &txn.jwks_url) {
-        let message = "keys come from exactly one place, and `jwksFrom` says another";
-        url.error(fields.cx.report, Code(2), message, "remove one of `jwksFrom` and `jwksUrl`");
-    }
-    let fetched = [("caFrom", txn.ca_from.is_some()), ("keysMaxAge", fields.has("keysMaxAge"))];
-    for (name, _) in fetched.into_iter().filter(|(_, written)| *written && txn.jwks_from.is_some()) {
-        let message = format!("`{name}` is for keys that are fetched, and `jwksFrom` reads them from here");
-        fields.refuse(name, Code(2), message, "remove it, or `jwksFrom`");
-    }
+    let place = KeyPlace {
+        tenant: &txn.tenant,
+        jwks_from: txn.jwks_from.as_ref(),
+        jwks_url: txn.jwks_url.as_ref(),
+        ca_from: txn.ca_from.as_ref(),
+    };
+    place.check(fields);
 }
 
 spec! {
