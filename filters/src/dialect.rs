@@ -8,6 +8,7 @@
 
 mod adapter;
 mod ai;
+pub mod anthropic;
 mod body;
 mod embedded;
 mod fields;

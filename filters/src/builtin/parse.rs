@@ -48,7 +48,7 @@ impl Parse {
                     Ok(Message::Unread)
                 }
             }
-            vendor @ Dialect::OpenAi => {
+            vendor @ (Dialect::OpenAi | Dialect::Anthropic) => {
                 let below = req.path.strip_prefix(self.prefix.as_str()).unwrap_or(req.path);
                 let line = Line { method: req.method, path: req.path, below, query: req.query };
                 match Endpoint::target(vendor, line) {
@@ -124,7 +124,7 @@ mod tests {
             ("/v1", "/v1/chat/completions/", false),
             ("/v1", "/v1/chat/completions/abc", false),
             ("/v1", "/v1/xchat/completions", false),
-            ("/v1", "/v1/embeddings", false),
+            ("/v1", "/v1/files", false),
             ("/v1", "/v1", false),
         ] {
             let asked = asked("POST", path).json(PROMPT);

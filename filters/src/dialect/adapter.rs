@@ -7,7 +7,7 @@ use postern_config::{Action, Dialect};
 use super::ai::Facts;
 use super::body::Found;
 use super::stream::Events;
-use super::{DialectError, openai};
+use super::{DialectError, anthropic, openai};
 use crate::Reason;
 use crate::json::Value;
 
@@ -29,6 +29,7 @@ pub(super) struct Adapter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     OpenAi(openai::Endpoint),
+    Anthropic(anthropic::Endpoint),
 }
 
 /// A request line, as far as it says what is asked for.
@@ -62,7 +63,15 @@ impl Line<'_> {
 
 impl Endpoint {
     /// All that are served.
-    pub const ALL: [Self; 1] = [Self::OpenAi(openai::Endpoint::ChatCompletions)];
+    pub const ALL: [Self; 7] = [
+        Self::OpenAi(openai::Endpoint::ChatCompletions),
+        Self::OpenAi(openai::Endpoint::Completions),
+        Self::OpenAi(openai::Endpoint::Embeddings),
+        Self::OpenAi(openai::Endpoint::Moderations),
+        Self::OpenAi(openai::Endpoint::Models),
+        Self::Anthropic(anthropic::Endpoint::Messages),
+        Self::Anthropic(anthropic::Endpoint::CountTokens),
+    ];
 
     /// The endpoint that a request line asks for; `None` for every other path and for dialects without endpoints.
     ///
@@ -71,6 +80,7 @@ impl Endpoint {
     pub fn target(dialect: Dialect, line: Line<'_>) -> Result<Option<Target<'_>>, DialectError> {
         match dialect {
             Dialect::OpenAi => openai::target(line),
+            Dialect::Anthropic => anthropic::target(line),
             Dialect::Http => Ok(None),
         }
     }
@@ -79,6 +89,7 @@ impl Endpoint {
     pub fn dialect(self) -> Dialect {
         match self {
             Self::OpenAi(_) => Dialect::OpenAi,
+            Self::Anthropic(_) => Dialect::Anthropic,
         }
     }
 
@@ -102,6 +113,7 @@ impl Endpoint {
     pub(super) fn adapter(self) -> &'static Adapter {
         match self {
             Self::OpenAi(endpoint) => endpoint.adapter(),
+            Self::Anthropic(endpoint) => endpoint.adapter(),
         }
     }
 }
@@ -112,6 +124,7 @@ pub fn refusal(dialect: Dialect, reason: Reason, decision_id: &str) -> (u16, &'s
     match dialect {
         Dialect::Http => super::http::refusal(reason, decision_id),
         Dialect::OpenAi => openai::refusal(reason, decision_id),
+        Dialect::Anthropic => anthropic::refusal(reason, decision_id),
     }
 }
 

@@ -226,4 +226,10 @@ impl Found {
     pub(super) fn opaque(&mut self, what: &'static str) {
         self.opaque.get_or_insert(what);
     }
+
+    /// As [`Found::opaque`], where nothing else is to be read.
+    pub(super) fn hides(&mut self, what: &'static str) -> Result<(), DialectError> {
+        self.opaque(what);
+        Ok(())
+    }
 }

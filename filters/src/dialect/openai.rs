@@ -1,6 +1,10 @@
 //! Dialect `openai`: which endpoints of the vendor are served, and how it says no. Every other endpoint is refused.
 
 mod chat;
+mod completions;
+mod embeddings;
+mod models;
+mod moderations;
 
 use serde_json::json;
 
@@ -12,28 +16,44 @@ use crate::Reason;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     ChatCompletions,
+    /// The old one, without roles.
+    Completions,
+    Embeddings,
+    Moderations,
+    /// The list, or one of them.
+    Models,
 }
 
-/// Endpoints by method and path.
-const ENDPOINTS: [(&str, &str, Endpoint); 1] = [("POST", "/v1/chat/completions", Endpoint::ChatCompletions)];
+/// Endpoints by method and path; the first that fits. `/chat/completions` ends like `/completions`, so it comes first.
+const ENDPOINTS: [(&str, &str, Endpoint); 4] = [
+    ("POST", "/v1/chat/completions", Endpoint::ChatCompletions),
+    ("POST", "/v1/completions", Endpoint::Completions),
+    ("POST", "/v1/embeddings", Endpoint::Embeddings),
+    ("POST", "/v1/moderations", Endpoint::Moderations),
+];
 
 impl Endpoint {
     pub(super) fn adapter(self) -> &'static Adapter {
         match self {
             Self::ChatCompletions => &chat::ADAPTER,
+            Self::Completions => &completions::ADAPTER,
+            Self::Embeddings => &embeddings::ADAPTER,
+            Self::Moderations => &moderations::ADAPTER,
+            Self::Models => &models::ADAPTER,
         }
     }
 }
 
 /// What a request line asks for. Stored completions (`/chat/completions/{id}`) are another endpoint.
 pub(super) fn target(line: Line<'_>) -> Result<Option<Target<'_>>, DialectError> {
-    let Some((_, _, endpoint)) = ENDPOINTS.iter().find(|(method, full, _)| line.is(method, full)) else {
+    let listed = ENDPOINTS.iter().find(|(method, full, _)| line.is(method, full)).map(|(_, _, endpoint)| *endpoint);
+    let Some(endpoint) = listed.or_else(|| models::is_asked(line).then_some(Endpoint::Models)) else {
         return Ok(None);
     };
     if !line.query.is_none_or(is_version) {
         return Err(DialectError::Query);
     }
-    Ok(Some(Target { endpoint: adapter::Endpoint::OpenAi(*endpoint), model: None }))
+    Ok(Some(Target { endpoint: adapter::Endpoint::OpenAi(endpoint), model: None }))
 }
 
 /// `api-version=2026-01-01`, once. Some servers take the model from the query before they look into the body.
@@ -52,3 +72,6 @@ fn error_object(reason: Reason, decision_id: &str) -> Vec<u8> {
     let error = json!({"message": message, "type": reason.openai_type(), "param": null, "code": reason.openai_code()});
     json!({ "error": error }).to_string().into_bytes()
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,7 +108,7 @@ pub(super) fn stream(endpoint: Endpoint) -> EventStream {
 pub(super) fn events(out: &[u8]) -> Vec<Json> {
     let text = std::str::from_utf8(out).unwrap();
     assert!(text.is_empty() || text.ends_with("\n\n"), "{text:?}");
-    let data = text.split_terminator("\n\n").filter_map(|event| event.strip_prefix("data: "));
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
     data.filter(|data| *data != "[DONE]")
         .map(|data| {
             Document::parse(Bytes::copy_from_slice(data.as_bytes()), Limits::default()).unwrap();
@@ -125,4 +125,29 @@ pub(super) fn run(endpoint: Endpoint, input: &str) -> (Vec<u8>, StreamOut) {
     out.bytes.extend(end.bytes);
     out.reason = out.reason.or(end.reason);
     (std::mem::take(&mut out.bytes), out)
+}
+
+/// What leaves of a stream and what is found in it is the same wherever it is cut, and byte by byte.
+pub(super) fn same_wherever_cut(endpoint: Endpoint, input: &str) {
+    let fed = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+        let mut stream = stream(endpoint);
+        let (mut bytes, mut findings, mut reason) = (Vec::new(), Vec::new(), None);
+        for out in pieces.map(|piece| stream.push(piece)).collect::<Vec<_>>().into_iter().chain([stream.finish()]) {
+            bytes.extend(out.bytes);
+            findings.extend(out.findings);
+            reason = reason.or(out.reason);
+        }
+        (String::from_utf8(bytes).unwrap(), findings, reason)
+    };
+    let whole = fed(&mut std::iter::once(input.as_bytes()));
+    assert_eq!(fed(&mut input.as_bytes().chunks(1)), whole, "byte by byte");
+    for cut in 1..input.len() {
+        let (front, back) = input.as_bytes().split_at(cut);
+        assert_eq!(fed(&mut [front, back].into_iter()), whole, "cut at {cut}");
+    }
+}
+
+/// An event as it is named in its data.
+pub(super) fn named(event: &Json) -> String {
+    format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())
 }
