@@ -16,6 +16,7 @@ mod hardening;
 mod listeners;
 mod load;
 mod process;
+mod scan;
 mod secrets;
 mod site;
 mod spiffe;

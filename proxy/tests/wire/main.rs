@@ -30,6 +30,7 @@ mod network;
 mod outbound;
 mod proxies;
 mod relay;
+mod remembered;
 mod rotation;
 mod schema;
 mod secrets;
