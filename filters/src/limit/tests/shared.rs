@@ -5,7 +5,9 @@ use std::task::{Context as Task, Poll, Waker};
 use postern_config::OnUnavailable;
 
 use super::*;
-use crate::limit::{Decided, DecidedClaim, Facts, Judged, Rating, SharedAsk, Unavailable, Wait, Waited};
+use crate::limit::{
+    Budget, Decided, DecidedClaim, Facts, Judged, Rating, SharedAsk, Unavailable, Wait, Waited, Wanted,
+};
 
 fn shared(key: &[LimitKey], on_unavailable: OnUnavailable) -> RateLimit {
     RateLimit { store: CountedIn::Shared(on_unavailable), ..limit("all", key, 2, 60, 2) }
@@ -25,13 +27,7 @@ fn asked(set: &LimitSet, facts: &Facts<'_>, rating: &mut Rating) -> Wait {
 
 /// The answer of a store, to whatever it is asked.
 fn hears(wait: Wait, said: impl FnOnce(&SharedAsk) -> Result<Decided, Unavailable>) -> Waited {
-    let over = wait.over(
-        |_| std::future::ready(()),
-        |ask| {
-            let said = said(&ask);
-            std::future::ready((ask, said))
-        },
-    );
+    let over = wait.over(|_| std::future::ready(()), async |ask: &SharedAsk| said(ask));
     match std::pin::pin!(over).poll(&mut Task::from_waker(Waker::noop())) {
         Poll::Ready(waited) => waited,
         Poll::Pending => panic!("nothing to wait for"),
@@ -39,7 +35,8 @@ fn hears(wait: Wait, said: impl FnOnce(&SharedAsk) -> Result<Decided, Unavailabl
 }
 
 fn says(passes: bool, wait: u64, state: u64) -> Result<Decided, Unavailable> {
-    Ok(Decided { passes, now: 1_000_000, claims: vec![DecidedClaim { wait, remaining: 1, state }] })
+    let claims = vec![DecidedClaim { wait, left: 30_000_000, state }];
+    Ok(Decided { passes, now: 1_000_000, claims, seats: None })
 }
 
 fn away() -> Result<Decided, Unavailable> {
@@ -92,7 +89,12 @@ fn what_the_store_says_is_done_and_what_it_does_not_say_is_policy() {
         ("it is away", OnUnavailable::Deny, away(), "unknown"),
         ("it is away, and each counts for itself", OnUnavailable::Local, away(), "passes"),
         ("a refusal without a reason", OnUnavailable::Deny, says(false, 0, 0), "unknown"),
-        ("an answer to less", OnUnavailable::Deny, Ok(Decided { passes: true, now: 1, claims: Vec::new() }), "unknown"),
+        (
+            "an answer to less",
+            OnUnavailable::Deny,
+            Ok(Decided { passes: true, now: 1, claims: Vec::new(), seats: None }),
+            "unknown",
+        ),
     ] {
         let set = LimitSet::compile(&[shared(&[LimitKey::Principal], on_unavailable)], &LimitStore::new()).unwrap();
         let facts = facts(&mia, "192.0.2.1", "r");
@@ -120,10 +122,8 @@ fn a_replica_remembers_how_far_a_key_was() {
         let mut rating = Rating::default();
         let _ = asked(&set, &facts, &mut rating);
         let waited = hears(wait, |ask| {
-            assert_eq!(
-                (ask.claims[0].floor, ask.claims[0].interval, ask.claims[0].full),
-                (floor, 30_000_000, 60_000_000)
-            );
+            let budget = Budget { full: 60_000_000, ceiling: 60_000_000, floor };
+            assert_eq!(ask.claims[0].wanted, Wanted::Rate { budget, need: 30_000_000, take: 30_000_000 });
             said
         });
         let _ = set.judge(Stage::Principal, &facts, &mut rating, Some(waited), ms(0));
