@@ -9,10 +9,12 @@
 //! Encodings are not looked into: text in percent, base64, hex or HTML-entity form is read as it stands.
 
 mod builtin;
+mod defaults;
 mod fold;
 mod hidden;
 mod hit;
 mod injection;
+mod look;
 mod managed;
 mod matcher;
 #[cfg(test)]
@@ -36,6 +38,8 @@ use postern_config::{
     RuntimeSecurity,
 };
 
+pub use defaults::defaults;
+pub use look::injection_score;
 pub(crate) use managed::can_be_searched_for;
 pub use managed::{GUARD as LEAK_GUARD, Managed};
 pub use pattern::max_match_len;

@@ -9,6 +9,7 @@ mod check_egress;
 mod explain;
 mod init;
 mod run;
+mod scan;
 mod test;
 mod validate;
 
@@ -87,6 +88,7 @@ enum Command {
         #[arg(long, value_enum, default_value = "text")]
         output: test::Output,
     },
+    Scan(scan::Scan),
     /// Keys of callers.
     #[command(subcommand)]
     ApiKey(ApiKeyCommand),
@@ -158,6 +160,7 @@ pub fn main() -> ExitCode {
         }
         Command::Explain(asked) => explain::run(&asked),
         Command::Test { dir, config, output } => test::run(&dir, config.as_ref(), output),
+        Command::Scan(asked) => scan::run(&asked),
         Command::ApiKey(ApiKeyCommand::New(asked)) => api_key::new(&asked),
         Command::Audit(AuditCommand::Verify { dir, key, checkpoint, format }) => {
             audit::verify(&dir, &key, checkpoint.as_deref(), format)

@@ -82,7 +82,7 @@ pub struct DecidedClaim {
 }
 
 /// Seats in the store, whatever they are to who asks it. Dropping them gives them back.
-pub struct Seats(Box<dyn Any + Send + Sync>);
+pub struct Seats(#[expect(dead_code, reason = "held to be dropped")] Box<dyn Any + Send + Sync>);
 
 impl Seats {
     pub fn new(held: impl Any + Send + Sync) -> Self {
@@ -92,7 +92,7 @@ impl Seats {
 
 impl std::fmt::Debug for Seats {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Seats({:?})", self.0.type_id())
+        f.write_str("Seats")
     }
 }
 
@@ -114,6 +114,8 @@ pub(super) struct Shared {
 
 /// The most that is ever charged at once; what is more is charged as so much.
 const MOST_BYTES: u64 = 1 << 30;
+/// The furthest that any key can be ahead, in microseconds: the store's numbers have 53 bits, and count from 1970.
+const FURTHEST: u64 = 1 << 51;
 /// Bytes that are charged ahead, so that not every event of a stream asks the store; and the part of a burst that they
 /// are at most.
 const AHEAD: u64 = 64 << 10;
@@ -168,12 +170,12 @@ impl Shared {
             LimitUnit::Bytes => full.saturating_add(self.time(MOST_BYTES)),
             LimitUnit::Requests | LimitUnit::ConcurrentRequests => patience,
         };
-        Budget { full, ceiling: full.saturating_add(ahead), floor }
+        Budget { full, ceiling: full.saturating_add(ahead).min(FURTHEST), floor }
     }
 
-    /// Whether the store's arithmetic, in numbers of 53 bits, can hold it.
+    /// Whether the store's arithmetic can hold it.
     pub(super) fn fits(&self) -> bool {
-        self.unit == LimitUnit::ConcurrentRequests || self.budget(0, 0).ceiling < 1 << 51
+        self.unit == LimitUnit::ConcurrentRequests || self.full() < FURTHEST / 2
     }
 
     /// What a request wants that comes to the limit.

@@ -28,6 +28,8 @@ pub(crate) struct Resolver {
     pending: VecDeque<Hit>,
     /// Text before this is decided.
     floor: usize,
+    /// Goes on behind a hit that blocks: for whoever wants to know all of them.
+    goes_on: bool,
 }
 
 /// How much of the text is known.
@@ -51,6 +53,11 @@ pub(crate) struct Resolved<'p> {
 }
 
 impl Resolver {
+    /// One that a block does not end.
+    pub(crate) fn of_everything() -> Self {
+        Self { goes_on: true, ..Self::default() }
+    }
+
     /// Takes `hits` over; those that no rule asked for are dropped.
     pub(crate) fn add(&mut self, plan: &Plan, hits: &mut Vec<Hit>) {
         self.pending.extend(hits.drain(..).filter(|h| plan.targets(h).next().is_some()));
@@ -68,7 +75,9 @@ impl Resolver {
             out.floor = self.floor;
             return out;
         }
-        if let Some(seen) = self.first_block(plan) {
+        if !self.goes_on
+            && let Some(seen) = self.first_block(plan)
+        {
             self.pending.retain(|h| h.seen <= seen);
             out.blocked = true;
         }

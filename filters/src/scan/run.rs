@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::fold::Form;
 use super::hidden::HiddenRuns;
 use super::hit::Hit;
-use super::injection::Reader;
+use super::injection::{Reader, Signatures};
 use super::matcher::Matcher;
 use super::plan::{Plan, least};
 use super::resolve::{Known, Resolved, Resolver};
@@ -38,6 +38,11 @@ impl Run {
             resolver: Resolver::default(),
             text_end: 0,
         }
+    }
+
+    /// Over a whole text, and on behind a hit that blocks.
+    pub(crate) fn to_the_end(plan: &Arc<Plan>) -> Self {
+        Self { resolver: Resolver::of_everything(), ..Self::new(plan, true) }
     }
 
     pub(crate) fn plan(&self) -> &Arc<Plan> {
@@ -127,12 +132,17 @@ pub(crate) fn risk(plan: &Plan, text: &str) -> u8 {
         hidden.read(text, 0, &mut hits);
         hidden.finish(text.len(), &mut hits);
     }
-    if let Some(signatures) = &plan.signatures {
-        let mut view = View::new(Form::Skeleton);
-        let mut reader = Reader::new(signatures, plan.hold_back, 1);
-        view.push(text, 0);
-        reader.read(&view, text.len(), &mut hits);
-        reader.finish(&view, text.len(), &mut hits);
-    }
+    let injection = plan.signatures.as_ref().map_or(0, |signatures| injection(signatures, plan.hold_back, text));
+    hits.iter().map(|hit| hit.score).fold(injection, u8::max)
+}
+
+/// The highest score of an injection in `text`, whatever threshold it has to reach.
+pub(crate) fn injection(signatures: &Arc<Signatures>, limit: usize, text: &str) -> u8 {
+    let mut hits = Vec::new();
+    let mut view = View::new(Form::Skeleton);
+    let mut reader = Reader::new(signatures, limit, 1);
+    view.push(text, 0);
+    reader.read(&view, text.len(), &mut hits);
+    reader.finish(&view, text.len(), &mut hits);
     hits.iter().map(|hit| hit.score).max().unwrap_or(0)
 }

@@ -20,7 +20,7 @@ pub const CONNECTIONS_REFUSED: &str = "postern.connections.refused";
 pub const BANS: &str = "postern.bans";
 /// Bans in force.
 pub const BANS_ACTIVE: &str = "postern.bans.active";
-/// Decisions of the shared store of limits, by outcome: `allowed`, `refused`, `unavailable`.
+/// Decisions of the shared store of limits, by outcome: `allowed`, `refused`, `queued`, `unavailable`.
 pub const LIMITS_STORE_DECISIONS: &str = "postern.limits.store.decisions";
 /// Seconds that such a decision took.
 pub const LIMITS_STORE_DURATION: &str = "postern.limits.store.duration";

@@ -19,6 +19,7 @@ mod places;
 mod process;
 #[path = "../wire/redis.rs"]
 mod redis;
+mod scan;
 mod secrets;
 mod site;
 mod spiffe;

@@ -60,7 +60,15 @@ async fn places_are_of_all_replicas_and_come_back_however_a_request_ends() {
     let Some(redis) = Redis::start().await else { return };
     redis.open("house").await;
     let limit = "name: open, key: [Tenant], unit: ConcurrentRequests, limit: 2, store: Shared";
-    let (one, other) = (redis.plan(limit).start().await, redis.plan(limit).start().await);
+    // As docs/limits.md has the store's user.
+    let rights = "+auth +info +ping +eval +evalsha +time +get +set +zadd +zrem +zcard +zrank +zrangebyscore +zremrangebyscore +pexpire";
+    let user: Vec<&str> = "ACL SETUSER postern on >horse ~postern:*".split(' ').chain(rights.split(' ')).collect();
+    assert_eq!(redis.ask(&user).await, "+OK\r\n");
+    let plan = || {
+        let plan = redis.plan(limit).file("keys/store", "horse\n");
+        plan.with("postern.yaml", ".sock\"}", ".sock\", user: postern, authFrom: \"file:keys/store\"}")
+    };
+    let (one, other) = (plan().start().await, plan().start().await);
     until_connected(&one, true).await;
     until_connected(&other, true).await;
     let (here, there) = (streams(&one), streams(&other));
@@ -79,7 +87,9 @@ async fn places_are_of_all_replicas_and_come_back_however_a_request_ends() {
     assert!(opens(&one).await.is_none());
     // The upstream ends the answer.
     second.until("one").await;
-    there.lock().unwrap()[0].send(b"0\r\n\r\n".to_vec()).await.unwrap();
+    let stream = there.lock().unwrap()[0].clone();
+    stream.send(b"0\r\n\r\n".to_vec()).await.unwrap();
+    drop(stream);
     assert_eq!(second.rest().await, Ok(String::new()));
     let fourth = until_open(&one).await;
     // Held for longer than a lease: both are asked for again in time.
