@@ -31,6 +31,7 @@ mod outbound;
 mod proxies;
 mod redis;
 mod relay;
+mod remembered;
 mod rotation;
 mod schema;
 mod secrets;
