@@ -131,6 +131,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
             user: shared.user.as_ref().map(|user| user.as_str().to_owned()),
             auth: shared.auth_from.as_ref().map(|auth| auth.value.clone()),
             ca: shared.ca_from.as_ref().map(|ca| ca.value.clone()),
+            lease: *shared.lease,
         }),
         health: bootstrap.spec.admin.health.as_ref().map(|health| health.value.0),
         listeners: listeners?,
