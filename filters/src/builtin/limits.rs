@@ -42,6 +42,7 @@ impl Limits {
                 route: &self.route,
                 model: cx.model(),
                 headers: Some(req.headers),
+                tokens: cx.tokens(),
             };
             self.set.judge(self.stage, &facts, &mut rating, waited, cx.uptime())
         };
@@ -69,10 +70,14 @@ fn conclude(set: &LimitSet, outcome: Outcome, cx: &mut Context) -> Flow {
     }
     match outcome {
         Outcome::Unlimited | Outcome::Allowed(_) => Flow::Continue,
-        Outcome::Refused { standing, retry_after } => {
+        Outcome::Refused { standing, .. } => {
             let limit = format!("limit/{}", set.name_of(&standing));
+            let Some(after) = outcome.retry_after() else {
+                let detail = format!("more tokens than `{limit}` ever lets through at once");
+                return Flow::Refuse(Refusal::new(Reason::OverLimit, detail).by(limit));
+            };
             let mut refusal = Refusal::new(Reason::OverLimit, format!("over `{limit}`")).by(limit);
-            refusal.headers.push(("retry-after", retry_after.to_string()));
+            refusal.headers.push(("retry-after", after.to_string()));
             Flow::Refuse(refusal)
         }
     }
