@@ -408,6 +408,12 @@ impl Context {
         self.action
     }
 
+    /// The endpoint that is asked, on a route to a model.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<crate::dialect::Endpoint> {
+        self.message.as_ref().and_then(Message::endpoint)
+    }
+
     /// The model the request names, where its dialect has one.
     #[must_use]
     pub fn model(&self) -> Option<&str> {

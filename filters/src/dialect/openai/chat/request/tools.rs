@@ -3,21 +3,9 @@
 use postern_config::Part;
 
 use crate::dialect::DialectError;
-use crate::dialect::body::{Found, expect, identifier, scalar, shape};
-use crate::dialect::openai::message::unknown;
-use crate::dialect::openai::tables::SCHEMA_WORDS;
+use crate::dialect::body::Found;
+use crate::dialect::fields::{SCHEMA_WORDS, expect, scalar, shape, tool_name, unknown};
 use crate::json::{Kind, Value};
-
-/// Whether and which tool the model must call.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum ToolChoice {
-    #[default]
-    Auto,
-    None,
-    Required,
-    /// One tool, or several to choose from.
-    Named(Vec<String>),
-}
 
 pub(super) fn tools(value: Value<'_>, found: &mut Found, names: &mut Vec<String>) -> Result<(), DialectError> {
     if value.is_null() {
@@ -68,30 +56,23 @@ fn definition(value: Value<'_>, found: &mut Found, names: &mut Vec<String>) -> R
     Ok(())
 }
 
-fn tool_name(value: Value<'_>) -> Result<String, DialectError> {
-    let name = identifier(value, "tool name")?;
-    if name.is_empty() { Err(shape(value, "tool name")) } else { Ok(name.into_owned()) }
-}
-
 /// The forms of `tool_choice` and of the old `function_call`.
-pub(super) fn tool_choice(value: Value<'_>, found: &mut Found) -> Result<ToolChoice, DialectError> {
+pub(super) fn tool_choice(value: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
     match (value.kind(), value.text().as_deref()) {
-        (Kind::Null, _) | (_, Some("auto")) => return Ok(ToolChoice::Auto),
-        (_, Some("none")) => return Ok(ToolChoice::None),
-        (_, Some("required")) => return Ok(ToolChoice::Required),
+        (Kind::Null, _) | (_, Some("auto" | "none" | "required")) => return Ok(()),
         (Kind::Object, _) => {}
         _ => return Err(shape(value, "tool_choice")),
     }
     found.fixed_tree(value, Part::ToolDefinition, &SCHEMA_WORDS);
     if let Some(allowed) = value.get("allowed_tools") {
         let tools = allowed.get("tools").ok_or(DialectError::Missing { what: "allowed_tools.tools" })?;
-        return tools.items().map(chosen).collect::<Result<_, _>>().map(ToolChoice::Named);
+        return tools.items().try_for_each(chosen);
     }
-    Ok(ToolChoice::Named(vec![chosen(value)?]))
+    chosen(value)
 }
 
 /// The name in `{type, function: {name}}`, `{type, custom: {name}}` or the old `{name}`.
-fn chosen(value: Value<'_>) -> Result<String, DialectError> {
+fn chosen(value: Value<'_>) -> Result<(), DialectError> {
     let inner = value.get("function").or_else(|| value.get("custom")).unwrap_or(value);
-    tool_name(inner.get("name").ok_or(DialectError::Missing { what: "tool_choice.name" })?)
+    tool_name(inner.get("name").ok_or(DialectError::Missing { what: "tool_choice.name" })?).map(drop)
 }

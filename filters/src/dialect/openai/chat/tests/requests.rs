@@ -58,10 +58,9 @@ fn every_text_of_a_conversation_with_tools_is_a_part() {
         ]
     );
     assert_eq!(request.model(), Some("gpt-5-mini"));
-    assert!(request.stream() && request.include_usage());
-    assert_eq!((request.choices(), request.max_tokens()), (2, Some(512)));
-    assert_eq!(request.tools(), ["get_weather"]);
-    assert_eq!(*request.tool_choice(), ToolChoice::Named(vec!["get_weather".into()]));
+    let facts = request.facts();
+    assert_eq!((facts.stream, facts.choices, facts.max_tokens), (true, 2, Some(512)));
+    assert_eq!(facts.tools, ["get_weather"]);
     assert_eq!(request.opaque(), None);
     assert_eq!(request.rewrite(&[]).unwrap(), TOOLS, "what nothing was found in leaves as it came");
 }
@@ -153,7 +152,7 @@ fn null_stands_for_absent_and_benign_fields_pass() {
     ] {
         let request = request(&with(fields)).unwrap();
         assert!(!request.stream());
-        assert_eq!(request.choices(), 1);
+        assert_eq!(request.facts().choices, 1);
     }
 }
 

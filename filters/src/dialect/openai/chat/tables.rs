@@ -25,7 +25,7 @@ pub(super) const REQUEST_UNSUPPORTED: [&str; 3] = ["web_search_options", "modera
 
 /// Fields of answers, choices and deltas that are taken out, because they repeat the text in a form that is not judged
 /// (tokens, details of reasoning), or because they are padding and accounting of single vendors.
-pub(super) const ANSWER_DROPPED: [&str; 20] = [
+pub(in crate::dialect::openai) const ANSWER_DROPPED: [&str; 20] = [
     "obfuscation",
     "moderation",
     "metadata",
@@ -46,46 +46,4 @@ pub(super) const ANSWER_DROPPED: [&str; 20] = [
     "matched_stop",
     "native_finish_reason",
     "reasoning_details",
-];
-
-/// Words of JSON Schema and of tool definitions: constants that hold nothing.
-pub(super) const SCHEMA_WORDS: [&str; 38] = [
-    "type",
-    "object",
-    "string",
-    "number",
-    "integer",
-    "boolean",
-    "array",
-    "null",
-    "properties",
-    "required",
-    "description",
-    "items",
-    "enum",
-    "const",
-    "default",
-    "title",
-    "format",
-    "pattern",
-    "anyOf",
-    "oneOf",
-    "allOf",
-    "not",
-    "additionalProperties",
-    "minimum",
-    "maximum",
-    "minLength",
-    "maxLength",
-    "minItems",
-    "maxItems",
-    "uniqueItems",
-    "$schema",
-    "$ref",
-    "$defs",
-    "definitions",
-    "function",
-    "name",
-    "parameters",
-    "strict",
 ];

@@ -5,85 +5,41 @@
 //! repeats the text in a form that is not judged is taken out. A shape or field that is not known is an error: the answer
 //! is refused.
 
-use bytes::Bytes;
 use postern_config::Part;
 
-use super::message::{function_call, tool_calls, unknown};
+use super::message::{function_call, tool_calls};
 use super::tables::ANSWER_DROPPED;
-use crate::Edit;
-use crate::dialect::body::{Found, JsonBody, expect, identifier, scalar, shape, string};
-use crate::dialect::{DialectError, Message, MessagePart};
-use crate::json::{Kind, Limits, Value};
+use crate::dialect::DialectError;
+use crate::dialect::ai::{Facts, Usage};
+use crate::dialect::body::Found;
+use crate::dialect::fields::{expect, identifier, only_numbers, scalar, shape, string, unknown, word};
+use crate::json::{Kind, Value};
 
-/// Tokens, as the provider counts them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
-    pub prompt: u64,
-    pub completion: u64,
-    pub total: u64,
+pub(super) fn answer(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> Result<(), DialectError> {
+    read(root, found, facts, choice)
 }
 
-/// A parsed answer. Owns its bytes.
-#[derive(Debug)]
-pub struct ChatAnswer {
-    body: JsonBody,
-    facts: Facts,
-}
-
-#[derive(Debug, Default)]
-struct Facts {
-    model: Option<String>,
-    usage: Option<Usage>,
-    is_error: bool,
-}
-
-impl ChatAnswer {
-    /// Reads a whole answer, of a success or of an error status.
-    ///
-    /// # Errors
-    /// Anything that is not strict JSON, and a field or shape that is not known.
-    pub fn parse(body: Bytes, limits: Limits) -> Result<Self, DialectError> {
-        let (body, facts) = JsonBody::parse(body, limits, answer)?;
-        Ok(Self { body, facts })
-    }
-
-    #[must_use]
-    pub fn usage(&self) -> Option<Usage> {
-        self.facts.usage
-    }
-
-    /// Whether this is `{"error": …}`.
-    #[must_use]
-    pub fn is_error(&self) -> bool {
-        self.facts.is_error
-    }
-}
-
-impl Message for ChatAnswer {
-    fn parts(&self) -> &[MessagePart] {
-        self.body.parts()
-    }
-
-    fn opaque(&self) -> Option<&'static str> {
-        self.body.opaque()
-    }
-
-    fn rewrite(&self, edits: &[(usize, Vec<Edit>)]) -> Result<Bytes, DialectError> {
-        self.body.rewrite(edits)
-    }
-
-    fn model(&self) -> Option<&str> {
-        self.facts.model.as_deref()
-    }
-}
-
-fn answer(root: Value<'_>, found: &mut Found) -> Result<Facts, DialectError> {
-    expect(root, Kind::Object, "answer")?;
-    if root.get("error").is_some_and(|error| !error.is_null()) {
+/// The vendor's error object, whose every string is a text.
+pub(in crate::dialect::openai) fn error(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> bool {
+    let is_error = root.get("error").is_some_and(|error| !error.is_null());
+    if is_error {
         found.tree(root, Part::Assistant, &[]);
-        return Ok(Facts { is_error: true, ..Facts::default() });
+        facts.is_error = true;
     }
-    let mut facts = Facts::default();
+    is_error
+}
+
+/// An answer with choices, each of which `choice` reads.
+pub(in crate::dialect::openai) fn read(
+    root: Value<'_>,
+    found: &mut Found,
+    facts: &mut Facts,
+    choice: fn(Value<'_>, &mut Found) -> Result<(), DialectError>,
+) -> Result<(), DialectError> {
+    expect(root, Kind::Object, "answer")?;
+    if error(root, found, facts) {
+        return Ok(());
+    }
     let mut choices = false;
     for (key, value) in root.entries() {
         match string(key, "answer")?.as_ref() {
@@ -97,11 +53,11 @@ fn answer(root: Value<'_>, found: &mut Found) -> Result<Facts, DialectError> {
             other => head_field(other, root, key, value, |_, child| found.remove(root, child))?,
         }
     }
-    if choices { Ok(facts) } else { Err(DialectError::Missing { what: "choices" }) }
+    if choices { Ok(()) } else { Err(DialectError::Missing { what: "choices" }) }
 }
 
 /// A field beside `choices` and `usage`, of an answer or of an event. Calls `strip` for one that does not pass.
-pub(super) fn head_field<'a>(
+pub(in crate::dialect::openai) fn head_field<'a>(
     name: &str,
     within: Value<'a>,
     key: Value<'a>,
@@ -109,10 +65,7 @@ pub(super) fn head_field<'a>(
     strip: impl FnOnce(Value<'a>, Value<'a>),
 ) -> Result<(), DialectError> {
     match name {
-        "id" | "object" | "model" | "system_fingerprint" | "service_tier" if value.is_null() => {}
-        "id" | "object" | "model" | "system_fingerprint" | "service_tier" => {
-            identifier(value, "answer.id")?;
-        }
+        "id" | "object" | "model" | "system_fingerprint" | "service_tier" => word(value, "answer.id")?,
         "created" => scalar(value, Kind::Number, "created")?,
         _ => return dropped(name, within, key, value, strip),
     }
@@ -120,7 +73,7 @@ pub(super) fn head_field<'a>(
 }
 
 /// A field that no table reads: taken out if it is one of those that are dropped, or `null`; else refused.
-pub(super) fn dropped<'a>(
+pub(in crate::dialect::openai) fn dropped<'a>(
     name: &str,
     within: Value<'a>,
     key: Value<'a>,
@@ -139,8 +92,7 @@ fn choice(item: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
     for (key, value) in item.entries() {
         match string(key, "choices[]")?.as_ref() {
             "index" => scalar(value, Kind::Number, "index")?,
-            "finish_reason" if value.is_null() => {}
-            "finish_reason" => drop(identifier(value, "finish_reason")?),
+            "finish_reason" => word(value, "finish_reason")?,
             "logprobs" => found.null(value),
             "message" => message(value, found)?,
             other => dropped(other, item, key, value, |within, child| found.remove(within, child))?,
@@ -168,7 +120,7 @@ fn message(item: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
 }
 
 /// `usage`: counts, and details that are counts too.
-pub(super) fn usage(value: Value<'_>) -> Result<Option<Usage>, DialectError> {
+pub(in crate::dialect::openai) fn usage(value: Value<'_>) -> Result<Option<Usage>, DialectError> {
     if value.is_null() {
         return Ok(None);
     }
@@ -188,12 +140,4 @@ pub(super) fn usage(value: Value<'_>) -> Result<Option<Usage>, DialectError> {
         }
     }
     Ok(Some(usage))
-}
-
-fn only_numbers(value: Value<'_>) -> bool {
-    match value.kind() {
-        Kind::Number | Kind::Null | Kind::Bool => true,
-        Kind::Object => value.entries().all(|(_, v)| matches!(v.kind(), Kind::Number | Kind::Null | Kind::Bool)),
-        Kind::String | Kind::Array => false,
-    }
 }

@@ -2,8 +2,12 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
-pub(super) fn stream() -> ChatStream {
-    ChatStream::new(Arc::new(Guards), "decision-1", StreamLimits::default())
+pub(super) fn stream() -> EventStream {
+    testing::stream(CHAT)
+}
+
+fn run(input: &str) -> (Vec<u8>, StreamOut) {
+    testing::run(CHAT, input)
 }
 
 /// An event with one choice.
@@ -14,33 +18,11 @@ pub(super) fn event(index: u32, delta: Json, finish: Option<&str>) -> String {
     format!("data: {chunk}\n\n")
 }
 
-/// The JSON events of an output; each must be one line, and `[DONE]` the last.
-pub(super) fn events(out: &[u8]) -> Vec<Json> {
-    let text = std::str::from_utf8(out).unwrap();
-    assert!(text.is_empty() || text.ends_with("\n\n"), "{text:?}");
-    let data = text.split_terminator("\n\n").filter_map(|event| event.strip_prefix("data: "));
-    data.filter(|data| *data != "[DONE]")
-        .map(|data| {
-            Document::parse(Bytes::copy_from_slice(data.as_bytes()), Limits::default()).unwrap();
-            serde_json::from_str(data).unwrap()
-        })
-        .collect()
-}
-
 /// All text of a field of a choice.
 pub(super) fn said(out: &[u8], index: u32, field: &str) -> String {
     let events = events(out);
     let choices = events.iter().filter_map(|e| e["choices"].as_array()).flatten();
     choices.filter(|c| c["index"] == index).filter_map(|c| c["delta"][field].as_str()).collect()
-}
-
-pub(super) fn run(input: &str) -> (Vec<u8>, StreamOut) {
-    let mut stream = stream();
-    let mut out = stream.push(input.as_bytes());
-    let end = stream.finish();
-    out.bytes.extend(end.bytes);
-    out.reason = out.reason.or(end.reason);
-    (std::mem::take(&mut out.bytes), out)
 }
 
 const DONE: &str = "data: [DONE]\n\n";

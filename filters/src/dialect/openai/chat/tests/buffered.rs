@@ -11,8 +11,8 @@ const ANSWER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":
 #[test]
 fn a_secret_is_cut_out_of_every_choice() {
     let answer = answer(ANSWER).unwrap();
-    assert_eq!(answer.usage(), Some(Usage { prompt: 19, completion: 10, total: 29 }));
-    assert_eq!((answer.model(), answer.is_error()), (Some("gpt-5-mini-2026-01-01"), false));
+    assert_eq!(answer.facts().usage, Some(Usage { prompt: 19, completion: 10, total: 29 }));
+    assert_eq!((answer.model(), answer.facts().is_error), (Some("gpt-5-mini-2026-01-01"), false));
     let want = ANSWER.replace(r"SECRET-4\\u0032", "[x]").replace("SECRET-42", "[x]");
     assert_eq!(rewritten(&answer).unwrap(), want);
 }
@@ -55,6 +55,6 @@ fn shapes_that_are_not_known_are_refused() {
 fn an_error_of_the_upstream_is_judged_like_an_answer() {
     let body = r#"{"error":{"message":"Incorrect key: SECRET-42","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
     let error = answer(body).unwrap();
-    assert!(error.is_error());
+    assert!(error.facts().is_error);
     assert_eq!(rewritten(&error).unwrap(), body.replace("SECRET-42", "[x]"));
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-
-use super::{ChatStream, Cut, StreamOut};
+use super::Completions;
 use crate::dialect::DialectError;
-use crate::dialect::body::{JsonBody, expect, identifier, shape, string};
-use crate::dialect::openai::message::{function_call, tool_calls, unknown};
+use crate::dialect::body::Found;
+use crate::dialect::fields::{expect, identifier, index, shape, string, unknown};
+use crate::dialect::openai::chat::message::{function_call, tool_calls};
+use crate::dialect::stream::StreamLimits;
 use crate::json::{Kind, Value, escape_into, quote};
 
 /// A call as far as it has come.
@@ -98,38 +98,43 @@ pub(super) fn calls_json(calls: &BTreeMap<u32, Call>) -> Vec<u8> {
     out
 }
 
-impl ChatStream {
+/// Reads held calls, as in an answer that is not streamed.
+pub(super) fn walk(field: &str, root: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
+    match field {
+        "function_call" => function_call(root, found),
+        _ => tool_calls(root, found),
+    }
+}
+
+impl Completions {
     /// Takes in `delta.tool_calls` of a choice.
-    pub(super) fn hold_calls(&mut self, index: u32, value: Value<'_>) -> Result<(), DialectError> {
+    pub(super) fn hold_calls(
+        &mut self,
+        choice: u32,
+        value: Value<'_>,
+        limits: &StreamLimits,
+    ) -> Result<(), DialectError> {
         expect(value, Kind::Array, "tool_calls")?;
-        let Some(choice) = self.choices.get_mut(&index) else { return Ok(()) };
+        let Some(choice) = self.choices.get_mut(&choice) else { return Ok(()) };
         for delta in value.items() {
             expect(delta, Kind::Object, "tool_calls[]")?;
-            let number = delta.get("index").and_then(|n| u32::try_from(n.integer()?).ok());
-            let number = number.ok_or(DialectError::Missing { what: "tool_calls[].index" })?;
-            if number >= self.limits.calls {
-                return Err(DialectError::TooMany { what: "tool_calls" });
-            }
+            let number = index(delta, "index", limits.calls, "tool_calls")?;
             let call = choice.calls.entry(number).or_default();
-            hold(call, &mut self.held, self.limits.held, |call| call.add(delta))?;
+            hold(call, &mut self.held, limits.held, |call| call.add(delta))?;
         }
         Ok(())
     }
 
     /// Takes in `delta.function_call` of a choice.
-    pub(super) fn hold_function(&mut self, index: u32, value: Value<'_>) -> Result<(), DialectError> {
-        let Some(choice) = self.choices.get_mut(&index) else { return Ok(()) };
+    pub(super) fn hold_function(
+        &mut self,
+        choice: u32,
+        value: Value<'_>,
+        limits: &StreamLimits,
+    ) -> Result<(), DialectError> {
+        let Some(choice) = self.choices.get_mut(&choice) else { return Ok(()) };
         let call = choice.function.get_or_insert_default();
-        hold(call, &mut self.held, self.limits.held, |call| call.add_function(value, "function", "arguments"))
-    }
-
-    /// Judges held calls whole, as in an answer that is not streamed.
-    pub(super) fn judge_calls(&self, field: &str, json: Vec<u8>, out: &mut StreamOut) -> Result<Vec<u8>, Cut> {
-        let (body, ()) = JsonBody::parse(Bytes::from(json), self.limits.json, |root, found| match field {
-            "function_call" => function_call(root, found),
-            _ => tool_calls(root, found),
-        })?;
-        Ok(self.judge_body(body, out)?.to_vec())
+        hold(call, &mut self.held, limits.held, |call| call.add_function(value, "function", "arguments"))
     }
 }
 

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::streams::{event, events, said, stream};
+use super::streams::{event, said, stream};
 use super::*;
 
 /// Releases everything at once.
@@ -80,7 +80,7 @@ proptest! {
     #[test]
     fn guards_that_release_everything_change_no_text(deltas in deltas(), arguments in prop::collection::vec(text(), 0..3)) {
         let arguments = json!(arguments);
-        let mut stream = ChatStream::new(Arc::new(Open), "d", StreamLimits::default());
+        let mut stream = EventStream::new(CHAT, Arc::new(Open), "d", StreamLimits::default()).unwrap();
         let out = stream.push(wire(&deltas, &arguments).as_bytes());
         prop_assert!(out.ended && out.reason.is_none(), "{:?}", out.error);
         for (index, field) in [(0, "content"), (1, "content"), (0, "reasoning_content"), (1, "reasoning_content")] {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use postern_config::Part;
-use postern_filters::dialect::openai::{ChatStream, StreamLimits};
+use postern_filters::dialect::{Endpoint, EventStream, StreamLimits};
 use postern_filters::json::{Document, Limits};
 use postern_filters::{Judgement, TextGuard, TextGuards, TextStep};
 
@@ -43,18 +43,20 @@ impl TextGuard for Hold {
     }
 }
 
-fn run<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut stream = ChatStream::new(Arc::new(Hold::default()), "d", StreamLimits::default());
+fn run<'a>(endpoint: Endpoint, pieces: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
+    let mut stream = EventStream::new(endpoint, Arc::new(Hold::default()), "d", StreamLimits::default())?;
     let mut out: Vec<u8> = pieces.flat_map(|piece| stream.push(piece).bytes).collect();
     out.extend(stream.finish().bytes);
-    out
+    Some(out)
 }
 
 fuzz_target!(|data: &[u8]| {
-    let whole = run(std::iter::once(data));
-    assert_eq!(run(data.chunks(1)), whole);
+    let Some((which, data)) = data.split_first() else { return };
+    let Some(endpoint) = Endpoint::ALL.get(usize::from(*which) % Endpoint::ALL.len()) else { return };
+    let Some(whole) = run(*endpoint, std::iter::once(data)) else { return };
+    assert_eq!(run(*endpoint, data.chunks(1)).as_ref(), Some(&whole));
     let text = String::from_utf8(whole).expect("only text is sent");
-    for data in text.split_terminator("\n\n").filter_map(|event| event.strip_prefix("data: ")) {
+    for data in text.lines().filter_map(|line| line.strip_prefix("data: ")) {
         if data != "[DONE]" {
             Document::parse(Bytes::copy_from_slice(data.as_bytes()), Limits::default()).expect("an event is JSON");
         }

@@ -20,116 +20,22 @@
 
 mod tools;
 
-use bytes::Bytes;
 use postern_config::Part;
 
-pub use self::tools::ToolChoice;
 use self::tools::{functions, tool_choice, tools};
-use super::message::{content, function_call, tool_calls, unknown, words};
-use super::tables::{REQUEST_SCALARS, REQUEST_UNSUPPORTED, REQUEST_WORDS, SCHEMA_WORDS};
-use crate::Edit;
-use crate::dialect::body::{Found, JsonBody, expect, identifier, scalar, shape, string};
-use crate::dialect::{DialectError, Message, MessagePart};
-use crate::json::{Kind, Limits, Value};
+use super::message::{content, function_call, tool_calls};
+use super::tables::{REQUEST_SCALARS, REQUEST_UNSUPPORTED, REQUEST_WORDS};
+use crate::dialect::DialectError;
+use crate::dialect::ai::Facts;
+use crate::dialect::body::Found;
+use crate::dialect::fields::{
+    SCHEMA_WORDS, cache, choices, count, expect, flag, identifier, member, scalar, shape, string, unknown, word,
+};
+use crate::json::{Kind, Value};
 
-/// Bounds of a request.
-#[derive(Debug, Clone, Copy)]
-pub struct ChatLimits {
-    pub json: Limits,
-    /// Choices that may be asked for with `n`.
-    pub choices: u32,
-}
-
-impl Default for ChatLimits {
-    fn default() -> Self {
-        Self { json: Limits::default(), choices: 16 }
-    }
-}
-
-/// A parsed request. Owns its bytes.
-#[derive(Debug)]
-pub struct ChatRequest {
-    body: JsonBody,
-    facts: Facts,
-}
-
-#[derive(Debug, Default)]
-struct Facts {
-    model: String,
-    stream: bool,
-    include_usage: bool,
-    choices: u32,
-    max_tokens: Option<u64>,
-    tools: Vec<String>,
-    tool_choice: ToolChoice,
-}
-
-impl ChatRequest {
-    /// Reads a whole request body.
-    ///
-    /// # Errors
-    /// Anything that is not strict JSON, a field that is in no table, or a shape that the vendor does not document.
-    pub fn parse(body: Bytes, limits: ChatLimits) -> Result<Self, DialectError> {
-        let (body, facts) = JsonBody::parse(body, limits.json, |root, found| request(root, found, limits.choices))?;
-        Ok(Self { body, facts })
-    }
-
-    /// Whether the caller asked for a usage event at the end of the stream.
-    #[must_use]
-    pub fn include_usage(&self) -> bool {
-        self.facts.include_usage
-    }
-
-    /// `n`, 1 unless given.
-    #[must_use]
-    pub fn choices(&self) -> u32 {
-        self.facts.choices
-    }
-
-    /// The larger of `max_completion_tokens` and `max_tokens`.
-    #[must_use]
-    pub fn max_tokens(&self) -> Option<u64> {
-        self.facts.max_tokens
-    }
-
-    /// Names of the tools and functions on offer, in their order.
-    #[must_use]
-    pub fn tools(&self) -> &[String] {
-        &self.facts.tools
-    }
-
-    #[must_use]
-    pub fn tool_choice(&self) -> &ToolChoice {
-        &self.facts.tool_choice
-    }
-}
-
-impl Message for ChatRequest {
-    fn parts(&self) -> &[MessagePart] {
-        self.body.parts()
-    }
-
-    fn opaque(&self) -> Option<&'static str> {
-        self.body.opaque()
-    }
-
-    fn rewrite(&self, edits: &[(usize, Vec<Edit>)]) -> Result<Bytes, DialectError> {
-        self.body.rewrite(edits)
-    }
-
-    fn model(&self) -> Option<&str> {
-        Some(&self.facts.model)
-    }
-
-    fn stream(&self) -> bool {
-        self.facts.stream
-    }
-}
-
-fn request(root: Value<'_>, found: &mut Found, most_choices: u32) -> Result<Facts, DialectError> {
+pub(super) fn request(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> Result<(), DialectError> {
     expect(root, Kind::Object, "request")?;
-    let mut facts = Facts { choices: 1, ..Facts::default() };
-    let mut messages = false;
+    let (mut messages, mut chosen) = (false, false);
     for (key, value) in root.entries() {
         let name = string(key, "request")?;
         match name.as_ref() {
@@ -137,12 +43,10 @@ fn request(root: Value<'_>, found: &mut Found, most_choices: u32) -> Result<Fact
                 self::messages(value, found)?;
                 messages = true;
             }
-            "model" => facts.model = identifier(value, "model")?.into_owned(),
-            "stream" => facts.stream = flag(value, "stream")?,
-            "stream_options" => facts.include_usage = stream_options(value)?,
-            "n" => facts.choices = choices(value, most_choices)?,
+            "stream_options" => stream_options(value)?,
+            "n" => facts.choices = choices(value, "n")?,
             "max_tokens" | "max_completion_tokens" => {
-                facts.max_tokens = facts.max_tokens.max(max_tokens(value)?);
+                facts.max_tokens = facts.max_tokens.max(count(value, "max_tokens")?);
             }
             "logprobs" if flag(value, "logprobs")? => return Err(DialectError::Unsupported { what: "logprobs" }),
             "logprobs" => {}
@@ -151,25 +55,46 @@ fn request(root: Value<'_>, found: &mut Found, most_choices: u32) -> Result<Fact
             "tools" => tools(value, found, &mut facts.tools)?,
             "functions" => functions(value, found, &mut facts.tools)?,
             // The new and the old spelling together: which one counts is the upstream's guess.
-            "tool_choice" | "function_call" if facts.tool_choice != ToolChoice::Auto => {
-                return Err(shape(value, "tool_choice"));
+            "tool_choice" | "function_call" if chosen => return Err(shape(value, "tool_choice")),
+            "tool_choice" | "function_call" => {
+                tool_choice(value, found)?;
+                chosen = !value.is_null() && !value.is_text("auto");
             }
-            "tool_choice" | "function_call" => facts.tool_choice = tool_choice(value, found)?,
             "response_format" => found.tree(value, Part::ToolDefinition, &SCHEMA_WORDS),
             "stop" | "metadata" => found.tree(value, Part::User, &[]),
             "user" | "safety_identifier" | "prompt_cache_key" if value.is_null() => {}
             "user" | "safety_identifier" | "prompt_cache_key" => found.text(value, Part::User, "user")?,
             "prediction" => prediction(value, found)?,
-            "prompt_cache_options" => words(value, "prompt_cache_options")?,
-            "logit_bias" => logit_bias(value)?,
+            "prompt_cache_options" => cache(value)?,
             "modalities" => modalities(value, found)?,
-            other => benign(other, key, value)?,
+            other => shared(other, key, value, facts)?,
         }
     }
-    if facts.model.is_empty() {
+    if facts.model.is_none() {
         return Err(DialectError::Missing { what: "model" });
     }
-    if messages { Ok(facts) } else { Err(DialectError::Missing { what: "messages" }) }
+    if messages { Ok(()) } else { Err(DialectError::Missing { what: "messages" }) }
+}
+
+/// What requests of all endpoints that complete a text have: the model, and settings that are not texts.
+pub(in crate::dialect::openai) fn shared(
+    name: &str,
+    key: Value<'_>,
+    value: Value<'_>,
+    facts: &mut Facts,
+) -> Result<(), DialectError> {
+    match name {
+        "model" => facts.model = Some(model(value)?),
+        "stream" => facts.stream = flag(value, "stream")?,
+        "logit_bias" => logit_bias(value)?,
+        other => benign(other, key, value)?,
+    }
+    Ok(())
+}
+
+pub(in crate::dialect::openai) fn model(value: Value<'_>) -> Result<String, DialectError> {
+    let model = identifier(value, "model")?;
+    if model.is_empty() { Err(DialectError::Missing { what: "model" }) } else { Ok(model.into_owned()) }
 }
 
 fn benign(name: &str, key: Value<'_>, value: Value<'_>) -> Result<(), DialectError> {
@@ -177,7 +102,7 @@ fn benign(name: &str, key: Value<'_>, value: Value<'_>) -> Result<(), DialectErr
         return scalar(value, *kind, what);
     }
     if let Some(what) = REQUEST_WORDS.iter().find(|known| **known == name) {
-        return if value.is_null() { Ok(()) } else { identifier(value, what).map(drop) };
+        return word(value, what);
     }
     if let Some(what) = REQUEST_UNSUPPORTED.iter().find(|known| **known == name) {
         return if value.is_null() { Ok(()) } else { Err(DialectError::Unsupported { what }) };
@@ -185,40 +110,15 @@ fn benign(name: &str, key: Value<'_>, value: Value<'_>) -> Result<(), DialectErr
     Err(unknown(key, "request"))
 }
 
-fn flag(value: Value<'_>, what: &'static str) -> Result<bool, DialectError> {
-    scalar(value, Kind::Bool, what)?;
-    Ok(value.boolean().unwrap_or(false))
-}
-
-fn stream_options(value: Value<'_>) -> Result<bool, DialectError> {
-    if value.is_null() {
-        return Ok(false);
-    }
-    expect(value, Kind::Object, "stream_options")?;
-    let mut include_usage = false;
+pub(in crate::dialect::openai) fn stream_options(value: Value<'_>) -> Result<(), DialectError> {
+    scalar(value, Kind::Object, "stream_options")?;
     for (key, value) in value.entries() {
         match key.text().as_deref() {
-            Some("include_usage") => include_usage = flag(value, "include_usage")?,
-            Some("include_obfuscation") => drop(flag(value, "include_obfuscation")?),
+            Some("include_usage" | "include_obfuscation") => drop(flag(value, "stream_options")?),
             _ => return Err(unknown(key, "stream_options")),
         }
     }
-    Ok(include_usage)
-}
-
-fn choices(value: Value<'_>, most: u32) -> Result<u32, DialectError> {
-    if value.is_null() {
-        return Ok(1);
-    }
-    let n = value.integer().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0).ok_or(shape(value, "n"))?;
-    if n > most { Err(DialectError::TooMany { what: "choices" }) } else { Ok(n) }
-}
-
-fn max_tokens(value: Value<'_>) -> Result<Option<u64>, DialectError> {
-    if value.is_null() {
-        return Ok(None);
-    }
-    value.integer().and_then(|n| u64::try_from(n).ok()).map(Some).ok_or(shape(value, "max_tokens"))
+    Ok(())
 }
 
 fn messages(value: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
@@ -231,7 +131,7 @@ fn messages(value: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
 
 fn message(item: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
     expect(item, Kind::Object, "messages[]")?;
-    let role = item.get("role").ok_or(DialectError::Missing { what: "messages[].role" })?;
+    let role = member(item, "role", "messages[].role")?;
     let part = match role.text().as_deref() {
         Some("system" | "developer") => Part::System,
         Some("user") => Part::User,

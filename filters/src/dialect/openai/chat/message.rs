@@ -3,7 +3,8 @@
 use postern_config::Part;
 
 use crate::dialect::DialectError;
-use crate::dialect::body::{Found, expect, identifier, scalar, shape};
+use crate::dialect::body::Found;
+use crate::dialect::fields::{cache, expect, identifier, scalar, shape, unknown};
 use crate::json::{Kind, Value};
 
 /// `tool_calls`: calls of functions, whose arguments are JSON in a string, and of custom tools, whose input is any text.
@@ -96,28 +97,9 @@ fn content_part(item: Value<'_>, part: Part, found: &mut Found) -> Result<(), Di
             Some("type") => {}
             Some(name) if name == field => content_text(value, part, "content[].text", found)?,
             // `{mode, ttl}`, or another vendor's `{type, ttl}`.
-            Some("prompt_cache_breakpoint" | "cache_control") => words(value, "prompt_cache_breakpoint")?,
+            Some("prompt_cache_breakpoint" | "cache_control") => cache(value)?,
             _ => return Err(unknown(key, "content[]")),
         }
     }
     Ok(())
-}
-
-/// An object of the vendor's own words and flags, or `null`: nothing a model reads.
-pub(super) fn words(value: Value<'_>, what: &'static str) -> Result<(), DialectError> {
-    if value.is_null() {
-        return Ok(());
-    }
-    expect(value, Kind::Object, what)?;
-    for (key, value) in value.entries() {
-        if !matches!(key.text().as_deref(), Some("mode" | "ttl" | "type")) {
-            return Err(unknown(key, what));
-        }
-        identifier(value, what)?;
-    }
-    Ok(())
-}
-
-pub(super) fn unknown(key: Value<'_>, within: &'static str) -> DialectError {
-    DialectError::UnknownField { within, offset: key.span().start }
 }
