@@ -8,7 +8,7 @@ use postern_config::{Action, DataClass, Direction, Waived};
 
 use crate::authz::Rehearsal;
 use crate::builtin::Verdicts;
-use crate::limit::{Hold, Meter, Rating, Tally, Wait};
+use crate::limit::{Hold, Meter, Rating, Tally, Tokens, Wait};
 use crate::message::{Message, MessageLimits};
 use crate::need::{self, Kind};
 use crate::{ContentFinding, FilterError, Given, Need, Principal, Refusal};
@@ -149,6 +149,7 @@ impl Context {
             rating: Rating::default(),
             limits_wait: None,
             holds: Vec::new(),
+            tally: Tally::default(),
             meter: Meter::default(),
         }
     }
@@ -581,6 +582,11 @@ impl Context {
     #[must_use]
     pub fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// What the request may come to, in tokens.
+    pub(crate) fn tokens(&self) -> Tokens {
+        self.message.as_ref().map(Message::tokens).unwrap_or_default()
     }
 
     /// What the tokens of the exchange are counted by.

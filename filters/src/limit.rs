@@ -250,6 +250,11 @@ impl LimitSet {
         settled
     }
 
+    /// Whether any of them counts tokens.
+    pub(crate) fn counts_tokens(&self) -> bool {
+        self.limits.iter().any(|entry| entry.limit.counts_tokens().is_some())
+    }
+
     fn seats_of(&self, index: usize) -> u64 {
         self.limits.get(index).map_or(0, |entry| entry.limit.seats())
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::limit::{Facts, Judged, LimitSet, Outcome, Stage};
+use crate::limit::{Facts, Judged, LimitSet, Outcome, Stage, Tokens};
 use crate::{Context, Flow, Given, Need, Reason, Refusal, RequestView, Verdict};
 
 /// The limits that can be judged at one stage.
@@ -42,7 +42,7 @@ impl Limits {
                 route: &self.route,
                 model: cx.model(),
                 headers: Some(req.headers),
-                tokens: cx.tokens(),
+                tokens: if self.set.counts_tokens() { cx.tokens() } else { Tokens::default() },
             };
             self.set.judge(self.stage, &facts, &mut rating, waited, cx.uptime())
         };

@@ -86,6 +86,11 @@ impl Tally {
         self.seen.input = self.seen.input.max(other.seen.input);
     }
 
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The request goes to its upstream: from here on it costs.
     pub(crate) fn send(&mut self) {
         self.is_sent = true;
@@ -96,12 +101,17 @@ impl Tally {
         self.said = Some(used);
     }
 
+    /// Notes that an answer of so many tokens has come, by what was seen of it. What is beyond what was taken is a debt.
+    pub(crate) fn came(&mut self, output: u64) {
+        self.seen.output = self.seen.output.max(output);
+    }
+
     /// Notes that `output` tokens have come in all, by what was seen of them.
     ///
     /// # Errors
     /// A refusal where a limit has no more than was taken: the answer has to end.
     pub(crate) fn flows(&mut self, output: u64, now: Duration) -> Result<(), Refusal> {
-        self.seen.output = self.seen.output.max(output);
+        self.came(output);
         let now = gcra::nanos(now);
         for entry in &mut self.entries {
             let used = self.seen.of(entry.counted);

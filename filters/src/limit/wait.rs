@@ -6,7 +6,9 @@ use crate::Refusal;
 
 use super::line::{Entrance, Turn};
 use super::shared::Settled;
-use super::{Charge, Decided, Facts, Hold, LimitSet, Meter, Outcome, Place, SharedAsk, Stage, Standing, Tally, Unavailable};
+use super::{
+    Charge, Decided, Facts, Hold, LimitSet, Meter, Outcome, Place, SharedAsk, Stage, Standing, Tally, Unavailable,
+};
 
 /// How far the limits of a step have come.
 #[derive(Debug, Default)]
