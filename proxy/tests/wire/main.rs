@@ -11,6 +11,7 @@ mod challenges;
 mod content;
 mod cors;
 mod cuts;
+mod dialects;
 mod dpop;
 mod exceptions;
 mod guard;

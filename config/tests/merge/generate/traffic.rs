@@ -51,6 +51,8 @@ pub(super) fn api_access(written: Written) -> impl Strategy<Value = Content> {
                     "unit: Requests, window: 1m, overLimit: {type: Queue, maxWait: 2s}",
                     "unit: Requests, window: 1m, store: Shared",
                     "unit: Requests, window: 1m, burst: 7, store: Shared, onUnavailable: Local",
+                    "unit: Bytes, window: 1m, store: Shared, onUnavailable: Deny",
+                    "unit: ConcurrentRequests, store: Shared",
                 ]),
             )
                 .prop_map(|(limit, key, unit)| {
