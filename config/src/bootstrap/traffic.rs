@@ -188,12 +188,14 @@ words! {
     impl Dialect {
         /// Plain HTTP.
         (Dialect::Http) = "http",
-        /// The OpenAI API: chat completions, completions, embeddings, moderations and the list of models.
+        /// The OpenAI API: chat completions, responses, completions, embeddings, moderations and the list of models.
         (Dialect::OpenAi) = "openai",
         /// The Anthropic API: messages, and the count of their tokens.
         (Dialect::Anthropic) = "anthropic",
+        /// The Gemini API: content generated, embeddings, and the count of tokens.
+        (Dialect::Gemini) = "gemini",
     }
-    later { "gemini", "mcp", "a2a" }
+    later { "mcp", "a2a" }
 }
 
 words! {

@@ -163,7 +163,7 @@ impl Shared {
     fn full(&self) -> u64 {
         match self.unit {
             LimitUnit::Requests => self.time(1).saturating_mul(self.burst),
-            LimitUnit::Bytes | LimitUnit::ConcurrentRequests => self.time(self.burst),
+            _ => self.time(self.burst),
         }
     }
 
@@ -171,7 +171,7 @@ impl Shared {
         let full = self.full();
         let ahead = match self.unit {
             LimitUnit::Bytes => full.saturating_add(self.time(MOST_BYTES)),
-            LimitUnit::Requests | LimitUnit::ConcurrentRequests => max_wait.max(LONGEST_WAIT),
+            _ => max_wait.max(LONGEST_WAIT),
         };
         Budget { full, ceiling: full.saturating_add(ahead).min(FURTHEST), floor }
     }
@@ -186,8 +186,8 @@ impl Shared {
         let budget = self.budget(max_wait, floor);
         match self.unit {
             LimitUnit::ConcurrentRequests => Wanted::Seat { seats: self.limit },
-            LimitUnit::Requests => Wanted::Rate { budget, need: self.time(1), take: self.time(1) },
             LimitUnit::Bytes => Wanted::Rate { budget, need: self.time(1), take: 0 },
+            _ => Wanted::Rate { budget, need: self.time(1), take: self.time(1) },
         }
     }
 
@@ -209,7 +209,7 @@ impl Shared {
         match self.unit {
             LimitUnit::ConcurrentRequests => left,
             LimitUnit::Requests => left / self.time(1).max(1),
-            LimitUnit::Bytes => self.units(left),
+            _ => self.units(left),
         }
     }
 

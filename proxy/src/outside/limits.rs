@@ -195,7 +195,12 @@ impl Store {
                     }
                     return Ok(Decided { seats: claimed.map(Seats::new), ..decided });
                 }
-                Said::Decided(decided) => return Ok(decided),
+                Said::Decided(decided) => {
+                    if let Some(claimed) = &mut claimed {
+                        claimed.refused();
+                    }
+                    return Ok(decided);
+                }
             }
         }
     }
