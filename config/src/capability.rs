@@ -6,9 +6,9 @@ use crate::{Action, Dialect, Direction, Part};
 /// Parts that are read when a message is read whole.
 #[must_use]
 pub fn parts(dialect: Dialect, direction: Direction) -> &'static [Part] {
-    use Part::{Assistant, HttpBody, HttpQuery, Reasoning, System, ToolArguments, ToolDefinition, ToolResult, User};
+    use Part::{Assistant, HttpBody, HttpHeader, HttpQuery, Reasoning, System, ToolArguments, ToolDefinition, ToolResult, User};
     match (dialect, direction) {
-        (Dialect::Http, Direction::Request) => &[HttpQuery, HttpBody],
+        (Dialect::Http, Direction::Request) => &[HttpHeader, HttpQuery, HttpBody],
         (Dialect::Http, Direction::Response) => &[HttpBody],
         (Dialect::OpenAi, Direction::Request) => {
             &[System, User, Assistant, Reasoning, ToolDefinition, ToolArguments, ToolResult]

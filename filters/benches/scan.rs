@@ -41,7 +41,7 @@ fn runtime(kinds: &[RuntimeDetectorKind]) -> RuntimeSecurity {
     let detector = |kind: &RuntimeDetectorKind| RuntimeDetector {
         name: format!("{kind:?}"),
         owner: "RuntimeSecurityPolicy/default/bench".into(),
-        kind: *kind,
+        kind: kind.clone(),
         parts: vec![Part::User],
         threshold: 80,
         action: RuntimeAction::Block,

@@ -114,7 +114,7 @@ impl Answers {
         let content_type = head.content_type.as_deref();
         let message = match self.dialect {
             Dialect::OpenAi => Message::openai_answer(content_type, body, limits),
-            Dialect::Http => Message::http(content_type, None, body, limits),
+            Dialect::Http => Message::http(content_type, None, None, body, limits),
         };
         let message = message.map_err(|error| unreadable(head, &error.to_string()))?;
         match message.opaque() {

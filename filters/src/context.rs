@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use postern_config::{Action, DataClass, Direction, Waived};
+use postern_config::{Action, ContentAction, DataClass, Direction, Waived};
 
 use crate::authz::Rehearsal;
 use crate::builtin::Verdicts;
@@ -491,7 +491,8 @@ impl Context {
     pub(crate) const MAX_FINDINGS: usize = 256;
 
     pub(crate) fn add_findings(&mut self, found: impl IntoIterator<Item = ContentFinding>) {
-        for finding in found {
+        // What is allowed is not told of.
+        for finding in found.into_iter().filter(|one| one.action != ContentAction::Allow) {
             if self.findings.len() < Self::MAX_FINDINGS {
                 self.findings.push(finding);
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::decode::{At, Fields, Setting, spec, tagged, words};
-use crate::values::{BuiltinDetector, Name, Pattern, Size, show_duration};
+use crate::values::{BuiltinDetector, DocumentFile, Name, Pattern, Size, show_duration};
 use crate::{Code, ContentAction, DataClass, Part, Validator};
 
 spec! {
@@ -37,8 +37,13 @@ tagged! {
         Builtin(BuiltinSpec),
         /// A regular expression.
         Regex(RegexSpec),
+        /// Words and phrases of a list.
+        Dictionary(DictionarySpec),
+        /// Values of which only hashes are known: of customers, accounts, documents.
+        ExactMatch(ExactMatchSpec),
+        /// The proxy's own secrets: those it shows the upstream of the route, plain or in an encoding that hides them.
+        Managed(ManagedSpec),
     }
-    later { "Dictionary", "ExactMatch", "Managed" }
 }
 
 impl DataDetector {
@@ -47,6 +52,9 @@ impl DataDetector {
         match self {
             Self::Builtin(spec) => &spec.name,
             Self::Regex(spec) => &spec.name,
+            Self::Dictionary(spec) => &spec.name,
+            Self::ExactMatch(spec) => &spec.name,
+            Self::Managed(spec) => &spec.name,
         }
     }
 
@@ -55,6 +63,19 @@ impl DataDetector {
         match self {
             Self::Builtin(spec) => spec.class.value,
             Self::Regex(spec) => spec.class.value,
+            Self::Dictionary(spec) => spec.class.value,
+            Self::ExactMatch(spec) => spec.class.value,
+            Self::Managed(spec) => spec.class.value,
+        }
+    }
+
+    /// The list that it takes what it looks for from.
+    #[must_use]
+    pub fn list(&self) -> Option<&At<DocumentFile>> {
+        match self {
+            Self::Dictionary(spec) => Some(&spec.values_from),
+            Self::ExactMatch(spec) => Some(&spec.hashes_from),
+            Self::Builtin(_) | Self::Regex(_) | Self::Managed(_) => None,
         }
     }
 }
@@ -80,6 +101,43 @@ spec! {
         [E] pattern: At<Pattern>,
         /// A match counts only if this holds too.
         [E] validate: Option<At<Validator>>,
+        /// How sensitive a finding is.
+        [E] class: At<DataClass>,
+    }
+}
+
+spec! {
+    /// Words and phrases.
+    pub struct DictionarySpec {
+        /// Named by `match.detectors`.
+        [E] name: At<Name>,
+        /// UTF-8 with one word or phrase a line; empty lines and those that begin with `#` are skipped. At most 4Mi and 100000
+        /// entries of at most 8 words and 128 bytes each. Case, accents, full-width and look-alike letters make no difference, and
+        /// whole words are found: words of a phrase may have up to 16 bytes of anything else between them. It is watched.
+        [E] values_from: At<DocumentFile>,
+        /// How sensitive a finding is.
+        [E] class: At<DataClass>,
+    }
+}
+
+spec! {
+    /// Values by their hashes.
+    pub struct ExactMatchSpec {
+        /// Named by `match.detectors`.
+        [E] name: At<Name>,
+        /// The hashes, as [data-protection.md](data-protection.md#exact-matches) says; at most 16Mi, for the proxy's user alone
+        /// to read. It is watched.
+        [E] hashes_from: At<DocumentFile>,
+        /// How sensitive a finding is.
+        [E] class: At<DataClass>,
+    }
+}
+
+spec! {
+    /// The secrets that SecretManagement has for the upstream of the route.
+    pub struct ManagedSpec {
+        /// Named by `match.detectors`.
+        [E] name: At<Name>,
         /// How sensitive a finding is.
         [E] class: At<DataClass>,
     }
@@ -167,10 +225,15 @@ words! {
         (ContentAction::Block) = "Block",
         /// The finding is replaced by a mark.
         (ContentAction::Redact) = "Redact",
-        /// Characters of the finding are covered.
+        /// Letters and digits of the finding become `*`, but for the last four and never more than half of them; everything between
+        /// them stays.
         (ContentAction::Mask) = "Mask",
+        /// The finding stays as it is, and the record tells of it.
+        (ContentAction::Annotate) = "Annotate",
+        /// The finding stays as it is, and the record does not tell of it. Rules still read its class.
+        (ContentAction::Allow) = "Allow",
     }
-    later { "Tokenize", "Annotate", "Allow" }
+    later { "Tokenize" }
 }
 
 words! {

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use postern_config::{ContentAction, DataClass, DataProtection};
+use postern_config::{ContentAction, DataClass, DataProtection, Part};
 
-use crate::message::Message;
+use crate::message::{Message, PartText};
 use crate::scan::ContentGuards;
 use crate::{ContentFinding, Context, Edit, FilterError, Flow, Judgement, Reason, Refusal, TextGuards, Verdict};
 
@@ -63,7 +63,7 @@ impl Outcome {
             if finding.guard.starts_with("data/") {
                 self.class = self.class.max(classes.get(&finding.detector).copied());
             }
-            if self.findings.len() < Context::MAX_FINDINGS {
+            if finding.action != ContentAction::Allow && self.findings.len() < Context::MAX_FINDINGS {
                 self.findings.push(finding);
             }
         }
@@ -88,6 +88,10 @@ impl Content {
 
     pub(crate) fn names(&self) -> &[String] {
         &self.names
+    }
+
+    pub(crate) fn looks_at(&self, part: Part) -> bool {
+        !self.guards.guards_of(part).is_empty()
     }
 
     pub(crate) fn guards(&self) -> &Arc<ContentGuards> {
@@ -126,8 +130,12 @@ impl Content {
     }
 
     pub(crate) fn judge(&self, message: &Message) -> Outcome {
+        self.judge_texts(message.texts())
+    }
+
+    pub(crate) fn judge_texts<'t>(&self, texts: impl Iterator<Item = PartText<'t>>) -> Outcome {
         let mut outcome = Outcome::default();
-        for text in message.texts() {
+        for text in texts {
             outcome.add(text.index, self.guards.judge(text.part, text.text), &self.classes);
         }
         outcome
@@ -154,7 +162,7 @@ mod tests {
 
     use bytes::Bytes;
     use postern_config::{
-        DataDetector, DataDetectorKind, DataRule, Direction, Part, RuntimeAction, RuntimeDetector, RuntimeDetectorKind,
+        DataDetector, DataDetectorKind, DataRule, Direction, RuntimeAction, RuntimeDetector, RuntimeDetectorKind,
         RuntimeSecurity,
     };
 
@@ -195,7 +203,7 @@ mod tests {
         let mut cx = context();
         let body = Bytes::copy_from_slice(body.as_bytes());
         cx.set_body(body.clone());
-        cx.set_message(Message::http(Some("text/plain"), query, body, crate::MessageLimits::default()).unwrap());
+        cx.set_message(Message::http(Some("text/plain"), query, None, body, crate::MessageLimits::default()).unwrap());
         assert_eq!(content.look(&mut cx).unwrap(), Flow::Continue, "looking does not act");
         (content.act(&mut cx), cx)
     }

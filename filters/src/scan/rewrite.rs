@@ -23,6 +23,9 @@ impl<'p> Rewrite<'p> {
     /// For the strongest action of a group; `None` where no rule wants a change.
     pub(crate) fn choose(plan: &'p Plan, group: &[Hit]) -> Option<Self> {
         let strongest = group.iter().flat_map(|h| plan.targets(h)).map(|t| t.action).max()?;
+        if strongest.keeps() {
+            return None;
+        }
         if strongest == ContentAction::Mask {
             let open = group.iter().any(|h| h.open);
             return Some(if open { Self::MaskAll } else { Self::Mask });

@@ -118,6 +118,34 @@ impl TextGuard for Unguarded {
     }
 }
 
+/// A text that would have to be whole to be judged: nothing of it leaves.
+#[derive(Debug)]
+pub(crate) struct Undecided;
+
+impl Undecided {
+    fn refuse() -> TextStep {
+        TextStep { blocked: true, ..TextStep::default() }
+    }
+}
+
+impl TextGuard for Undecided {
+    fn push(&mut self, text: &str) -> TextStep {
+        if text.is_empty() { TextStep::default() } else { Self::refuse() }
+    }
+
+    fn finish(&mut self) -> TextStep {
+        TextStep::default()
+    }
+
+    fn stall(&mut self) -> TextStep {
+        TextStep::default()
+    }
+
+    fn is_holding(&self) -> bool {
+        false
+    }
+}
+
 /// The same engine over a text that is there as a whole.
 pub(crate) fn judge(plan: &Arc<Plan>, text: &str) -> Judgement {
     let mut run = Run::new(plan, true);

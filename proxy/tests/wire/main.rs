@@ -52,3 +52,4 @@ mod upstream;
 mod upstream_h2;
 mod upstream_tls;
 mod upstream_unix;
+mod web_attacks;
