@@ -6,14 +6,20 @@ use crate::{Action, Dialect, Direction, Part};
 /// Parts that are read when a message is read whole.
 #[must_use]
 pub fn parts(dialect: Dialect, direction: Direction) -> &'static [Part] {
-    use Part::{Assistant, HttpBody, HttpHeader, HttpQuery, Reasoning, System, ToolArguments, ToolDefinition, ToolResult, User};
+    use Part::{
+        Assistant, Embedding, HttpBody, HttpHeader, HttpQuery, Reasoning, System, ToolArguments, ToolDefinition,
+        ToolResult, User,
+    };
     match (dialect, direction) {
         (Dialect::Http, Direction::Request) => &[HttpHeader, HttpQuery, HttpBody],
         (Dialect::Http, Direction::Response) => &[HttpBody],
         (Dialect::OpenAi, Direction::Request) => {
+            &[System, User, Assistant, Reasoning, ToolDefinition, ToolArguments, ToolResult, Embedding]
+        }
+        (Dialect::Anthropic, Direction::Request) => {
             &[System, User, Assistant, Reasoning, ToolDefinition, ToolArguments, ToolResult]
         }
-        (Dialect::OpenAi, Direction::Response) => &[Assistant, Reasoning, ToolArguments],
+        (Dialect::OpenAi | Dialect::Anthropic, Direction::Response) => &[Assistant, Reasoning, ToolArguments],
     }
 }
 
@@ -21,8 +27,8 @@ pub fn parts(dialect: Dialect, direction: Direction) -> &'static [Part] {
 #[must_use]
 pub fn streams(dialect: Dialect, direction: Direction) -> bool {
     match (dialect, direction) {
-        (Dialect::OpenAi, Direction::Response) => true,
-        (Dialect::OpenAi, Direction::Request) | (Dialect::Http, _) => false,
+        (Dialect::OpenAi | Dialect::Anthropic, Direction::Response) => true,
+        (Dialect::OpenAi | Dialect::Anthropic, Direction::Request) | (Dialect::Http, _) => false,
     }
 }
 
@@ -31,7 +37,9 @@ pub fn streams(dialect: Dialect, direction: Direction) -> bool {
 pub fn actions(dialect: Dialect) -> &'static [Action] {
     match dialect {
         Dialect::Http => &[Action::Read, Action::Create, Action::Update, Action::Delete],
-        Dialect::OpenAi => &[Action::Chat],
+        // `read` is for the list of models.
+        Dialect::OpenAi => &[Action::Read, Action::Chat, Action::Embed],
+        Dialect::Anthropic => &[Action::Chat],
     }
 }
 
@@ -39,7 +47,7 @@ pub fn actions(dialect: Dialect) -> &'static [Action] {
 #[must_use]
 pub fn names_model(dialect: Dialect) -> bool {
     match dialect {
-        Dialect::OpenAi => true,
+        Dialect::OpenAi | Dialect::Anthropic => true,
         Dialect::Http => false,
     }
 }

@@ -59,7 +59,7 @@ spec! {
         [E] headers: Option<At<BTreeMap<String, At<String>>>>,
         /// The address it comes from. Default: 127.0.0.1
         [E] source: Option<At<String>>,
-        /// The model, on a route of dialect `openai`; the rest of the body is made up.
+        /// The model, on a route to a model; the rest of the body is made up.
         [E] model: Option<At<String>>,
         /// Whether the answer is asked for as a stream.
         [E] stream: Setting<bool> = "false",

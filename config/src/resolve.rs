@@ -77,9 +77,11 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
             files.extend(parsed.manifests.iter().map(|manifest| bootstrap.base.join(&*manifest.file)));
             let routes = snapshot.routes.iter();
             files.extend(routes.flat_map(|route| &route.policy.access.contracts).map(|contract| contract.file.clone()));
-            let detectors = snapshot.routes.iter().flat_map(|route| {
-                std::iter::once(route).chain(route.later.iter().map(|later| &later.route))
-            }).flat_map(|route| &route.policy.data.detectors);
+            let detectors = snapshot
+                .routes
+                .iter()
+                .flat_map(|route| std::iter::once(route).chain(route.later.iter().map(|later| &later.route)))
+                .flat_map(|route| &route.policy.data.detectors);
             files.extend(detectors.filter_map(|one| one.kind.file()).map(Path::to_owned));
             files.sort();
             files.dedup();
@@ -137,6 +139,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
             user: shared.user.as_ref().map(|user| user.as_str().to_owned()),
             auth: shared.auth_from.as_ref().map(|auth| auth.value.clone()),
             ca: shared.ca_from.as_ref().map(|ca| ca.value.clone()),
+            lease: *shared.lease,
         }),
         health: bootstrap.spec.admin.health.as_ref().map(|health| health.value.0),
         listeners: listeners?,

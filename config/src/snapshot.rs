@@ -91,6 +91,8 @@ pub struct SharedStore {
     pub auth: Option<Material>,
     /// PEM; without it, the machine's authorities.
     pub ca: Option<Material>,
+    /// How long a seat of a limit over requests at once is its request's own without being asked for again.
+    pub lease: Duration,
 }
 
 /// What happens where our own process is not confined.

@@ -10,7 +10,7 @@ use postern_config::{Dialect, Direction, Part};
 
 use crate::builtin::{Blame, Content, blocked};
 use crate::dialect::http::media_type;
-use crate::dialect::openai::{self, ChatStream, StreamOut};
+use crate::dialect::{Endpoint, EventStream, StreamOut};
 use crate::message::{Message, MessageLimits};
 use crate::{ContentFinding, Context, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
 use mirror::{Found, Mirror};
@@ -25,6 +25,8 @@ pub struct AnswerHead {
     pub encoded: bool,
     /// The request asked for a stream.
     pub asked_to_stream: bool,
+    /// What the request asked, on a route to a model.
+    pub endpoint: Option<Endpoint>,
 }
 
 /// How an answer goes out.
@@ -66,20 +68,26 @@ impl Answers {
         if head.encoded {
             return Err(unreadable(head, "the answer is encoded, so no guard can read it"));
         }
+        let Some(endpoint) = self.endpoint(head)? else { return Ok(AnswerWay::Whole) };
         let is_stream = head.media_type().as_deref() == Some(EVENT_STREAM);
-        match (self.dialect, is_stream) {
-            (Dialect::OpenAi, true) if head.asked_to_stream && head.succeeded() => {
-                Ok(AnswerWay::Stream(self.stream(decision, limits)))
-            }
-            (Dialect::OpenAi, true) => Err(unreadable(head, "a stream where none can be")),
-            (Dialect::OpenAi, false) if head.asked_to_stream && head.succeeded() => {
-                Err(unreadable(head, "a stream was asked for, and the answer is none"))
-            }
-            (Dialect::OpenAi | Dialect::Http, _) => Ok(AnswerWay::Whole),
+        match (is_stream, head.asked_to_stream && head.succeeded()) {
+            (true, true) => self.stream(endpoint, decision, limits).map(AnswerWay::Stream).ok_or_else(|| alien(head)),
+            (true, false) => Err(alien(head)),
+            (false, true) => Err(unreadable(head, "a stream was asked for, and the answer is none")),
+            (false, false) => Ok(AnswerWay::Whole),
         }
     }
 
-    fn stream(&self, decision: &str, limits: MessageLimits) -> Box<AnswerStream> {
+    /// What an answer answers; `None` on dialect `http`.
+    fn endpoint(&self, head: &AnswerHead) -> Result<Option<Endpoint>, Refusal> {
+        match (self.dialect, head.endpoint) {
+            (Dialect::Http, _) => Ok(None),
+            (dialect, Some(endpoint)) if endpoint.dialect() == dialect => Ok(Some(endpoint)),
+            _ => Err(Refusal::new(Reason::Internal, "an answer to no request of the route's dialect")),
+        }
+    }
+
+    fn stream(&self, endpoint: Endpoint, decision: &str, limits: MessageLimits) -> Option<Box<AnswerStream>> {
         let guards: Arc<dyn TextGuards> = match &self.content {
             Some(content) => content.guards().clone(),
             None => Arc::new(Unguarded),
@@ -89,12 +97,12 @@ impl Answers {
             None => guards,
             Some(tried) => Arc::new(Mirror { acting: guards, tried: tried.0.guards().clone(), found: found.clone() }),
         };
-        Box::new(AnswerStream {
-            chat: ChatStream::new(guards, decision, limits.stream()),
+        Some(Box::new(AnswerStream {
+            events: EventStream::new(endpoint, guards, decision, limits.stream())?,
             tried: self.tried.clone().map(|tried| (tried, found)),
             names: self.streamed.clone(),
             stall: self.stall,
-        })
+        }))
     }
 
     pub(crate) fn judge(&self, head: &AnswerHead, body: Bytes, cx: &mut Context) -> Result<Bytes, Refusal> {
@@ -112,9 +120,9 @@ impl Answers {
             return Ok(None);
         }
         let content_type = head.content_type.as_deref();
-        let message = match self.dialect {
-            Dialect::OpenAi => Message::openai_answer(content_type, body, limits),
-            Dialect::Http => Message::http(content_type, None, None, body, limits),
+        let message = match self.endpoint(head)? {
+            Some(endpoint) => Message::ai_answer(endpoint, content_type, body, limits),
+            None => Message::http(content_type, None, None, body, limits),
         };
         let message = message.map_err(|error| unreadable(head, &error.to_string()))?;
         match message.opaque() {
@@ -136,13 +144,11 @@ impl Answers {
         if let Some(refusal) = outcome.verdicts.refusal(Reason::AnswerRefused) {
             return Err(refusal);
         }
-        match self.dialect {
-            Dialect::Http if outcome.verdicts.edits.is_empty() => Ok(body),
-            // The dialect takes out what repeats text in forms that nobody judged, edits or not.
-            Dialect::Http | Dialect::OpenAi => {
-                message.rewrite(&outcome.verdicts.edits).map_err(|error| unreadable(head, &error.to_string()))
-            }
+        if self.dialect == Dialect::Http && outcome.verdicts.edits.is_empty() {
+            return Ok(body);
         }
+        // A vendor's dialect takes out what repeats text in forms that nobody judged, edits or not.
+        message.rewrite(&outcome.verdicts.edits).map_err(|error| unreadable(head, &error.to_string()))
     }
 
     fn note(&self, guards: &[Arc<str>], cx: &mut Context) {
@@ -177,10 +183,14 @@ fn unreadable(head: &AnswerHead, detail: &str) -> Refusal {
     Refusal::new(reason, format!("status {}: {detail}", head.status))
 }
 
+fn alien(head: &AnswerHead) -> Refusal {
+    unreadable(head, "a stream where none can be")
+}
+
 /// A streamed answer on its way through the hold-back window.
 #[derive(Debug)]
 pub struct AnswerStream {
-    chat: ChatStream,
+    events: EventStream,
     tried: Option<(Arc<(Content, Blame)>, Found)>,
     names: Vec<Arc<str>>,
     stall: Duration,
@@ -192,7 +202,7 @@ impl AnswerStream {
     /// # Errors
     /// What may still be written, which ends with the dialect's error event, and the refusal.
     pub fn push(&mut self, bytes: &[u8], cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
-        let out = self.chat.push(bytes);
+        let out = self.events.push(bytes);
         self.conclude(out, cx)
     }
 
@@ -201,7 +211,7 @@ impl AnswerStream {
     /// # Errors
     /// As [`AnswerStream::push`]; also where the stream ended in the middle.
     pub fn finish(&mut self, cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
-        let out = self.chat.finish();
+        let out = self.events.finish();
         let done = self.conclude(out, cx)?;
         self.note(cx);
         Ok(done)
@@ -212,7 +222,7 @@ impl AnswerStream {
     /// # Errors
     /// As [`AnswerStream::push`].
     pub fn stall(&mut self, cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
-        let out = self.chat.stall();
+        let out = self.events.stall();
         self.conclude(out, cx)
     }
 
@@ -247,7 +257,7 @@ impl AnswerStream {
 
     #[must_use]
     pub fn is_holding(&self) -> bool {
-        self.chat.is_holding()
+        self.events.is_holding()
     }
 
     #[must_use]
@@ -258,7 +268,7 @@ impl AnswerStream {
     /// The event that tells the caller's SDK that the stream was cut.
     #[must_use]
     pub fn error_event(&self, reason: Reason, decision: &str) -> Bytes {
-        Bytes::from(openai::stream_error(reason, decision))
+        Bytes::from(self.events.error_event(reason, decision))
     }
 }
 
@@ -304,7 +314,8 @@ mod tests {
 
     fn head(status: u16, content_type: &str, asked_to_stream: bool) -> AnswerHead {
         let content_type = (!content_type.is_empty()).then(|| content_type.to_owned());
-        AnswerHead { status, content_type, encoded: false, asked_to_stream }
+        let endpoint = Some(Endpoint::OpenAi(crate::dialect::openai::Endpoint::ChatCompletions));
+        AnswerHead { status, content_type, encoded: false, asked_to_stream, endpoint }
     }
 
     fn way(way: Result<AnswerWay, Refusal>) -> Result<&'static str, Reason> {

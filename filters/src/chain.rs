@@ -11,7 +11,7 @@ use crate::builtin::{Browser, Cors};
 use crate::challenge::Challenge;
 use crate::context::{Seen, Ticket, Walk};
 use crate::filter::Filter;
-use crate::{AnswerHead, AnswerWay, Context, FilterError, Flow, MessageLimits, Permit, Progress, Refusal, RequestView};
+use crate::{AnswerHead, AnswerWay, Checked, Context, Flow, MessageLimits, Permit, Progress, Refusal, RequestView};
 
 /// A filter in its place, with the names it has in the coverage matrix.
 #[derive(Debug)]
@@ -81,29 +81,44 @@ impl Chain {
         Ok(progress)
     }
 
-    /// Runs the rest over the whole body. What comes back is what may be sent: the permit, and the body as the guards
-    /// left it.
+    /// Runs the rest over the whole body. Where a limit waits, [`Chain::resume_message`] goes on once `cx` has the answer.
     ///
     /// # Errors
     /// The refusal of the first filter that does not say yes, or of a request whose head did not pass
     /// [`Chain::check_head`] of this chain with this context, or that asks a second time.
-    pub fn check_message(
-        &self,
-        req: &RequestView<'_>,
-        body: Bytes,
-        cx: &mut Context,
-    ) -> Result<(Permit, Bytes), Refusal> {
+    pub fn check_message(&self, req: &RequestView<'_>, body: Bytes, cx: &mut Context) -> Result<Checked, Refusal> {
         let ticket = self.ticket(req);
         cx.go_on(ticket)?;
         cx.set_body(body);
-        // It does not wait: that is refused on the way.
-        let Progress::Passed = self.walk(Walk::Message, ticket, 0, req, cx)? else {
-            return Err(FilterError::WaitsTooLate.into());
-        };
-        // What is sent is charged before it is.
-        cx.meter().charge(cx.body().len(), cx.uptime())?;
+        self.message(req, ticket, 0, cx)
+    }
+
+    /// Goes on with a message that waited.
+    ///
+    /// # Errors
+    /// As [`Chain::check_message`], and where `cx` lacks the answer.
+    pub fn resume_message(&self, req: &RequestView<'_>, cx: &mut Context) -> Result<Checked, Refusal> {
+        let ticket = self.ticket(req);
+        let from = cx.resume(ticket)?;
+        self.message(req, ticket, from, cx)
+    }
+
+    fn message(
+        &self,
+        req: &RequestView<'_>,
+        ticket: Ticket,
+        from: usize,
+        cx: &mut Context,
+    ) -> Result<Checked, Refusal> {
+        if let Progress::Waits(need) = self.walk(Walk::Message, ticket, from, req, cx)? {
+            return Ok(Checked::Waits(need));
+        }
+        // What is sent is charged before it is: behind the last step, where it may have to be asked for.
+        if let Some(need) = cx.charge_body(ticket, self.steps.len())? {
+            return Ok(Checked::Waits(need));
+        }
         let streams = cx.message()?.streams();
-        Ok((Permit::grant(self.answers.inspect(), streams), cx.body().clone()))
+        Ok(Checked::Passed(Permit::grant(self.answers.inspect(), streams), cx.body().clone()))
     }
 
     /// Decides once more about a request that a chain permitted before: who asks, and whether they may. Nothing is counted, and
@@ -319,7 +334,7 @@ pub(crate) mod tests {
         chat().bearer(&house.token(json!({})))
     }
 
-    fn refused(result: Result<(Permit, Bytes), Refusal>) -> Reason {
+    fn refused<T>(result: Result<T, Refusal>) -> Reason {
         result.map(drop).unwrap_err().reason
     }
 

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use managed::UpstreamSecrets;
 use postern_config::{
-    Code, Credential, DataDetectorKind, DataProtection, Dialect, Direction, LeakDetection, OwnKey, Part, Position, Report, Route, RuntimeSecurity,
-    Snapshot, TenantSource, Upstream, Waived, capability,
+    Code, Credential, DataDetectorKind, DataProtection, Dialect, Direction, LeakDetection, OwnKey, Part, Position,
+    Report, Route, RuntimeSecurity, Snapshot, TenantSource, Upstream, Waived, capability,
 };
 
 use crate::answer::Answers;

@@ -11,7 +11,7 @@ use crate::builtin::Verdicts;
 use crate::limit::{Hold, Meter, Rating, Wait};
 use crate::message::{Message, MessageLimits};
 use crate::need::{self, Kind};
-use crate::{ContentFinding, FilterError, Given, Need, Principal};
+use crate::{ContentFinding, FilterError, Given, Need, Principal, Refusal};
 
 /// Which chain checked which head: [`crate::Chain`] number, and a digest of the head.
 pub(crate) type Ticket = (u64, u64);
@@ -195,7 +195,8 @@ impl Context {
 
     /// The step that asks runs again, once [`Context::supply`] has brought the answer.
     pub(crate) fn wait(&mut self, walk: Walk, ticket: Ticket, step: usize, need: &Need) -> Result<(), FilterError> {
-        if walk == Walk::Message {
+        // A body waits in memory, so nothing but what is bounded by a limit lets it.
+        if walk == Walk::Message && *need != Need::Limits {
             return Err(FilterError::WaitsTooLate);
         }
         if self.rounds >= need::MAX_ROUNDS {
@@ -204,6 +205,30 @@ impl Context {
         self.rounds += 1;
         self.progress = Progress::Waits(Pause { walk, ticket, step, asked: need.kind() });
         Ok(())
+    }
+
+    /// The step of a message that asked goes on with the answer.
+    pub(crate) fn resume(&mut self, ticket: Ticket) -> Result<usize, FilterError> {
+        if !matches!(&self.progress, Progress::Waits(pause) if pause.walk == Walk::Message) {
+            self.progress = Progress::Message;
+            return Err(FilterError::OutOfOrder);
+        }
+        let step = self.begin(Walk::Message, ticket)?;
+        self.progress = Progress::Message;
+        Ok(step)
+    }
+
+    /// Charges the body as it will be sent, behind the last of `steps`. What has to be asked of others first, if anything.
+    pub(crate) fn charge_body(&mut self, ticket: Ticket, steps: usize) -> Result<Option<Need>, Refusal> {
+        if let Some(Given::Limits(waited)) = self.take_given() {
+            let charged = waited.charged(self.uptime);
+            return charged.ok_or(FilterError::Unanswered)?.map(|()| None);
+        }
+        let Some(charge) = self.meter.charge(self.body.len(), self.uptime)? else { return Ok(None) };
+        self.limits_wait = Some(Wait::of(charge));
+        let need = Need::Limits;
+        self.wait(Walk::Message, ticket, steps, &need)?;
+        Ok(Some(need))
     }
 
     /// Brings what the chain asked for.
@@ -380,6 +405,12 @@ impl Context {
     #[must_use]
     pub fn action(&self) -> Option<Action> {
         self.action
+    }
+
+    /// The endpoint that is asked, on a route to a model.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<crate::dialect::Endpoint> {
+        self.message.as_ref().and_then(Message::endpoint)
     }
 
     /// The model the request names, where its dialect has one.

@@ -2,19 +2,32 @@
 //!
 //! A dialect parses a whole body into a [`Message`] or refuses it; streams have their own reader per dialect. Every text
 //! that a model or a tool can read is a part. What a dialect does not know it refuses: closed until opened.
+//!
+//! A dialect of a vendor is one folder and one variant of [`Endpoint`]. It says which endpoints it has, how it refuses, and
+//! for each endpoint gives an adapter (`adapter.rs`): what the request, the answer and the events of a stream look like.
 
+mod adapter;
+mod ai;
+pub mod anthropic;
 mod body;
 mod embedded;
+mod fields;
 pub mod http;
 pub mod openai;
 mod part;
 pub mod sse;
+mod stream;
+#[cfg(test)]
+mod testing;
 
 use std::fmt;
 
 use bytes::Bytes;
 
+pub use adapter::{Endpoint, Line, Target, refusal};
+pub use ai::{AiMessage, Facts, Usage};
 pub use part::{MessagePart, Text};
+pub use stream::{EventStream, StreamLimits, StreamOut};
 
 use crate::json::{EditError, JsonError, JsonErrorKind};
 use crate::{ContentFinding, Edit, Reason, TextGuards};
@@ -41,15 +54,6 @@ pub trait Message: Send + Sync + fmt::Debug {
     /// Whether the message asks for a stream.
     fn stream(&self) -> bool {
         false
-    }
-}
-
-/// The refusal of a request or answer in the shape of its dialect: status, content type and body.
-#[must_use]
-pub fn refusal(dialect: postern_config::Dialect, reason: Reason, decision_id: &str) -> (u16, &'static str, Vec<u8>) {
-    match dialect {
-        postern_config::Dialect::Http => http::refusal(reason, decision_id),
-        postern_config::Dialect::OpenAi => openai::refusal(reason, decision_id),
     }
 }
 
@@ -102,6 +106,8 @@ pub enum DialectError {
     MediaType,
     #[error("not valid UTF-8, or an invalid percent escape, at byte {offset}")]
     Encoding { offset: usize },
+    #[error("a query that this dialect does not know")]
+    Query,
     #[error("cannot rewrite: {0}")]
     Edit(#[from] EditError),
 }
@@ -121,6 +127,7 @@ impl DialectError {
             | Self::Unsupported { .. }
             | Self::TooMany { .. }
             | Self::Unreadable { .. }
+            | Self::Query
             | Self::Encoding { .. } => Reason::Malformed,
         }
     }

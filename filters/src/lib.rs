@@ -47,7 +47,7 @@ pub use compile::{BrowserKeep, Chains, UpstreamSecrets, check, compile, compile_
 pub use context::{Context, Seen};
 pub use message::{Message, MessageLimits, PartText};
 pub use need::{Given, IntrospectionGiven, IntrospectionWanted, KeysGiven, KeysWanted, Need, Progress, WhyKeys};
-pub use permit::Permit;
+pub use permit::{Checked, Permit};
 pub use principal::{Assurance, Principal, SpiffeSubject};
 pub use reason::Reason;
 pub use request::RequestView;

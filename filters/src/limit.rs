@@ -30,8 +30,8 @@ use std::time::Duration;
 use postern_config::RateLimit;
 
 pub use key::Facts;
-pub use meter::Meter;
-pub use shared::{Claim, Decided, DecidedClaim, SharedAsk, Unavailable};
+pub use meter::{Charge, Meter};
+pub use shared::{Budget, Claim, Decided, DecidedClaim, Seats, SharedAsk, Unavailable, Wanted};
 pub use store::LimitStore;
 pub use wait::{Wait, Waited};
 
@@ -138,12 +138,16 @@ impl LimitSet {
             let max_wait = gcra::nanos(written.max_wait);
             let step = set.step_mut(limit.stage());
             let queues = max_wait > 0 && limit.seats() > 0;
-            let list = match (&limit.shared, queues) {
-                (Some(_), _) => &mut step.shared,
-                (None, true) => &mut step.queues,
-                (None, false) => &mut step.limits,
-            };
-            list.push(index);
+            if limit.shared.is_some() {
+                step.shared.push(index);
+            }
+            // Seats are counted here as well: what one replica has is never more than all may have, and who waits here does
+            // not ask the store.
+            match (&limit.shared, limit.seats(), queues) {
+                (Some(_), 0, _) => {}
+                (_, _, true) => step.queues.push(index),
+                (_, _, false) => step.limits.push(index),
+            }
             headers::add_policy(&mut step.policy, &label, written);
             set.limits.push(Entry { limit, name: written.name.clone(), label, max_wait });
         }
@@ -175,6 +179,7 @@ impl LimitSet {
         let step = self.step(stage);
         let mut limits: Vec<usize> = step.queues.iter().chain(&step.limits).chain(&step.shared).copied().collect();
         limits.sort_unstable();
+        limits.dedup();
         let entries = limits.into_iter().filter_map(|index| self.limits.get(index));
         entries.map(|entry| format!("limit/{}", entry.name)).collect()
     }
@@ -229,11 +234,26 @@ impl LimitSet {
         (over.and_then(|standing| self.limits.get(standing.limit)).map(|entry| entry.name.as_str()), settled.holds)
     }
 
-    /// As [`LimitSet::settle`], for the shared limits of a step while their store is away.
+    /// As [`LimitSet::settle`], for the shared rates of a step while their store is away. Seats were taken here before.
     fn settle_here(&self, stage: Stage, facts: &Facts<'_>, now: Duration) -> Settled {
         let mut settled = Settled::default();
-        self.judge_next(&self.step(stage).shared, facts, gcra::nanos(now), &mut settled);
+        let rates = self.step(stage).shared.iter().copied().filter(|index| self.seats_of(*index) == 0);
+        self.judge_next(&rates.collect::<Vec<_>>(), facts, gcra::nanos(now), &mut settled);
         settled
+    }
+
+    fn seats_of(&self, index: usize) -> u64 {
+        self.limits.get(index).map_or(0, |entry| entry.limit.seats())
+    }
+
+    /// What the bytes of a request are charged to that the store let pass.
+    fn meter_of(&self, stage: Stage, facts: &Facts<'_>) -> Meter {
+        let mut meter = Meter::default();
+        let entries = self.step(stage).shared.iter().filter_map(|index| self.limits.get(*index));
+        for entry in entries.filter(|entry| entry.limit.counts_bytes()) {
+            entry.add_to(&mut meter, facts);
+        }
+        meter
     }
 
     /// Probes the first of `limits` and, still holding its lock, the rest; spends only where all passed. Locks are
@@ -254,9 +274,17 @@ impl LimitSet {
         if Limit::spend(&mut shard, key, &probed) {
             settled.holds.push(Hold::of(limit, key));
         }
-        if limit.counts_bytes() {
-            settled.meter.add(limit, key, &entry.name);
+        if limit.counts_bytes() && limit.shared.is_none() {
+            settled.meter.add(limit, key, &entry.name, None);
         }
+    }
+}
+
+impl Entry {
+    fn add_to(&self, meter: &mut Meter, facts: &Facts<'_>) {
+        let Some(shared) = &self.limit.shared else { return };
+        let name = shared.name(&self.limit.key, facts);
+        meter.add(&self.limit, self.limit.key(facts), &self.name, Some(Arc::from(name)));
     }
 }
 

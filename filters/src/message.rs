@@ -7,8 +7,7 @@ use postern_config::{Dialect, Part, percent};
 
 use crate::Edit;
 use crate::dialect::http::{HttpBody, media_type};
-use crate::dialect::openai::{ChatAnswer, ChatLimits, ChatRequest, Endpoint, StreamLimits};
-use crate::dialect::{DialectError, Message as Parsed, MessagePart};
+use crate::dialect::{AiMessage, DialectError, Endpoint, Facts, Message as Parsed, MessagePart, StreamLimits, Target};
 use crate::json::Limits;
 
 /// How large what is read may be, beside the body itself.
@@ -39,8 +38,8 @@ impl MessageLimits {
 /// A parsed message, or an unread body.
 #[derive(Debug)]
 pub enum Message {
-    Chat(Box<ChatRequest>, usize),
-    Answer(Box<ChatAnswer>),
+    /// Of a vendor's endpoint: a request or an answer.
+    Ai(Box<AiMessage>),
     Http {
         body: Box<HttpBody>,
         /// Decoded names and values of the query. They are judged, and never rewritten: a finding in one refuses.
@@ -62,12 +61,28 @@ pub struct PartText<'m> {
 }
 
 impl Message {
-    /// Reads a request of dialect `openai`. `content_type` as it was sent.
+    /// Reads a request of a vendor's endpoint. `content_type` as it was sent.
     ///
     /// # Errors
     /// Whatever is not strictly that protocol: another media type or charset, too, as an upstream that goes by it would
     /// read other text than the guards did.
-    pub fn openai(
+    pub fn ai(
+        target: Target<'_>,
+        content_type: Option<&str>,
+        body: Bytes,
+        limits: MessageLimits,
+    ) -> Result<Self, DialectError> {
+        if target.endpoint.takes_body() && !is_json(content_type) {
+            return Err(DialectError::MediaType);
+        }
+        Ok(Self::Ai(Box::new(AiMessage::request(target, body, limits.json())?)))
+    }
+
+    /// Reads a whole answer of a vendor's endpoint, of a success or an error. `content_type` as it was sent.
+    ///
+    /// # Errors
+    /// Whatever is not JSON of that protocol.
+    pub fn ai_answer(
         endpoint: Endpoint,
         content_type: Option<&str>,
         body: Bytes,
@@ -76,24 +91,7 @@ impl Message {
         if !is_json(content_type) {
             return Err(DialectError::MediaType);
         }
-        match endpoint {
-            Endpoint::ChatCompletions => {
-                let size = body.len();
-                let limits = ChatLimits { json: limits.json(), ..ChatLimits::default() };
-                Ok(Self::Chat(Box::new(ChatRequest::parse(body, limits)?), size))
-            }
-        }
-    }
-
-    /// Reads a whole answer of dialect `openai`, of a success or an error. `content_type` as it was sent.
-    ///
-    /// # Errors
-    /// Whatever is not JSON of that protocol.
-    pub fn openai_answer(content_type: Option<&str>, body: Bytes, limits: MessageLimits) -> Result<Self, DialectError> {
-        if !is_json(content_type) {
-            return Err(DialectError::MediaType);
-        }
-        Ok(Self::Answer(Box::new(ChatAnswer::parse(body, limits.json())?)))
+        Ok(Self::Ai(Box::new(AiMessage::answer(endpoint, body, limits.json())?)))
     }
 
     /// Reads a message of dialect `http` whose content is inspected. `content_type` as it was sent; `headers` where a guard looks at
@@ -117,15 +115,30 @@ impl Message {
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         match self {
-            Self::Chat(..) | Self::Answer(_) => Dialect::OpenAi,
+            Self::Ai(message) => message.endpoint().dialect(),
             Self::Http { .. } | Self::Unread => Dialect::Http,
+        }
+    }
+
+    /// The endpoint it is of; `None` for plain HTTP.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        match self {
+            Self::Ai(message) => Some(message.endpoint()),
+            Self::Http { .. } | Self::Unread => None,
+        }
+    }
+
+    fn facts(&self) -> Option<&Facts> {
+        match self {
+            Self::Ai(message) => Some(message.facts()),
+            Self::Http { .. } | Self::Unread => None,
         }
     }
 
     fn parsed(&self) -> Option<&dyn Parsed> {
         match self {
-            Self::Chat(request, _) => Some(&**request),
-            Self::Answer(answer) => Some(&**answer),
+            Self::Ai(message) => Some(&**message),
             Self::Http { body, .. } => Some(&**body),
             Self::Unread => None,
         }
@@ -134,8 +147,11 @@ impl Message {
     /// Every text, in the order of the message; the query and the headers come last.
     pub fn texts(&self) -> impl Iterator<Item = PartText<'_>> {
         let parts: &[MessagePart] = self.parsed().map(Parsed::parts).unwrap_or_default();
-        let (query, headers): (&[String], &[String]) =
-            if let Self::Http { query, headers, .. } = self { (query, headers.as_deref().unwrap_or_default()) } else { (&[], &[]) };
+        let (query, headers): (&[String], &[String]) = if let Self::Http { query, headers, .. } = self {
+            (query, headers.as_deref().unwrap_or_default())
+        } else {
+            (&[], &[])
+        };
         let body = parts.iter().enumerate().map(|(index, part)| PartText {
             part: part.part,
             text: part.text.as_str(),
@@ -178,35 +194,29 @@ impl Message {
     /// Names of the tools on offer.
     #[must_use]
     pub fn tools(&self) -> &[String] {
-        match self {
-            Self::Chat(request, _) => request.tools(),
-            Self::Answer(_) | Self::Http { .. } | Self::Unread => &[],
-        }
+        self.facts().map(|facts| facts.tools.as_slice()).unwrap_or_default()
     }
 
     /// Never too low: no tokenizer makes more tokens than bytes.
     #[must_use]
     pub fn input_tokens(&self) -> u64 {
         match self {
-            Self::Chat(_, size) => u64::try_from(*size).unwrap_or(u64::MAX),
-            Self::Answer(_) | Self::Http { .. } | Self::Unread => 0,
+            Self::Ai(message) => u64::try_from(message.size()).unwrap_or(u64::MAX),
+            Self::Http { .. } | Self::Unread => 0,
         }
     }
 
     /// The body was rewritten and has `bytes` now.
     pub(crate) fn set_size(&mut self, bytes: usize) {
-        if let Self::Chat(_, size) = self {
-            *size = bytes;
+        if let Self::Ai(message) = self {
+            message.set_size(bytes);
         }
     }
 
     /// `u64::MAX` where the request sets no limit.
     #[must_use]
     pub fn max_output_tokens(&self) -> u64 {
-        match self {
-            Self::Chat(request, _) => request.max_tokens().unwrap_or(u64::MAX),
-            Self::Answer(_) | Self::Http { .. } | Self::Unread => u64::MAX,
-        }
+        self.facts().and_then(|facts| facts.max_tokens).unwrap_or(u64::MAX)
     }
 }
 
@@ -235,7 +245,8 @@ const NOT_CONTENT: [&str; 8] = [
 pub(crate) fn read_headers(headers: &HeaderMap) -> Result<Vec<String>, DialectError> {
     let mut texts = Vec::new();
     for (name, value) in headers {
-        let text = |bytes| std::str::from_utf8(bytes).map_err(|error| DialectError::Encoding { offset: error.valid_up_to() });
+        let text =
+            |bytes| std::str::from_utf8(bytes).map_err(|error| DialectError::Encoding { offset: error.valid_up_to() });
         if *name == COOKIE {
             for pair in text(value.as_bytes())?.split(';').map(str::trim) {
                 let value = pair.split_once('=').map_or(pair, |(_, value)| value);

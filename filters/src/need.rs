@@ -12,7 +12,7 @@ use crate::limit::Waited;
 use crate::token::{IntrospectionAnswer, KeyRing};
 
 /// Questions of one request. Nothing that is needed takes more; a filter that keeps asking would hold its request for ever.
-pub(crate) const MAX_ROUNDS: u8 = 8;
+pub(crate) const MAX_ROUNDS: u8 = 16;
 
 /// What a chain has to know before it can go on.
 #[derive(Debug, Clone, PartialEq, Eq)]

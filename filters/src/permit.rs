@@ -1,5 +1,18 @@
 //! Proof that the whole chain said yes.
 
+use bytes::Bytes;
+
+use crate::Need;
+
+/// How far a message has come.
+#[derive(Debug)]
+pub enum Checked {
+    /// What may be sent: the permit, and the body as the guards left it.
+    Passed(Permit, Bytes),
+    /// It goes on once [`crate::Context::supply`] has what it needs.
+    Waits(Need),
+}
+
 /// Only [`crate::Chain`] makes one, only after every stage passed; reaching an upstream consumes it.
 #[derive(Debug)]
 #[must_use = "a permit that is not spent is a request that was allowed and never sent"]

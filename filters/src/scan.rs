@@ -273,11 +273,11 @@ impl Compiler<'_> {
             let Some(detector) = self.data.detectors.get(index) else { continue };
             let made = match (self.lists.get(&index), &detector.kind) {
                 (Some(known), _) => Arc::clone(known),
-                (None, DataDetectorKind::Dictionary(list)) => {
-                    Arc::new(WordSet::Phrases(Phrases::new(list.entries())))
+                (None, DataDetectorKind::Dictionary(list)) => Arc::new(WordSet::Phrases(Phrases::new(list.entries()))),
+                (None, DataDetectorKind::ExactMatch(list)) => Arc::new(WordSet::Hashes(Box::new(Hashes::new(list)))),
+                (None, DataDetectorKind::Builtin(_) | DataDetectorKind::Regex { .. } | DataDetectorKind::Managed) => {
+                    continue;
                 }
-                (None, DataDetectorKind::ExactMatch(list)) => Arc::new(WordSet::Hashes(Hashes::new(list))),
-                (None, DataDetectorKind::Builtin(_) | DataDetectorKind::Regex { .. } | DataDetectorKind::Managed) => continue,
             };
             self.check_hold_back(&detector.name, words::NEEDS)?;
             self.lists.insert(index, Arc::clone(&made));
@@ -385,7 +385,9 @@ impl Compiler<'_> {
         let made = match &detector.kind {
             DataDetectorKind::Builtin(id) => self.builtin(id),
             DataDetectorKind::Regex { pattern, validate } => self.regex(pattern, *validate),
-            DataDetectorKind::Dictionary(_) | DataDetectorKind::ExactMatch(_) | DataDetectorKind::Managed => return Ok(None),
+            DataDetectorKind::Dictionary(_) | DataDetectorKind::ExactMatch(_) | DataDetectorKind::Managed => {
+                return Ok(None);
+            }
         };
         let compiled = made.map_err(|error| error.of(&detector.name))?;
         self.patterns.insert(index, compiled.clone());

@@ -16,7 +16,7 @@ use postern_filters::limit::LimitStore;
 use postern_filters::token::mint::{SigningKey, bound_to};
 use postern_filters::token::{KeyRings, PeerFacts};
 use postern_filters::{
-    BrowserKeep, Chain, Chains, Context, Permit, Progress, Refusal, RequestView, Source, SpiffeSubject,
+    BrowserKeep, Chain, Chains, Checked, Context, Permit, Progress, Refusal, RequestView, Source, SpiffeSubject,
     UpstreamSecrets, compile,
 };
 use serde_json::{Value, json};
@@ -128,7 +128,10 @@ pub fn run(chain: &Chain, asked: &Asked, cx: &mut Context) -> Result<(Permit, By
         Progress::Passed,
         "nothing that a test runs at once asks for anything"
     );
-    chain.check_message(&asked.view(), asked.body.clone(), cx)
+    match chain.check_message(&asked.view(), asked.body.clone(), cx)? {
+        Checked::Passed(permit, body) => Ok((permit, body)),
+        Checked::Waits(need) => panic!("nothing that a test runs at once asks for anything: {need:?}"),
+    }
 }
 
 /// An issuer with a key, whose manifests and tokens fit together.

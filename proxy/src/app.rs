@@ -92,11 +92,11 @@ impl ConnectionApp {
     }
 
     /// Runs a tunnel on the connection of its request, which carries nothing else afterwards.
-    async fn tunnel(&self, session: ServerSession, tunnel: Tunnel, story: &mut Story, standing: &Standing) {
+    async fn tunnel(&self, session: ServerSession, tunnel: Tunnel, story: &mut Story, standing: &Arc<Standing>) {
         let ServerSession::H1(session) = session else {
             return story.refuse(Refusal::new(Reason::Internal, "a tunnel on something else than HTTP/1.1"));
         };
-        let flow = Flow::of(story);
+        let flow = Flow::of(story, &self.shared, standing);
         let run = tunnel::run(session.into_inner(), tunnel, &flow, story);
         let ended = tokio::select! {
             biased;

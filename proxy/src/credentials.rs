@@ -21,7 +21,7 @@ pub(crate) use rotation::Running;
 pub(crate) use rotation::{Age, Change};
 use rotation::{Previous, Secret, Told};
 pub(crate) use txn::TxnKeys;
-pub(crate) use watch::{Standing, is_overdue, standing, tell_ages, tell_load};
+pub(crate) use watch::{Standing, is_overdue, read_by, standing, tell_ages, tell_load, tell_refused};
 
 use crate::egress::Egress;
 

@@ -5,6 +5,7 @@
 
 mod deadline;
 mod forward;
+pub(crate) mod limits;
 mod metadata;
 mod outgoing;
 mod overlap;
@@ -23,10 +24,7 @@ use std::sync::atomic::Ordering;
 use http::HeaderMap;
 use pingora_core::protocols::http::ServerSession;
 use postern_config::Route;
-use postern_filters::limit::Waited;
-use postern_filters::{
-    Chain, Context, Given, MessageLimits, Need, Progress, Reason, Refusal, RequestView, Source, forwarded,
-};
+use postern_filters::{Chain, Context, MessageLimits, Need, Progress, Reason, Refusal, RequestView, Source, forwarded};
 use tokio::time::Instant;
 
 use crate::accept::Notice;
@@ -182,9 +180,8 @@ impl<'a> Exchange<'a> {
             return stream::run(self, matched, &head, session, story).await;
         }
         let body = read_body(matched.max_body(), &head, session, story).await?;
-        let (permit, body) = {
-            let view = self.view(&head, session);
-            matched.chain.check_message(&view, body, &mut story.context)?
+        let Some((permit, body)) = self.check_message(matched, &head, body, session, story).await? else {
+            return Ok(false);
         };
         self.keep_place(story)?;
         let Some(upstream) = forward::send(self, matched, permit, &head, body, session, story).await? else {
@@ -273,32 +270,10 @@ impl<'a> Exchange<'a> {
             return Ok(true);
         }
         let began = Instant::now();
-        let Some(waited) = self.wait_for_limits(session, story).await? else { return Ok(false) };
-        story.context.supply(Given::Limits(waited));
+        let supplied = self.supply_limits(session, story).await?;
         // Limits say themselves how long a request may wait for them.
         *until += began.elapsed();
-        Ok(true)
-    }
-
-    /// Waits for a seat, a moment or the store of all replicas. Nothing where the client left meanwhile, which leaves the line
-    /// as well.
-    async fn wait_for_limits(self, session: &mut ServerSession, story: &mut Story) -> Result<Option<Waited>, Refusal> {
-        let Some(wait) = story.context.take_limits_wait() else {
-            return Err(Refusal::new(Reason::Undecided, "the limits wait for nothing"));
-        };
-        // An HTTP/1.1 client that sends a body is not looked at before somebody reads it.
-        let watched = session.is_body_empty() || session.is_http2();
-        let over = wait.over(tokio::time::sleep, |ask| async move {
-            let said = self.shared.limit_links.decide(&ask).await;
-            (ask, said)
-        });
-        tokio::select! {
-            waited = over => Ok(Some(waited)),
-            () = forward::client_left(session), if watched => {
-                story.note_trouble("the client left while it waited for a limit");
-                Ok(None)
-            }
-        }
+        Ok(supplied)
     }
 
     /// No record, no request: a proxy that cannot write down what it does refuses to do it.

@@ -4,6 +4,7 @@
 //! assumed, and said so in the answer.
 
 mod caller;
+mod made_up;
 mod marks;
 mod places;
 mod question;

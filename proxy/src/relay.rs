@@ -34,9 +34,8 @@ pub(crate) async fn run(
     if !session.is_body_empty() {
         return Err(Refusal::new(Reason::Malformed, "an upgrade request with a body"));
     }
-    let (permit, _) = {
-        let view = exchange.view(head, session);
-        matched.chain.check_message(&view, Bytes::new(), &mut story.context)?
+    let Some((permit, _)) = exchange.check_message(matched, head, Bytes::new(), session, story).await? else {
+        return Ok(false);
     };
     exchange.keep_place(story)?;
     let upstream = matched.runtime.upstream(matched.route)?;
@@ -69,7 +68,7 @@ pub(crate) async fn run(
         };
     if switched.is_ok() {
         exchange.stand(matched, head, session, story, &host);
-        tunnel(client, session, story, deadline).await;
+        tunnel(exchange, client, session, story, deadline).await;
     }
     // A tunnel's connection carries nothing else afterwards, on neither side (attack 2).
     client.shutdown().await;
@@ -123,7 +122,13 @@ enum Moved {
 
 /// Moves bytes until either side ends, both are silent for too long, one does not take what it is sent, or the time of
 /// the tunnel is up.
-async fn tunnel(client: &mut HttpSession, session: &mut ServerSession, story: &mut Story, deadline: Deadline) {
+async fn tunnel(
+    exchange: Exchange<'_>,
+    client: &mut HttpSession,
+    session: &mut ServerSession,
+    story: &mut Story,
+    deadline: Deadline,
+) {
     loop {
         let moved = deadline.step(async {
             tokio::select! {
@@ -133,7 +138,7 @@ async fn tunnel(client: &mut HttpSession, session: &mut ServerSession, story: &m
         });
         let Ok(Some(moved)) = moved.await else { return };
         let (Moved::Down(bytes) | Moved::Up(bytes)) = &moved;
-        if let Err(refusal) = story.charge(bytes.len()) {
+        if let Err(refusal) = exchange.charge(bytes.len(), story).await {
             return story.refuse(refusal);
         }
         let taken = match moved {

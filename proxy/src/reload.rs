@@ -143,6 +143,11 @@ async fn attempt(shared: &Arc<Shared>, config: &Path, last: &mut LastLoad, known
     )
     .await;
     last.stamps = stamps;
+    // What was read was read, whatever comes of it.
+    let read = match &loaded {
+        Ok(new) => credentials::read_by(&new.snapshot),
+        Err(error) => error.read.clone(),
+    };
     let outcome = loaded.map_err(|error| error.to_string());
     let outcome = outcome.and_then(|new| match shared.runtime.load().needs_restart(&new) {
         None => Ok(new),
@@ -177,6 +182,7 @@ async fn attempt(shared: &Arc<Shared>, config: &Path, last: &mut LastLoad, known
             last.refused = Some(why.clone());
             if known.as_ref() != Some(&why) {
                 refuse(shared, &why);
+                credentials::tell_refused(shared, read);
             }
             Reload::Refused(why)
         }
@@ -195,6 +201,7 @@ pub(crate) async fn load_whole(
     running: Option<Arc<Runtime>>,
     now: i64,
 ) -> (Result<Runtime, LoadError>, Stamps) {
+    let mut seen = Vec::new();
     for read in 0..READS {
         if read > 1 {
             tokio::time::sleep(BETWEEN_READS).await;
@@ -218,13 +225,17 @@ pub(crate) async fn load_whole(
         if after == before {
             return (loaded, after);
         }
-        if let Ok(new) = loaded {
-            files = new.files;
+        match loaded {
+            Ok(new) => {
+                seen = credentials::read_by(&new.snapshot);
+                files = new.files;
+            }
+            Err(error) => seen = error.read,
         }
     }
     // No stamps: whatever is there next is a change.
     let why = "the files kept changing while they were read; nothing was taken over";
-    (Err(LoadError::because(why.to_owned())), Stamps::default())
+    (Err(LoadError { read: seen, ..LoadError::because(why.to_owned()) }), Stamps::default())
 }
 
 async fn take(shared: &Arc<Shared>, new: Runtime, opening: Opening, now: i64) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use postern_certs::{ListenerTls, Workloads};
 use postern_config::{Bind, Report, Route, Snapshot, Waived};
+use postern_filters::audit::SecretRef;
 use postern_filters::limit::LimitStore;
 use postern_filters::{Chains, Reason, Refusal, UpstreamSecrets};
 use tracing::warn;
@@ -63,12 +64,19 @@ pub struct LoadError {
     pub report: Report,
     /// Problems in what the files point at: keys, certificates, secrets.
     pub material: Vec<String>,
+    /// Secrets that were read all the same.
+    pub(crate) read: Vec<SecretRef>,
 }
 
 impl LoadError {
     /// A problem that is not in a file.
     pub(crate) fn because(why: String) -> Self {
-        Self { report: Report::new(), material: vec![format!("error: {why}")] }
+        Self { material: vec![format!("error: {why}")], ..Self::in_files(Report::new()) }
+    }
+
+    /// Found before anything else was read.
+    fn in_files(report: Report) -> Self {
+        Self { report, material: Vec::new(), read: Vec::new() }
     }
 }
 
@@ -86,13 +94,13 @@ impl Runtime {
         running: Option<&Self>,
         now: i64,
     ) -> Result<Self, LoadError> {
-        let loaded = postern_config::load(config, now).map_err(|report| LoadError { report, material: Vec::new() })?;
+        let loaded = postern_config::load(config, now).map_err(LoadError::in_files)?;
         let mut warnings: Vec<String> = loaded.warnings.problems().iter().map(ToString::to_string).collect();
         let snapshot = loaded.snapshot;
         let mut unbuilt = Report::new();
         build::check(&snapshot, config, &mut unbuilt);
         if unbuilt.has_errors() {
-            return Err(LoadError { report: unbuilt, material: Vec::new() });
+            return Err(LoadError::in_files(unbuilt));
         }
         let mut problems = Vec::new();
         let places = spiffe::places(&snapshot);
@@ -119,8 +127,10 @@ impl Runtime {
         let txn = Arc::new(TxnKeys::load(&snapshot, &mut problems));
         let chains = match chains {
             Ok(chains) if problems.is_empty() => chains,
-            Ok(_) => return Err(LoadError { report: Report::new(), material: problems }),
-            Err(report) => return Err(LoadError { report, material: problems }),
+            refused => {
+                let report = refused.err().unwrap_or_default();
+                return Err(LoadError { report, material: problems, read: credentials::read_by(&snapshot) });
+            }
         };
         let mut files = loaded.files;
         files.extend(materials::files(&snapshot));

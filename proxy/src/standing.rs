@@ -92,6 +92,13 @@ impl Standing {
         }
     }
 
+    /// Ends it, whatever policy says. False where that was said before.
+    pub(crate) fn lose(&self, why: &str) -> bool {
+        let first = self.over.set(why.to_owned()).is_ok();
+        self.bell.notify_waiters();
+        first
+    }
+
     fn end(&self, shared: &Shared, connection: &Connection, refusal: &Refusal) {
         let Some(asked) = self.asked.get() else { return };
         let reason = refusal.reason.as_str();

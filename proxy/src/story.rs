@@ -91,18 +91,6 @@ impl Story {
         self.told = told;
     }
 
-    /// Charges bytes of a body that are about to go on to the limits of the request.
-    ///
-    /// # Errors
-    /// A refusal where they have to stay.
-    pub(crate) fn charge(&self, bytes: usize) -> Result<(), Refusal> {
-        let meter = self.context.meter();
-        if meter.is_empty() {
-            return Ok(());
-        }
-        meter.charge(bytes, self.context.uptime() + self.began.elapsed())
-    }
-
     /// Notes what went wrong. The first one stands.
     pub(crate) fn note_trouble(&mut self, what: impl Into<String>) {
         self.trouble.get_or_insert_with(|| what.into());

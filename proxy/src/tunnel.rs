@@ -5,8 +5,8 @@
 //! is ever taken for a part of it (attack 38).
 
 use std::net::SocketAddr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -21,8 +21,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::exchange::{Deadline, Exchange, Matched};
+use crate::exchange::{Deadline, Exchange, Matched, limits};
 use crate::head::Head;
+use crate::shared::Shared;
+use crate::standing::Standing;
 use crate::story::Story;
 
 /// Time for a connection.
@@ -61,9 +63,8 @@ pub(crate) async fn open(
     if !matched.route.is_tunnel() {
         return Err(Refusal::new(Reason::NotPermitted, "the route takes no tunnels"));
     }
-    let (permit, _) = {
-        let view = exchange.view(head, session);
-        matched.chain.check_message(&view, Bytes::new(), &mut story.context)?
+    let Some((permit, _)) = exchange.check_message(matched, head, Bytes::new(), session, story).await? else {
+        return Ok(());
     };
     exchange.keep_place(story)?;
     story.upstream = Some(format!("{}:{port}", head.host));
@@ -184,11 +185,13 @@ pub(crate) struct Flow {
     /// What the bytes are charged to, and the time of its clock at `began`.
     meter: Meter,
     uptime: Duration,
+    shared: Arc<Shared>,
+    standing: Arc<Standing>,
     over: OnceLock<Refusal>,
 }
 
 impl Flow {
-    pub(crate) fn of(story: &Story) -> Self {
+    pub(crate) fn of(story: &Story, shared: &Arc<Shared>, standing: &Arc<Standing>) -> Self {
         Self {
             up: AtomicU64::new(0),
             down: AtomicU64::new(0),
@@ -196,6 +199,8 @@ impl Flow {
             last: AtomicU64::new(0),
             meter: story.context.meter().clone(),
             uptime: story.context.uptime() + story.began.elapsed(),
+            shared: shared.clone(),
+            standing: standing.clone(),
             over: OnceLock::new(),
         }
     }
@@ -231,7 +236,9 @@ impl Flow {
     }
 
     async fn send(&self, to: &mut (impl AsyncWrite + Unpin), bytes: &[u8], count: &AtomicU64) -> std::io::Result<()> {
-        if let Err(refusal) = self.meter.charge(bytes.len(), self.uptime + self.began.elapsed()) {
+        let now = self.uptime + self.began.elapsed();
+        let links = &self.shared.limit_links;
+        if let Err(refusal) = limits::charge(&self.meter, bytes.len(), now, links, &self.standing).await {
             let over = std::io::Error::other(refusal.detail.clone());
             // Both directions may come to it.
             let _ = self.over.set(refusal);

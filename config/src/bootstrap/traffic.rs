@@ -188,10 +188,12 @@ words! {
     impl Dialect {
         /// Plain HTTP.
         (Dialect::Http) = "http",
-        /// The OpenAI API: chat completions and embeddings.
+        /// The OpenAI API: chat completions, completions, embeddings, moderations and the list of models.
         (Dialect::OpenAi) = "openai",
+        /// The Anthropic API: messages, and the count of their tokens.
+        (Dialect::Anthropic) = "anthropic",
     }
-    later { "anthropic", "gemini", "mcp", "a2a" }
+    later { "gemini", "mcp", "a2a" }
 }
 
 words! {

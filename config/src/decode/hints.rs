@@ -11,10 +11,18 @@ pub(super) fn for_unknown_field(field: &str, known: &[&str], candidates: &[&str]
 
 /// Help for a word that is not among `known`.
 pub(super) fn for_unknown_word(word: &str, known: &[&str]) -> String {
-    match (nearest(word, known), known) {
-        (Some(near), _) => format!("did you mean `{near}`?"),
-        (None, [only]) => format!("write {}", listed(&[only])),
-        (None, _) => format!("use one of {}", listed(known)),
+    match nearest(word, known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => to_choose(known),
+    }
+}
+
+/// Help where one of `known` has to be written.
+pub(super) fn to_choose(known: &[&str]) -> String {
+    match known {
+        [""] => "remove the field".to_owned(),
+        [only] => format!("write {}", listed(&[only])),
+        _ => format!("use one of {}", listed(known)),
     }
 }
 
@@ -31,6 +39,7 @@ pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let word = word.to_ascii_lowercase();
     known
         .iter()
+        .filter(|known| !known.is_empty())
         .map(|known| (distance(&word, &known.to_ascii_lowercase()), *known))
         .filter(|(distance, known)| *distance <= (known.len() / 3).max(1))
         .min()

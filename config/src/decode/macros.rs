@@ -252,7 +252,7 @@ pub(crate) fn refuse_word(node: &Node, word: &str, known: &[&str], later: &[&str
     let field = cx.field();
     if later.iter().any(|l| word == *l || (l.ends_with(':') && word.starts_with(l))) {
         let message = format!("`{field}: {}` is not enforced by this version", shown(word));
-        return cx.error(Code(7), &node.position, message, hints::for_unknown_word("", known));
+        return cx.error(Code(7), &node.position, message, hints::to_choose(known));
     }
     let message = format!("`{field}` cannot be `{}`", shown(word));
     cx.shape(&node.position, message, hints::for_unknown_word(word, known));
@@ -269,7 +269,7 @@ pub(crate) fn tag<'n>(node: &'n Node, known: &[&'static str], cx: &mut Cx<'_>) -
     }
     let fields = Fields::open(node, cx)?;
     let Some(tag) = node.get("type") else {
-        let help = format!("add `type`; {}", hints::for_unknown_word("", known));
+        let help = format!("add `type`; {}", hints::to_choose(known));
         fields.cx.shape(&node.position, "`type` is missing", help);
         return None;
     };

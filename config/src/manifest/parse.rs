@@ -104,6 +104,13 @@ fn credential_rule(rules: &ManifestRules) -> MaterialRule<'_> {
 
 /// Reads one document into `parsed`.
 fn document(node: &Node, rules: &ManifestRules, credentials: &Credentials, report: &mut Report, parsed: &mut Parsed) {
+    if let Some(version) = openapi_version(node) {
+        let help =
+            "move it out of the folder of manifests, and name it there: `schemaFrom: file:/path` of an APIAccessPolicy";
+        let message = "this looks like an OpenAPI document, and no manifest";
+        report.error(PV_SHAPE, &version.position, "", message, help);
+        return;
+    }
     let Some(Envelope { kind, metadata, sound }) = envelope(node, rules, report) else {
         parsed.whole = false;
         return;
@@ -165,6 +172,12 @@ fn read_spec(key: &str, node: &Node, kind: Kind, cx: &mut Cx<'_>) -> Option<(Com
     })
 }
 
+/// What says that a document is of OpenAPI.
+fn openapi_version(node: &Node) -> Option<&Node> {
+    let version = node.get("openapi").or_else(|| node.get("swagger"))?;
+    (node.get("apiVersion").is_none() && node.get("kind").is_none()).then_some(version)
+}
+
 /// What stands around a spec.
 struct Envelope {
     kind: Kind,
@@ -200,7 +213,12 @@ fn check_version(version: &At<String>, report: &mut Report) -> bool {
         return true;
     }
     let message = format!("unknown apiVersion `{}`", shown(version));
-    version.error(report, PV_SHAPE, message, format!("write `{API_VERSION}`"));
+    let group = version.value.split('/').next().unwrap_or_default();
+    let help = match nearest(group, &[API_GROUP]) {
+        Some(_) => format!("write `{API_VERSION}`"),
+        None => format!("manifests are of `{API_VERSION}`; move what is of another group out of their folder"),
+    };
+    version.error(report, PV_SHAPE, message, help);
     false
 }
 

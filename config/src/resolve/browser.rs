@@ -1,9 +1,10 @@
 //! Logins of browsers: which routes offer them, and the key that seals their sessions.
 
-use super::attach::{Attachments, Place, of};
+use super::attach::{Attachments, of};
 use super::keys::Keys;
 use crate::bootstrap::RouteSpec;
-use crate::manifest::{self, KeyPurpose};
+use crate::decode::At;
+use crate::manifest::{self, KeyPurpose, Manifest};
 use crate::{BrowserLogin, Code, Dialect, Identity, OwnKey, PrincipalType, ProviderKind, Report, Route};
 
 const PV_SHAPE: Code = Code(2);
@@ -79,6 +80,32 @@ fn login(
     })
 }
 
+/// Whether two providers say the same of their logins, which routes get after their providers were made.
+pub(super) fn is_same<'p>(a: &'p manifest::Provider, b: &'p manifest::Provider) -> bool {
+    said(a) == said(b)
+}
+
+fn said(provider: &manifest::Provider) -> Option<impl PartialEq> {
+    let manifest::Provider::Jwt(jwt) = provider else { return None };
+    let browser = jwt.browser.as_ref()?;
+    let manifest::BrowserLogin {
+        client_id,
+        client_secret_from,
+        scopes,
+        callback_path,
+        logout_path,
+        back_channel_path,
+        session_age,
+        idle_timeout,
+        key_name,
+    } = &browser.value;
+    let client = (client_id.value.as_str(), client_secret_from.as_ref().map(|from| &from.value));
+    let scopes: Vec<&str> = scopes.iter().map(|scope| scope.value.as_str()).collect();
+    let paths = (callback_path.as_str(), logout_path.as_str(), back_channel_path.as_str());
+    let key = key_name.as_ref().map(|name| name.as_str());
+    Some((client, scopes, paths, (**session_age, **idle_timeout), key))
+}
+
 /// A login that no route offers protects nothing, and two on one route are no answer to where a browser is sent.
 pub(super) fn check(attached: &Attachments<'_>, routes: &[Option<Route>], report: &mut Report) {
     // What is wrong otherwise may be why none is offered.
@@ -103,14 +130,18 @@ pub(super) fn check(attached: &Attachments<'_>, routes: &[Option<Route>], report
     for route in routes.iter().flatten() {
         let names: Vec<&str> = route.policy.identity.browsers().map(|(name, _)| name).collect();
         if let [one, other, ..] = names.as_slice() {
-            let index = attached.all().iter().find_map(|(place, manifest)| match (place, &manifest.spec) {
-                (Place::Gateway | Place::Route(_), manifest::Spec::IamPolicy(_)) => Some(manifest),
-                _ => None,
-            });
-            if let Some(manifest) = index {
-                let message = format!("route `{}` could send browsers to `{one}` and to `{other}`", route.name);
-                manifest.error(report, PV_BLIND, message, "accept one provider with `browser` on a route");
+            let message = format!("route `{}` could send browsers to `{one}` and to `{other}`", route.name);
+            if let Some(browser) = attached.manifests().find_map(|manifest| browser_of(manifest, other)) {
+                browser.error(report, PV_BLIND, message, "accept one provider with `browser` on a route");
             }
         }
     }
+}
+
+fn browser_of<'m>(manifest: &'m Manifest, name: &str) -> Option<&'m At<manifest::BrowserLogin>> {
+    let manifest::Spec::IamPolicy(policy) = &manifest.spec else { return None };
+    policy.providers.iter().find_map(|provider| match &provider.value {
+        manifest::Provider::Jwt(jwt) if jwt.name.as_str() == name => jwt.browser.as_ref(),
+        _ => None,
+    })
 }

@@ -9,7 +9,7 @@ use crate::{Bootstrap, Code, Report, TokenForwarding, Upstream};
 const PV_CONFLICT: Code = Code(5);
 const PV_BLIND: Code = Code(25);
 
-/// The strictest of what the manifests of a route say, with the place that says it.
+/// The strictest of what the manifests of a route say, with the place that says it; nothing where two exclude each other.
 fn said<'m>(
     attached: &Attachments<'m>,
     route: usize,
@@ -22,10 +22,10 @@ fn said<'m>(
             None => Some(written),
             Some(other) if other.value == written.value || other.value == TokenForwarding::Strip => Some(other),
             Some(_) if written.value == TokenForwarding::Strip => Some(written),
-            Some(other) => {
+            Some(_) => {
                 let message = "another manifest of the same route makes something else of the caller's token";
                 written.error(report, PV_CONFLICT, message, "keep one of them, or attach them to different routes");
-                Some(other)
+                return None;
             }
         };
     }
@@ -41,8 +41,12 @@ pub(super) fn check(bootstrap: &Bootstrap, attached: &Attachments<'_>, upstreams
     for (index, route) in bootstrap.spec.routes.iter().enumerate() {
         let Some(upstream) = upstream_of(route, upstreams) else { continue };
         let exchanges = upstream.credentials.iter().find(|credential| credential.is_of_caller());
-        // Conflicts were reported when the route was merged.
-        let said = said(attached, index, &mut Report::new());
+        // A conflict was reported when the route was merged; what follows from either side of it says nothing.
+        let mut conflict = Report::new();
+        let said = said(attached, index, &mut conflict);
+        if conflict.has_errors() {
+            continue;
+        }
         let forwarding = said.map_or(TokenForwarding::Strip, |(_, value)| value);
         match (forwarding, exchanges, said) {
             (TokenForwarding::Exchange, None, Some((written, _))) if !attached.may_miss(Kind::SecretManagement) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::attach::{Attachments, Place, listed, of};
-use super::{accepted, signature};
+use super::{accepted, browser, signature};
 use crate::bootstrap::RouteSpec;
 use crate::decode::At;
 use crate::manifest::{self, Authentication, Kind, Manifest};
@@ -109,7 +109,7 @@ fn providers(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, report:
 
 /// Positions do not make a difference; everything else does.
 fn same_provider(a: &manifest::Provider, b: &manifest::Provider) -> bool {
-    format!("{:?}", resolved(a)) == format!("{:?}", resolved(b))
+    format!("{:?}", resolved(a)) == format!("{:?}", resolved(b)) && browser::is_same(a, b)
 }
 
 fn check(provider: &manifest::Provider, report: &mut Report) -> bool {

@@ -205,7 +205,11 @@ impl Reader<'_> {
             return None;
         };
         if hashes.is_empty() {
-            self.refuse(1, "the list is empty, so it would find nothing", "write a hash of 64 hexadecimal digits a line");
+            self.refuse(
+                1,
+                "the list is empty, so it would find nothing",
+                "write a hash of 64 hexadecimal digits a line",
+            );
             return None;
         }
         hashes.sort_unstable();
@@ -233,7 +237,12 @@ fn set<T>(to: &mut Option<T>, value: Option<T>) -> bool {
 fn hex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let pairs = text.as_bytes().chunks(2);
-    pairs.map(|pair| match pair { [high, low] => Some(digit(*high)? << 4 | digit(*low)?), _ => None }).collect()
+    pairs
+        .map(|pair| match pair {
+            [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+            _ => None,
+        })
+        .collect()
 }
 
 /// `8-24`: more than three, as shorter values are in every text.
@@ -274,7 +283,10 @@ mod tests {
             (&"a\n".repeat(100_001), 100_001, "100000"),
         ] {
             let told = words(text).unwrap_err();
-            assert!(told.contains(why) && told.contains(&format!("words:{line}:")) && !told.contains("secret"), "{told}");
+            assert!(
+                told.contains(why) && told.contains(&format!("words:{line}:")) && !told.contains("secret"),
+                "{told}"
+            );
         }
     }
 

@@ -6,9 +6,7 @@ use super::attach::{Attachments, Place, of};
 use crate::decode::At;
 use crate::manifest::{self, CredentialSpec, Manifest};
 use crate::values::Stripped;
-use crate::{
-    Code, ContentAction, Credential, Exchange, Inject, LeakDetection, Part, Report, Upstream, Waiver,
-};
+use crate::{Code, ContentAction, Credential, Exchange, Inject, LeakDetection, Part, Report, Upstream, Waiver};
 
 const PV_SHAPE: Code = Code(2);
 const PV_TARGET: Code = Code(4);

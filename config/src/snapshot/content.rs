@@ -278,8 +278,7 @@ pub enum WebAttack {
 }
 
 impl WebAttack {
-    pub const ALL: [Self; 5] =
-        [Self::SqlInjection, Self::Xss, Self::CommandInjection, Self::PathTraversal, Self::Ssrf];
+    pub const ALL: [Self; 5] = [Self::SqlInjection, Self::Xss, Self::CommandInjection, Self::PathTraversal, Self::Ssrf];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -152,6 +152,7 @@ pub enum TenantFromRequest {
 pub enum Dialect {
     Http,
     OpenAi,
+    Anthropic,
 }
 
 impl Dialect {
@@ -160,6 +161,7 @@ impl Dialect {
         match self {
             Self::Http => "http",
             Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
         }
     }
 }

@@ -45,6 +45,7 @@ fn of_route(route: &Route) -> Vec<String> {
         format!("providers {:?}", sorted(&policy.identity.providers)),
         format!("assurance {:?} resource {:?}", sorted(&policy.challenges.assurance), policy.challenges.resource),
         format!("leaks {:?}", policy.leaks.as_ref().map(|leaks| (&leaks.parts, leaks.action))),
+        format!("token {:?} {:?}", policy.token_forwarding, policy.txn_tokens),
         format!("body {} cross {:?}", policy.access.max_body, policy.access.cross_site),
         format!("cors {:?}", policy.access.cors),
         format!("remove {:?} set {:?}", sorted(&policy.access.response_remove), sorted(&policy.access.response_set)),
@@ -56,14 +57,11 @@ fn of_route(route: &Route) -> Vec<String> {
         let names: Vec<_> = demand.providers.iter().map(|index| &policy.identity.providers[*index].name).collect();
         format!("demand {names:?} {:?}", demand.require)
     }));
+    lines.extend(policy.access.contracts.iter().map(|contract| format!("schema {}", contract.file.display())));
     lines.extend(policy.access.allow.iter().map(|list| format!("allow {:?}", sorted(&list.rules))));
-    lines.extend(
-        policy
-            .access
-            .rate_limits
-            .iter()
-            .map(|l| format!("limit {:?} {:?} {} {:?} {} {:?}", l.key, l.unit, l.limit, l.window, l.burst, l.max_wait)),
-    );
+    lines.extend(policy.access.rate_limits.iter().map(|l| {
+        format!("limit {:?} {:?} {} {:?} {} {:?} {:?}", l.key, l.unit, l.limit, l.window, l.burst, l.max_wait, l.store)
+    }));
     lines.extend(
         policy
             .authz

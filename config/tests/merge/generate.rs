@@ -23,7 +23,10 @@ use traffic::{api_access, guard, hardening, network};
 use trust::{certificate, encryption, others};
 
 pub(crate) const NOW: i64 = 1_790_812_800;
-pub(crate) const BOOTSTRAP: &str = include_str!("../rejects/postern.yaml");
+pub(crate) const BOOTSTRAP: &str = concat!(
+    include_str!("../rejects/postern.yaml"),
+    "shared: {redis: \"rediss://redis.example.com:6379\", authFrom: \"file:redis.password\"}\n"
+);
 pub(crate) const BASE: &str = include_str!("base.yaml");
 
 /// A manifest without its name.
@@ -55,32 +58,85 @@ impl Content {
         self
     }
 
+    /// Whether it makes a choice that others of its level cannot make too, and that a level nearer to the request overrules.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        self.fields.iter().any(|field| field.starts_with("txnTokens"))
+    }
+
     /// Whether a second manifest with the same content is legal: it names nothing that must be unique on a route.
     pub(crate) fn may_be_repeated(&self) -> bool {
         !self.fields.iter().any(|field| field.contains('%'))
     }
 }
 
-/// Loads files; the second is every problem without its place.
-pub(crate) fn load(files: &[String]) -> (Option<Snapshot>, Vec<String>) {
+/// A snapshot, and every problem without its place.
+pub(crate) type Outcome = (Option<Snapshot>, Vec<String>);
+
+/// Loads files.
+pub(crate) fn load(files: &[String]) -> Outcome {
+    let (bootstrap, _) = &*READ;
+    let mut report = Report::new();
+    let parsed = parse_manifests(&sources(files.iter().cloned()), &bootstrap.manifest_rules(), &mut report);
+    finish(bootstrap, &parsed, report)
+}
+
+/// The base and these manifests, one file each, named in their order.
+pub(crate) fn with_base(contents: &[Content]) -> Outcome {
+    beside(None, contents)
+}
+
+/// The base and these texts, one file each.
+pub(crate) fn with_first_base(texts: Vec<String>) -> Outcome {
+    add(&READ.1, |_| true, texts)
+}
+
+/// The base, without its manifest of `kind`, and these manifests.
+pub(crate) fn beside(kind: Option<&str>, contents: &[Content]) -> Outcome {
+    let is_kept = |id: &ManifestId| kind != Some(id.kind.as_str()) || id.name != "base";
+    add(&READ.1, is_kept, texts(contents))
+}
+
+/// The base, under a name after those of all others, and these texts.
+pub(crate) fn with_last_base(texts: Vec<String>) -> Outcome {
+    static LAST: LazyLock<Parsed> = LazyLock::new(|| read(&READ.0, BASE.replace("name: base}", "name: zz-base}")));
+    add(&LAST, |_| true, texts)
+}
+
+/// The bootstrap and the base, read once.
+static READ: LazyLock<(Bootstrap, Parsed)> = LazyLock::new(|| {
     let mut report = Report::new();
     let bootstrap = parse_bootstrap("postern.yaml", BOOTSTRAP.as_bytes(), Path::new(""), &mut report).unwrap();
-    let files: Vec<SourceFile> = files
-        .iter()
-        .enumerate()
-        .map(|(index, text)| SourceFile { name: format!("{index}.yaml"), bytes: text.as_bytes().to_vec() })
-        .collect();
-    let parsed = parse_manifests(&files, &bootstrap.manifest_rules(), &mut report);
-    let snapshot = resolve(&bootstrap, &parsed, NOW, &mut report);
+    assert_eq!(report.to_string(), "");
+    let base = read(&bootstrap, BASE.to_owned());
+    (bootstrap, base)
+});
+
+fn read(bootstrap: &Bootstrap, text: String) -> Parsed {
+    let mut report = Report::new();
+    let parsed = parse_manifests(&sources([text]), &bootstrap.manifest_rules(), &mut report);
+    assert_eq!(report.to_string(), "");
+    parsed
+}
+
+fn add(base: &Parsed, is_kept: impl Fn(&ManifestId) -> bool, texts: impl IntoIterator<Item = String>) -> Outcome {
+    let bootstrap = &READ.0;
+    let mut report = Report::new();
+    let mut parsed = parse_manifests(&sources(texts), &bootstrap.manifest_rules(), &mut report);
+    parsed.manifests.extend(base.manifests.iter().filter(|manifest| is_kept(&manifest.id)).cloned());
+    finish(bootstrap, &parsed, report)
+}
+
+fn sources(texts: impl IntoIterator<Item = String>) -> Vec<SourceFile> {
+    let texts = texts.into_iter().enumerate();
+    texts.map(|(index, text)| SourceFile { name: format!("{index}.yaml"), bytes: text.into_bytes() }).collect()
+}
+
+fn finish(bootstrap: &Bootstrap, parsed: &Parsed, mut report: Report) -> Outcome {
+    let snapshot = resolve(bootstrap, parsed, NOW, &mut report);
     let mut problems: Vec<String> = report.problems().iter().map(|p| format!("{} {}", p.code, p.message)).collect();
     problems.sort();
     problems.dedup();
     (snapshot.filter(|_| !report.has_errors()), problems)
-}
-
-/// The base and these manifests, one file each, named in their order.
-pub(crate) fn with_base(contents: &[Content]) -> (Option<Snapshot>, Vec<String>) {
-    load(&std::iter::once(BASE.to_owned()).chain(texts(contents)).collect::<Vec<_>>())
 }
 
 const GATEWAY: &str = "{kind: Gateway, name: edge}";
@@ -163,29 +219,6 @@ pub(crate) fn pair() -> impl Strategy<Value = (Content, Content)> {
         1 => (others(), others()),
         2 => (secrets(Written::All), secrets(Written::Some)),
     ]
-}
-
-/// The base, without its manifest of `kind`, and these manifests.
-pub(crate) fn beside(kind: Option<&str>, contents: &[Content]) -> Option<Snapshot> {
-    static ALL: LazyLock<(Bootstrap, Parsed)> = LazyLock::new(|| {
-        let mut report = Report::new();
-        let bootstrap = parse_bootstrap("postern.yaml", BOOTSTRAP.as_bytes(), Path::new(""), &mut report).unwrap();
-        let base = SourceFile { name: "base.yaml".to_owned(), bytes: BASE.as_bytes().to_vec() };
-        let parsed = parse_manifests(&[base], &bootstrap.manifest_rules(), &mut report);
-        assert_eq!(report.to_string(), "");
-        (bootstrap, parsed)
-    });
-    let (bootstrap, base) = &*ALL;
-    let mut report = Report::new();
-    let files: Vec<SourceFile> = texts(contents)
-        .enumerate()
-        .map(|(index, text)| SourceFile { name: format!("{index}.yaml"), bytes: text.into_bytes() })
-        .collect();
-    let mut parsed = parse_manifests(&files, &bootstrap.manifest_rules(), &mut report);
-    let is_gone = |id: &ManifestId| kind == Some(id.kind.as_str()) && id.name == "base";
-    parsed.manifests.extend(base.manifests.iter().filter(|manifest| !is_gone(&manifest.id)).cloned());
-    let snapshot = resolve(bootstrap, &parsed, NOW, &mut report);
-    snapshot.filter(|_| !report.has_errors())
 }
 
 fn texts(contents: &[Content]) -> impl Iterator<Item = String> {

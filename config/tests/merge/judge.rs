@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use postern_config::{
-    Action, AddressClass, Anchor, Cidr, ClientAuth, ConnectionGuard, ContentAction, CrossSite, CryptoProfile, Curve,
-    Demand, Dialect, Direction, Effect, Egress, EgressRule, Harden, Ingress, IngressRule, KeyExchange, ListenerTls,
-    Material, NamedRate, Part, PrincipalType, PrivateRanges, Redirects, RequestGuard, Require, Route, RuntimeAction,
-    Snapshot, TlsVersion, address, host_matches,
+    Action, AddressClass, Anchor, Api, Cidr, ClientAuth, ConnectionGuard, ContentAction, CountedIn, CrossSite,
+    CryptoProfile, Curve, Demand, Dialect, Direction, Effect, Egress, EgressRule, Harden, Ingress, IngressRule,
+    KeyExchange, ListenerTls, Material, NamedRate, OnUnavailable, Part, PrincipalType, PrivateRanges, RateLimit,
+    Redirects, RequestGuard, Require, Route, RuntimeAction, Segment, Snapshot, TlsVersion, TokenForwarding, address,
+    host_matches,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -38,6 +39,8 @@ pub(crate) struct Facts {
     score: u8,
     /// Requests of this caller in the last minute.
     spent: u32,
+    /// The store that replicas share does not answer.
+    away: bool,
     source: &'static str,
     /// Host, address and port that would be dialled.
     dialled: (&'static str, &'static str, u16),
@@ -140,7 +143,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         select(vec![Direction::Request, Direction::Response]),
         option::of(select(vec!["card", "mail"])),
         0_u8..=100,
-        prop_oneof![3 => Just(0_u32), 1 => 0_u32..120],
+        (prop_oneof![3 => Just(0_u32), 1 => 0_u32..120], mostly(&[false, true])),
     );
     let network = (
         mostly(&["10.1.2.3", "192.0.2.200", "192.0.2.1", "10.9.9.9", "203.0.113.5", "10.66.0.1"]),
@@ -177,7 +180,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         |(
             (version, (exchange, approved), certificate, presented, (principal, proven)),
             ((route, method, path, content_type), body, origin),
-            (part, direction, data, score, spent),
+            (part, direction, data, score, (spent, away)),
             (source, dialled, redirect, hardened, (days, behind, leaked)),
             busy,
         )| Facts {
@@ -199,6 +202,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             data,
             score,
             spent,
+            away,
             source,
             dialled,
             redirect,
@@ -377,13 +381,36 @@ fn is_allowed(route: &Route, facts: &Facts) -> bool {
         && listed
         && facts.body <= access.max_body
         && (safe || origin)
-        && access.rate_limits.iter().all(|limit| u64::from(facts.spent) < limit.burst)
+        && access.rate_limits.iter().all(|limit| is_left(limit, facts))
+        && access.contracts.iter().all(|contract| is_of(&contract.api, facts))
+}
+
+fn is_left(limit: &RateLimit, facts: &Facts) -> bool {
+    let is_counted = !facts.away || limit.store != CountedIn::Shared(OnUnavailable::Deny);
+    is_counted && u64::from(facts.spent) < limit.burst
+}
+
+/// Every body of the facts is an object, as every body of the documents.
+fn is_of(api: &Api, facts: &Facts) -> bool {
+    api.operations.iter().any(|operation| {
+        let mut parts = facts.path.split('/').skip(1);
+        let fits = |segment: &Segment| match (segment, parts.next()) {
+            (Segment::Literal(text), Some(part)) => text == part,
+            (Segment::Parameter(_), Some(part)) => !part.is_empty(),
+            (_, None) => false,
+        };
+        operation.method == facts.method
+            && operation.path.iter().all(fits)
+            && parts.next().is_none()
+            && operation.body.is_some() == facts.content_type.is_some()
+            && facts.content_type.is_none_or(|sent| sent == "application/json")
+    })
 }
 
 /// As if every permit that there could be matched.
 fn is_permitted(route: &Route, facts: &Facts) -> bool {
     let action = match (route.dialect, facts.method) {
-        (Dialect::OpenAi, _) => Action::Chat,
+        (Dialect::OpenAi | Dialect::Anthropic, _) => Action::Chat,
         (Dialect::Http, "GET" | "HEAD") => Action::Read,
         (Dialect::Http, "POST") => Action::Create,
         (Dialect::Http, _) => Action::Update,
@@ -431,5 +458,7 @@ fn change(route: &Route, facts: &Facts) -> Option<u8> {
     });
     let leaks = route.policy.leaks.iter().filter(|leaks| facts.leaked && leaks.parts.contains(&facts.part));
     let leaks = leaks.map(|leaks| (leaks.action != ContentAction::Block).then_some(2));
-    data.chain(runtime).chain(leaks).try_fold(0, |most, one| one.map(|one: u8| most.max(one)))
+    // What upstreams are told of the caller is not content; told nothing is more strict.
+    let token = u8::from(route.policy.token_forwarding == TokenForwarding::Strip);
+    data.chain(runtime).chain(leaks).chain([Some(token)]).try_fold(0, |most, one| one.map(|one: u8| most.max(one)))
 }

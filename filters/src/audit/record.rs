@@ -90,7 +90,7 @@ pub struct SecretRef {
 /// Names of events that concern secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretWord {
-    /// Read, for a set that was taken over.
+    /// Read, for a set that was taken over, or was to be.
     Read,
     /// Put into a request for an upstream, or exchanged for what was.
     Used,

@@ -72,11 +72,7 @@ fn reads_of(parsed: Option<&Parsed>) -> Reads {
 
 /// Actions that a dialect can ask for.
 pub(super) fn asks_for(dialect: Dialect, action: postern_config::Action) -> bool {
-    use postern_config::Action::{Chat, Create, Delete, Embed, Read, Update};
-    match dialect {
-        Dialect::Http => matches!(action, Read | Create | Update | Delete),
-        Dialect::OpenAi => matches!(action, Chat | Embed),
-    }
+    postern_config::capability::actions(dialect).contains(&action)
 }
 
 struct Check<'c> {

@@ -4,6 +4,7 @@ mod agents;
 mod asks;
 mod equivalence;
 mod failures;
+mod goldens;
 mod grants;
 mod loading;
 mod trials;

@@ -1,6 +1,8 @@
 //! Strict validation against the schema, and what Cedar says told about the rule it was written in.
 
-use cedar_policy::{Policy, PolicySet, Schema, ValidationMode, ValidationResult, ValidationWarning, Validator, pst};
+use cedar_policy::{
+    Policy, PolicySet, Schema, ValidationError, ValidationMode, ValidationResult, ValidationWarning, Validator, pst,
+};
 use postern_config::{Code, Report, RuleOrigin, Severity};
 
 use super::compile::{Compiled, Source};
@@ -14,7 +16,7 @@ pub(super) fn validate(
     report: &mut Report,
 ) -> Result<(), Broken> {
     let validator = Validator::new(schema);
-    for finding in findings(&strict(&validator, policies.iter().map(|compiled| compiled.policy.clone()))?) {
+    for finding in folded(findings(&strict(&validator, policies.iter().map(|compiled| compiled.policy.clone()))?)) {
         let compiled = finding.policy.parse().ok().and_then(|at: usize| policies.get(at));
         let source = compiled.and_then(|compiled| sources.get(compiled.source));
         let (Some(compiled), Some(source)) = (compiled, source) else {
@@ -40,6 +42,8 @@ struct Finding {
     message: String,
     severity: Severity,
     impossible: bool,
+    /// The way out, where what is wrong says it.
+    help: Option<&'static str>,
 }
 
 fn strict(validator: &Validator, policies: impl Iterator<Item = Policy>) -> Result<ValidationResult, Broken> {
@@ -53,6 +57,7 @@ fn findings(result: &ValidationResult) -> Vec<Finding> {
         message: without_id(&error.to_string()),
         severity: Severity::Error,
         impossible: false,
+        help: help(error),
     });
     let warnings = result.validation_warnings().map(|warning| {
         let impossible =
@@ -62,9 +67,51 @@ fn findings(result: &ValidationResult) -> Vec<Finding> {
             message: without_id(&warning.to_string()),
             severity: if impossible { Severity::Error } else { Severity::Warning },
             impossible,
+            help: None,
         }
     });
     errors.chain(warnings).collect()
+}
+
+fn help(error: &ValidationError) -> Option<&'static str> {
+    Some(match error {
+        ValidationError::UnsafeAttributeAccess(_) if of_principal(&error.to_string()).is_some() => {
+            "a principal has `id`, `issuer`, `tenant`, `groups` and `scopes`, and other claims as tags: `principal.hasTag(\"x\")`"
+        }
+        ValidationError::UnsafeTagAccess(_) => "ask first whether it is there: `x.hasTag(\"t\") && x.getTag(\"t\")`",
+        ValidationError::UnsafeOptionalAttributeAccess(_) => "ask first whether it is there: `x has a && x.a`",
+        ValidationError::UnexpectedType(_) | ValidationError::IncompatibleTypes(_) => {
+            "compare values of one type; the whole is true or false"
+        }
+        _ => return None,
+    })
+}
+
+/// A message that names a type of principal, cut at that.
+fn of_principal(message: &str) -> Option<(&str, &str)> {
+    let (before, rest) = message.split_once(" on entity type `Postern::")?;
+    let (kind, after) = rest.split_once('`')?;
+    ["User", "ServiceAccount", "Agent", "Component", "Anonymous"].contains(&kind).then_some((before, after))
+}
+
+/// A mistake about every type of principal is one mistake.
+fn folded(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut out: Vec<(Finding, bool)> = Vec::new();
+    for finding in findings {
+        let same = |other: &Finding| {
+            let cut = of_principal(&finding.message);
+            cut.is_some() && other.policy == finding.policy && of_principal(&other.message) == cut
+        };
+        match out.iter_mut().find(|(other, _)| same(other)) {
+            Some((_, many)) => *many = true,
+            None => out.push((finding, false)),
+        }
+    }
+    let told = |(finding, many): (Finding, bool)| match of_principal(&finding.message) {
+        Some((before, after)) if many => Finding { message: format!("{before} on a principal{after}"), ..finding },
+        _ => finding,
+    };
+    out.into_iter().map(told).collect()
 }
 
 /// Cedar's message begins by naming the policy, by a number of ours that tells nobody anything.
@@ -104,9 +151,12 @@ fn tell(
     place: &RuleOrigin,
     report: &mut Report,
 ) {
-    let principal = compiled.principal.map_or(String::new(), |kind| format!(" by a {}", kind.as_str()));
+    let principal = compiled.principal.map_or(String::new(), |kind| match kind.as_str() {
+        kind if kind.starts_with('A') => format!(" by an {kind}"),
+        kind => format!(" by a {kind}"),
+    });
     let on = compiled.resource.map_or("resource", ResourceKind::as_str);
-    let Finding { message, severity, impossible, .. } = finding;
+    let Finding { message, severity, impossible, help, .. } = finding;
     let (message, help) = if *impossible {
         (
             format!("{clause} of {} can never hold for a {on}{principal}", source.id),
@@ -115,7 +165,15 @@ fn tell(
     } else {
         (
             format!("{clause} of {} does not validate for a {on}{principal}: {message}", source.id),
-            format!("a {on} has {}; give each type of resource a rule of its own", attributes(compiled.resource)),
+            help.map_or_else(
+                || {
+                    format!(
+                        "a {on} has {}; give each type of resource a rule of its own",
+                        attributes(compiled.resource)
+                    )
+                },
+                str::to_owned,
+            ),
         )
     };
     match severity {

@@ -4,7 +4,7 @@ use http::header::CONTENT_TYPE;
 use postern_config::{Action, Dialect};
 
 use super::frame::form_overrides_method;
-use crate::dialect::openai;
+use crate::dialect::{Endpoint, Line};
 use crate::message::Message;
 use crate::{Context, Flow, Reason, RequestView, Verdict};
 
@@ -38,16 +38,6 @@ impl Parse {
         }
         let content_type = req.sole_header(&CONTENT_TYPE);
         let parsed = match self.dialect {
-            Dialect::OpenAi => {
-                let Some(endpoint) = openai::endpoint(req.method, req.path).filter(|_| self.is_all_of(req.path)) else {
-                    return Ok(Flow::refuse(Reason::NotPermitted, "not an endpoint this dialect serves"));
-                };
-                if !req.query.is_none_or(is_version) {
-                    return Ok(Flow::refuse(Reason::Malformed, "a query that this dialect does not know"));
-                }
-                cx.set_action(Action::Chat);
-                Message::openai(endpoint, content_type, body, cx.message_limits())
-            }
             Dialect::Http => {
                 let Some(action) = action_of(req.method) else {
                     return Ok(Flow::refuse(Reason::NotPermitted, format!("method `{}` has no action", req.method)));
@@ -60,9 +50,27 @@ impl Parse {
                 }
                 cx.set_action(action);
                 if self.reads_http {
-                    Message::http(content_type, req.query, self.reads_headers.then_some(req.headers), body, cx.message_limits())
+                    Message::http(
+                        content_type,
+                        req.query,
+                        self.reads_headers.then_some(req.headers),
+                        body,
+                        cx.message_limits(),
+                    )
                 } else {
                     Ok(Message::Unread)
+                }
+            }
+            vendor @ (Dialect::OpenAi | Dialect::Anthropic) => {
+                let below = req.path.strip_prefix(self.prefix.as_str()).unwrap_or(req.path);
+                let line = Line { method: req.method, path: req.path, below, query: req.query };
+                match Endpoint::target(vendor, line) {
+                    Ok(Some(target)) => {
+                        cx.set_action(target.endpoint.action());
+                        Message::ai(target, content_type, body, cx.message_limits())
+                    }
+                    Ok(None) => return Ok(Flow::refuse(Reason::NotPermitted, "not an endpoint this dialect serves")),
+                    Err(error) => Err(error),
                 }
             }
         };
@@ -79,18 +87,6 @@ impl Parse {
             Err(error) => Ok(Flow::refuse(error.reason(), error.to_string())),
         }
     }
-
-    /// Whether the route's prefix and the endpoint are all of a path that ends with the endpoint. What stands between them
-    /// may name a model (`/deployments/large/chat/completions`), and the one that is decided on is the body's.
-    fn is_all_of(&self, path: &str) -> bool {
-        path.strip_prefix(self.prefix.as_str()).is_some_and(|below| "/v1/chat/completions".ends_with(below))
-    }
-}
-
-/// `api-version=2026-01-01`, once. Some servers take the model from the query before they look into the body.
-fn is_version(query: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    query.is_empty() || query.strip_prefix("api-version=").is_some_and(|version| version.bytes().all(plain))
 }
 
 /// §7 of the manifests. `OPTIONS` is a question about the API; a preflight never gets here, as none is allowed.
@@ -141,7 +137,7 @@ mod tests {
             ("/v1", "/v1/chat/completions/", false),
             ("/v1", "/v1/chat/completions/abc", false),
             ("/v1", "/v1/xchat/completions", false),
-            ("/v1", "/v1/embeddings", false),
+            ("/v1", "/v1/files", false),
             ("/v1", "/v1", false),
         ] {
             let asked = asked("POST", path).json(PROMPT);

@@ -191,10 +191,12 @@ fn content(content: &Content, blame: &Blame, req: &RequestView<'_>, cx: &mut Con
             }
         }
         // Nothing that acts reads header lines here.
-        Ok(message) if content.looks_at(Part::HttpHeader) && !message.has_headers() => match read_headers(req.headers) {
-            Ok(headers) => content.judge_texts(message.texts().chain(fixed_texts(Part::HttpHeader, &headers))),
-            Err(error) => return Some(blame.refusal(error.reason(), String::new())),
-        },
+        Ok(message) if content.looks_at(Part::HttpHeader) && !message.has_headers() => {
+            match read_headers(req.headers) {
+                Ok(headers) => content.judge_texts(message.texts().chain(fixed_texts(Part::HttpHeader, &headers))),
+                Err(error) => return Some(blame.refusal(error.reason(), String::new())),
+            }
+        }
         Ok(message) => content.judge(message),
         Err(_) => return Some(blame.refusal(Reason::Undecided, String::new())),
     };

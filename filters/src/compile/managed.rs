@@ -50,16 +50,21 @@ impl UpstreamSecrets {
 
 /// Where it would be looked, without anything to look for.
 pub(super) fn nothing_of(leaks: Option<&LeakDetection>) -> Managed {
-    let of = |leaks: &LeakDetection| Managed { parts: leaks.parts.clone(), action: Some(leaks.action), ..Managed::default() };
+    let of = |leaks: &LeakDetection| Managed {
+        parts: leaks.parts.clone(),
+        action: Some(leaks.action),
+        ..Managed::default()
+    };
     leaks.map(of).unwrap_or_default()
 }
 
 /// Code and way out of guards that cannot be built.
 pub(super) fn refusal(error: &ScanError) -> (u16, &'static str) {
     match error {
-        ScanError::Managed { .. } => {
-            (25, "replace it by a secret of at least 8 characters of visible ASCII, or do not look for it: remove `leakDetection` and detectors of type Managed")
-        }
+        ScanError::Managed { .. } => (
+            25,
+            "replace it by a secret of at least 8 characters of visible ASCII, or do not look for it: remove `leakDetection` and detectors of type Managed",
+        ),
         _ => (53, "change the pattern, or the `holdBack` of the route"),
     }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use postern_config::Part;
 
+use super::fields::string;
 use super::part::Place;
 use super::{DialectError, MessagePart, Text, embedded};
 use crate::Edit;
-use crate::json::{Document, Editor, Kind, Limits, NodeId, Value};
+use crate::json::{Document, Editor, Kind, Limits, NodeId, Value, apply};
 
 /// A number shorter than this holds nothing a detector looks for.
 const TELLING_DIGITS: usize = 9;
@@ -27,9 +28,9 @@ pub(super) struct Found {
     pub(super) opaque: Option<&'static str>,
     /// Container and child that do not pass.
     removed: Vec<(NodeId, NodeId)>,
-    /// Values that pass as `null`.
-    nulled: Vec<NodeId>,
-    /// JSON inside strings, by the string.
+    /// Values that pass as something that says nothing.
+    blanked: Vec<(NodeId, &'static [u8])>,
+    /// JSON inside strings, by the string; and JSON that is judged as one text.
     embedded: BTreeMap<NodeId, Embedded>,
     /// For JSON inside strings: all of it together may have as many nodes as a body.
     limits: Limits,
@@ -54,7 +55,7 @@ impl JsonBody {
             parts: Vec::new(),
             opaque: None,
             removed: Vec::new(),
-            nulled: Vec::new(),
+            blanked: Vec::new(),
             embedded: BTreeMap::new(),
             limits,
         };
@@ -89,7 +90,11 @@ impl JsonBody {
         for (node, (outer, inner)) in nested {
             let Some(embedded) = self.found.embedded.get(&node) else { return Err(DialectError::Fixed) };
             match embedded::combine(&embedded.doc, outer, &inner) {
-                Ok(edits) => editor.text(node, &edits)?,
+                Ok(edits) if self.doc.value(node).kind() == Kind::String => editor.text(node, &edits)?,
+                Ok(edits) => {
+                    let json = String::from_utf8_lossy(embedded.doc.bytes());
+                    editor.set(node, apply(&json, &edits)?.as_bytes())?;
+                }
                 // A result need not stay JSON, as long as no escaped text was found as well.
                 Err(_) if !embedded.strict && inner.is_empty() => editor.text(node, outer)?,
                 Err(error) => return Err(error),
@@ -98,8 +103,8 @@ impl JsonBody {
         for (container, child) in &self.found.removed {
             editor.remove(*container, *child);
         }
-        for node in &self.found.nulled {
-            editor.set(*node, b"null")?;
+        for (node, with) in &self.found.blanked {
+            editor.set(*node, with)?;
         }
         Ok(editor.finish()?)
     }
@@ -153,6 +158,22 @@ impl Found {
         Ok(())
     }
 
+    /// JSON that stands where other vendors have a string of JSON, and is judged as that one is ([`Found::json_text`]): as
+    /// it is written, and once more string by string where escapes hide text.
+    pub(super) fn json_value(&mut self, value: Value<'_>, part: Part) {
+        let text = String::from_utf8_lossy(value.raw()).into_owned();
+        if matches!(text.as_str(), "null" | "{}" | "[]" | "\"\"") {
+            return;
+        }
+        let place = Place::Node(value.id());
+        self.parts.push(MessagePart { part, text: Text::owned(text), fixed: false, place });
+        let text = String::from_utf8_lossy(value.raw());
+        // INVARIANT: what stands in strict JSON is strict JSON.
+        if !self.embed(value, &text, part, true) {
+            self.opaque("JSON that cannot be read");
+        }
+    }
+
     /// Whether `text`, the text of `value`, is JSON whose strings are judged now.
     fn embed(&mut self, value: Value<'_>, text: &str, part: Part, strict: bool) -> bool {
         let Ok(doc) = Document::parse(Bytes::copy_from_slice(text.as_bytes()), self.limits) else { return false };
@@ -192,37 +213,23 @@ impl Found {
 
     /// `value` passes as `null`.
     pub(super) fn null(&mut self, value: Value<'_>) {
-        if !value.is_null() {
-            self.nulled.push(value.id());
+        self.blank(value, b"null");
+    }
+
+    /// `value` passes as `with`, which is JSON.
+    pub(super) fn blank(&mut self, value: Value<'_>, with: &'static [u8]) {
+        if value.raw() != with {
+            self.blanked.push((value.id(), with));
         }
     }
 
     pub(super) fn opaque(&mut self, what: &'static str) {
         self.opaque.get_or_insert(what);
     }
-}
 
-/// The text of a string.
-pub(super) fn string<'a>(value: Value<'a>, what: &'static str) -> Result<std::borrow::Cow<'a, str>, DialectError> {
-    value.text().ok_or(shape(value, what))
-}
-
-pub(super) fn shape(value: Value<'_>, what: &'static str) -> DialectError {
-    DialectError::Shape { what, offset: value.span().start }
-}
-
-pub(super) fn expect(value: Value<'_>, kind: Kind, what: &'static str) -> Result<(), DialectError> {
-    if value.kind() == kind { Ok(()) } else { Err(shape(value, what)) }
-}
-
-/// A number, a boolean or `null`, whose value decides nothing here.
-pub(super) fn scalar(value: Value<'_>, kind: Kind, what: &'static str) -> Result<(), DialectError> {
-    if value.is_null() { Ok(()) } else { expect(value, kind, what) }
-}
-
-/// A name that is not shown to a model: at most 256 of letters, digits and `._:/@+=|-`, or empty.
-pub(super) fn identifier<'a>(value: Value<'a>, what: &'static str) -> Result<std::borrow::Cow<'a, str>, DialectError> {
-    let text = string(value, what)?;
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._:/@+=|-".contains(&b);
-    if text.len() <= 256 && text.bytes().all(plain) { Ok(text) } else { Err(shape(value, what)) }
+    /// As [`Found::opaque`], where nothing else is to be read.
+    pub(super) fn hides(&mut self, what: &'static str) -> Result<(), DialectError> {
+        self.opaque(what);
+        Ok(())
+    }
 }

@@ -1,47 +1,70 @@
-//! Dialect `openai`: chat completions, buffered and streamed. Every other endpoint of the vendor is refused.
+//! Dialect `openai`: which endpoints of the vendor are served, and how it says no. Every other endpoint is refused.
 
-mod answer;
-mod message;
-mod request;
-mod stream;
-mod tables;
-
-pub use answer::{ChatAnswer, Usage};
-pub use request::{ChatLimits, ChatRequest, ToolChoice};
-pub use stream::{ChatStream, StreamLimits, StreamOut};
+mod chat;
+mod completions;
+mod embeddings;
+mod models;
+mod moderations;
 
 use serde_json::json;
 
+use super::DialectError;
+use super::adapter::{self, Adapter, Line, Target};
 use crate::Reason;
 
 /// What this dialect can parse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     ChatCompletions,
+    /// The old one, without roles.
+    Completions,
+    Embeddings,
+    Moderations,
+    /// The list, or one of them.
+    Models,
 }
 
-/// The endpoint behind a method and a canonical path without query; `None` is refused. The path may still carry the
-/// route's prefix: `/v1/chat/completions`, or only `/chat/completions`. Stored completions
-/// (`/chat/completions/{id}`) are another endpoint.
-#[must_use]
-pub fn endpoint(method: &str, path: &str) -> Option<Endpoint> {
-    (method == "POST" && path.ends_with("/chat/completions")).then_some(Endpoint::ChatCompletions)
+/// Endpoints by method and path; the first that fits. `/chat/completions` ends like `/completions`, so it comes first.
+const ENDPOINTS: [(&str, &str, Endpoint); 4] = [
+    ("POST", "/v1/chat/completions", Endpoint::ChatCompletions),
+    ("POST", "/v1/completions", Endpoint::Completions),
+    ("POST", "/v1/embeddings", Endpoint::Embeddings),
+    ("POST", "/v1/moderations", Endpoint::Moderations),
+];
+
+impl Endpoint {
+    pub(super) fn adapter(self) -> &'static Adapter {
+        match self {
+            Self::ChatCompletions => &chat::ADAPTER,
+            Self::Completions => &completions::ADAPTER,
+            Self::Embeddings => &embeddings::ADAPTER,
+            Self::Moderations => &moderations::ADAPTER,
+            Self::Models => &models::ADAPTER,
+        }
+    }
+}
+
+/// What a request line asks for. Stored completions (`/chat/completions/{id}`) are another endpoint.
+pub(super) fn target(line: Line<'_>) -> Result<Option<Target<'_>>, DialectError> {
+    let listed = ENDPOINTS.iter().find(|(method, full, _)| line.is(method, full)).map(|(_, _, endpoint)| *endpoint);
+    let Some(endpoint) = listed.or_else(|| models::is_asked(line).then_some(Endpoint::Models)) else {
+        return Ok(None);
+    };
+    if !line.query.is_none_or(is_version) {
+        return Err(DialectError::Query);
+    }
+    Ok(Some(Target { endpoint: adapter::Endpoint::OpenAi(endpoint), model: None }))
+}
+
+/// `api-version=2026-01-01`, once. Some servers take the model from the query before they look into the body.
+fn is_version(query: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    query.is_empty() || query.strip_prefix("api-version=").is_some_and(|version| version.bytes().all(plain))
 }
 
 /// Status, content type and body of a refusal, as the vendor's SDKs understand it.
-#[must_use]
-pub fn refusal(reason: Reason, decision_id: &str) -> (u16, &'static str, Vec<u8>) {
+pub(super) fn refusal(reason: Reason, decision_id: &str) -> (u16, &'static str, Vec<u8>) {
     (reason.status(), "application/json", error_object(reason, decision_id))
-}
-
-/// The last event of a stream that is cut. The vendor's Python SDK raises `APIError` on it; it is not followed by
-/// `[DONE]`, so that no client takes what came before for a whole answer.
-#[must_use]
-pub fn stream_error(reason: Reason, decision_id: &str) -> Vec<u8> {
-    let mut event = b"data: ".to_vec();
-    event.extend(error_object(reason, decision_id));
-    event.extend(b"\n\n");
-    event
 }
 
 fn error_object(reason: Reason, decision_id: &str) -> Vec<u8> {

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::key::Digest;
+use super::shared::Seats;
 use super::store::Limit;
 
 /// Requests of one key that wait for a seat; the next is refused at once.
@@ -50,7 +51,17 @@ impl Waiter {
 
 /// One request in its seat; giving the seat back is dropping it.
 #[derive(Debug)]
-pub(crate) struct Hold {
+pub(crate) struct Hold(#[expect(dead_code, reason = "held to be dropped")] Held);
+
+#[derive(Debug)]
+enum Held {
+    Here(#[expect(dead_code, reason = "held to be dropped")] Seat),
+    Everywhere(#[expect(dead_code, reason = "held to be dropped")] Seats),
+}
+
+/// A seat among those of this process.
+#[derive(Debug)]
+struct Seat {
     limit: Arc<Limit>,
     key: Digest,
 }
@@ -58,11 +69,16 @@ pub(crate) struct Hold {
 impl Hold {
     /// For a seat that was counted.
     pub(super) fn of(limit: &Arc<Limit>, key: Digest) -> Self {
-        Self { limit: limit.clone(), key }
+        Self(Held::Here(Seat { limit: limit.clone(), key }))
+    }
+
+    /// For seats in the store of all replicas.
+    pub(super) fn everywhere(seats: Seats) -> Self {
+        Self(Held::Everywhere(seats))
     }
 }
 
-impl Drop for Hold {
+impl Drop for Seat {
     fn drop(&mut self) {
         give_back(&self.limit, self.key);
     }

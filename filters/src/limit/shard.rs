@@ -23,10 +23,19 @@ pub(super) struct Shard {
     pub(super) lines: HashMap<Digest, Line, BuildHasherDefault<Passed>>,
     /// Of a limit that replicas share: the latest state that the store told, in its time.
     floors: HashMap<Digest, u64, BuildHasherDefault<Passed>>,
+    /// Likewise: bytes that were charged ahead.
+    paid: HashMap<Digest, Paid, BuildHasherDefault<Passed>>,
     max: usize,
     /// No sweep before this moment.
     sweep_at: u64,
     floors_swept: Option<u64>,
+}
+
+/// Bytes that a store has charged and nobody has sent. They are spent as long as their key would not have them back anyway.
+#[derive(Debug, Clone, Copy)]
+struct Paid {
+    bytes: u64,
+    until: u64,
 }
 
 impl Shard {
@@ -35,6 +44,7 @@ impl Shard {
             states: HashMap::default(),
             lines: HashMap::default(),
             floors: HashMap::default(),
+            paid: HashMap::default(),
             max,
             sweep_at: 0,
             floors_swept: None,
@@ -70,6 +80,36 @@ impl Shard {
         }
         if self.floors.len() < self.max {
             self.floors.insert(key, state);
+        }
+    }
+
+    /// Takes what was paid ahead, up to `bytes`, and says how much.
+    pub(super) fn take_paid(&mut self, key: Digest, bytes: u64, now: u64) -> u64 {
+        let Some(paid) = self.paid.get_mut(&key) else { return 0 };
+        let taken = if paid.until > now { bytes.min(paid.bytes) } else { 0 };
+        paid.bytes -= taken;
+        if paid.bytes == 0 || paid.until <= now {
+            self.paid.remove(&key);
+        }
+        taken
+    }
+
+    /// Remembers what was paid ahead. Where there is no room it is not remembered: it was spent for nothing.
+    pub(super) fn pay_ahead(&mut self, key: Digest, bytes: u64, until: u64, now: u64) {
+        if bytes == 0 {
+            return;
+        }
+        if let Some(paid) = self.paid.get_mut(&key) {
+            // What is over meanwhile is not paid any more.
+            let before = if paid.until > now { paid.bytes } else { 0 };
+            *paid = Paid { bytes: before.saturating_add(bytes), until };
+            return;
+        }
+        if self.paid.len() >= self.max {
+            self.paid.retain(|_, paid| paid.until > now);
+        }
+        if self.paid.len() < self.max {
+            self.paid.insert(key, Paid { bytes, until });
         }
     }
 

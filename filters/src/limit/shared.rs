@@ -3,11 +3,12 @@
 //! The names of keys leave this process, so they are digests: a store tells nobody who its callers are. Two replicas make
 //! the same name of the same manifest and the same caller, and of no other.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use postern_config::{CountedIn, OnUnavailable, RateLimit};
+use postern_config::{CountedIn, LimitUnit, OnUnavailable, RateLimit};
 
 use super::key::{Digest, Facts, Kind};
 use super::store::Limit;
@@ -24,22 +25,40 @@ pub struct SharedAsk {
 pub struct Claim {
     /// Name of the key.
     pub key: String,
-    /// What gives back one request, and a burst.
-    pub interval: u64,
-    pub full: u64,
+    pub wanted: Wanted,
     /// How long the request may wait for it.
     pub patience: u64,
-    /// The state that was last heard of, in the store's time; zero for none.
-    pub floor: u64,
     /// Whether what the store lost counts as spent.
     pub strict: bool,
-    index: usize,
-    limit: Arc<Limit>,
-    digest: Digest,
+    pub(super) index: usize,
+    pub(super) limit: Arc<Limit>,
+    pub(super) digest: Digest,
+}
+
+/// What a claim wants, in microseconds of the rate: what gives back as much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// As much as `take`, where `need` is left.
+    Rate { budget: Budget, need: u64, take: u64 },
+    /// At least so much, as long as less than a whole burst is owed; and up to `most` where that is not owed.
+    Debt { budget: Budget, least: u64, most: u64 },
+    /// To be one of so many at once.
+    Seat { seats: u64 },
+}
+
+/// How far a key can spend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// What gives back a burst.
+    pub full: u64,
+    /// The furthest that a key can be ahead.
+    pub ceiling: u64,
+    /// The state that was last heard of, in the store's time; zero for none.
+    pub floor: u64,
 }
 
 /// What the store decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Decided {
     /// Whether all passed, and were spent.
     pub passes: bool,
@@ -47,6 +66,8 @@ pub struct Decided {
     pub now: u64,
     /// As they were asked for.
     pub claims: Vec<DecidedClaim>,
+    /// The seats, where it gave any: they are given back with it.
+    pub seats: Option<Seats>,
 }
 
 /// What it says of one limit, in microseconds.
@@ -54,10 +75,25 @@ pub struct Decided {
 pub struct DecidedClaim {
     /// Until the request may go on, or could have; zero where it may at once.
     pub wait: u64,
-    /// Requests that would pass afterwards.
-    pub remaining: u64,
+    /// What is left afterwards: of a rate its time, of a debt what was taken, of seats their number.
+    pub left: u64,
     /// The moment at which the key will have its whole burst again, if the request passed.
     pub state: u64,
+}
+
+/// Seats in the store, whatever they are to who asks it. Dropping them gives them back.
+pub struct Seats(#[expect(dead_code, reason = "held to be dropped")] Box<dyn Any + Send + Sync>);
+
+impl Seats {
+    pub fn new(held: impl Any + Send + Sync) -> Self {
+        Self(Box::new(held))
+    }
+}
+
+impl std::fmt::Debug for Seats {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seats")
+    }
 }
 
 /// The store did not say, and why.
@@ -68,10 +104,22 @@ pub struct Unavailable(pub String);
 #[derive(Debug)]
 pub(super) struct Shared {
     id: [u8; 32],
-    interval: u64,
-    full: u64,
+    unit: LimitUnit,
+    limit: u64,
+    /// Microseconds.
+    window: u64,
+    burst: u64,
     on_unavailable: OnUnavailable,
 }
+
+/// The most that is ever charged at once; what is more is charged as so much.
+const MOST_BYTES: u64 = 1 << 30;
+/// The furthest that any key can be ahead, in microseconds: the store's numbers have 53 bits, and count from 1970.
+const FURTHEST: u64 = 1 << 51;
+/// Bytes that are charged ahead, so that not every event of a stream asks the store; and the part of a burst that they
+/// are at most.
+const AHEAD: u64 = 64 << 10;
+const AHEAD_PART: u64 = 16;
 
 impl Shared {
     /// Nothing for a limit of this process alone.
@@ -87,18 +135,82 @@ impl Shared {
         for figure in [written.limit, written.burst, window] {
             part(&mut id, &figure.to_be_bytes());
         }
-        // Whole microseconds, rounded up: the store reckons in them, and never lets pass more than the limit says.
-        let interval = window.div_ceil(written.limit.max(1)).max(1);
-        let full = interval.saturating_mul(written.burst);
-        Some(Self { id: fixed(id), interval, full, on_unavailable })
+        part(&mut id, format!("{:?}", written.unit).as_bytes());
+        let (unit, limit, burst) = (written.unit, written.limit, written.burst);
+        Some(Self { id: fixed(id), unit, limit, window, burst, on_unavailable })
     }
 
-    /// Whether the store's arithmetic, in numbers of 53 bits, can hold it.
+    pub(super) fn is_strict(&self) -> bool {
+        self.on_unavailable == OnUnavailable::Deny
+    }
+
+    /// What gives back so many units: whole microseconds, rounded up, as the store never lets pass more than the limit says.
+    fn time(&self, units: u64) -> u64 {
+        let time = (u128::from(units) * u128::from(self.window)).div_ceil(u128::from(self.limit.max(1)));
+        u64::try_from(time).unwrap_or(u64::MAX / 4)
+    }
+
+    /// Units that so much time gives back.
+    fn units(&self, time: u64) -> u64 {
+        let units = u128::from(time) * u128::from(self.limit) / u128::from(self.window.max(1));
+        u64::try_from(units).unwrap_or(u64::MAX)
+    }
+
+    /// Of a rate whose single request takes a whole microsecond or more, the same for every burst.
+    fn full(&self) -> u64 {
+        match self.unit {
+            LimitUnit::Requests => self.time(1).saturating_mul(self.burst),
+            LimitUnit::Bytes | LimitUnit::ConcurrentRequests => self.time(self.burst),
+        }
+    }
+
+    fn budget(&self, patience: u64, floor: u64) -> Budget {
+        let full = self.full();
+        let ahead = match self.unit {
+            LimitUnit::Bytes => full.saturating_add(self.time(MOST_BYTES)),
+            LimitUnit::Requests | LimitUnit::ConcurrentRequests => patience,
+        };
+        Budget { full, ceiling: full.saturating_add(ahead).min(FURTHEST), floor }
+    }
+
+    /// Whether the store's arithmetic can hold it.
     pub(super) fn fits(&self) -> bool {
-        self.full < 1 << 50
+        self.unit == LimitUnit::ConcurrentRequests || self.full() < FURTHEST / 2
     }
 
-    fn name(&self, key: &[Kind], facts: &Facts<'_>) -> String {
+    /// What a request wants that comes to the limit.
+    fn wanted(&self, patience: u64, floor: u64) -> Wanted {
+        let budget = self.budget(patience, floor);
+        match self.unit {
+            LimitUnit::ConcurrentRequests => Wanted::Seat { seats: self.limit },
+            LimitUnit::Requests => Wanted::Rate { budget, need: self.time(1), take: self.time(1) },
+            LimitUnit::Bytes => Wanted::Rate { budget, need: self.time(1), take: 0 },
+        }
+    }
+
+    /// What is wanted for so many bytes that are about to go on.
+    pub(super) fn charge(&self, bytes: u64, floor: u64) -> Wanted {
+        let bytes = bytes.min(MOST_BYTES);
+        let ahead = AHEAD.min(self.burst / AHEAD_PART);
+        let (least, most) = (self.time(bytes), self.time(bytes.saturating_add(ahead)));
+        Wanted::Debt { budget: self.budget(0, floor), least, most }
+    }
+
+    /// Bytes that were paid for with `taken` and are not `charged` yet.
+    pub(super) fn ahead(&self, taken: u64, charged: u64) -> u64 {
+        self.units(taken).saturating_sub(charged)
+    }
+
+    /// What is left for requests that come.
+    fn remaining(&self, left: u64) -> u64 {
+        match self.unit {
+            LimitUnit::ConcurrentRequests => left,
+            LimitUnit::Requests => left / self.time(1).max(1),
+            LimitUnit::Bytes => self.units(left),
+        }
+    }
+
+    pub(super) fn name(&self, key: &[Kind], facts: &Facts<'_>) -> String {
         let mut name = Context::new(&SHA256);
         part(&mut name, &self.id);
         for kind in key {
@@ -132,20 +244,19 @@ pub(super) enum Settled {
 }
 
 impl LimitSet {
-    /// What has to be asked of the store for a step.
-    pub(super) fn ask(&self, stage: Stage, facts: &Facts<'_>) -> Option<SharedAsk> {
+    /// What has to be asked of the store for a step of a request that has waited so long.
+    pub(super) fn ask(&self, stage: Stage, facts: &Facts<'_>, waited: Duration) -> Option<SharedAsk> {
+        let waited = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
         let claims = self.step(stage).shared.iter().filter_map(|index| {
             let entry = self.limits.get(*index)?;
             let limit = &entry.limit;
             let shared = limit.shared.as_ref()?;
-            let digest = limit.key(facts);
+            let (digest, patience) = (limit.key(facts), (entry.max_wait / 1000).saturating_sub(waited));
             Some(Claim {
                 key: shared.name(&limit.key, facts),
-                interval: shared.interval,
-                full: shared.full,
-                patience: entry.max_wait / 1000,
-                floor: limit.floor(digest),
-                strict: shared.on_unavailable == OnUnavailable::Deny,
+                wanted: shared.wanted(patience, limit.floor(digest)),
+                patience,
+                strict: shared.is_strict(),
                 index: *index,
                 limit: limit.clone(),
                 digest,
@@ -157,18 +268,20 @@ impl LimitSet {
 }
 
 impl SharedAsk {
-    /// Takes in what the store said. An answer that does not fit the question is none.
-    pub(super) fn settle(&self, said: Result<Decided, Unavailable>) -> Settled {
+    /// Takes in what the store said of a request. An answer that does not fit the question is none.
+    pub(super) fn settle(&self, said: &Result<Decided, Unavailable>) -> Settled {
         let decided = match said {
             Ok(decided) if decided.claims.len() == self.claims.len() => decided,
             Ok(_) => return self.without("an answer to another question"),
-            Err(Unavailable(why)) => return self.without(&why),
+            Err(Unavailable(why)) => return self.without(why),
         };
         let (mut outcome, mut wait) = (Outcome::Unlimited, 0);
         for (claim, said) in self.claims.iter().zip(&decided.claims) {
             let seconds = said.wait.div_ceil(1_000_000);
-            let standing = Standing { limit: claim.index, remaining: said.remaining, seconds };
-            outcome = outcome.tighter(if decided.passes || said.wait <= claim.patience {
+            let remaining = claim.limit.shared.as_ref().map_or(0, |shared| shared.remaining(said.left));
+            let standing = Standing { limit: claim.index, remaining, seconds };
+            let may_wait = said.wait <= claim.patience && !matches!(claim.wanted, Wanted::Seat { .. });
+            outcome = outcome.tighter(if decided.passes || said.wait == 0 || may_wait {
                 Outcome::Allowed(standing)
             } else {
                 Outcome::Refused { standing: Standing { remaining: 0, ..standing }, retry_after: seconds.max(1) }
@@ -186,10 +299,7 @@ impl SharedAsk {
     }
 
     fn without(&self, why: &str) -> Settled {
-        let must = self
-            .claims
-            .iter()
-            .any(|claim| claim.limit.shared.as_ref().is_none_or(|shared| shared.on_unavailable == OnUnavailable::Deny));
+        let must = self.claims.iter().any(|claim| claim.strict);
         if must { Settled::Unknown(why.to_owned()) } else { Settled::CountHere }
     }
 }

@@ -261,6 +261,15 @@ impl Limit {
         self.lock(key).raise_floor(key, state, now);
     }
 
+    /// Takes what was paid ahead to the shared store; what is left of `bytes` has to be asked for.
+    pub(super) fn take_paid(&self, key: Digest, bytes: u64, now: u64) -> u64 {
+        bytes - self.lock(key).take_paid(key, bytes, now)
+    }
+
+    pub(super) fn pay_ahead(&self, key: Digest, bytes: u64, until: u64, now: u64) {
+        self.lock(key).pay_ahead(key, bytes, until, now);
+    }
+
     pub(super) fn seats_left(&self, key: Digest) -> u64 {
         let taken = self.lock(key).lines.get(&key).map_or(0, |line| line.taken);
         self.seats().saturating_sub(taken)

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use crate::Refusal;
+
 use super::line::{Entrance, Turn};
 use super::shared::Settled;
-use super::{Decided, Facts, Hold, LimitSet, Meter, Outcome, Place, SharedAsk, Stage, Standing, Unavailable};
+use super::{Charge, Decided, Facts, Hold, LimitSet, Meter, Outcome, Place, SharedAsk, Stage, Standing, Unavailable};
 
 /// How far the limits of a step have come.
 #[derive(Debug, Default)]
@@ -16,6 +18,8 @@ pub(crate) struct Rating {
     place: Option<Place>,
     holds: Vec<Hold>,
     meter: Meter,
+    /// How long it has waited in this step.
+    waited: Duration,
 }
 
 impl Rating {
@@ -44,11 +48,15 @@ enum Waits {
     Seats(Vec<(usize, Entrance)>),
     Moment { time: Duration, place: Option<Place> },
     Store(SharedAsk),
+    Charge(Charge),
 }
 
 /// What came of it.
 #[derive(Debug)]
-pub struct Waited(Came);
+pub struct Waited {
+    came: Came,
+    took: Duration,
+}
 
 #[derive(Debug)]
 enum Came {
@@ -57,32 +65,66 @@ enum Came {
     Unseated(usize),
     Moment,
     Store(SharedAsk, Result<Decided, Unavailable>),
+    Charge(Charge, Result<Decided, Unavailable>),
+}
+
+impl From<Came> for Waited {
+    fn from(came: Came) -> Self {
+        Self { came, took: Duration::ZERO }
+    }
 }
 
 impl Waited {
     /// Nothing came of it: the limits refuse.
     #[must_use]
     pub fn in_vain() -> Self {
-        Self(Came::Unseated(usize::MAX))
+        Came::Unseated(usize::MAX).into()
+    }
+
+    /// How long it took, which whatever is waited for next has less.
+    #[must_use]
+    pub fn after(self, took: Duration) -> Self {
+        Self { took, ..self }
+    }
+
+    /// What came of a charge; nothing where something else was waited for.
+    pub(crate) fn charged(self, now: Duration) -> Option<Result<(), Refusal>> {
+        match self.came {
+            Came::Charge(charge, said) => Some(charge.settle(said, now)),
+            Came::Seated(_) | Came::Unseated(_) | Came::Moment | Came::Store(..) => None,
+        }
     }
 }
 
 impl Wait {
-    /// Waits. `sleep` takes as long as it is told, `store` asks the store of all replicas; dropping the future leaves the line, and gives up the moment.
-    pub async fn over<S, A>(self, sleep: impl Fn(Duration) -> S, store: impl FnOnce(SharedAsk) -> A) -> Waited
+    /// For the store to take a charge.
+    pub(crate) fn of(charge: Charge) -> Self {
+        Self(Waits::Charge(charge))
+    }
+
+    /// Waits. `sleep` takes as long as it is told, `store` asks the store of all replicas. Dropping the future leaves the line, and
+    /// gives up the moment.
+    pub async fn over<S>(
+        self,
+        sleep: impl Fn(Duration) -> S,
+        store: impl AsyncFnOnce(&SharedAsk) -> Result<Decided, Unavailable>,
+    ) -> Waited
     where
         S: Future<Output = ()>,
-        A: Future<Output = (SharedAsk, Result<Decided, Unavailable>)>,
     {
         match self.0 {
             Waits::Store(ask) => {
-                let (ask, said) = store(ask).await;
-                Waited(Came::Store(ask, said))
+                let said = store(&ask).await;
+                Came::Store(ask, said).into()
+            }
+            Waits::Charge(charge) => {
+                let said = store(charge.ask()).await;
+                Came::Charge(charge, said).into()
             }
             Waits::Moment { time, place } => {
                 sleep(time).await;
                 drop(place);
-                Waited(Came::Moment)
+                Came::Moment.into()
             }
             Waits::Seats(entrances) => {
                 let mut holds = Vec::with_capacity(entrances.len());
@@ -93,10 +135,10 @@ impl Wait {
                         None => None,
                     };
                     // What it holds by now is given back.
-                    let Some(hold) = seat else { return Waited(Came::Unseated(index)) };
+                    let Some(hold) = seat else { return Came::Unseated(index).into() };
                     holds.push(hold);
                 }
-                Waited(Came::Seated(holds))
+                Came::Seated(holds).into()
             }
         }
     }
@@ -122,25 +164,27 @@ impl LimitSet {
         waited: Option<Waited>,
         now: Duration,
     ) -> Judged {
+        rating.waited += waited.as_ref().map_or(Duration::ZERO, |waited| waited.took);
+        let came = waited.map(|waited| waited.came);
         if !rating.is_seated {
-            match waited {
+            match came {
                 None => {
                     let entrances = self.sit(stage, facts, rating, now);
                     if !entrances.is_empty() {
                         return Judged::Waits(Wait(Waits::Seats(entrances)));
                     }
                 }
-                Some(Waited(Came::Seated(holds))) => rating.holds.extend(holds),
-                Some(Waited(Came::Unseated(limit))) => return refused(rating, limit),
+                Some(Came::Seated(holds)) => rating.holds.extend(holds),
+                Some(Came::Unseated(limit)) => return refused(rating, limit),
                 // Not what was waited for: as if it had come in vain.
-                Some(Waited(Came::Moment | Came::Store(..))) => return refused(rating, usize::MAX),
+                Some(Came::Moment | Came::Store(..) | Came::Charge(..)) => return refused(rating, usize::MAX),
             }
             rating.is_seated = true;
-        } else if let (Some(outcome), Some(waited)) = (rating.outcome, waited) {
-            return match waited.0 {
+        } else if let (Some(outcome), Some(came)) = (rating.outcome, came) {
+            return match came {
                 Came::Moment => Judged::Done(outcome),
                 Came::Store(ask, said) => self.hear(stage, facts, rating, &ask, said, now),
-                Came::Seated(_) | Came::Unseated(_) => refused(rating, usize::MAX),
+                Came::Seated(_) | Came::Unseated(_) | Came::Charge(..) => refused(rating, usize::MAX),
             };
         }
         let settled = self.settle(stage, facts, now);
@@ -153,7 +197,7 @@ impl LimitSet {
         let outcome = settled.outcome.tighter(self.seated(stage, facts));
         (rating.outcome, rating.delay, rating.place) =
             (Some(outcome), Duration::from_nanos(settled.wait), settled.place);
-        match self.ask(stage, facts) {
+        match self.ask(stage, facts, rating.waited) {
             Some(ask) => Judged::Waits(Wait(Waits::Store(ask))),
             None => finish(rating, outcome),
         }
@@ -169,7 +213,7 @@ impl LimitSet {
         said: Result<Decided, Unavailable>,
         now: Duration,
     ) -> Judged {
-        let (one, delay) = match ask.settle(said) {
+        let (one, delay) = match ask.settle(&said) {
             Settled::Said { outcome, wait } => (outcome, wait),
             Settled::Unknown(why) => {
                 *rating = Rating::default();
@@ -185,6 +229,8 @@ impl LimitSet {
             *rating = Rating::default();
             return Judged::Done(one);
         }
+        rating.holds.extend(said.ok().and_then(|decided| decided.seats).map(Hold::everywhere));
+        rating.meter.extend(self.meter_of(stage, facts));
         let outcome = rating.outcome.unwrap_or(Outcome::Unlimited).tighter(one);
         (rating.outcome, rating.delay) = (Some(outcome), rating.delay.max(delay));
         finish(rating, outcome)

@@ -29,7 +29,7 @@ const MAX_WORD: usize = 256;
 #[derive(Debug)]
 pub(crate) enum WordSet {
     Phrases(Phrases),
-    Hashes(Hashes),
+    Hashes(Box<Hashes>),
 }
 
 /// A word, where it stands, and how much had to be read to know it. One that is none has no text.

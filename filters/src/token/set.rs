@@ -60,11 +60,6 @@ impl TokenCache {
         Self { entries: Cache::new(entries) }
     }
 
-    /// Forgets everything; a revocation does this.
-    pub fn clear(&self) {
-        self.entries.clear();
-    }
-
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -10,6 +10,7 @@ mod keysets;
 mod properties;
 mod refusals;
 mod rings;
+mod shapes;
 mod txn;
 mod wycheproof;
 

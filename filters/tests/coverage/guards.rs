@@ -7,7 +7,7 @@ use postern_config::{Direction, Snapshot};
 use postern_filters::{AnswerHead, AnswerWay, Chain, Chains, Reason, Refusal};
 use serde_json::{Value, json};
 
-use crate::streams::{feed, wire};
+use crate::streams::{CHAT, feed, wire};
 use crate::testing::{AGENT, Asked, House, asked, compiled, context, manifest, run};
 
 /// A gateway with a model, a shop, and a form whose content is read.
@@ -66,7 +66,8 @@ impl Site {
     /// What passes of an answer that is read whole.
     fn answers(&self, route: &str, body: &str) -> Result<String, Refusal> {
         let content_type = Some("application/json".to_owned());
-        let head = AnswerHead { status: 200, content_type, encoded: false, asked_to_stream: false };
+        let head =
+            AnswerHead { status: 200, content_type, encoded: false, asked_to_stream: false, endpoint: Some(CHAT) };
         let chain = self.chain(route);
         assert!(matches!(
             chain.open_answer(&head, "d1", postern_filters::MessageLimits::default()).unwrap(),

@@ -5,6 +5,7 @@ use postern_config::{Dialect, Direction, Part, Snapshot, capability};
 use postern_filters::{AnswerHead, AnswerWay, Chain, Context};
 use proptest::prelude::*;
 
+use crate::streams::CHAT;
 use crate::testing::{Asked, House, asked, compiled, context, manifest, run};
 
 /// What is attached to the one route.
@@ -153,7 +154,13 @@ const REPLY: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model"
 
 fn answered(chain: &Chain, asked_to_stream: bool, cx: &mut Context) {
     let kind = if asked_to_stream { "text/event-stream; charset=utf-8" } else { "application/json" };
-    let head = AnswerHead { status: 200, content_type: Some(kind.into()), encoded: false, asked_to_stream };
+    let head = AnswerHead {
+        status: 200,
+        content_type: Some(kind.into()),
+        encoded: false,
+        asked_to_stream,
+        endpoint: Some(CHAT),
+    };
     match chain.open_answer(&head, "d1", postern_filters::MessageLimits::default()).unwrap() {
         AnswerWay::Pass => {}
         AnswerWay::Whole => drop(chain.judge_answer(&head, Bytes::from_static(REPLY.as_bytes()), cx).unwrap()),

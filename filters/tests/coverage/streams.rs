@@ -1,11 +1,14 @@
 //! A streamed answer through the guards of a real route, cut at every byte.
 
 use postern_config::Direction;
+use postern_filters::dialect::{Endpoint, openai};
 use postern_filters::{AnswerHead, AnswerWay, Chain, Context, Reason};
 use serde_json::{Value, json};
 
 use crate::guards::Site;
 use crate::testing::context;
+
+pub const CHAT: Endpoint = Endpoint::OpenAi(openai::Endpoint::ChatCompletions);
 
 /// A chat stream as vendors send it: a role first, one event per piece, the finish, `[DONE]`.
 pub fn wire(pieces: &[&str]) -> String {
@@ -44,7 +47,7 @@ type Written = (Vec<u8>, Option<Reason>);
 /// Feeds `cuts` of a stream; returns all that was written, and the reason it was cut, if it was.
 pub fn feed<'c>(chain: &Chain, cuts: impl Iterator<Item = &'c [u8]>, cx: &mut Context) -> Written {
     let content_type = Some("text/event-stream".to_owned());
-    let head = AnswerHead { status: 200, content_type, encoded: false, asked_to_stream: true };
+    let head = AnswerHead { status: 200, content_type, encoded: false, asked_to_stream: true, endpoint: Some(CHAT) };
     let AnswerWay::Stream(mut stream) =
         chain.open_answer(&head, "d1", postern_filters::MessageLimits::default()).unwrap()
     else {

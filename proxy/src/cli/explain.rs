@@ -82,7 +82,7 @@ struct RequestArgs {
     /// The address it comes from. Default: 127.0.0.1
     #[arg(long)]
     source: Option<IpAddr>,
-    /// The model that is asked for, on a route of dialect `openai`. The rest of the body is made up.
+    /// The model that is asked for, on a route to a model. The rest of the body is made up.
     #[arg(long)]
     model: Option<String>,
     /// The answer is asked for as a stream.

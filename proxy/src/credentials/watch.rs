@@ -1,6 +1,7 @@
 //! Tells what becomes of secrets: in the log, in records, on the page of metrics and on the one that says what lacks.
 
-use postern_filters::audit::{SecretEvent, SecretRef, SecretWord};
+use postern_config::Snapshot;
+use postern_filters::audit::{AuditRecord, SecretEvent, SecretRef, SecretWord};
 use tracing::{info, warn};
 
 use super::{Age, Change, Held, secret_uses};
@@ -21,11 +22,9 @@ pub(crate) struct Standing {
 
 /// Tells that a set was taken over with all the secrets it names, and which of them are others than before.
 pub(crate) fn tell_load(shared: &Shared, new: &Runtime) {
-    let read = secret_uses(&new.snapshot).into_iter();
-    let read: Vec<SecretRef> =
-        read.map(|used| SecretRef { from: Some(used.from.to_string()), purpose: used.place }).collect();
+    let read = read_by(&new.snapshot);
     if !read.is_empty() {
-        submit(shared, SecretWord::Read, read);
+        submit(shared, &new.snapshot, SecretWord::Read, read);
     }
     for (upstream, held) in new.credentials() {
         let what = match held.change {
@@ -35,14 +34,31 @@ pub(crate) fn tell_load(shared: &Shared, new: &Runtime) {
         };
         let overlaps = held.previous(shared.clock.unix_ms()).is_some();
         info!(upstream, credential = &*held.name, event = what.as_str(), overlaps, "a secret changed");
-        submit(shared, what, vec![reference(upstream, held)]);
+        submit(shared, &new.snapshot, what, vec![reference(upstream, held)]);
     }
+}
+
+/// Every secret that a set names, and that whoever loads it reads.
+pub(crate) fn read_by(snapshot: &Snapshot) -> Vec<SecretRef> {
+    let uses = secret_uses(snapshot).into_iter();
+    uses.map(|used| SecretRef { from: Some(used.from.to_string()), purpose: used.place }).collect()
+}
+
+/// Tells which secrets were read for a set that was then refused. They are forgotten, and have been seen.
+pub(crate) fn tell_refused(shared: &Shared, read: Vec<SecretRef>) {
+    if read.is_empty() {
+        return;
+    }
+    let event = SecretEvent { what: SecretWord::Read, secrets: read };
+    let record = record::of_secrets(event, &shared.runtime.load().snapshot, shared.clock.unix_ms());
+    shared.submit(AuditRecord { detail: Some("for a policy set that was refused".to_owned()), ..record });
 }
 
 /// Tells of every secret that has become too old since it was looked at last.
 pub(crate) fn tell_ages(shared: &Shared) {
     let now = shared.clock.unix_ms().div_euclid(1000);
-    for (upstream, held) in shared.runtime.load().credentials() {
+    let runtime = shared.runtime.load();
+    for (upstream, held) in runtime.credentials() {
         let (what, help) = match held.untold(now) {
             None | Some(Age::Current) => continue,
             Some(Age::Aged) => (SecretWord::Aged, "replace it"),
@@ -56,7 +72,7 @@ pub(crate) fn tell_ages(shared: &Shared) {
             days,
             "a secret is older than its `maxAge`: {help}"
         );
-        submit(shared, what, vec![reference(upstream, held)]);
+        submit(shared, &runtime.snapshot, what, vec![reference(upstream, held)]);
     }
 }
 
@@ -97,7 +113,7 @@ fn reference(upstream: &str, held: &Held) -> SecretRef {
     SecretRef { from: None, purpose: format!("credential `{}` for upstream `{upstream}`", held.name) }
 }
 
-fn submit(shared: &Shared, what: SecretWord, secrets: Vec<SecretRef>) {
+fn submit(shared: &Shared, snapshot: &Snapshot, what: SecretWord, secrets: Vec<SecretRef>) {
     let event = SecretEvent { what, secrets };
-    shared.submit(record::of_secrets(event, &shared.runtime.load().snapshot, shared.clock.unix_ms()));
+    shared.submit(record::of_secrets(event, snapshot, shared.clock.unix_ms()));
 }

@@ -96,6 +96,7 @@ fn answer_head(response: &ResponseHeader, story: &Story) -> AnswerHead {
         content_type: content_type.filter(|_| types.next().is_none()),
         encoded: response.headers.get_all(header::CONTENT_ENCODING).iter().any(coding),
         asked_to_stream: story.streamed,
+        endpoint: story.context.endpoint(),
     }
 }
 
@@ -150,7 +151,7 @@ async fn pass(
         };
         match piece {
             Ok(Some(piece)) => {
-                if let Err(refusal) = story.charge(piece.len()) {
+                if let Err(refusal) = exchange.charge(piece.len(), story).await {
                     story.note_trouble(refusal.detail.clone());
                     story.refuse(refusal);
                     return Ok(false);
@@ -197,7 +198,7 @@ async fn whole(
         }
     }
     let judged = matched.chain.judge_answer(&answer_head(response, story), body.freeze(), &mut story.context)?;
-    story.charge(judged.len())?;
+    exchange.charge(judged.len(), story).await?;
     write_head(exchange, matched, response, Framing::Length(judged.len()), session, story, deadline).await?;
     Ok(write(session, judged, true, deadline, story).await)
 }
@@ -233,10 +234,13 @@ async fn streamed(
                 return Ok(false);
             }
         };
-        let out = out.and_then(|bytes| match story.charge(bytes.len()) {
-            Ok(()) => Ok(bytes),
-            Err(refusal) => Err((stream.error_event(refusal.reason, &story.id.to_string()), refusal)),
-        });
+        let out = match out {
+            Ok(bytes) => match exchange.charge(bytes.len(), story).await {
+                Ok(()) => Ok(bytes),
+                Err(refusal) => Err((stream.error_event(refusal.reason, &story.id.to_string()), refusal)),
+            },
+            cut => cut,
+        };
         match out {
             Ok(bytes) => {
                 if !write(session, bytes, false, deadline, story).await {

@@ -38,9 +38,8 @@ pub(super) async fn run(
     if declared.is_some_and(|length| length > max) {
         return Err(too_large(max));
     }
-    let (permit, _) = {
-        let view = exchange.view(head, session);
-        matched.chain.check_message(&view, Bytes::new(), &mut story.context)?
+    let Some((permit, _)) = exchange.check_message(matched, head, Bytes::new(), session, story).await? else {
+        return Ok(false);
     };
     let has_body = !session.is_body_empty();
     if has_body && story.context.is_bodiless() {
@@ -155,7 +154,7 @@ impl Relay<'_> {
             match event {
                 Event::FromClient(piece) => {
                     let piece = piece.map_err(Stop::Refuse)?;
-                    self.take(piece, story)?;
+                    self.take(piece, story).await?;
                 }
                 Event::ClientLeft => return Err(Stop::Left),
                 Event::Sent(Ok(upload)) => {
@@ -171,7 +170,8 @@ impl Relay<'_> {
                 }
                 Event::Piece(piece) => {
                     let piece = piece.map_err(|failure| self.failed(failure, answering))?;
-                    story.charge(piece.as_ref().map_or(0, Bytes::len)).map_err(Stop::Refuse)?;
+                    let length = piece.as_ref().map_or(0, Bytes::len);
+                    self.exchange.charge(length, story).await.map_err(Stop::Refuse)?;
                     self.write(piece, answering, session, story).await?;
                 }
                 Event::Written(Ok(outlet)) => self.down = Down::Ready(outlet),
@@ -250,7 +250,7 @@ impl Relay<'_> {
     }
 
     /// Sends on what came from the client; nothing is the end.
-    fn take(&mut self, piece: Option<Bytes>, story: &mut Story) -> Result<(), Stop> {
+    async fn take(&mut self, piece: Option<Bytes>, story: &mut Story) -> Result<(), Stop> {
         let Up::Ready(mut upload) = std::mem::replace(&mut self.up, Up::Short) else { return Ok(()) };
         let last = piece.is_none();
         let piece = piece.unwrap_or_default();
@@ -259,7 +259,7 @@ impl Relay<'_> {
             upload.cancel();
             return Err(Stop::Refuse(too_large(self.max)));
         }
-        if let Err(refusal) = story.charge(piece.len()) {
+        if let Err(refusal) = self.exchange.charge(piece.len(), story).await {
             upload.cancel();
             return Err(Stop::Refuse(refusal));
         }

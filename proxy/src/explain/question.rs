@@ -6,16 +6,14 @@ use bytes::Bytes;
 use pingora_http::RequestHeader;
 use postern_config::{AllowRule, Dialect, Listener, Route, Snapshot};
 use postern_filters::Refusal;
-use serde_json::json;
 
+use super::made_up::Sample;
 use super::{Caller, Misasked};
 use crate::head::{self, Head};
 
 /// Lines and bytes of a head, before the route's own limits.
 const MOST_LINES: usize = 4096;
 const MOST_BYTES: usize = 128 * 1024;
-/// The endpoint that dialect `openai` serves.
-const CHAT: &str = "/v1/chat/completions";
 
 /// What is asked.
 #[derive(Debug, Clone, Default)]
@@ -107,17 +105,14 @@ impl Question {
             }
             return Ok(body.clone());
         }
-        let talks = named.is_some_and(|route| route.dialect == Dialect::OpenAi) && method == "POST"
-            || target.ends_with("/chat/completions");
-        if !talks {
+        let route = named.and_then(|route| Sample::of(route.dialect)).filter(|_| method == "POST");
+        let Some(sample) = route.or_else(|| Sample::at(target)) else {
             if self.model.is_some() || self.stream {
-                return Err(Misasked("only a route of dialect `openai` has a model".to_owned()));
+                return Err(Misasked("only a route to a model has a model".to_owned()));
             }
             return Ok(Bytes::new());
-        }
-        let model = self.model.as_deref().unwrap_or("a-model");
-        let body = json!({"model": model, "messages": [{"role": "user", "content": "Hello."}], "stream": self.stream});
-        Ok(Bytes::from(body.to_string()))
+        };
+        Ok(Bytes::from(sample.body(self.model.as_deref().unwrap_or("a-model"), self.stream).to_string()))
     }
 }
 
@@ -145,7 +140,7 @@ fn default_method(route: &Route) -> String {
         return method.clone();
     }
     match route.dialect {
-        Dialect::OpenAi => "POST".to_owned(),
+        Dialect::OpenAi | Dialect::Anthropic => "POST".to_owned(),
         Dialect::Http if route.is_tunnel() => "CONNECT".to_owned(),
         Dialect::Http => {
             first_rule(route).and_then(|rule| rule.methods.first().cloned()).unwrap_or_else(|| "GET".to_owned())
@@ -163,14 +158,8 @@ fn default_host(route: &Route) -> String {
 /// The endpoint of the dialect, or the first path of the allow list that lies below the route and has no star in it.
 fn default_target(route: &Route) -> String {
     let prefix = route.matches.path_prefix.as_str();
-    if route.dialect == Dialect::OpenAi {
-        let below = |end: &&&str| CHAT.ends_with(**end);
-        let ends = [CHAT, "/chat/completions", "/completions", ""];
-        if postern_config::prefix_matches(prefix, CHAT) {
-            return CHAT.to_owned();
-        }
-        let rest = ends.iter().find(below).copied().unwrap_or_default();
-        return format!("{}{rest}", prefix.trim_end_matches('/'));
+    if let Some(sample) = Sample::of(route.dialect) {
+        return sample.target(prefix);
     }
     let paths = route.policy.access.allow.iter().flat_map(|list| &list.rules).flat_map(|rule| &rule.paths);
     let plain = paths.filter(|path| !path.contains('*') && postern_config::prefix_matches(prefix, path));

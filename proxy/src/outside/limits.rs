@@ -12,33 +12,34 @@
 //!
 //! **While it is away** nobody waits for it: a link that is down says so at once, and one that stalls is down after a second.
 
+mod leases;
 mod link;
 mod resp;
+mod script;
 mod target;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest;
-use postern_filters::limit::{Decided, DecidedClaim, SharedAsk, Unavailable};
+use postern_filters::limit::{Decided, DecidedClaim, Seats, SharedAsk, Unavailable, Wanted};
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use crate::standing::Standing;
 use crate::telemetry::Metrics;
+use leases::{Claimed, Leases};
 use link::{Away, Link};
 use resp::Reply;
+use script::{DECIDE, RENEW};
 pub(crate) use target::Target;
 
 /// Connections. Decisions of all requests go over them, one behind the other.
 const LINKS: usize = 2;
 /// Longest time for a decision.
 const PATIENCE: Duration = Duration::from_millis(100);
-const SCRIPT: &str = include_str!("limits/decide.lua");
-
-static DIGEST: LazyLock<String> = LazyLock::new(|| {
-    let sha1 = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, SCRIPT.as_bytes());
-    sha1.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-});
+/// How often who stands in line looks whether it is its turn.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The store of the running set, if it names one.
 #[derive(Debug)]
@@ -54,6 +55,15 @@ struct Store {
     prefix: String,
     links: Vec<Link>,
     next: AtomicUsize,
+    leases: Leases,
+    metrics: Arc<Metrics>,
+    keeper: JoinHandle<()>,
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
 }
 
 impl LimitLinks {
@@ -70,36 +80,36 @@ impl LimitLinks {
             _ => false,
         };
         if !same {
-            *store = target.map(|target| Arc::new(Store::open(gateway, target, &self.metrics)));
+            *store = target.map(|target| Store::open(gateway, target, &self.metrics));
         }
     }
 
-    /// Decides over the shared limits of one step.
+    /// Decides over the shared limits of one step, or a charge. Seats end `standing` where they cannot be kept.
     ///
     /// # Errors
     /// [`Unavailable`] where the store did not say in time. It may have counted.
-    pub(crate) async fn decide(&self, ask: &SharedAsk) -> Result<Decided, Unavailable> {
+    pub(crate) async fn decide(&self, ask: &SharedAsk, standing: &Arc<Standing>) -> Result<Decided, Unavailable> {
         let store = self.store.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let began = Instant::now();
         let decided = match store {
-            Some(store) => match tokio::time::timeout(PATIENCE, store.decide(ask)).await {
-                Ok(decided) => decided,
-                Err(_) => Err(Away("the store did not decide in time".to_owned())),
-            },
-            None => Err(Away("the bootstrap names no store".to_owned())),
+            Some(store) => store.decide(ask, standing).await,
+            None => {
+                self.metrics.limits_decided("unavailable", 0.0);
+                Err(Away("the bootstrap names no store".to_owned()))
+            }
         };
-        let outcome = match &decided {
-            Ok(decided) if decided.passes => "allowed",
-            Ok(_) => "refused",
-            Err(_) => "unavailable",
-        };
-        self.metrics.limits_decided(outcome, began.elapsed().as_secs_f64());
         decided.map_err(|Away(why)| Unavailable(why))
     }
 }
 
+/// What the script said.
+enum Said {
+    Decided(Decided),
+    /// It is in line.
+    InLine,
+}
+
 impl Store {
-    fn open(gateway: &str, target: &Arc<Target>, metrics: &Arc<Metrics>) -> Self {
+    fn open(gateway: &str, target: &Arc<Target>, metrics: &Arc<Metrics>) -> Arc<Self> {
         // With several links the first one to say so is enough.
         let links: Vec<Link> = (0..LINKS)
             .map(|number| {
@@ -126,50 +136,121 @@ impl Store {
         }
         // In braces, so that all keys of a decision are in one slot of a cluster.
         let prefix = format!("postern:{{{gateway}}}:limits:");
-        Self { target: target.clone(), prefix, links, next: AtomicUsize::new(0) }
+        let leases = Leases::new(target.lease);
+        let tick = leases::tick(&leases);
+        Arc::new_cyclic(|this| Self {
+            target: target.clone(),
+            prefix,
+            links,
+            next: AtomicUsize::new(0),
+            leases,
+            metrics: metrics.clone(),
+            keeper: tokio::spawn(leases::keep(this.clone(), tick)),
+        })
     }
 
-    async fn decide(&self, ask: &SharedAsk) -> Result<Decided, Away> {
+    /// The key of a limit as the store knows it.
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// A link that is up, and its number.
+    fn link(&self) -> Result<(usize, &Link), Away> {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut links =
-            (0..self.links.len()).filter_map(|offset| self.links.get(first.wrapping_add(offset) % self.links.len()));
-        let link = links.find(|link| link.is_up());
-        let link = link.ok_or_else(|| Away("there is no connection to the store".to_owned()))?;
-        let (parts, run_at) = self.command("EVALSHA", &DIGEST, ask);
-        let reply = match link.call(parts, Some(run_at)).await? {
-            Reply::Error(error) if error.starts_with("NOSCRIPT") => {
-                // It has not run, and is known from then on.
-                let (parts, run_at) = self.command("EVAL", SCRIPT, ask);
-                link.call(parts, Some(run_at)).await?
-            }
-            reply => reply,
-        };
-        read(reply, ask.claims.len())
+        let numbers = (0..self.links.len()).map(|offset| first.wrapping_add(offset) % self.links.len());
+        let mut links = numbers.filter_map(|number| Some((number, self.links.get(number)?)));
+        links.find(|(_, link)| link.is_up()).ok_or_else(|| Away("there is no connection to the store".to_owned()))
     }
 
-    /// The command, and which of its parts is the run.
-    fn command(&self, name: &str, script: &str, ask: &SharedAsk) -> (Vec<Vec<u8>>, usize) {
-        let mut parts: Vec<Vec<u8>> = Vec::with_capacity(5 + ask.claims.len() * 6);
-        let text = |text: String| text.into_bytes();
-        parts.push(text(name.to_owned()));
-        parts.push(text(script.to_owned()));
-        parts.push(text((ask.claims.len() + 1).to_string()));
-        parts.push(text(format!("{}epoch", self.prefix)));
-        parts.extend(ask.claims.iter().map(|claim| text(format!("{}{}", self.prefix, claim.key))));
-        let run_at = parts.len();
-        parts.push(Vec::new());
-        for claim in &ask.claims {
-            let strict = u64::from(claim.strict);
-            for number in [claim.interval, claim.full, claim.patience, claim.floor, strict] {
-                parts.push(text(number.to_string()));
+    async fn decide(self: &Arc<Self>, ask: &SharedAsk, standing: &Arc<Standing>) -> Result<Decided, Away> {
+        let mut claimed = Claimed::of(self, ask);
+        let began = Instant::now();
+        loop {
+            let sent = Instant::now();
+            let said = match tokio::time::timeout(PATIENCE, self.ask(ask, claimed.as_mut(), began.elapsed())).await {
+                Ok(said) => said,
+                Err(_) => Err(Away("the store did not decide in time".to_owned())),
+            };
+            let outcome = match &said {
+                Ok(Said::Decided(decided)) if decided.passes => "allowed",
+                Ok(Said::Decided(_)) => "refused",
+                Ok(Said::InLine) => "queued",
+                Err(_) => "unavailable",
+            };
+            self.metrics.limits_decided(outcome, sent.elapsed().as_secs_f64());
+            match said? {
+                Said::InLine => tokio::time::sleep(LOOK).await,
+                Said::Decided(decided) if decided.passes => {
+                    if let Some(claimed) = &claimed {
+                        claimed.keep(sent, standing);
+                    }
+                    return Ok(Decided { seats: claimed.map(Seats::new), ..decided });
+                }
+                Said::Decided(decided) => return Ok(decided),
             }
         }
-        (parts, run_at)
+    }
+
+    /// Asks once, over one link that stays the same for all that is asked for one request.
+    async fn ask(&self, ask: &SharedAsk, claimed: Option<&mut Claimed>, waited: Duration) -> Result<Said, Away> {
+        let (number, link) = match claimed.as_ref().and_then(|claimed| claimed.link()) {
+            Some(number) => {
+                (number, self.links.get(number).ok_or_else(|| Away("a link that is not there".to_owned()))?)
+            }
+            None => self.link()?,
+        };
+        let name = match claimed {
+            Some(claimed) => {
+                claimed.asked_over(number);
+                claimed.name.clone()
+            }
+            None => Arc::from("-"),
+        };
+        let waited = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+        let (mut keys, mut arguments) = (vec![self.key("epoch")], vec![name.to_string(), self.lease()]);
+        for claim in &ask.claims {
+            let key = self.key(&claim.key);
+            let patience = claim.patience.saturating_sub(waited);
+            let kind = match claim.wanted {
+                Wanted::Rate { .. } => "rate",
+                Wanted::Debt { .. } => "debt",
+                Wanted::Seat { .. } => "seat",
+            };
+            if matches!(claim.wanted, Wanted::Seat { .. }) {
+                keys.extend([key.clone(), format!("{key}:line"), format!("{key}:seen")]);
+            } else {
+                keys.push(key);
+            }
+            let [floor, full, ceiling, need, least, most] = match claim.wanted {
+                Wanted::Rate { budget: b, need, take } => [b.floor, b.full, b.ceiling, need, take, take],
+                Wanted::Debt { budget: b, least, most } => [b.floor, b.full, b.ceiling, 0, least, most],
+                Wanted::Seat { seats } => [0, 0, 0, seats, 0, 0],
+            };
+            arguments.push(kind.to_owned());
+            let numbers = [u64::from(claim.strict), patience, floor, full, ceiling, need, least, most];
+            arguments.extend(numbers.map(|number| number.to_string()));
+        }
+        read(DECIDE.run(link, keys, arguments).await?, ask.claims.len())
+    }
+
+    /// Says of seats that somebody is still in them. Returns how many the store did not know of.
+    async fn renew(&self, seats: &[(&str, &str)]) -> Result<i64, Away> {
+        let keys = std::iter::once(self.key("epoch")).chain(seats.iter().map(|(key, _)| (*key).to_owned())).collect();
+        let names = seats.iter().map(|(_, name)| (*name).to_owned());
+        let arguments = std::iter::once(self.lease()).chain(names).collect();
+        match RENEW.run(self.link()?.1, keys, arguments).await? {
+            Reply::Integer(missing) => Ok(missing),
+            _ => Err(Away("the store does not renew seats".to_owned())),
+        }
+    }
+
+    fn lease(&self) -> String {
+        self.leases.lease().as_micros().to_string()
     }
 }
 
 /// What the script said. Anything else is no decision.
-fn read(reply: Reply, claims: usize) -> Result<Decided, Away> {
+fn read(reply: Reply, claims: usize) -> Result<Said, Away> {
     let odd = || Away("the store says something else than a decision".to_owned());
     let items = match reply {
         Reply::List(items) => items,
@@ -187,16 +268,19 @@ fn read(reply: Reply, claims: usize) -> Result<Decided, Away> {
     };
     let claim = |reply: &Reply| match reply {
         Reply::List(parts) => match parts.as_slice() {
-            [wait, remaining, state] => {
-                Ok(DecidedClaim { wait: number(wait)?, remaining: number(remaining)?, state: number(state)? })
-            }
+            [wait, left, state] => Ok(DecidedClaim { wait: number(wait)?, left: number(left)?, state: number(state)? }),
             _ => Err(odd()),
         },
         _ => Err(odd()),
     };
     let each = each.iter().map(claim).collect::<Result<Vec<_>, _>>()?;
-    if each.len() != claims || !matches!(passes, 0 | 1) {
+    if each.len() != claims {
         return Err(odd());
     }
-    Ok(Decided { passes: *passes == 1, now: u64::try_from(*now).map_err(|_| odd())?, claims: each })
+    let now = u64::try_from(*now).map_err(|_| odd())?;
+    match passes {
+        0 | 1 => Ok(Said::Decided(Decided { passes: *passes == 1, now, claims: each, seats: None })),
+        2 => Ok(Said::InLine),
+        _ => Err(odd()),
+    }
 }

@@ -181,6 +181,8 @@ pub struct Metrics {
     pub(crate) limits_connected: Gauge,
     limits_decisions: Family<ByOutcome, Counter>,
     limits_duration: Histogram,
+    pub(crate) limits_seats: Gauge,
+    limits_seats_lost: Counter,
     audit_lost: Counter,
     active: Gauge,
     pub(crate) connections: Gauge,
@@ -251,6 +253,8 @@ impl Metrics {
             limits_decisions: Family::default(),
             // From a tenth of a millisecond to a tenth of a second, beyond which none is waited for.
             limits_duration: Histogram::new(exponential_buckets(0.0001, 2.0, 11)),
+            limits_seats: Gauge::default(),
+            limits_seats_lost: Counter::default(),
             audit_lost: Counter::default(),
             active: Gauge::default(),
             connections: Gauge::default(),
@@ -373,6 +377,16 @@ impl Metrics {
             "Time a decision of the shared store of limits took",
             Unit::Seconds,
             metrics.limits_duration.clone(),
+        );
+        registry.register(
+            name(names::LIMITS_STORE_SEATS),
+            "Requests that hold places in the shared store of limits",
+            metrics.limits_seats.clone(),
+        );
+        registry.register(
+            name(names::LIMITS_STORE_SEATS_LOST),
+            "Requests that ended because their place in the shared store could not be kept",
+            metrics.limits_seats_lost.clone(),
         );
         registry.register(name(names::PANICS), "Requests that panicked", metrics.panics.clone());
         registry.register(name(names::AUDIT_LOST), "Records the audit log did not take", metrics.audit_lost.clone());
@@ -627,6 +641,10 @@ impl Metrics {
     pub(crate) fn limits_decided(&self, outcome: &'static str, seconds: f64) {
         self.limits_decisions.get_or_create(&ByOutcome { outcome }).inc();
         self.limits_duration.observe(seconds);
+    }
+
+    pub(crate) fn seat_lost(&self) {
+        self.limits_seats_lost.inc();
     }
 
     pub(crate) fn banned(&self) {

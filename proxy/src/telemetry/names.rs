@@ -20,12 +20,16 @@ pub const CONNECTIONS_REFUSED: &str = "postern.connections.refused";
 pub const BANS: &str = "postern.bans";
 /// Bans in force.
 pub const BANS_ACTIVE: &str = "postern.bans.active";
-/// Decisions of the shared store of limits, by outcome: `allowed`, `refused`, `unavailable`.
+/// Decisions of the shared store of limits, by outcome: `allowed`, `refused`, `queued`, `unavailable`.
 pub const LIMITS_STORE_DECISIONS: &str = "postern.limits.store.decisions";
 /// Seconds that such a decision took.
 pub const LIMITS_STORE_DURATION: &str = "postern.limits.store.duration";
 /// 1 where the shared store of limits is there, 0 where it is away.
 pub const LIMITS_STORE_CONNECTED: &str = "postern.limits.store.connected";
+/// Gauge: requests that hold places among those at once in the shared store.
+pub const LIMITS_STORE_SEATS: &str = "postern.limits.store.seats";
+/// Requests that ended because their place in the shared store could not be kept.
+pub const LIMITS_STORE_SEATS_LOST: &str = "postern.limits.store.seats.lost";
 /// Requests that wait for a limit.
 pub const LIMITS_WAITING: &str = "postern.limits.waiting";
 /// Requests that were refused for the load.

@@ -56,6 +56,17 @@ async fn attack_32_a_claim_of_another_shape_names_nobody() {
         json!({"exp": "9999999999"}),
         json!({"exp": 1e300}),
         json!({"iss": ["https://login.house.test"]}),
+        json!({"aud": {"0": "https://ai.house.test"}}),
+        json!({"nbf": true}),
+        json!({"scope": ["orders"]}),
+        json!({"cnf": []}),
+        json!({"cnf": {"x5t#S256": 7}}),
+        json!({"act": "assistant"}),
+        json!({"act": [{"sub": "assistant"}]}),
+        json!({"may_act": 1}),
+        json!({"acr": ["gold"]}),
+        json!({"amr": "mfa"}),
+        json!({"auth_time": "now"}),
     ] {
         let token = house.token_with(mia, mia, claims.clone());
         let reply = house.send(Some(&mia.issued), Ask::get("/orders").bearer(&token)).await;

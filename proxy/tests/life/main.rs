@@ -15,7 +15,10 @@ mod explain;
 mod hardening;
 mod listeners;
 mod load;
+mod places;
 mod process;
+#[path = "../wire/redis.rs"]
+mod redis;
 mod scan;
 mod secrets;
 mod site;

@@ -187,7 +187,9 @@ async fn values_are_found_by_the_list_of_their_hashes() {
     assert_eq!((lines.len(), lines[1], lines[2]), (5, "words: 3", "length: 10-13"), "{}", made.out);
     assert!(!made.out.to_lowercase().contains("acme") && !made.out.contains("mia"));
     assert_ne!(made.out, run(&["hash-values"], values.as_bytes()).out, "every list has a salt of its own");
-    for (bad, line) in [("", "no value"), ("good value\nabc\n", "line 2"), ("...", "line 1"), ("a b c d e f g h i", "line 1")] {
+    for (bad, line) in
+        [("", "no value"), ("good value\nabc\n", "line 2"), ("...", "line 1"), ("a b c d e f g h i", "line 1")]
+    {
         let told = run(&["hash-values"], bad.as_bytes());
         assert!(told.code == 1 && told.out.is_empty() && told.err.contains(line), "{}", told.err);
     }
@@ -202,7 +204,10 @@ async fn values_are_found_by_the_list_of_their_hashes() {
     assert_eq!((told.code, told.err.as_str()), (0, ""), "{}", told.out);
     let row = &told.rows[0];
     assert_eq!(names(row), ["project", "account"]);
-    assert_eq!((&row["findings"][0]["action"], &row["findings"][1]["type"]), (&json!("Annotate"), &json!("ExactMatch")));
+    assert_eq!(
+        (&row["findings"][0]["action"], &row["findings"][1]["type"]),
+        (&json!("Annotate"), &json!("ExactMatch"))
+    );
     assert_eq!((&row["findings"][1]["start"], &row["findings"][1]["end"]), (&json!(29), &json!(41)));
 
     // A list that others can read gives away what can be guessed.

@@ -43,7 +43,7 @@ async fn a_token_and_the_certificate_it_names_are_let_through_on_both_versions()
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_token_is_one_refusal_on_both_versions() {
+async fn attack_33_what_is_wrong_with_a_token_is_one_refusal_on_both_versions() {
     let house = House::start().await;
     let (mia, ned) = (&house.who.mia, &house.who.ned);
     let with = |change| house.token_with(mia, mia, change);

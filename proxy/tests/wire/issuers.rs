@@ -21,7 +21,7 @@ const JWKS: &str = "jwksFrom: \"file:keys/jwks.json\"";
 const METADATA: &str = "/.well-known/openid-configuration";
 
 /// The house, with the issuer at `site` instead of its own. `source` says where its keys are.
-fn plan(site: &Upstream, source: &str) -> Plan {
+pub(crate) fn plan(site: &Upstream, source: &str) -> Plan {
     let (port, own) = (site.address().port(), "https://login.house.test");
     let network = format!(
         "apiVersion: secure.platformspec.io/v1alpha1\nkind: NetworkPolicy\nmetadata: {{name: here}}\nspec:\n  \
@@ -35,26 +35,26 @@ fn plan(site: &Upstream, source: &str) -> Plan {
         .also(&network)
 }
 
-fn issuer(site: &Upstream) -> String {
+pub(crate) fn issuer(site: &Upstream) -> String {
     format!("http://{}", site.address())
 }
 
 /// A token of `who` by the issuer at `site`.
-fn token(site: &Upstream, key: &SigningKey, who: &Caller, now: i64, change: Value) -> String {
+pub(crate) fn token(site: &Upstream, key: &SigningKey, who: &Caller, now: i64, change: Value) -> String {
     let mut claims = caller::claims(who, who, now, change);
     claims["iss"] = json!(issuer(site));
     key.sign(&key.header(), &claims).unwrap()
 }
 
-fn key(id: &str) -> SigningKey {
+pub(crate) fn key(id: &str) -> SigningKey {
     SigningKey::generate_es256(id).unwrap()
 }
 
-fn jwks(keys: &[&SigningKey]) -> Vec<u8> {
+pub(crate) fn jwks(keys: &[&SigningKey]) -> Vec<u8> {
     json!({"keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>()}).to_string().into_bytes()
 }
 
-fn json_bytes(headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+pub(crate) fn json_bytes(headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     answer(200, &[&[("content-type", "application/json")], headers].concat(), body)
 }
 
@@ -77,18 +77,18 @@ fn fetches(site: &Upstream) -> usize {
 }
 
 /// Lets time pass for what the proxy waits for.
-async fn pass(seconds: u64) {
+pub(crate) async fn pass(seconds: u64) {
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(seconds)).await;
     tokio::time::resume();
 }
 
-async fn orders(house: &House, token: &str) -> u16 {
+pub(crate) async fn orders(house: &House, token: &str) -> u16 {
     house.send(Some(&house.who.mia.issued), Ask::get("/orders").bearer(token)).await.status
 }
 
 /// Asks until the answer is `status`.
-async fn until(house: &House, token: &str, status: u16) {
+pub(crate) async fn until(house: &House, token: &str, status: u16) {
     let reached = async {
         while orders(house, token).await != status {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -321,7 +321,7 @@ async fn attack_34_keys_are_fetched_over_tls_from_whom_the_named_authority_vouch
 }
 
 /// The house, whose tokens the issuer at `site` is asked about, beside those that it signs.
-fn asking(site: &Upstream) -> Plan {
+pub(crate) fn asking(site: &Upstream) -> Plan {
     let provider = format!(
         "- name: opaque\n      type: Introspection\n      issuer: {at}\n      audiences: [\"https://ai.house.test\"]\n      \
          introspectionUrl: \"{at}/introspect\"\n      clientAuthFrom: \"file:keys/client\"\n      senderConstraint: Mtls\n      \
@@ -336,7 +336,7 @@ fn asking(site: &Upstream) -> Plan {
 }
 
 /// The token a question is about.
-fn asked_about(seen: &Seen) -> String {
+pub(crate) fn asked_about(seen: &Seen) -> String {
     let body = String::from_utf8(seen.body.clone()).unwrap();
     body.strip_prefix("token=").unwrap().split('&').next().unwrap().to_owned()
 }

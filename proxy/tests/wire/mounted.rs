@@ -76,6 +76,9 @@ async fn a_mounted_secret_is_shown_and_a_swap_of_its_links_is_a_reload() {
     assert_eq!(shown().await, SECOND, "the set of before serves on");
 
     let records = house.stop().await;
+    let refused = records.of_secrets().into_iter().find(|record| record.detail().contains("refused")).unwrap();
+    assert_eq!(refused.events(), ["secret.read"], "what was read for the set that was refused");
+    assert!(refused.facts()["secrets"].to_string().contains("secret:shop-prod/api-key"), "{}", refused.facts());
     let read = records.of_secrets().into_iter().find(|record| record.events() == ["secret.read"]).unwrap();
     assert!(read.facts()["secrets"].to_string().contains("secret:shop-prod/api-key"), "{}", read.facts());
     assert!(records.text().contains(r#""kind":"Credential""#), "a Credential is part of the set that decided");

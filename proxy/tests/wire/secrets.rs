@@ -84,6 +84,13 @@ async fn one_secret_under_two_names_does_not_load_and_is_not_repeated() {
         assert!(why.contains(said), "{said}: {why}");
     }
     assert!(!why.contains(HEADER), "{why}");
+    // One in a file and in the environment, by whatever variable every process has.
+    let path = std::env::var("PATH").unwrap();
+    let both = plan().file("keys/map", &path).with("manifests/also-8.yaml", "file:keys/shop", "env:PATH");
+    let why = both.try_start().await.err().unwrap();
+    for said in ["PV-091", "env:PATH", "keys/map"] {
+        assert!(why.contains(said) && !why.contains(&path), "{said}: {why}");
+    }
 
     let house = plan().start().await;
     for (file, text) in [("keys/map", HEADER), ("keys/map", UPSTREAM_KEY)] {

@@ -1,9 +1,6 @@
 //! Limits that replicas share, against a real `redis-server`: two proxies, and everything that can happen to a store.
-//!
-//! Where there is none installed, these tests say so and pass, unless `POSTERN_REQUIRE_REDIS` is set.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,112 +9,12 @@ use postern_certs::{Authority, Issued, Template};
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use crate::house::{Ask, House, Plan, within};
-
-/// A server of a test's own, on a Unix socket.
-struct Redis {
-    dir: TempDir,
-    server: Option<Child>,
-}
-
-impl Redis {
-    /// Nothing where none is installed.
-    async fn start() -> Option<Self> {
-        let dir = tempfile::Builder::new().prefix("postern-redis-").tempdir().unwrap();
-        let mut redis = Self { dir, server: None };
-        if redis.run().await {
-            return Some(redis);
-        }
-        assert!(std::env::var_os("POSTERN_REQUIRE_REDIS").is_none(), "`redis-server` is not installed");
-        eprintln!("skipped: `redis-server` is not installed");
-        None
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.dir.path().join("redis.sock")
-    }
-
-    /// Starts it, with nothing of before. False where it is not installed.
-    async fn run(&mut self) -> bool {
-        let started = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocketperm", "700", "--unixsocket"])
-            .arg(self.socket())
-            .current_dir(self.dir.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(server) = started else { return false };
-        self.server = Some(server);
-        within("the store", async {
-            while UnixStream::connect(self.socket()).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-        .await;
-        true
-    }
-
-    /// As a crash does it.
-    fn kill(&mut self) {
-        if let Some(mut server) = self.server.take() {
-            server.kill().unwrap();
-            server.wait().unwrap();
-        }
-        let _ = std::fs::remove_file(self.socket());
-    }
-
-    async fn ask(&self, parts: &[&str]) -> String {
-        let mut stream = UnixStream::connect(self.socket()).await.unwrap();
-        let mut out = format!("*{}\r\n", parts.len());
-        for part in parts {
-            out.push_str(&format!("${}\r\n{part}\r\n", part.len()));
-        }
-        stream.write_all(out.as_bytes()).await.unwrap();
-        let mut reply = vec![0; 65536];
-        let read = within("a reply of the store", stream.read(&mut reply)).await.unwrap();
-        String::from_utf8_lossy(&reply[..read]).into_owned()
-    }
-
-    /// Takes the store for one that has counted for ever: keys begin with whole budgets.
-    async fn open(&self) {
-        let info = self.ask(&["INFO", "server"]).await;
-        let run = info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap().trim().to_owned();
-        self.ask(&["SET", "postern:{house}:limits:epoch", &format!("{run} 0")]).await;
-    }
-
-    /// A house whose `orders` have this limit in the store.
-    fn plan(&self, limit: &str) -> Plan {
-        let shared =
-            format!("admin: {{health: \"127.0.0.1:0\"}}\nshared: {{redis: \"unix:{}\"}}", self.socket().display());
-        House::plan().with("postern.yaml", "admin: {health: \"127.0.0.1:0\"}", &shared).also(&format!(
-            "apiVersion: secure.platformspec.io/v1alpha1\nkind: APIAccessPolicy\nmetadata: {{name: all-replicas}}\n\
-             spec:\n  targetRefs: [{{kind: Route, name: orders}}]\n  rateLimits:\n    - {{{limit}}}\n"
-        ))
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-/// Waits until a house is connected to its store, or not.
-async fn until_connected(house: &House, up: bool) {
-    let line = format!("postern_limits_store_connected {}\n", i64::from(up));
-    within("the store of a house", async {
-        while !house.metrics().await.contains(&line) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
-}
+use crate::house::{Ask, House, within};
+use crate::store::{Redis, until_connected};
 
 async fn asks(house: &House) -> u16 {
     house.call(&house.who.mia, Ask::get("/orders")).await.status
@@ -126,7 +23,7 @@ async fn asks(house: &House) -> u16 {
 #[tokio::test]
 async fn two_replicas_let_through_together_what_one_may() {
     let Some(redis) = Redis::start().await else { return };
-    redis.open().await;
+    redis.open("house").await;
     let limit = "name: shared, key: [Principal], unit: Requests, limit: 6, window: 1h, store: Shared";
     let (one, other) = (redis.plan(limit).start().await, redis.plan(limit).start().await);
     until_connected(&one, true).await;
@@ -172,7 +69,7 @@ async fn two_replicas_let_through_together_what_one_may() {
 #[tokio::test]
 async fn without_the_store_requests_are_refused_or_counted_here_as_policy_says() {
     let Some(mut redis) = Redis::start().await else { return };
-    redis.open().await;
+    redis.open("house").await;
     let limit = "name: shared, key: [Principal], unit: Requests, limit: 3, window: 1h, store: Shared";
     let strict = redis.plan(limit).start().await;
     let lenient = redis.plan(&format!("{limit}, onUnavailable: Local")).start().await;
@@ -206,7 +103,7 @@ async fn without_the_store_requests_are_refused_or_counted_here_as_policy_says()
 #[tokio::test]
 async fn a_limit_is_never_exceeded_whatever_happens_to_the_store() {
     let Some(mut redis) = Redis::start().await else { return };
-    redis.open().await;
+    redis.open("house").await;
     // Ten at once, and ten a second.
     let limit = "name: shared, key: [Tenant], unit: Requests, limit: 10, window: 1s, store: Shared";
     let (one, other) = (redis.plan(limit).start().await, redis.plan(limit).start().await);
@@ -256,7 +153,7 @@ async fn a_limit_is_never_exceeded_whatever_happens_to_the_store() {
 #[tokio::test]
 async fn a_queued_request_waits_for_its_moment_in_the_store() {
     let Some(redis) = Redis::start().await else { return };
-    redis.open().await;
+    redis.open("house").await;
     let limit = "name: shared, key: [Principal], unit: Requests, limit: 10, window: 1s, burst: 1, store: Shared, \
                  overLimit: {type: Queue, maxWait: 150ms}";
     let (one, other) = (redis.plan(limit).start().await, redis.plan(limit).start().await);
@@ -275,7 +172,7 @@ async fn a_queued_request_waits_for_its_moment_in_the_store() {
 #[tokio::test]
 async fn a_store_that_forgets_or_does_not_take_our_password_counts_nothing() {
     let Some(redis) = Redis::start().await else { return };
-    redis.open().await;
+    redis.open("house").await;
     redis.ask(&["CONFIG", "SET", "maxmemory", "100mb"]).await;
     redis.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
     let limit = "name: shared, key: [Principal], unit: Requests, limit: 3, window: 1h, store: Shared";
@@ -338,7 +235,7 @@ fn presents(issued: &Issued) -> Option<Arc<ServerConfig>> {
 #[tokio::test]
 async fn a_store_behind_tls_is_asked_if_it_is_the_one_that_is_named() {
     let Some(redis) = Redis::start().await else { return };
-    redis.open().await;
+    redis.open("house").await;
     let mut terminator = Terminator::start(redis.socket()).await;
     let port = terminator.port;
     let limit = "name: shared, key: [Principal], unit: Requests, limit: 3, window: 1h, store: Shared";

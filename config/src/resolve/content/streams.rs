@@ -51,7 +51,8 @@ pub(super) fn check_hostile(detector: &RuntimeDetector, hold_back: usize, dialec
         | RuntimeDetector::PathTraversal(spec)
         | RuntimeDetector::Ssrf(spec) => {
             let name = spec.name.as_str();
-            let message = format!("detector `{name}` judges whole values, and `{}` may come as a stream", streamed.as_str());
+            let message =
+                format!("detector `{name}` judges whole values, and `{}` may come as a stream", streamed.as_str());
             let help = "list parts of requests only, such as `User`, `ToolResult`, `HttpQuery` and `HttpBody`";
             spec.parts.error(report, PV_PATTERN, message, help);
         }

@@ -28,9 +28,9 @@ pub(super) fn api_access(written: Written) -> impl Strategy<Value = Content> {
         format!("cors: {{origins: {origins}, methods: {methods}, headers: {}, maxAge: {age}}}", list(&headers))
     });
     let accepted = select(vec![
-        "{providers: [people]}",
+        "{providers: [people, web]}",
         "{providers: [agents]}",
-        "{providers: [people, agents]}",
+        "{providers: [people, agents, web]}",
         "{providers: [agents, people], require: AllOf}",
     ]);
     let fields = (
@@ -49,12 +49,17 @@ pub(super) fn api_access(written: Written) -> impl Strategy<Value = Content> {
                     "unit: Bytes, window: 1m, burst: 1",
                     "unit: ConcurrentRequests",
                     "unit: Requests, window: 1m, overLimit: {type: Queue, maxWait: 2s}",
+                    "unit: Requests, window: 1m, store: Shared",
+                    "unit: Requests, window: 1m, burst: 7, store: Shared, onUnavailable: Local",
+                    "unit: Bytes, window: 1m, store: Shared, onUnavailable: Deny",
+                    "unit: ConcurrentRequests, store: Shared",
                 ]),
             )
                 .prop_map(|(limit, key, unit)| {
                     format!("rateLimits: [{{name: %, key: [{key}], {unit}, limit: {limit}}}]")
                 }),
         ),
+        option::weighted(0.3, document()),
         maybe(
             written,
             some(&["Server", "X-Powered-By"]).prop_map(|names| {
@@ -65,8 +70,17 @@ pub(super) fn api_access(written: Written) -> impl Strategy<Value = Content> {
     content(
         "APIAccessPolicy",
         &[GATEWAY, APP, CHAT],
-        fields.prop_map(|(a, b, c, d, e, f, g)| vec![a, b, c, d, e, f, g]),
+        fields.prop_map(|(a, b, c, d, e, f, g, h)| vec![a, b, c, d, e, f, g, h]),
     )
+}
+
+/// Small documents: they are read at every load.
+fn document() -> impl Strategy<Value = String> {
+    let files = [
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/merge/reads.yaml"),
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/merge/asks.yaml"),
+    ];
+    select(files.to_vec()).prop_map(|file| format!("schemaFrom: \"file:{file}\""))
 }
 
 pub(super) fn network(written: Written) -> impl Strategy<Value = Content> {

@@ -91,14 +91,36 @@ pub(super) fn others() -> impl Strategy<Value = Content> {
         content(
             "IAMPolicy",
             &[GATEWAY, APP, CHAT],
-            (select(vec![PARTNER, fetched, asked, keys, signed]), assurance())
-                .prop_map(|(field, assurance)| vec![Some(field.to_owned()), assurance])
+            (select(vec![PARTNER, WEB, WEB, LONGER, fetched, asked, keys, signed]), assurance(), forwarding())
+                .prop_map(|(field, assurance, (forwarding, tokens))| {
+                    vec![Some(field.to_owned()), assurance, forwarding.map(str::to_owned), tokens.map(str::to_owned)]
+                })
         ),
     ]
 }
 
 const PARTNER: &str = "providers: [{name: partner, type: Jwt, issuer: \"https://partner.example\", audiences: [a], algorithms: [ES256], \
     jwksFrom: \"file:partner.json\", senderConstraint: Mtls, principal: {type: ServiceAccount}, tenant: {value: acme}, tenants: [acme]}]";
+
+/// The one of the base.
+const WEB: &str = "providers: [{name: web, type: Jwt, issuer: \"https://web.example.com\", audiences: [\"https://ai.example.com\"], \
+    algorithms: [ES256], senderConstraint: Mtls, principal: {type: User}, tenant: {value: acme}, tenants: [acme], \
+    browser: {clientId: postern, sessionAge: 8h}}]";
+
+/// And the same with another login: a conflict.
+const LONGER: &str = "providers: [{name: web, type: Jwt, issuer: \"https://web.example.com\", audiences: [\"https://ai.example.com\"], \
+    algorithms: [ES256], senderConstraint: Mtls, principal: {type: User}, tenant: {value: acme}, tenants: [acme], \
+    browser: {clientId: postern, keyName: sessions}}]";
+
+/// What becomes of the caller's token, and how those for upstreams are made; of one level there can be only one.
+fn forwarding() -> impl Strategy<Value = (Option<&'static str>, Option<&'static str>)> {
+    let forwarding = select(vec!["tokenForwarding: Strip", "tokenForwarding: TxnToken", "tokenForwarding: Exchange"]);
+    let tokens = select(vec![
+        "txnTokens: {issuer: \"https://edge.example.com\", audience: inside.example.com, keyName: txn}",
+        "txnTokens: {issuer: \"https://edge.example.com\", audience: inside.example.com, keyName: txn, lifetime: 1m}",
+    ]);
+    (option::weighted(0.5, forwarding), option::weighted(0.3, tokens))
+}
 
 pub(super) fn assurance() -> impl Strategy<Value = Option<String>> {
     let words = |words: Vec<&'static str>| option::of(subsequence(words.clone(), 1..=words.len()));

@@ -175,8 +175,10 @@ proptest! {
                     // Of an Agent the first denial counts, and its User may be denied for another reason.
                     Some(_) => prop_assert!(!permitted || forbidden, "{weighing:?}"),
                 }
+                // Where nothing permits anything, no rule is near.
+                let permits = weighing.considered.iter().any(|one| one.effect == Effect::Permit);
                 prop_assert!(got.is_allowed() || weighing.before.is_some() || weighing.nearest().is_some()
-                    || weighing.considered.is_empty() || got.denial == Some(Denial::PolicyError));
+                    || !permits || got.denial == Some(Denial::PolicyError));
             }
         }
     }

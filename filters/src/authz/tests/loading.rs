@@ -248,7 +248,7 @@ fn names_that_look_like_cedar_are_names() {
 fn rules_in_reach_are_those_whose_actions_the_dialect_asks_for() {
     let authz = Authz {
         roles: vec![role("asker", &[], &[(&[Chat], &[])])],
-        rules: vec![forbid("http", &[Read]), forbid("both", &[Read, Chat])],
+        rules: vec![forbid("http", &[Create]), forbid("both", &[Create, Chat])],
         ..Authz::default()
     };
     for (dialect, want) in [

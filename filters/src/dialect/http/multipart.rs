@@ -112,8 +112,11 @@ fn boundary(content_type: &str) -> Option<String> {
     fits.then(|| (*value).to_owned())
 }
 
+/// Where header lines and content of a part are.
+type HeadAndContent = (Range<usize>, Range<usize>);
+
 /// Header lines and content of each part.
-fn split(body: &[u8], boundary: &str) -> Result<Vec<(Range<usize>, Range<usize>)>, DialectError> {
+fn split(body: &[u8], boundary: &str) -> Result<Vec<HeadAndContent>, DialectError> {
     let delimiter = format!("--{boundary}");
     let places: Vec<usize> = memmem::find_iter(body, delimiter.as_bytes()).take(MAX_PARTS + 2).collect();
     if places.first() != Some(&0) || places.len() > MAX_PARTS + 1 {
@@ -194,7 +197,8 @@ mod tests {
     const TYPE: &str = "multipart/form-data; boundary=XyZ";
 
     fn form(parts: &[(&str, &str)]) -> String {
-        let parts: String = parts.iter().map(|(head, content)| format!("--XyZ\r\n{head}\r\n\r\n{content}\r\n")).collect();
+        let parts: String =
+            parts.iter().map(|(head, content)| format!("--XyZ\r\n{head}\r\n\r\n{content}\r\n")).collect();
         format!("{parts}--XyZ--\r\n")
     }
 
@@ -208,7 +212,10 @@ mod tests {
     fn every_part_is_read_by_its_type_and_rewritten_where_it_stands() {
         let body = form(&[
             (NAMED, "one sécret two"),
-            ("content-disposition: form-data; name=\"f\"; filename=\"n.txt\"\r\nContent-Type: text/plain; charset=utf-8", "x\r\ny"),
+            (
+                "content-disposition: form-data; name=\"f\"; filename=\"n.txt\"\r\nContent-Type: text/plain; charset=utf-8",
+                "x\r\ny",
+            ),
             ("Content-Disposition: form-data; name=\"j\"\r\nContent-Type: application/json", r#"{"k":"s\u00e9cret"}"#),
             ("Content-Disposition: form-data; name=\"e\"", ""),
         ]);
@@ -257,8 +264,13 @@ mod tests {
         let bytes = form(&[(NAMED, "?")]).replace('?', "\u{1}").into_bytes();
         let bytes: Vec<u8> = bytes.into_iter().map(|byte| if byte == 1 { 0xff } else { byte }).collect();
         assert!(HttpBody::parse(Some(TYPE), bytes.into(), Limits::default()).is_err());
-        for kind in ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=a; boundary=b",
-            "multipart/form-data; boundary=\"a b\"", "multipart/mixed; boundary=XyZ"] {
+        for kind in [
+            "multipart/form-data",
+            "multipart/form-data; boundary=",
+            "multipart/form-data; boundary=a; boundary=b",
+            "multipart/form-data; boundary=\"a b\"",
+            "multipart/mixed; boundary=XyZ",
+        ] {
             let read = HttpBody::parse(Some(kind), Bytes::from(good.clone()), Limits::default());
             assert_eq!(read.unwrap_err(), DialectError::MediaType, "{kind}");
         }

@@ -1,153 +1,156 @@
-use std::sync::Arc;
+//! The endpoints that are small: what is read, what is refused, what passes.
 
-use bytes::Bytes;
-use postern_config::{ContentAction, Part};
+use postern_config::{Action, Dialect, Part};
+use serde_json::json;
 
-use super::*;
-use crate::dialect::{DialectError, Message, judge};
-use crate::json::{Document, Limits};
-use crate::{ContentFinding, Edit, Judgement, TextGuard, TextGuards, TextStep};
+use crate::Reason;
+use crate::dialect::testing::{self, events, rewritten, same_wherever_cut, texts};
+use crate::dialect::{Endpoint, Line, Message as _, openai};
 
-mod buffered;
-mod properties;
-mod requests;
-mod streams;
-
-/// What the guards of these tests look for, and what blocks.
-const SECRET: &str = "SECRET-42";
-const POISON: &str = "POISON";
-
-/// Replaces every [`SECRET`] by `[x]`, blocks on [`POISON`]; on streams it holds back what may become one.
-#[derive(Debug, Default)]
-struct Guards;
-
-fn finding(part: Part, range: std::ops::Range<usize>) -> ContentFinding {
-    let (guard, detector) = ("data/test".to_owned(), "test".to_owned());
-    ContentFinding { guard, detector, part, action: ContentAction::Redact, score: 100, range }
-}
-
-impl TextGuards for Guards {
-    fn judge(&self, part: Part, text: &str) -> Judgement {
-        let ranges: Vec<_> = text.match_indices(SECRET).map(|(at, hit)| at..at + hit.len()).collect();
-        Judgement {
-            edits: ranges.iter().map(|range| Edit { range: range.clone(), with: "[x]".into() }).collect(),
-            findings: ranges.into_iter().map(|range| finding(part, range)).collect(),
-            blocked: text.contains(POISON),
-        }
-    }
-
-    fn open(&self, part: Part) -> Box<dyn TextGuard> {
-        Box::new(Held { part, held: String::new(), at: 0 })
-    }
-}
-
-#[derive(Debug)]
-struct Held {
-    part: Part,
-    held: String,
-    /// Bytes judged before what is held.
-    at: usize,
-}
-
-impl Held {
-    fn release(&mut self, upto: usize) -> TextStep {
-        let text: String = self.held.drain(..upto).collect();
-        let judged = Guards.judge(self.part, &text);
-        self.at += text.len();
-        TextStep { release: text.replace(SECRET, "[x]"), findings: judged.findings, blocked: judged.blocked }
-    }
-}
-
-impl TextGuard for Held {
-    fn push(&mut self, text: &str) -> TextStep {
-        self.held.push_str(text);
-        let open = |word: &str| (1..word.len()).rev().find(|n| self.held.ends_with(&word[..*n])).unwrap_or(0);
-        let keep = open(SECRET).max(open(POISON));
-        self.release(self.held.len() - keep)
-    }
-
-    fn finish(&mut self) -> TextStep {
-        self.release(self.held.len())
-    }
-
-    fn stall(&mut self) -> TextStep {
-        let held = std::mem::take(&mut self.held);
-        let findings = (!held.is_empty()).then(|| finding(self.part, self.at..self.at + held.len()));
-        self.at += held.len();
-        let release = if held.is_empty() { String::new() } else { "[x]".to_owned() };
-        TextStep { release, findings: findings.into_iter().collect(), blocked: false }
-    }
-
-    fn is_holding(&self) -> bool {
-        !self.held.is_empty()
-    }
-}
-
-fn request(body: &str) -> Result<ChatRequest, DialectError> {
-    ChatRequest::parse(Bytes::copy_from_slice(body.as_bytes()), ChatLimits::default())
-}
-
-fn answer(body: &str) -> Result<ChatAnswer, DialectError> {
-    ChatAnswer::parse(Bytes::copy_from_slice(body.as_bytes()), Limits::default())
-}
-
-/// Judges and rewrites a whole message.
-fn rewritten(message: &dyn Message) -> Result<String, DialectError> {
-    let judged = judge(message, &Guards);
-    assert!(!judged.blocked);
-    message.rewrite(&judged.edits).map(|body| String::from_utf8(body.to_vec()).unwrap())
-}
-
-fn texts(message: &dyn Message) -> Vec<(Part, &str)> {
-    message.parts().iter().map(|part| (part.part, part.text.as_str())).collect()
-}
+const COMPLETIONS: Endpoint = Endpoint::OpenAi(openai::Endpoint::Completions);
+const EMBEDDINGS: Endpoint = Endpoint::OpenAi(openai::Endpoint::Embeddings);
+const MODERATIONS: Endpoint = Endpoint::OpenAi(openai::Endpoint::Moderations);
+const MODELS: Endpoint = Endpoint::OpenAi(openai::Endpoint::Models);
 
 #[test]
-fn only_chat_completions_are_an_endpoint() {
-    for (method, path, want) in [
-        ("POST", "/v1/chat/completions", true),
-        ("POST", "/chat/completions", true),
-        ("POST", "/openai/deployments/gpt/chat/completions", true),
-        ("GET", "/v1/chat/completions", false),
-        ("POST", "/v1/chat/completions/", false),
-        ("POST", "/v1/chat/completions/abc", false),
-        ("POST", "/v1/chat/completionsx", false),
-        ("POST", "/v1/xchat/completions", false),
-        ("POST", "/v1/responses", false),
-        ("POST", "/v1/embeddings", false),
-        ("POST", "/v1/files", false),
-        ("GET", "/v1/models", false),
-        ("POST", "", false),
+fn each_endpoint_has_its_path_and_its_action() {
+    for (method, below, want) in [
+        ("POST", "/v1/completions", Some((COMPLETIONS, Action::Chat))),
+        ("POST", "/v1/embeddings", Some((EMBEDDINGS, Action::Embed))),
+        ("POST", "/v1/moderations", Some((MODERATIONS, Action::Chat))),
+        ("GET", "/v1/models", Some((MODELS, Action::Read))),
+        ("GET", "/models", Some((MODELS, Action::Read))),
+        ("GET", "/v1/models/gpt-5-mini", Some((MODELS, Action::Read))),
+        ("GET", "/v1/models/ft:gpt-5:acme", Some((MODELS, Action::Read))),
+        ("GET", "/v1/models/", None),
+        ("GET", "/v1/models/%2e%2e", None),
+        ("DELETE", "/v1/models/gpt-5-mini", None),
+        ("POST", "/v1/models", None),
+        ("GET", "/v1/embeddings", None),
+        ("POST", "/v1/files", None),
+        ("POST", "/v1/batches", None),
+        ("POST", "/v1/images/generations", None),
+        ("POST", "/v1/audio/speech", None),
+        ("GET", "/v1/realtime", None),
+        ("POST", "/v1/fine_tuning/jobs", None),
+        ("POST", "/v1/chat/completions/abc", None),
     ] {
-        assert_eq!(endpoint(method, path).is_some(), want, "{method} {path}");
+        let line = Line { method, path: below, below, query: None };
+        let got = Endpoint::target(Dialect::OpenAi, line).unwrap().map(|target| target.endpoint);
+        assert_eq!(got.map(|endpoint| (endpoint, endpoint.action())), want, "{method} {below}");
     }
 }
 
 #[test]
-fn refusals_are_the_vendors_error_object() {
-    for (reason, status, kind, code) in [
-        (Reason::CredentialMissing, 401, "authentication_error", "invalid_credential"),
-        (Reason::NotPermitted, 403, "permission_error", "policy_denied"),
-        (Reason::OtherTenant, 403, "permission_error", "policy_denied"),
-        (Reason::ContentRefused, 403, "permission_error", "content_refused"),
-        (Reason::AnswerRefused, 403, "permission_error", "answer_refused"),
-        (Reason::OverLimit, 429, "rate_limit_error", "rate_limit_exceeded"),
-        (Reason::TooLarge, 413, "invalid_request_error", "too_large"),
-        (Reason::Undecided, 503, "service_unavailable", "undecided"),
+fn texts_go_to_their_parts() {
+    use Part::{Assistant, Embedding, User};
+    for (endpoint, body, want) in [
+        (
+            COMPLETIONS,
+            r#"{"model":"m","prompt":["Once","Twice"],"suffix":"end","stop":["."],"user":"mia","max_tokens":5,"echo":true,"temperature":0}"#,
+            vec![(User, "Once"), (User, "Twice"), (User, "end"), (User, "."), (User, "mia")],
+        ),
+        (
+            EMBEDDINGS,
+            r#"{"model":"m","input":["a","b"],"dimensions":256,"encoding_format":"base64","user":null}"#,
+            vec![(Embedding, "a"), (Embedding, "b")],
+        ),
+        (EMBEDDINGS, r#"{"model":"m","input":"a","user":"mia"}"#, vec![(Embedding, "a"), (User, "mia")]),
+        (MODERATIONS, r#"{"model":"m","input":"a"}"#, vec![(User, "a")]),
+        (MODERATIONS, r#"{"model":"m","input":[{"type":"text","text":"a"}]}"#, vec![(User, "a")]),
     ] {
-        let (got, content_type, body) = refusal(reason, "0192-\"id");
-        assert_eq!((got, content_type), (status, "application/json"));
-        let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(json["error"]["type"], kind, "{reason:?}");
-        assert_eq!(json["error"]["code"], code, "{reason:?}");
-        assert!(json["error"]["param"].is_null());
-        assert!(json["error"]["message"].as_str().unwrap().contains("0192-\"id"));
-        let event = stream_error(reason, "0192-\"id");
-        assert_eq!(event, [b"data: ", body.as_slice(), b"\n\n"].concat());
+        let request = testing::request(endpoint, body).unwrap();
+        assert_eq!(texts(&request), want);
+        assert_eq!((request.model(), request.opaque()), (Some("m"), None));
+        assert_eq!(request.rewrite(&[]).unwrap(), body);
     }
-    assert_eq!(
-        refusal(Reason::NotPermitted, "d").2,
-        refusal(Reason::OtherTenant, "d").2,
-        "absent and forbidden look alike"
-    );
+    for (endpoint, body, want) in [
+        (
+            COMPLETIONS,
+            r#"{"id":"cmpl-1","object":"text_completion","created":1,"model":"m","choices":[{"text":"a SECRET-42","index":0,"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#,
+            vec![(Assistant, "a SECRET-42")],
+        ),
+        (
+            EMBEDDINGS,
+            r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.1234567890123,-1]},{"object":"embedding","index":1,"embedding":"AACAPw=="}],"model":"m","usage":{"prompt_tokens":1,"total_tokens":1}}"#,
+            vec![],
+        ),
+        (
+            MODELS,
+            r#"{"object":"list","data":[{"id":"SECRET-42","object":"model","created":1,"owned_by":"system"}]}"#,
+            vec![(Assistant, "SECRET-42"), (Assistant, "system")],
+        ),
+        (
+            MODELS,
+            r#"{"error":{"message":"no SECRET-42"}}"#,
+            vec![(Assistant, "error"), (Assistant, "message"), (Assistant, "no SECRET-42")],
+        ),
+    ] {
+        let answer = testing::answer(endpoint, body).unwrap();
+        assert_eq!(texts(&answer), want);
+        assert_eq!(rewritten(&answer).unwrap(), body.replace("SECRET-42", "[x]"));
+    }
+    let verdict = r#"{"id":"modr-1","model":"m","results":[{"flagged":true,"categories":{"hate":false},"category_scores":{"hate":0.00001},"category_applied_input_types":{"hate":["text"]}}]}"#;
+    assert_eq!(rewritten(&testing::answer(MODERATIONS, verdict).unwrap()).unwrap(), verdict);
+}
+
+#[test]
+fn what_cannot_be_read_is_opaque_and_the_unknown_is_refused() {
+    for (endpoint, body, want) in [
+        (COMPLETIONS, r#"{"model":"m","prompt":[1,2]}"#, Ok("token numbers")),
+        (COMPLETIONS, r#"{"model":"m","prompt":[[1],[2]]}"#, Ok("token numbers")),
+        (EMBEDDINGS, r#"{"model":"m","input":[1,2]}"#, Ok("token numbers")),
+        (MODERATIONS, r#"{"model":"m","input":[{"type":"image_url","image_url":{"url":"x"}}]}"#, Ok("image_url")),
+        (COMPLETIONS, r#"{"model":"m"}"#, Err(())),
+        (COMPLETIONS, r#"{"prompt":"x"}"#, Err(())),
+        (COMPLETIONS, r#"{"model":"m","prompt":{"text":"x"}}"#, Err(())),
+        (COMPLETIONS, r#"{"model":"m","prompt":"x","messages":[]}"#, Err(())),
+        (COMPLETIONS, r#"{"model":"m","prompt":"x","logprobs":3}"#, Err(())),
+        (EMBEDDINGS, r#"{"model":"m","input":[]}"#, Err(())),
+        (EMBEDDINGS, r#"{"model":"m","input":[null]}"#, Err(())),
+        (EMBEDDINGS, r#"{"model":"m","input":"x","instructions":"y"}"#, Err(())),
+        (MODERATIONS, r#"{"input":"x"}"#, Err(())),
+        (MODERATIONS, r#"{"model":"m","input":[{"type":"text","text":"x","note":"y"}]}"#, Err(())),
+        (MODELS, "{}", Err(())),
+    ] {
+        let got = testing::request(endpoint, body).map_err(drop);
+        assert_eq!(got.as_ref().map(|request| request.opaque()).map_err(drop), want.map(Some), "{body}");
+    }
+    for (endpoint, body) in [
+        (COMPLETIONS, r#"{"choices":[{"message":{"content":"x"}}]}"#),
+        (EMBEDDINGS, r#"{"data":[{"embedding":["words"]}]}"#),
+        (EMBEDDINGS, r#"{"data":[{"embedding":"some words"}]}"#),
+        (EMBEDDINGS, r#"{"data":[{"embedding":[],"text":"x"}]}"#),
+        (MODELS, r#"{"text":"x"}"#),
+        (MODERATIONS, r#"{"results":"x"}"#),
+    ] {
+        assert!(testing::answer(endpoint, body).is_err(), "{body}");
+    }
+    assert!(testing::request(MODELS, "").unwrap().parts().is_empty());
+}
+
+fn piece(text: &str, finish: Option<&str>) -> String {
+    let choice = json!({"text": text, "index": 0, "logprobs": null, "finish_reason": finish});
+    let event = json!({"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]});
+    format!("data: {event}\n\n")
+}
+
+#[test]
+fn attack_49_a_secret_split_over_events_of_the_old_endpoint_is_cut_out() {
+    let input = piece("a SEC", None)
+        + &piece("RET", None)
+        + &piece("-42 b", None)
+        + &piece("", Some("stop"))
+        + "data: [DONE]\n\n";
+    let (bytes, out) = testing::run(COMPLETIONS, &input);
+    let said: String = events(&bytes).iter().filter_map(|event| event["choices"][0]["text"].as_str()).collect();
+    assert_eq!((said.as_str(), out.findings.len(), out.reason), ("a [x] b", 1, None));
+    assert!(bytes.ends_with(b"data: [DONE]\n\n"));
+    same_wherever_cut(COMPLETIONS, &input);
+
+    let (bytes, out) = testing::run(COMPLETIONS, &(piece("fine SEC", None) + &piece("POISON", None)));
+    assert_eq!((out.blocked, out.reason), (true, Some(Reason::AnswerRefused)));
+    assert_eq!(events(&bytes).last().unwrap()["error"]["code"], "answer_refused");
+    let chunk = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}]}\n\n";
+    assert!(testing::run(COMPLETIONS, chunk).1.error.is_some(), "an event of the other endpoint");
 }

@@ -66,8 +66,8 @@ fn never(_: Duration) -> std::future::Pending<()> {
     std::future::pending()
 }
 
-async fn away(ask: SharedAsk) -> (SharedAsk, Result<Decided, Unavailable>) {
-    (ask, Err(Unavailable("there is no store".to_owned())))
+async fn away(_: &SharedAsk) -> Result<Decided, Unavailable> {
+    Err(Unavailable("there is no store".to_owned()))
 }
 
 fn at_once(_: Duration) -> std::future::Ready<()> {

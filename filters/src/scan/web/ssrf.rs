@@ -41,11 +41,21 @@ fn leads_inside(authority: &str) -> bool {
 fn is_inside(host: &str) -> bool {
     const NAMES: &[&str] = &["localhost", "metadata", "instance-data", "kubernetes", "host.docker.internal"];
     const ENDS: &[&str] = &[
-        ".localhost", ".internal", ".local", ".localdomain", ".intranet", ".lan", ".corp", ".home.arpa", ".svc", ".cluster.local",
+        ".localhost",
+        ".internal",
+        ".local",
+        ".localdomain",
+        ".intranet",
+        ".lan",
+        ".corp",
+        ".home.arpa",
+        ".svc",
+        ".cluster.local",
         ".consul",
     ];
     /// Names that resolve to whatever address they spell.
-    const MIRRORS: &[&str] = &[".nip.io", ".sslip.io", ".xip.io", ".localtest.me", ".lvh.me", ".vcap.me", ".1u.ms", ".rbndr.us"];
+    const MIRRORS: &[&str] =
+        &[".nip.io", ".sslip.io", ".xip.io", ".localtest.me", ".lvh.me", ".vcap.me", ".1u.ms", ".rbndr.us"];
     let folded: String = host.chars().flat_map(compatible).collect();
     let host = folded.trim_end_matches('.').to_ascii_lowercase();
     let dotted = format!(".{host}");

@@ -64,14 +64,48 @@ fn attacks_are_told_from_what_looks_like_them() {
 #[test]
 fn attack_45_what_is_made_to_cost_takes_no_longer_than_its_length() {
     let pieces = [
-        "'", "/*", "<", "<a ", "=", "-", "(", "' or ", "\\", "%25", "%", "../", "..;", "//", "http://a@", "; ", "$(", "`",
-        "${", "|cat ", "&#x", "<!--", "union select ", "@", "[", "0x", "1.", "\u{ff11}", "a b ",
+        "'",
+        "/*",
+        "<",
+        "<a ",
+        "=",
+        "-",
+        "(",
+        "' or ",
+        "\\",
+        "%25",
+        "%",
+        "../",
+        "..;",
+        "//",
+        "http://a@",
+        "; ",
+        "$(",
+        "`",
+        "${",
+        "|cat ",
+        "&#x",
+        "<!--",
+        "union select ",
+        "@",
+        "[",
+        "0x",
+        "1.",
+        "\u{ff11}",
+        "a b ",
     ];
     for attack in WebAttack::ALL {
         for piece in pieces {
             let cost = |size: usize| {
                 let text = piece.repeat(size / piece.len());
-                (0..3).map(|_| { let began = Instant::now(); score(attack, &text); began.elapsed() }).min().unwrap()
+                (0..3)
+                    .map(|_| {
+                        let began = Instant::now();
+                        score(attack, &text);
+                        began.elapsed()
+                    })
+                    .min()
+                    .unwrap()
             };
             let (short, long) = (cost(2_000), cost(16_000));
             // Eight times the length; the square would be 64 times the cost.

@@ -55,13 +55,7 @@ impl Phrases {
         node
     }
 
-    pub(super) fn read(
-        &self,
-        threads: &mut Vec<Thread>,
-        word: Word<'_>,
-        limit: usize,
-        mut found: impl FnMut(usize),
-    ) {
+    pub(super) fn read(&self, threads: &mut Vec<Thread>, word: Word<'_>, limit: usize, mut found: impl FnMut(usize)) {
         let begins = Thread { node: ROOT, start: word.start, end: word.start };
         let mut after = Vec::new();
         for thread in threads.drain(..).chain([begins]) {

@@ -48,7 +48,7 @@ fn every_asymmetric_algorithm_verifies_and_an_independent_reader_agrees() {
 }
 
 #[test]
-fn a_header_that_is_not_exactly_as_agreed_is_refused() {
+fn attack_33_a_header_that_is_not_exactly_as_agreed_is_refused() {
     let key = key();
     let verifier = verifier(&sso(), &key);
     for (case, change, want) in [
@@ -100,8 +100,30 @@ fn a_header_that_is_not_exactly_as_agreed_is_refused() {
     }
 }
 
+/// What everybody may read is no secret: whoever takes a public key for one signs as the issuer.
 #[test]
-fn claims_of_the_wrong_value_or_type_are_refused() {
+fn attack_33_a_token_that_is_signed_with_a_public_key_as_the_secret_is_refused() {
+    for algorithm in [JwtAlgorithm::ES256, JwtAlgorithm::RS256, JwtAlgorithm::EdDSA] {
+        let key = SigningKey::generate(algorithm, "k1").unwrap();
+        let verifier = verifier(&sso_with(|jwt| jwt.algorithms = vec![algorithm]), &key);
+        let jwk = key.jwk();
+        let number = jwk["x"].as_str().or(jwk["n"].as_str()).unwrap().to_owned();
+        for secret in
+            [number.clone().into_bytes(), URL_SAFE_NO_PAD.decode(number).unwrap(), jwk.to_string().into_bytes()]
+        {
+            for alg in ["HS256", "hs256", "ES256", "RS256", "EdDSA"] {
+                let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+                let signed = format!("{}.{}", part(with(key.header(), json!({ "alg": alg }))), part(claims()));
+                let secret = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &secret);
+                let tag = URL_SAFE_NO_PAD.encode(aws_lc_rs::hmac::sign(&secret, signed.as_bytes()));
+                assert!(verifier.verify(&format!("{signed}.{tag}"), NOW).is_err(), "{algorithm:?} as {alg}");
+            }
+        }
+    }
+}
+
+#[test]
+fn attack_33_claims_of_the_wrong_value_or_type_are_refused() {
     let key = key();
     let verifier = verifier(&sso(), &key);
     let long = "x".repeat(513);
@@ -188,7 +210,7 @@ fn claims_of_the_wrong_value_or_type_are_refused() {
 }
 
 #[test]
-fn a_text_that_is_not_the_one_canonical_token_is_refused() {
+fn attack_33_a_text_that_is_not_the_one_canonical_token_is_refused() {
     let key = key();
     let verifier = verifier(&sso(), &key);
     let good = key.sign(&key.header(), &claims()).unwrap();
@@ -241,7 +263,7 @@ fn a_text_that_is_not_the_one_canonical_token_is_refused() {
 }
 
 #[test]
-fn a_key_verifies_only_what_it_was_made_for() {
+fn attack_33_a_key_verifies_only_what_it_was_made_for() {
     let (ours, other) = (key(), key());
     let token = other.sign(&other.header(), &claims()).unwrap();
     let error = verifier(&sso(), &ours).verify(&token, NOW).unwrap_err().to_string();
@@ -266,7 +288,7 @@ fn a_key_verifies_only_what_it_was_made_for() {
 }
 
 #[test]
-fn a_binding_is_checked_whatever_the_provider_demands() {
+fn attack_33_a_binding_is_checked_whatever_the_provider_demands() {
     use SenderConstraint::{Any, Mtls, None as Unbound};
     let key = key();
     for (case, constraint, bound, leaf, want) in [

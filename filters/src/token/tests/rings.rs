@@ -106,7 +106,7 @@ fn a_published_set_may_hold_keys_for_others_and_no_secret() {
     );
 }
 
-fn opaque() -> Provider {
+pub(super) fn opaque() -> Provider {
     let kind = ProviderKind::Introspection(Box::new(IntrospectionProvider {
         issuer: ISSUER.to_owned(),
         audiences: vec![AUDIENCE.to_owned()],
@@ -159,6 +159,24 @@ fn what_an_issuer_says_is_used_for_a_while_and_never_past_the_end_of_the_token()
     assert_eq!((error.reason(), error.need().is_some()), (Reason::Undecided, false));
     // The answer to another question is none.
     assert!(needs(ask("other", NOW, Some(&Given::Keys(KeysGiven::Current)))));
+}
+
+#[test]
+fn attack_33_a_token_that_was_revoked_is_refused_as_soon_as_the_answer_is_too_old() {
+    let set = TokenSet::new(Vec::new(), Arc::default()).asking(Introspector::new(&opaque()).unwrap());
+    let answer = |active: bool, at: i64| {
+        let text = with(claims(), json!({ "active": active })).to_string();
+        Given::Introspection(IntrospectionGiven::Answer(Arc::new(
+            IntrospectionAnswer::read(text.as_bytes(), at).unwrap(),
+        )))
+    };
+    let ask = |now: i64, given: Option<&Given>| set.authenticate("opaque", None, now, given).map(drop);
+    ask(NOW, Some(&answer(true, NOW))).unwrap();
+    ask(NOW + 29, None).unwrap();
+    assert!(matches!(ask(NOW + 30, None).unwrap_err().need(), Some(Need::Introspection(_))));
+    let error = ask(NOW + 30, Some(&answer(false, NOW + 30))).unwrap_err();
+    assert_eq!((error.reason(), error.need().is_none()), (Reason::CredentialInvalid, true));
+    assert!(ask(NOW + 31, None).is_err(), "what was good before is not found again");
 }
 
 #[test]

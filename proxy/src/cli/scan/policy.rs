@@ -52,10 +52,8 @@ impl Policy {
             .detectors
             .iter()
             .map(|one| (one.name.clone(), Detector { class: Some(one.class), kind: one.kind.as_str() }));
-        let hostile = runtime
-            .detectors
-            .iter()
-            .map(|one| (one.name.clone(), Detector { class: None, kind: one.kind.as_str() }));
+        let hostile =
+            runtime.detectors.iter().map(|one| (one.name.clone(), Detector { class: None, kind: one.kind.as_str() }));
         Ok(Self { request, response, data: named.collect(), hostile: hostile.collect(), part, notes: Vec::new() })
     }
 

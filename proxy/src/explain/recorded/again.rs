@@ -1,7 +1,7 @@
 //! The question that a record answers, asked of the present set. What the record does not hold is assumed, and said so.
 
 use bytes::Bytes;
-use postern_config::{Dialect, PrincipalType, Route};
+use postern_config::{PrincipalType, Route};
 use postern_filters::audit::Decision;
 use postern_filters::dialect;
 use serde_json::Value;
@@ -68,7 +68,7 @@ fn question(
     if method.as_deref() == Some("CONNECT") && given.host.is_none() {
         return Err("the record does not hold the port that a CONNECT asked for: say it with `--host`".to_owned());
     }
-    let is_ai = route.is_some_and(|route| route.dialect == Dialect::OpenAi);
+    let is_ai = route.is_some_and(|route| postern_config::capability::names_model(route.dialect));
     let model = if is_ai && given.body.is_none() {
         held(&given.model, "/unmapped/postern/model", "--model")?
     } else {

@@ -82,6 +82,16 @@ impl Link {
     }
 }
 
+impl Link {
+    /// Tells the store something, and does not hear what it says. Where that cannot be told now, it never is.
+    pub(super) fn tell(&self, parts: Vec<Vec<u8>>) {
+        let (answer, _) = oneshot::channel();
+        if self.is_up() {
+            let _ = self.calls.try_send(Call { parts, run_at: None, answer });
+        }
+    }
+}
+
 impl Drop for Link {
     fn drop(&mut self) {
         self.task.abort();

@@ -2,6 +2,7 @@
 //! the identity that was expected, taking our credential, and one that does not forget.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use postern_config::{Redacted, SharedStore, StorePlace};
@@ -28,6 +29,8 @@ pub(crate) struct Target {
     /// The anchors that were given, to tell whether they are others.
     ca: Option<Vec<u8>>,
     tls: Option<Arc<ClientConfig>>,
+    /// How long a seat is its request's own without being asked for again.
+    pub(super) lease: Duration,
 }
 
 impl std::fmt::Debug for Target {
@@ -50,7 +53,7 @@ impl Target {
             StorePlace::Loopback { .. } | StorePlace::Unix(_) => None,
         };
         let (place, user) = (settings.place.clone(), settings.user.clone());
-        Ok(Self { place, user, password: password.transpose()?, ca, tls })
+        Ok(Self { place, user, password: password.transpose()?, ca, tls, lease: settings.lease })
     }
 
     /// Whether links to the one may stay for the other.
@@ -58,6 +61,7 @@ impl Target {
         self.place == other.place
             && self.user == other.user
             && self.ca == other.ca
+            && self.lease == other.lease
             && self.password.as_ref().map(Redacted::expose) == other.password.as_ref().map(Redacted::expose)
     }
 

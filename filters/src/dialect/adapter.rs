@@ -1,0 +1,135 @@
+//! What every dialect of a vendor has to say, in one shape: which endpoints it has, and how each is read.
+
+use std::fmt;
+
+use postern_config::{Action, Dialect};
+
+use super::ai::Facts;
+use super::body::Found;
+use super::stream::Events;
+use super::{DialectError, anthropic, openai};
+use crate::Reason;
+use crate::json::Value;
+
+/// Collects the texts and facts of a body, or says why it is none of its endpoint.
+pub(super) type Walk = fn(Value<'_>, &mut Found, &mut Facts) -> Result<(), DialectError>;
+
+/// How one endpoint is read.
+pub(super) struct Adapter {
+    pub(super) action: Action,
+    /// `None`: requests have no body.
+    pub(super) request: Option<Walk>,
+    /// Of a success and of an error status.
+    pub(super) answer: Walk,
+    /// `None`: answers never come as a stream.
+    pub(super) events: Option<fn() -> Box<dyn Events>>,
+}
+
+/// One endpoint of one vendor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    OpenAi(openai::Endpoint),
+    Anthropic(anthropic::Endpoint),
+}
+
+/// A request line, as far as it says what is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'r> {
+    pub method: &'r str,
+    /// Canonical.
+    pub path: &'r str,
+    /// The path without the route's prefix. What stands between that and the endpoint may name a model
+    /// (`/deployments/large/chat/completions`), and the one that is decided on is the body's: so nothing may.
+    pub below: &'r str,
+    pub query: Option<&'r str>,
+}
+
+/// What a request line asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target<'r> {
+    pub endpoint: Endpoint,
+    /// Where the path names it.
+    pub model: Option<&'r str>,
+}
+
+impl Line<'_> {
+    /// Whether the route's prefix and this endpoint of the vendor's API are all of the path. `/v1` at its front may be
+    /// left out.
+    pub(super) fn is(&self, method: &str, full: &str) -> bool {
+        let short = full.strip_prefix("/v1").unwrap_or(full);
+        self.method == method && full.ends_with(self.below) && self.path.ends_with(short)
+    }
+}
+
+impl Endpoint {
+    /// All that are served.
+    pub const ALL: [Self; 7] = [
+        Self::OpenAi(openai::Endpoint::ChatCompletions),
+        Self::OpenAi(openai::Endpoint::Completions),
+        Self::OpenAi(openai::Endpoint::Embeddings),
+        Self::OpenAi(openai::Endpoint::Moderations),
+        Self::OpenAi(openai::Endpoint::Models),
+        Self::Anthropic(anthropic::Endpoint::Messages),
+        Self::Anthropic(anthropic::Endpoint::CountTokens),
+    ];
+
+    /// The endpoint that a request line asks for; `None` for every other path and for dialects without endpoints.
+    ///
+    /// # Errors
+    /// A query that the dialect does not know.
+    pub fn target(dialect: Dialect, line: Line<'_>) -> Result<Option<Target<'_>>, DialectError> {
+        match dialect {
+            Dialect::OpenAi => openai::target(line),
+            Dialect::Anthropic => anthropic::target(line),
+            Dialect::Http => Ok(None),
+        }
+    }
+
+    #[must_use]
+    pub fn dialect(self) -> Dialect {
+        match self {
+            Self::OpenAi(_) => Dialect::OpenAi,
+            Self::Anthropic(_) => Dialect::Anthropic,
+        }
+    }
+
+    #[must_use]
+    pub fn action(self) -> Action {
+        self.adapter().action
+    }
+
+    /// Whether requests have a body.
+    #[must_use]
+    pub fn takes_body(self) -> bool {
+        self.adapter().request.is_some()
+    }
+
+    /// Whether answers may come as a stream.
+    #[must_use]
+    pub fn streams(self) -> bool {
+        self.adapter().events.is_some()
+    }
+
+    pub(super) fn adapter(self) -> &'static Adapter {
+        match self {
+            Self::OpenAi(endpoint) => endpoint.adapter(),
+            Self::Anthropic(endpoint) => endpoint.adapter(),
+        }
+    }
+}
+
+/// The refusal of a request or answer in the shape of its dialect: status, content type and body.
+#[must_use]
+pub fn refusal(dialect: Dialect, reason: Reason, decision_id: &str) -> (u16, &'static str, Vec<u8>) {
+    match dialect {
+        Dialect::Http => super::http::refusal(reason, decision_id),
+        Dialect::OpenAi => openai::refusal(reason, decision_id),
+        Dialect::Anthropic => anthropic::refusal(reason, decision_id),
+    }
+}
+
+impl fmt::Debug for Adapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Adapter").field("action", &self.action).finish_non_exhaustive()
+    }
+}

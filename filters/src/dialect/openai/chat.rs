@@ -1,0 +1,21 @@
+//! `/chat/completions`: chat completions, buffered and streamed.
+
+pub(super) mod answer;
+mod message;
+pub(super) mod request;
+pub(super) mod stream;
+mod tables;
+
+use postern_config::Action;
+
+use crate::dialect::adapter::Adapter;
+
+pub(super) static ADAPTER: Adapter = Adapter {
+    action: Action::Chat,
+    request: Some(request::request),
+    answer: answer::answer,
+    events: Some(stream::Completions::chat),
+};
+
+#[cfg(test)]
+mod tests;
