@@ -80,7 +80,7 @@ async fn attacks_in_any_place_of_a_request_never_reach_the_upstream() {
         Ask::get("/store/x").header("cookie", "session=abc; theme=dark"),
         json("Select the best pens from the list; drop the others"),
         form("comment=I+like+it+%26+it%27s+cheap"),
-        multipart(&[("a", "1 < 2 and 3 > 2"), ("b", "")]),
+        multipart(&[("a", "a < b, or so they say"), ("b", "")]),
         Ask::post("/store/x", "text/plain", "the beta of it"),
     ];
     let count = innocent.len();
@@ -168,7 +168,7 @@ async fn what_is_found_in_a_part_of_a_form_is_cut_out_there_and_the_rest_stays()
     let ask = multipart(&[
         ("a", "one"),
         ("card", "my card is 4111 1111 1111 1111"),
-        ("where", "http://10.0.0.1/admin"),
+        ("where", "http://wiki.corp/admin"),
         ("what", "on project  nightingale, soon"),
     ]);
     let reply = house.call(&house.who.mia, ask).await;
