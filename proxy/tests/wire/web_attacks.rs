@@ -151,10 +151,10 @@ async fn attacks_in_any_place_of_a_request_never_reach_the_upstream() {
 
     let promised = house.promised("store", Direction::Request, false);
     let records = house.stop().await;
-    for record in records.requests().into_iter().filter(|record| record.decision() == "allow") {
+    for record in records.requests().into_iter().filter(|record| record.outcome() == "allow") {
         assert_eq!(record.request_guards(), promised, "what ran is what the matrix says");
     }
-    let noted = records.requests().into_iter().filter(|record| record.decision() == "allow" && record.findings() == 1);
+    let noted = records.requests().into_iter().filter(|record| record.outcome() == "allow" && record.findings() == 1);
     assert_eq!(noted.count(), 1, "what is only noted is in the record");
     let told: Vec<&str> = records.requests().iter().map(|record| record.rule()).collect();
     for guard in ["runtime/sql", "runtime/script", "runtime/command", "runtime/path", "runtime/debug"] {
