@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::decode::{At, Fields, Setting, spec, tagged, words};
 use crate::values::{BuiltinDetector, DocumentFile, Name, Pattern, Size, show_duration};
-use crate::{Code, ContentAction, DataClass, Part, Validator};
+use crate::{Code, ContentAction, DataClass, Part, TokenScope, Validator};
 
 spec! {
     /// Sensitive content: find it, say how sensitive it is, then decide.
@@ -166,12 +166,36 @@ spec! {
         [E] matches as "match": At<DataMatch>,
         /// What happens.
         [E] action: At<ContentAction>,
+        /// With `Tokenize`: puts the values that this exchange tokenized back where the model speaks of them, never into URLs or tool
+        /// arguments. The answer gets `Cache-Control: private, no-store`.
+        [E] restore: Setting<bool> = "false",
+        /// With `Tokenize`: who shares a token for the same value.
+        [E] scope: Setting<TokenScope> = "Principal",
     }
-    later {
-        /// Puts tokenized values back into the answer.
-        [E] "restore",
-        /// Who shares a token for the same value.
-        [E] "scope",
+    check check_rule
+}
+
+fn check_rule(rule: &DataRule, fields: &mut Fields<'_, '_, '_>) {
+    if rule.action.value != ContentAction::Tokenize {
+        let written = [("restore", rule.restore.written().is_some()), ("scope", rule.scope.written().is_some())];
+        if let Some((field, _)) = written.into_iter().find(|(_, written)| *written) {
+            let position = fields.position.clone();
+            let message = format!("`{field}` is about tokens, and the action of the rule makes none");
+            fields.cx.shape(&position, message, "write `action: Tokenize`, or remove it");
+        }
+    } else if rule.direction.value != DirectionWord::Request {
+        let message = "answers are not tokenized by this version: nobody could put their values back";
+        rule.action.error(fields.cx.report, Code(7), message, "write `direction: Request`, or `Redact` for answers");
+    }
+}
+
+words! {
+    /// Who shares a token for the same value.
+    impl TokenScope {
+        /// One principal: nobody can compare their tokens with those of another.
+        (TokenScope::Principal) = "Principal",
+        /// All of a tenant.
+        (TokenScope::Tenant) = "Tenant",
     }
 }
 
@@ -232,8 +256,9 @@ words! {
         (ContentAction::Annotate) = "Annotate",
         /// The finding stays as it is, and the record does not tell of it. Rules still read its class.
         (ContentAction::Allow) = "Allow",
+        /// The finding is replaced by a token that stands for it, the same for the same value. Requests only.
+        (ContentAction::Tokenize) = "Tokenize",
     }
-    later { "Tokenize" }
 }
 
 words! {

@@ -13,7 +13,7 @@ use crate::decode::At;
 use crate::manifest::{self, Kind, Manifest};
 use crate::{
     Code, DataDetector, DataDetectorKind, DataProtection, DataRule, Dialect, Direction, Part, Report, RuntimeDetector,
-    RuntimeDetectorKind, RuntimeSecurity, Waived, Waiver, WebAttack, capability,
+    RuntimeDetectorKind, RuntimeSecurity, TokenRule, Waived, Waiver, WebAttack, capability,
 };
 
 const PV_TARGET: Code = Code(4);
@@ -152,6 +152,7 @@ fn data_rule(
         parts,
         detectors,
         action: rule.action.value,
+        tokens: TokenRule { scope: *rule.scope, restore: *rule.restore },
     })
 }
 
