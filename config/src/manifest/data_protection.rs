@@ -1,9 +1,10 @@
 //! DataProtectionPolicy: find sensitive content, then decide.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::decode::{At, Fields, Setting, spec, tagged, words};
-use crate::values::{BuiltinDetector, DocumentFile, Name, Pattern, Size, show_duration};
+use crate::values::{BuiltinDetector, DocumentFile, LabelName, Name, Pattern, Size, show_duration};
 use crate::{Code, ContentAction, DataClass, Part, TokenScope, Validator};
 
 spec! {
@@ -13,6 +14,9 @@ spec! {
         [E] detectors: Vec<At<DataDetector>>,
         /// What happens to what is found; the strongest action on a finding wins.
         [E] rules: Vec<At<DataRule>>,
+        /// Which upstream may see which class; one that no entry names may see nothing. Counts what is sent: a finding that a rule
+        /// redacts, masks or tokenizes in the same part is not. Of several manifests each has to agree.
+        [E] eligibility: Vec<At<Eligibility>>,
         /// Content the proxy cannot read: images, audio, files, encrypted reasoning, references to content stored elsewhere.
         [E] opaque: Setting<Opaque> = "Deny",
         /// How streams are held back until they are judged.
@@ -23,8 +27,6 @@ spec! {
         [D] purposes: Vec<At<Purpose>>,
     }
     later {
-        /// Which upstream may see which class.
-        [E] "eligibility",
         /// Fields to drop from requests.
         [E] "minimize",
     }
@@ -196,6 +198,34 @@ words! {
         (TokenScope::Principal) = "Principal",
         /// All of a tenant.
         (TokenScope::Tenant) = "Tenant",
+    }
+}
+
+spec! {
+    /// Upstreams, and what they may see.
+    pub struct Eligibility {
+        /// Which ones.
+        [E] upstreams: At<UpstreamSelector>,
+        /// The highest class that is sent there. Requests with a finding above it are refused.
+        [E] max_class: At<DataClass>,
+        /// Only upstreams whose label `region` is one of these.
+        [E] regions: Option<At<Vec<At<String>>>>,
+    }
+}
+
+spec! {
+    /// Upstreams by their labels.
+    pub struct UpstreamSelector {
+        /// Labels an upstream must carry, all of them; at least one.
+        [E] match_labels: At<BTreeMap<LabelName, At<String>>>,
+    }
+    check check_upstreams
+}
+
+fn check_upstreams(selector: &UpstreamSelector, fields: &mut Fields<'_, '_, '_>) {
+    if selector.match_labels.is_empty() {
+        let help = "name at least one label, such as `vendor`";
+        selector.match_labels.error(fields.cx.report, Code(2), "`matchLabels` is empty", help);
     }
 }
 
