@@ -130,3 +130,47 @@ async fn a_value_never_comes_back_into_what_a_tool_is_called_with() {
     assert!(reply.body.contains("tok_email_") && !reply.body.contains("mia@"), "{}", reply.body);
     house.stop().await;
 }
+
+const ELIGIBLE: &str = r#"
+apiVersion: secure.platformspec.io/v1alpha1
+kind: DataProtectionPolicy
+metadata: {name: vendors}
+spec:
+  targetRefs: [{kind: Route, name: chat}]
+  detectors:
+    - {name: iban, type: Builtin, id: iban, class: Restricted}
+    - {name: case, type: Regex, pattern: '\bCASE-[0-9]{4}\b', class: Internal}
+  rules:
+    - {name: cases, direction: Request, parts: [User], match: {detectors: [case]}, action: Annotate}
+  eligibility:
+    - {upstreams: {matchLabels: {vendor: house}}, maxClass: Internal}
+"#;
+
+#[tokio::test]
+async fn what_an_upstream_may_not_see_is_not_sent_unless_a_rule_takes_it_out() {
+    let house = plan().also(ELIGIBLE).start().await;
+    house.model.says(chat("noted"));
+    let iban = "GB82 WEST 1234 5698 7654 32";
+    let system = json!({"model": "small", "messages": [{"role": "system", "content": format!("their mail is {MAIL}")}, {"role": "user", "content": "hello"}]});
+    for (case, ask, want) in [
+        ("of a class that it may see", Ask::chat("about CASE-1234"), 200),
+        ("tokenized in this part", Ask::chat(&format!("write to {MAIL}")), 200),
+        ("redacted in this part", Ask::chat("card 4111 1111 1111 1111"), 200),
+        ("of a class that it may not see", Ask::chat(&format!("pay {iban}")), 403),
+        ("in a part where no rule takes it out", Ask::json("/v1/chat/completions", &system), 403),
+    ] {
+        for h2 in [false, true] {
+            let reply = house.call(&house.who.mia, ask.clone().over(h2)).await;
+            assert_eq!(reply.status, want, "{case}: {}", reply.body);
+        }
+    }
+    assert!(house.model.seen().iter().all(|seen| !String::from_utf8_lossy(&seen.body).contains("WEST")));
+    assert_eq!(house.model.count(), 6, "what was refused was not sent");
+    let promised = house.promised("chat", postern_config::Direction::Request, false);
+    let records = house.stop().await;
+    let refused: Vec<_> = records.requests().into_iter().filter(|record| record.decision() != "allow").collect();
+    assert!(refused.len() == 4 && refused.iter().all(|record| record.rule() == "data/eligibility/vendors"));
+    for record in records.requests().into_iter().filter(|record| record.decision() == "allow") {
+        assert_eq!(record.request_guards(), promised);
+    }
+}
