@@ -207,7 +207,7 @@ fn policy(
     });
     let access = access::merge(attached, route, spec, bootstrap.spec.shared.is_some(), &mut waived, report);
     let challenges = challenge::merge(attached, route, spec, identity.as_ref(), report);
-    let data = content::data(attached, route, spec, &mut waived, report);
+    let data = content::data(bootstrap, attached, route, spec, &mut waived, report);
     let runtime = content::runtime(attached, route, spec, data.hold_back, &mut waived, report);
     let upstream = bootstrap
         .spec

@@ -33,6 +33,7 @@ fn detectors() -> DataProtection {
         parts: vec![Part::User],
         detectors: (0..detectors.len()).collect(),
         action: ContentAction::Redact,
+        tokens: postern_config::TokenRule::default(),
     };
     DataProtection { detectors, rules: vec![rule], hold_back: 512, stall: Duration::from_secs(5) }
 }

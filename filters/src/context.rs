@@ -11,6 +11,7 @@ use crate::builtin::Verdicts;
 use crate::limit::{Hold, Meter, Rating, Wait};
 use crate::message::{Message, MessageLimits};
 use crate::need::{self, Kind};
+use crate::scan::Tokens;
 use crate::{ContentFinding, FilterError, Given, Need, Principal, Refusal};
 
 /// Which chain checked which head: [`crate::Chain`] number, and a digest of the head.
@@ -78,6 +79,7 @@ pub struct Context {
     body: Bytes,
     message: Option<Message>,
     verdicts: Option<Verdicts>,
+    tokens: Option<Arc<Tokens>>,
     risk: u8,
     data_class: DataClass,
     rewritten: bool,
@@ -126,6 +128,7 @@ impl Context {
             body: Bytes::new(),
             message: None,
             verdicts: None,
+            tokens: None,
             risk: 0,
             data_class: DataClass::Public,
             rewritten: false,
@@ -380,6 +383,16 @@ impl Context {
         self.verdicts = Some(verdicts);
         self.risk = risk;
         self.data_class = class;
+    }
+
+    pub(crate) fn set_tokens(&mut self, tokens: Option<Arc<Tokens>>) {
+        self.tokens = tokens;
+    }
+
+    /// The tokens that stand for values of the request, where some are put back into the answer.
+    #[must_use]
+    pub fn tokens(&self) -> Option<&Arc<Tokens>> {
+        self.tokens.as_ref().filter(|tokens| tokens.restores())
     }
 
     pub(crate) fn take_verdicts(&mut self) -> Option<Verdicts> {

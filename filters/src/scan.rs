@@ -22,11 +22,13 @@ mod measure;
 mod pattern;
 mod plan;
 mod resolve;
+pub(crate) mod restore;
 mod rewrite;
 mod run;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod validate;
 mod view;
 mod web;
@@ -37,7 +39,7 @@ use std::sync::Arc;
 
 use postern_config::{
     ContentAction, DataDetectorKind, DataProtection, Direction, Part, RuntimeDetector, RuntimeDetectorKind,
-    RuntimeSecurity, Validator, WebAttack,
+    RuntimeSecurity, TokenRule, Validator, WebAttack,
 };
 
 pub use defaults::defaults;
@@ -45,6 +47,7 @@ pub use look::injection_score;
 pub(crate) use managed::can_be_searched_for;
 pub use managed::{GUARD as LEAK_GUARD, Managed};
 pub use pattern::max_match_len;
+pub use tokens::Tokens;
 pub use words::{ExactHash, exact_hash};
 
 use crate::text::{Judgement, TextGuard, TextGuards};
@@ -172,9 +175,21 @@ impl ContentGuards {
     }
 }
 
+impl ContentGuards {
+    /// As [`TextGuards::judge`], with tokens for what is replaced by one; without them it is taken out.
+    pub(crate) fn judge_for(&self, part: Part, text: &str, tokens: Option<&Tokens>) -> Judgement {
+        self.plans.get(&part).map(|plan| stream::judge(plan, text, tokens)).unwrap_or_default()
+    }
+
+    /// Whether a rule makes tokens.
+    pub(crate) fn tokenizes(&self) -> bool {
+        self.plans.values().any(|plan| plan.tokenizes())
+    }
+}
+
 impl TextGuards for ContentGuards {
     fn judge(&self, part: Part, text: &str) -> Judgement {
-        self.plans.get(&part).map(|plan| stream::judge(plan, text)).unwrap_or_default()
+        self.judge_for(part, text, None)
     }
 
     fn open(&self, part: Part) -> Box<dyn TextGuard> {
@@ -239,6 +254,7 @@ impl Compiler<'_> {
                     detector: name,
                     action: rule.action,
                     threshold: 0,
+                    tokens: rule.tokens,
                 });
             }
         }
@@ -315,7 +331,13 @@ impl Compiler<'_> {
         }
         let named = self.managed.secrets.iter().map(|(name, _)| name.clone());
         let targets = named.zip(self.secrets()?).map(|(detector, (_, whole))| {
-            let leak = leak.map(|action| Target { guard: LEAK_GUARD.to_owned(), detector, action, threshold: 0 });
+            let leak = leak.map(|action| Target {
+                guard: LEAK_GUARD.to_owned(),
+                detector,
+                action,
+                threshold: 0,
+                tokens: TokenRule::default(),
+            });
             let mut targets: Vec<Target> = leak.into_iter().chain(own.iter().cloned()).collect();
             if !whole {
                 // Of one that is found by its end, the rest would be left.
@@ -439,6 +461,7 @@ fn runtime_target(detector: &RuntimeDetector) -> Target {
         detector: detector.name.clone(),
         action: detector.action.into(),
         threshold: detector.threshold.max(1),
+        tokens: TokenRule::default(),
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn action_word(action: ContentAction) -> &'static str {
         ContentAction::Annotate => "annotate",
         ContentAction::Mask => "mask",
         ContentAction::Redact => "redact",
+        ContentAction::Tokenize => "tokenize",
         ContentAction::Block => "block",
     }
 }

@@ -1,10 +1,11 @@
 //! DataProtectionPolicy: find sensitive content, then decide.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::decode::{At, Fields, Setting, spec, tagged, words};
-use crate::values::{BuiltinDetector, DocumentFile, Name, Pattern, Size, show_duration};
-use crate::{Code, ContentAction, DataClass, Part, Validator};
+use crate::values::{BuiltinDetector, DocumentFile, LabelName, Name, Pattern, Size, show_duration};
+use crate::{Code, ContentAction, DataClass, Part, TokenScope, Validator};
 
 spec! {
     /// Sensitive content: find it, say how sensitive it is, then decide.
@@ -13,6 +14,9 @@ spec! {
         [E] detectors: Vec<At<DataDetector>>,
         /// What happens to what is found; the strongest action on a finding wins.
         [E] rules: Vec<At<DataRule>>,
+        /// Which upstream may see which class; one that no entry names may see nothing. Counts what is sent: a finding that a rule
+        /// redacts, masks or tokenizes in the same part is not. Of several manifests each has to agree.
+        [E] eligibility: Vec<At<Eligibility>>,
         /// Content the proxy cannot read: images, audio, files, encrypted reasoning, references to content stored elsewhere.
         [E] opaque: Setting<Opaque> = "Deny",
         /// How streams are held back until they are judged.
@@ -23,8 +27,6 @@ spec! {
         [D] purposes: Vec<At<Purpose>>,
     }
     later {
-        /// Which upstream may see which class.
-        [E] "eligibility",
         /// Fields to drop from requests.
         [E] "minimize",
     }
@@ -166,12 +168,64 @@ spec! {
         [E] matches as "match": At<DataMatch>,
         /// What happens.
         [E] action: At<ContentAction>,
+        /// With `Tokenize`: puts the values that this exchange tokenized back where the model speaks of them, never into URLs or tool
+        /// arguments. The answer gets `Cache-Control: private, no-store`.
+        [E] restore: Setting<bool> = "false",
+        /// With `Tokenize`: who shares a token for the same value.
+        [E] scope: Setting<TokenScope> = "Principal",
     }
-    later {
-        /// Puts tokenized values back into the answer.
-        [E] "restore",
-        /// Who shares a token for the same value.
-        [E] "scope",
+    check check_rule
+}
+
+fn check_rule(rule: &DataRule, fields: &mut Fields<'_, '_, '_>) {
+    if rule.action.value != ContentAction::Tokenize {
+        let written = [("restore", rule.restore.written().is_some()), ("scope", rule.scope.written().is_some())];
+        if let Some((field, _)) = written.into_iter().find(|(_, written)| *written) {
+            let position = fields.position.clone();
+            let message = format!("`{field}` is about tokens, and the action of the rule makes none");
+            fields.cx.shape(&position, message, "write `action: Tokenize`, or remove it");
+        }
+    } else if rule.direction.value != DirectionWord::Request {
+        let message = "answers are not tokenized by this version: nobody could put their values back";
+        rule.action.error(fields.cx.report, Code(7), message, "write `direction: Request`, or `Redact` for answers");
+    }
+}
+
+words! {
+    /// Who shares a token for the same value.
+    impl TokenScope {
+        /// One principal: nobody can compare their tokens with those of another.
+        (TokenScope::Principal) = "Principal",
+        /// All of a tenant.
+        (TokenScope::Tenant) = "Tenant",
+    }
+}
+
+spec! {
+    /// Upstreams, and what they may see.
+    pub struct Eligibility {
+        /// Which ones.
+        [E] upstreams: At<UpstreamSelector>,
+        /// The highest class that is sent there. Requests with a finding above it are refused.
+        [E] max_class: At<DataClass>,
+        /// Only upstreams whose label `region` is one of these.
+        [E] regions: Option<At<Vec<At<String>>>>,
+    }
+}
+
+spec! {
+    /// Upstreams by their labels.
+    pub struct UpstreamSelector {
+        /// Labels an upstream must carry, all of them; at least one.
+        [E] match_labels: At<BTreeMap<LabelName, At<String>>>,
+    }
+    check check_upstreams
+}
+
+fn check_upstreams(selector: &UpstreamSelector, fields: &mut Fields<'_, '_, '_>) {
+    if selector.match_labels.is_empty() {
+        let help = "name at least one label, such as `vendor`";
+        selector.match_labels.error(fields.cx.report, Code(2), "`matchLabels` is empty", help);
     }
 }
 
@@ -232,8 +286,9 @@ words! {
         (ContentAction::Annotate) = "Annotate",
         /// The finding stays as it is, and the record does not tell of it. Rules still read its class.
         (ContentAction::Allow) = "Allow",
+        /// The finding is replaced by a token that stands for it, the same for the same value. Requests only.
+        (ContentAction::Tokenize) = "Tokenize",
     }
-    later { "Tokenize" }
 }
 
 words! {

@@ -156,6 +156,16 @@ impl<'c> Check<'c, '_> {
         .collect();
         let parts: Vec<Part> = rule.parts.iter().map(|part| part.value).collect();
         self.parts(rule.name.as_str(), &rule.parts, &parts, &directions);
+        let mut said = self.dialects().into_iter().flat_map(|dialect| capability::parts(dialect, Direction::Response));
+        if *rule.restore && !said.any(|part| *part == Part::Assistant) {
+            let message = format!("`{}` can restore nothing: no model answers on its routes", rule.name.as_str());
+            rule.action.error(
+                self.report,
+                PV_BLIND,
+                message,
+                "remove `restore`, or attach the manifest to an AI route",
+            );
+        }
         let Some(routes) = self.resolved() else { return };
         if managed::sees_nothing(self.attached, &routes, &manifest.id.to_string(), rule.name.as_str()) {
             let message = format!(

@@ -1,5 +1,6 @@
 //! DataProtectionPolicy and RuntimeSecurityPolicy: what is looked for in messages, and what happens then.
 
+mod eligible;
 pub(super) mod managed;
 mod streams;
 
@@ -8,12 +9,12 @@ use std::time::Duration;
 
 use super::attach::{Attachments, Place, listed, of, tighten};
 use super::lists::Lists;
-use crate::bootstrap::RouteSpec;
+use crate::bootstrap::{RouteSpec, UpstreamSpec};
 use crate::decode::At;
 use crate::manifest::{self, Kind, Manifest};
 use crate::{
-    Code, DataDetector, DataDetectorKind, DataProtection, DataRule, Dialect, Direction, Part, Report, RuntimeDetector,
-    RuntimeDetectorKind, RuntimeSecurity, Waived, Waiver, WebAttack, capability,
+    Bootstrap, Code, DataDetector, DataDetectorKind, DataProtection, DataRule, Dialect, Direction, Part, Report,
+    RuntimeDetector, RuntimeDetectorKind, RuntimeSecurity, TokenRule, Waived, Waiver, WebAttack, capability,
 };
 
 const PV_TARGET: Code = Code(4);
@@ -28,6 +29,7 @@ const DEFAULT_STALL: Duration = Duration::from_secs(5);
 type Detectors<'m> = BTreeMap<&'m str, (&'m Manifest, &'m At<manifest::DataDetector>)>;
 
 pub(super) fn data(
+    bootstrap: &Bootstrap,
     attached: &Attachments<'_>,
     route: usize,
     spec: &RouteSpec,
@@ -61,6 +63,16 @@ pub(super) fn data(
             rules.extend(data_rule(manifest, rule, found, spec.dialect.value));
         }
     }
+    let own = |upstream: &&At<UpstreamSpec>| spec.upstream.as_ref().is_some_and(|own| own.value == upstream.name.value);
+    let upstream = bootstrap.spec.upstreams.iter().find(own).map(|upstream| &upstream.value);
+    // Each counts what rules of all manifests take out, and nothing that another blocks.
+    let mut eligible = Vec::new();
+    for (_, manifest, policy) in &policies {
+        let mut all = rules.clone();
+        eligible::add(&mut all, (manifest, policy), &detectors, attached, (spec, upstream), report);
+        eligible.extend(all.into_iter().skip(rules.len()));
+    }
+    rules.extend(eligible);
     if rules.is_empty() && spec.dialect.value != Dialect::Http && !may_miss {
         waived.extend(attached.waive(Waiver::Unguarded, Place::Route(route), || {
             unguarded("DataProtectionPolicy", !taken.is_empty() || !policies.is_empty(), spec, report);
@@ -152,6 +164,7 @@ fn data_rule(
         parts,
         detectors,
         action: rule.action.value,
+        tokens: TokenRule { scope: *rule.scope, restore: *rule.restore },
     })
 }
 

@@ -99,6 +99,7 @@ pub enum ContentAction {
     Annotate,
     Mask,
     Redact,
+    Tokenize,
     Block,
 }
 
@@ -110,6 +111,7 @@ impl ContentAction {
             Self::Annotate => "Annotate",
             Self::Mask => "Mask",
             Self::Redact => "Redact",
+            Self::Tokenize => "Tokenize",
             Self::Block => "Block",
         }
     }
@@ -226,6 +228,24 @@ pub struct DataRule {
     /// Indices into [`DataProtection::detectors`], `minClass` already resolved; not empty.
     pub detectors: Vec<usize>,
     pub action: ContentAction,
+    /// For action Tokenize.
+    pub tokens: TokenRule,
+}
+
+/// What becomes of the tokens of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TokenRule {
+    pub scope: TokenScope,
+    /// Their values are put back into the answer.
+    pub restore: bool,
+}
+
+/// Who shares a token for the same value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum TokenScope {
+    #[default]
+    Principal,
+    Tenant,
 }
 
 /// RuntimeSecurityPolicy, merged.

@@ -447,6 +447,7 @@ fn change(route: &Route, facts: &Facts) -> Option<u8> {
         ContentAction::Allow | ContentAction::Annotate => Some(0),
         ContentAction::Mask => Some(1),
         ContentAction::Redact => Some(2),
+        ContentAction::Tokenize => Some(3),
         ContentAction::Block => None,
     });
     let runtime = route.policy.runtime.detectors.iter();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use postern_config::{ContentAction, DataClass, DataProtection, Part};
 
 use crate::message::{Message, PartText};
-use crate::scan::ContentGuards;
+use crate::scan::{ContentGuards, Tokens};
 use crate::{ContentFinding, Context, Edit, FilterError, Flow, Judgement, Reason, Refusal, TextGuards, Verdict};
 
 /// Guards of one direction.
@@ -101,9 +101,12 @@ impl Content {
     /// Judges every part, without acting. What was found is recorded even if the decision falls before anything is done
     /// about it.
     pub(crate) fn look(&self, cx: &mut Context) -> Verdict {
-        let Outcome { verdicts, findings, class } = self.judge(cx.message()?);
+        let made = || Arc::new(Tokens::new(cx.known_principal().map(Arc::as_ref), cx.tenant().map(Arc::as_ref)));
+        let tokens = self.guards.tokenizes().then(made);
+        let Outcome { verdicts, findings, class } = self.judge_texts(cx.message()?.texts(), tokens.as_deref());
         let risk = if self.scores_risk { self.risk(cx.message()?) } else { 0 };
         cx.set_seen(verdicts, risk, class.unwrap_or(DataClass::Public));
+        cx.set_tokens(tokens);
         cx.add_findings(findings);
         Ok(Flow::Continue)
     }
@@ -130,13 +133,17 @@ impl Content {
     }
 
     pub(crate) fn judge(&self, message: &Message) -> Outcome {
-        self.judge_texts(message.texts())
+        self.judge_texts(message.texts(), None)
     }
 
-    pub(crate) fn judge_texts<'t>(&self, texts: impl Iterator<Item = PartText<'t>>) -> Outcome {
+    pub(crate) fn judge_texts<'t>(
+        &self,
+        texts: impl Iterator<Item = PartText<'t>>,
+        tokens: Option<&Tokens>,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         for text in texts {
-            outcome.add(text.index, self.guards.judge(text.part, text.text), &self.classes);
+            outcome.add(text.index, self.guards.judge_for(text.part, text.text, tokens), &self.classes);
         }
         outcome
     }
@@ -181,6 +188,7 @@ mod tests {
                 parts: vec![Part::HttpBody, Part::HttpQuery],
                 detectors: vec![0],
                 action,
+                tokens: postern_config::TokenRule::default(),
             }],
             hold_back: 1024,
             stall: Duration::from_secs(5),

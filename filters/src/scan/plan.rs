@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postern_config::{ContentAction, Part, WebAttack};
+use postern_config::{ContentAction, Part, TokenRule, WebAttack};
 
 use super::hit::{Hit, Source};
 use super::injection::Signatures;
@@ -19,6 +19,8 @@ pub(crate) struct Target {
     pub(crate) action: ContentAction,
     /// Scores below do not count.
     pub(crate) threshold: u8,
+    /// For action Tokenize.
+    pub(crate) tokens: TokenRule,
 }
 
 impl Target {
@@ -67,6 +69,10 @@ impl Plan {
 
     fn web_targets(&self, attack: WebAttack) -> &[Target] {
         self.web.iter().find(|(one, _)| *one == attack).map_or(&[], |(_, targets)| targets)
+    }
+
+    pub(crate) fn tokenizes(&self) -> bool {
+        self.data.iter().flatten().any(|target| target.action == ContentAction::Tokenize)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

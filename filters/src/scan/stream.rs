@@ -3,6 +3,7 @@
 use super::plan::Plan;
 use super::resolve::{Group, Resolved};
 use super::run::Run;
+use super::tokens::Tokens;
 use crate::text::{Edit, Judgement, TextGuard, TextStep};
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ impl Stream {
         let mut release = String::new();
         for group in &resolved.groups {
             self.release_to(group.start, &mut release);
-            release.push_str(&group.rewrite.apply(self.held_to(group.end)));
+            release.push_str(&group.rewrite.apply(self.held_to(group.end), None));
             self.drop_to(group.end);
         }
         self.release_to(resolved.floor, &mut release);
@@ -147,7 +148,7 @@ impl TextGuard for Undecided {
 }
 
 /// The same engine over a text that is there as a whole.
-pub(crate) fn judge(plan: &Arc<Plan>, text: &str) -> Judgement {
+pub(crate) fn judge(plan: &Arc<Plan>, text: &str, tokens: Option<&Tokens>) -> Judgement {
     let mut run = Run::new(plan, true);
     let mut pushed = run.push(plan, text);
     if !pushed.blocked {
@@ -157,7 +158,7 @@ pub(crate) fn judge(plan: &Arc<Plan>, text: &str) -> Judgement {
         pushed.blocked = rest.blocked;
     }
     let edit = |g: &Group<'_>| {
-        let with = g.rewrite.apply(text.get(g.start..g.end).unwrap_or_default());
+        let with = g.rewrite.apply(text.get(g.start..g.end).unwrap_or_default(), tokens);
         Edit { range: g.start..g.end, with }
     };
     let edits = if pushed.blocked { Vec::new() } else { pushed.groups.iter().map(edit).collect() };

@@ -32,6 +32,7 @@ pub(super) fn data(rules: Vec<(&str, DataDetectorKind, ContentAction)>) -> DataP
             parts: vec![Part::User],
             detectors: vec![i],
             action,
+            tokens: postern_config::TokenRule::default(),
         });
     }
     data

@@ -50,6 +50,7 @@ mod story;
 mod tenancy;
 mod tls;
 mod token_exchange;
+mod tokens;
 mod trials;
 mod txn_tokens;
 mod unix;
