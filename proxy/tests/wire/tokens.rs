@@ -168,9 +168,9 @@ async fn what_an_upstream_may_not_see_is_not_sent_unless_a_rule_takes_it_out() {
     assert_eq!(house.model.count(), 6, "what was refused was not sent");
     let promised = house.promised("chat", postern_config::Direction::Request, false);
     let records = house.stop().await;
-    let refused: Vec<_> = records.requests().into_iter().filter(|record| record.decision() != "allow").collect();
+    let refused: Vec<_> = records.requests().into_iter().filter(|record| record.outcome() != "allow").collect();
     assert!(refused.len() == 4 && refused.iter().all(|record| record.rule() == "data/eligibility/vendors"));
-    for record in records.requests().into_iter().filter(|record| record.decision() == "allow") {
+    for record in records.requests().into_iter().filter(|record| record.outcome() == "allow") {
         assert_eq!(record.request_guards(), promised);
     }
 }
