@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use postern_config::{
     BUILTIN_DETECTORS, ContentAction, DataClass, DataDetector, DataDetectorKind, DataProtection, DataRule, Direction,
-    Part, RuntimeAction, RuntimeDetector, RuntimeDetectorKind, RuntimeSecurity,
+    Part, RuntimeAction, RuntimeDetector, RuntimeDetectorKind, RuntimeSecurity, WebAttack,
 };
 use postern_filters::TextGuards;
 use postern_filters::scan::ContentGuards;
@@ -67,7 +67,10 @@ fn main() {
     let prompt = &text[..4096];
     let both = [RuntimeDetectorKind::PromptInjection, RuntimeDetectorKind::HiddenText];
     let nothing = DataProtection { detectors: vec![], rules: vec![], ..detectors() };
+    let attacks = WebAttack::ALL.map(RuntimeDetectorKind::Web);
+    // They judge whole values: of streams nothing is measured.
     for (name, data, runtime) in [
+        ("attacks in values", nothing.clone(), runtime(&attacks)),
         ("all data detectors", detectors(), runtime(&[])),
         ("injection and hidden text", nothing, runtime(&both)),
         ("everything", detectors(), runtime(&both)),

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::LabelName;
 use crate::decode::{At, Fields, Setting, spec, tagged, words};
-use crate::values::{BuiltinDetector, DocumentFile, LabelName, Name, Pattern, Size, show_duration};
+use crate::values::{BuiltinDetector, DocumentFile, Name, Pattern, Size, show_duration};
 use crate::{Code, ContentAction, DataClass, Part, TokenScope, Validator};
 
 spec! {

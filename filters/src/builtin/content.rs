@@ -9,7 +9,7 @@ use postern_config::{ContentAction, DataClass, DataProtection, Part};
 
 use crate::message::{Message, PartText};
 use crate::scan::{ContentGuards, Tokens};
-use crate::{ContentFinding, Context, Edit, FilterError, Flow, Judgement, Reason, Refusal, TextGuards, Verdict};
+use crate::{ContentFinding, Context, Edit, FilterError, Flow, Judgement, Reason, Refusal, Verdict};
 
 /// Guards of one direction.
 #[derive(Debug)]

@@ -122,10 +122,9 @@ fn follows(behind: &str) -> Option<bool> {
     match next.next() {
         None => None,
         Some('/' | '\\' | '?' | '=' | '&' | '%' | '#' | '@') => Some(false),
-        Some('.' | ':' | ',' | ';' | '!' | ')') => match next.next() {
-            None => None,
-            Some(c) => Some(!(c.is_alphanumeric() || matches!(c, '/' | '\\'))),
-        },
+        Some('.' | ':' | ',' | ';' | '!' | ')') => {
+            next.next().map(|c| !(c.is_alphanumeric() || matches!(c, '/' | '\\')))
+        }
         Some(c) => Some(!c.is_alphanumeric()),
     }
 }
