@@ -1,5 +1,6 @@
 //! Answers: how each is read, and what may be written of it.
 
+mod counting;
 mod mirror;
 
 use std::collections::BTreeMap;
@@ -11,12 +12,14 @@ use postern_config::{Dialect, Direction, Part};
 
 use crate::builtin::{Blame, Content, blocked};
 use crate::dialect::http::media_type;
-use crate::dialect::{Endpoint, EventStream, StreamOut};
+use crate::dialect::{Endpoint, EventStream, StreamOut, Usage};
 use crate::json::apply;
+use crate::limit::Used;
 use crate::message::{Message, MessageLimits};
 use crate::scan::Tokens;
 use crate::scan::restore::{self, Restorer, Restoring, Values};
 use crate::{ContentFinding, Context, Edit, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
+use counting::{Count, Counting};
 use mirror::{Found, Mirror};
 
 /// The head of an upstream's answer.
@@ -111,11 +114,16 @@ impl Answers {
             None => guards,
             Some(tried) => Arc::new(Mirror { acting: guards, tried: tried.0.guards().clone(), found: found.clone() }),
         };
+        // What the model said is counted, not what is put back into it.
+        let count = Count::default();
+        let guards: Arc<dyn TextGuards> = Arc::new(Counting { inner: guards, count: count.clone() });
         let guards: Arc<dyn TextGuards> = match &head.tokens {
             None => guards,
             Some(tokens) => Arc::new(Restoring { inner: guards, values: self.values(tokens) }),
         };
         Some(Box::new(AnswerStream {
+            count,
+            decision: decision.to_owned(),
             events: EventStream::new(endpoint, guards, decision, limits.stream())?,
             tried: self.tried.clone().map(|tried| (tried, found)),
             names: self.streamed.clone(),
@@ -151,6 +159,12 @@ impl Answers {
 
     /// Shows a message to the guards; returns what they leave of it.
     fn look(&self, head: &AnswerHead, message: &Message, body: Bytes, cx: &mut Context) -> Result<Bytes, Refusal> {
+        if !cx.tally().is_empty() {
+            match message.usage() {
+                Some(usage) => cx.tally().said(used(usage)),
+                None => cx.tally().came(message.tokens().input),
+            }
+        }
         if let Some(tried) = &self.tried {
             let (content, blame) = &**tried;
             let outcome = content.judge(message);
@@ -234,6 +248,9 @@ fn alien(head: &AnswerHead) -> Refusal {
 /// A streamed answer on its way through the hold-back window.
 #[derive(Debug)]
 pub struct AnswerStream {
+    /// Bytes of text that have come.
+    count: Count,
+    decision: String,
     events: EventStream,
     tried: Option<(Arc<(Content, Blame)>, Found)>,
     names: Vec<Arc<str>>,
@@ -289,14 +306,33 @@ impl AnswerStream {
                 let ended = || "the upstream ended the stream too early, or with an error".to_owned();
                 Refusal::new(reason, out.error.map_or_else(ended, |error| error.to_string()))
             }
-            (false, None) => {
-                cx.add_findings(out.findings);
-                return Ok(bytes);
-            }
+            (false, None) => match self.counted(cx) {
+                Ok(()) => {
+                    cx.add_findings(out.findings);
+                    return Ok(bytes);
+                }
+                Err(refusal) => {
+                    cx.add_findings(out.findings);
+                    self.note(cx);
+                    return Err((self.error_event(refusal.reason, &self.decision), refusal));
+                }
+            },
         };
         cx.add_findings(out.findings);
         self.note(cx);
         Err((bytes, refusal))
+    }
+
+    /// Counts what has come by the limits of tokens.
+    fn counted(&self, cx: &mut Context) -> Result<(), Refusal> {
+        if cx.tally().is_empty() {
+            return Ok(());
+        }
+        if let Some(usage) = self.events.usage() {
+            cx.tally().said(used(usage));
+        }
+        let uptime = cx.uptime();
+        cx.tally().flows(self.count.tokens(), uptime)
     }
 
     #[must_use]
@@ -314,6 +350,10 @@ impl AnswerStream {
     pub fn error_event(&self, reason: Reason, decision: &str) -> Bytes {
         Bytes::from(self.events.error_event(reason, decision))
     }
+}
+
+fn used(usage: Usage) -> Used {
+    Used { input: usage.prompt, output: usage.completion.max(usage.total.saturating_sub(usage.prompt)) }
 }
 
 /// Stands where no guard of the route looks into answers: everything passes as it is.

@@ -118,6 +118,7 @@ impl Chain {
             return Ok(Checked::Waits(need));
         }
         let streams = cx.message()?.streams();
+        cx.tally().send();
         Ok(Checked::Passed(Permit::grant(self.answers.inspect(), streams), cx.body().clone()))
     }
 

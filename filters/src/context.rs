@@ -8,7 +8,7 @@ use postern_config::{Action, ContentAction, DataClass, Direction, Waived};
 
 use crate::authz::Rehearsal;
 use crate::builtin::Verdicts;
-use crate::limit::{Hold, Meter, Rating, Wait};
+use crate::limit::{Hold, Meter, Rating, Tally, Tokens, Wait};
 use crate::message::{Message, MessageLimits};
 use crate::need::{self, Kind};
 use crate::scan::Tokens;
@@ -110,6 +110,7 @@ pub struct Context {
     /// Places that the request has in limits of requests at once, until it has ended.
     holds: Vec<Hold>,
     meter: Meter,
+    tally: Tally,
 }
 
 impl Context {
@@ -151,6 +152,7 @@ impl Context {
             rating: Rating::default(),
             limits_wait: None,
             holds: Vec::new(),
+            tally: Tally::default(),
             meter: Meter::default(),
         }
     }
@@ -584,7 +586,8 @@ impl Context {
 
     /// Keeps what limits gave to the request, as long as this lives.
     pub(crate) fn hold(&mut self, rating: Rating) {
-        let (holds, meter) = rating.gained();
+        let (holds, meter, tally) = rating.gained();
+        self.tally.extend(tally);
         self.holds.extend(holds);
         self.meter.extend(meter);
     }
@@ -593,6 +596,16 @@ impl Context {
     #[must_use]
     pub fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// What the request may come to, in tokens.
+    pub(crate) fn tokens(&self) -> Tokens {
+        self.message.as_ref().map(Message::tokens).unwrap_or_default()
+    }
+
+    /// What the tokens of the exchange are counted by.
+    pub(crate) fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
     }
 
     pub(crate) fn add_header(&mut self, name: &'static str, value: String) {

@@ -20,6 +20,7 @@ mod meter;
 mod shard;
 mod shared;
 mod store;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -33,6 +34,7 @@ pub use key::Facts;
 pub use meter::{Charge, Meter};
 pub use shared::{Budget, Claim, Decided, DecidedClaim, Seats, SharedAsk, Unavailable, Wanted};
 pub use store::LimitStore;
+pub use tally::{Tally, Tokens, Used};
 pub use wait::{Wait, Waited};
 
 use crate::{Principal, Source};
@@ -93,9 +95,14 @@ pub enum LimitError {
     Zero(String),
     #[error("limit `{0}` spans more than a hundred years")]
     TooLong(String),
+    #[error("limit `{0}` counts tokens in a store")]
+    SharedTokens(String),
     #[error("limit `{limit}` counts by `{header}`, which is no header")]
     Header { limit: String, header: String },
 }
+
+/// Seconds after which a request passes that asks for more than is ever let through at once.
+const NEVER: u64 = u64::MAX;
 
 /// What one step of the limits says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,14 +170,15 @@ impl LimitSet {
     /// moment that stays the same for the store.
     #[must_use]
     pub fn check_address(&self, source: Source, route: &str, now: Duration) -> Outcome {
-        let facts = Facts { principal: None, source, route, model: None, headers: None };
+        let facts = Facts { principal: None, source, route, model: None, headers: None, tokens: Tokens::default() };
         self.settle(Stage::Address, &facts, now).outcome
     }
 
     /// Limits over the principal or its tenant, likewise. An Agent is counted as itself, for whomever it acts.
     #[must_use]
     pub fn check_principal(&self, principal: &Principal, source: Source, route: &str, now: Duration) -> Outcome {
-        let facts = Facts { principal: Some(principal), source, route, model: None, headers: None };
+        let tokens = Tokens::default();
+        let facts = Facts { principal: Some(principal), source, route, model: None, headers: None, tokens };
         self.settle(Stage::Principal, &facts, now).outcome
     }
 
@@ -242,6 +250,11 @@ impl LimitSet {
         settled
     }
 
+    /// Whether any of them counts tokens.
+    pub(crate) fn counts_tokens(&self) -> bool {
+        self.limits.iter().any(|entry| entry.limit.counts_tokens().is_some())
+    }
+
     fn seats_of(&self, index: usize) -> u64 {
         self.limits.get(index).map_or(0, |entry| entry.limit.seats())
     }
@@ -264,15 +277,19 @@ impl LimitSet {
         let Some(entry) = self.limits.get(*index) else { return };
         let limit = &entry.limit;
         let key = limit.key(facts);
+        let take = limit.counts_tokens().map_or(0, |counted| facts.tokens.taken(counted));
         let mut shard = limit.lock(key);
-        let probed = limit.probe(&mut shard, key, now);
-        settled.add(*index, entry, &probed);
+        let probed = limit.probe(&mut shard, key, take, now);
+        settled.add(*index, entry, &probed, limit.ever_passes(take));
         self.judge_next(rest, facts, now, settled);
         if settled.outcome.is_refused() {
             return;
         }
         if Limit::spend(&mut shard, key, &probed) {
             settled.holds.push(Hold::of(limit, key));
+        }
+        if let Some(counted) = limit.counts_tokens() {
+            settled.tally.add(limit, key, &entry.name, counted, facts.tokens);
         }
         if limit.counts_bytes() && limit.shared.is_none() {
             settled.meter.add(limit, key, &entry.name, None);
@@ -298,16 +315,18 @@ struct Settled {
     place: Option<Place>,
     holds: Vec<Hold>,
     meter: Meter,
+    tally: Tally,
 }
 
 impl Default for Settled {
     fn default() -> Self {
-        Self { outcome: Outcome::Unlimited, wait: 0, place: None, holds: Vec::new(), meter: Meter::default() }
+        let (holds, meter, tally) = (Vec::new(), Meter::default(), Tally::default());
+        Self { outcome: Outcome::Unlimited, wait: 0, place: None, holds, meter, tally }
     }
 }
 
 impl Settled {
-    fn add(&mut self, index: usize, entry: &Entry, probed: &Probed) {
+    fn add(&mut self, index: usize, entry: &Entry, probed: &Probed, ever: bool) {
         let standing = Standing { limit: index, remaining: probed.remaining, seconds: probed.seconds };
         let mut passes = probed.wait == 0;
         if !passes && probed.wait <= entry.max_wait && entry.limit.counts_requests() {
@@ -318,7 +337,8 @@ impl Settled {
         let one = if passes {
             Outcome::Allowed(standing)
         } else {
-            Outcome::Refused { standing: Standing { remaining: 0, ..standing }, retry_after: probed.seconds.max(1) }
+            let retry_after = if ever { probed.seconds.max(1) } else { NEVER };
+            Outcome::Refused { standing: Standing { remaining: 0, ..standing }, retry_after }
         };
         self.outcome = self.outcome.tighter(one);
     }
@@ -338,11 +358,11 @@ impl Outcome {
         }
     }
 
-    /// Value of `Retry-After`, at least 1; `None` unless refused.
+    /// Value of `Retry-After`, at least 1; `None` unless refused, and where no later request would pass either.
     #[must_use]
     pub fn retry_after(self) -> Option<u64> {
         match self {
-            Self::Refused { retry_after, .. } => Some(retry_after),
+            Self::Refused { retry_after, .. } => Some(retry_after).filter(|after| *after != NEVER),
             _ => None,
         }
     }

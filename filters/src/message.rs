@@ -7,8 +7,11 @@ use postern_config::{Dialect, Part, percent};
 
 use crate::Edit;
 use crate::dialect::http::{HttpBody, media_type};
-use crate::dialect::{AiMessage, DialectError, Endpoint, Facts, Message as Parsed, MessagePart, StreamLimits, Target};
+use crate::dialect::{
+    AiMessage, DialectError, Endpoint, Facts, Message as Parsed, MessagePart, StreamLimits, Target, Usage,
+};
 use crate::json::Limits;
+use crate::limit::Tokens;
 
 /// How large what is read may be, beside the body itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,9 @@ impl MessageLimits {
         StreamLimits { event: self.sse_event, json: self.json(), ..StreamLimits::default() }
     }
 }
+
+/// Tokens around a text: roles and marks of the dialect.
+const PER_TEXT: usize = 4;
 
 /// A parsed message, or an unread body.
 #[derive(Debug)]
@@ -211,6 +217,25 @@ impl Message {
         if let Self::Ai(message) = self {
             message.set_size(bytes);
         }
+    }
+
+    /// What a request may come to: the first an estimate by its texts, of four bytes to a token in ASCII and two elsewhere.
+    #[must_use]
+    pub(crate) fn tokens(&self) -> Tokens {
+        let of = |text: &str| {
+            let ascii = text.bytes().filter(u8::is_ascii).count();
+            ascii.div_ceil(4) + (text.len() - ascii).div_ceil(2) + PER_TEXT
+        };
+        let input: usize = self.texts().map(|text| of(text.text)).sum();
+        let facts = self.facts();
+        let choices = facts.map_or(1, |facts| facts.choices).into();
+        let output = facts.and_then(|facts| facts.max_tokens).map(|most| most.saturating_mul(choices));
+        Tokens { input: u64::try_from(input).unwrap_or(u64::MAX), output }
+    }
+
+    /// What the provider counted, where it says so.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        self.facts().and_then(|facts| facts.usage)
     }
 
     /// `u64::MAX` where the request sets no limit.

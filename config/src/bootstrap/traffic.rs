@@ -188,7 +188,7 @@ words! {
     impl Dialect {
         /// Plain HTTP.
         (Dialect::Http) = "http",
-        /// The OpenAI API: chat completions, completions, embeddings, moderations and the list of models.
+        /// The OpenAI API: chat completions, responses, completions, embeddings, moderations and the list of models.
         (Dialect::OpenAi) = "openai",
         /// The Anthropic API: messages, and the count of their tokens.
         (Dialect::Anthropic) = "anthropic",

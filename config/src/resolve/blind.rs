@@ -272,6 +272,10 @@ impl<'c> Check<'c, '_> {
             let message = "a limit by model, and no route it is attached to has requests that name one";
             key.error(self.report, PV_BLIND, message, "use `Route`, or attach the manifest to an AI route");
         }
+        if limit.unit.value.is_tokens() && !self.dialects().into_iter().any(capability::names_model) {
+            let message = "a limit of tokens, and no route it is attached to leads to a model";
+            limit.unit.error(self.report, PV_BLIND, message, "count `Bytes`, or attach the manifest to an AI route");
+        }
     }
 
     fn allow_rule(&mut self, rule: &manifest::AllowRule) {

@@ -74,8 +74,8 @@ fn check_fields(manifest: &Manifest, report: &mut Report) {
             let help = "write `overLimit: {type: Refuse}` while it is tried out";
             untried(&limit.over_limit.at, "a limit that lets wait", help, report);
         }
-        if limit.unit.value == LimitUnit::Bytes {
-            untried(&limit.unit, "a limit of `Bytes`", "count `Requests` while it is tried out", report);
+        if limit.unit.value == LimitUnit::Bytes || limit.unit.value.is_tokens() {
+            untried(&limit.unit, "a limit of bytes or tokens", "count `Requests` while it is tried out", report);
         }
     }
 }

@@ -91,6 +91,17 @@ pub enum LimitUnit {
     Requests,
     ConcurrentRequests,
     Bytes,
+    InputTokens,
+    OutputTokens,
+    TotalTokens,
+}
+
+impl LimitUnit {
+    /// Whether it counts what models read and write.
+    #[must_use]
+    pub fn is_tokens(self) -> bool {
+        matches!(self, Self::InputTokens | Self::OutputTokens | Self::TotalTokens)
+    }
 }
 
 /// Which other sites' scripts may ask, and read the answers.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::limit::{Facts, Judged, LimitSet, Outcome, Stage};
+use crate::limit::{Facts, Judged, LimitSet, Outcome, Stage, Tokens};
 use crate::{Context, Flow, Given, Need, Reason, Refusal, RequestView, Verdict};
 
 /// The limits that can be judged at one stage.
@@ -42,6 +42,7 @@ impl Limits {
                 route: &self.route,
                 model: cx.model(),
                 headers: Some(req.headers),
+                tokens: if self.set.counts_tokens() { cx.tokens() } else { Tokens::default() },
             };
             self.set.judge(self.stage, &facts, &mut rating, waited, cx.uptime())
         };
@@ -69,10 +70,14 @@ fn conclude(set: &LimitSet, outcome: Outcome, cx: &mut Context) -> Flow {
     }
     match outcome {
         Outcome::Unlimited | Outcome::Allowed(_) => Flow::Continue,
-        Outcome::Refused { standing, retry_after } => {
+        Outcome::Refused { standing, .. } => {
             let limit = format!("limit/{}", set.name_of(&standing));
+            let Some(after) = outcome.retry_after() else {
+                let detail = format!("more tokens than `{limit}` ever lets through at once");
+                return Flow::Refuse(Refusal::new(Reason::OverLimit, detail).by(limit));
+            };
             let mut refusal = Refusal::new(Reason::OverLimit, format!("over `{limit}`")).by(limit);
-            refusal.headers.push(("retry-after", retry_after.to_string()));
+            refusal.headers.push(("retry-after", after.to_string()));
             Flow::Refuse(refusal)
         }
     }

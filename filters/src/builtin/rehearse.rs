@@ -13,7 +13,7 @@ use super::content::Content;
 use super::cross_site::CrossSite;
 use super::frame::Frame;
 use crate::authz::Rehearsal;
-use crate::limit::{Facts, LimitSet, Stage};
+use crate::limit::{Facts, LimitSet, Stage, Tokens};
 use crate::message::{Message, fixed_texts, read_headers};
 use crate::{ContentFinding, Context, Flow, Reason, RequestView, Verdict};
 
@@ -131,6 +131,8 @@ impl Rehearse {
                     route,
                     model: cx.model(),
                     headers: Some(req.headers),
+                    // Limits of tokens cannot be tried out.
+                    tokens: Tokens::default(),
                 };
                 let (over, seats) = limits.rehearse(*stage, &facts, cx.uptime());
                 let refusal = over.map(|name| blame.refusal(Reason::OverLimit, format!("limit/{name}")));

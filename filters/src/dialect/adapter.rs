@@ -63,11 +63,12 @@ impl Line<'_> {
 
 impl Endpoint {
     /// All that are served.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OpenAi(openai::Endpoint::ChatCompletions),
         Self::OpenAi(openai::Endpoint::Completions),
         Self::OpenAi(openai::Endpoint::Embeddings),
         Self::OpenAi(openai::Endpoint::Moderations),
+        Self::OpenAi(openai::Endpoint::Responses),
         Self::OpenAi(openai::Endpoint::Models),
         Self::Anthropic(anthropic::Endpoint::Messages),
         Self::Anthropic(anthropic::Endpoint::CountTokens),

@@ -5,6 +5,7 @@ mod completions;
 mod embeddings;
 mod models;
 mod moderations;
+mod responses;
 
 use serde_json::json;
 
@@ -20,16 +21,18 @@ pub enum Endpoint {
     Completions,
     Embeddings,
     Moderations,
+    Responses,
     /// The list, or one of them.
     Models,
 }
 
 /// Endpoints by method and path; the first that fits. `/chat/completions` ends like `/completions`, so it comes first.
-const ENDPOINTS: [(&str, &str, Endpoint); 4] = [
+const ENDPOINTS: [(&str, &str, Endpoint); 5] = [
     ("POST", "/v1/chat/completions", Endpoint::ChatCompletions),
     ("POST", "/v1/completions", Endpoint::Completions),
     ("POST", "/v1/embeddings", Endpoint::Embeddings),
     ("POST", "/v1/moderations", Endpoint::Moderations),
+    ("POST", "/v1/responses", Endpoint::Responses),
 ];
 
 impl Endpoint {
@@ -39,6 +42,7 @@ impl Endpoint {
             Self::Completions => &completions::ADAPTER,
             Self::Embeddings => &embeddings::ADAPTER,
             Self::Moderations => &moderations::ADAPTER,
+            Self::Responses => &responses::ADAPTER,
             Self::Models => &models::ADAPTER,
         }
     }

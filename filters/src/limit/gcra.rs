@@ -81,6 +81,20 @@ impl Gcra {
         (!owes).then(|| base.saturating_add(self.interval.saturating_mul(units.into())).min(MAX))
     }
 
+    /// The state after `back` units were not used after all, and `more` were beyond what was taken.
+    pub(super) fn adjust(&self, state: Option<Fine>, back: u64, more: u64) -> Fine {
+        let now = fine(self.latest.load(Ordering::Relaxed));
+        let base = state.unwrap_or_default();
+        let base = if more > 0 { base.max(now) } else { base };
+        let back = self.interval.saturating_mul(back.into());
+        base.saturating_add(self.interval.saturating_mul(more.into())).saturating_sub(back).min(MAX)
+    }
+
+    /// Whether so many units pass at all, at any time.
+    pub(super) fn ever(&self, units: u64) -> bool {
+        units <= self.burst
+    }
+
     fn advance(&self, now: u64) -> Fine {
         fine(self.latest.fetch_max(now, Ordering::Relaxed).max(now))
     }

@@ -31,6 +31,10 @@ pub(super) fn add_policy(list: &mut String, label: &str, limit: &RateLimit) {
         LimitUnit::Requests => "",
         LimitUnit::ConcurrentRequests => ";qu=\"concurrent-requests\"",
         LimitUnit::Bytes => ";qu=\"content-bytes\"",
+        // The registry has none of these; names of our own, as the draft has it.
+        LimitUnit::InputTokens => ";qu=\"postern-input-tokens\"",
+        LimitUnit::OutputTokens => ";qu=\"postern-output-tokens\"",
+        LimitUnit::TotalTokens => ";qu=\"postern-total-tokens\"",
     };
     list.push_str(unit);
     if limit.unit != LimitUnit::ConcurrentRequests && limit.window.subsec_nanos() == 0 {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use http::{HeaderMap, HeaderName};
 use postern_config::LimitKey;
 
-use super::{LimitError, Stage};
+use super::{LimitError, Stage, Tokens};
 use crate::{Principal, Source};
 
 /// What a key is made of. What is not known yet is absent.
@@ -17,6 +17,7 @@ pub struct Facts<'a> {
     pub route: &'a str,
     pub model: Option<&'a str>,
     pub headers: Option<&'a HeaderMap>,
+    pub tokens: Tokens,
 }
 
 /// A part of a key.

@@ -160,7 +160,7 @@ impl Shared {
     fn full(&self) -> u64 {
         match self.unit {
             LimitUnit::Requests => self.time(1).saturating_mul(self.burst),
-            LimitUnit::Bytes | LimitUnit::ConcurrentRequests => self.time(self.burst),
+            _ => self.time(self.burst),
         }
     }
 
@@ -168,7 +168,7 @@ impl Shared {
         let full = self.full();
         let ahead = match self.unit {
             LimitUnit::Bytes => full.saturating_add(self.time(MOST_BYTES)),
-            LimitUnit::Requests | LimitUnit::ConcurrentRequests => patience,
+            _ => patience,
         };
         Budget { full, ceiling: full.saturating_add(ahead).min(FURTHEST), floor }
     }
@@ -183,8 +183,8 @@ impl Shared {
         let budget = self.budget(patience, floor);
         match self.unit {
             LimitUnit::ConcurrentRequests => Wanted::Seat { seats: self.limit },
-            LimitUnit::Requests => Wanted::Rate { budget, need: self.time(1), take: self.time(1) },
             LimitUnit::Bytes => Wanted::Rate { budget, need: self.time(1), take: 0 },
+            _ => Wanted::Rate { budget, need: self.time(1), take: self.time(1) },
         }
     }
 
@@ -206,7 +206,7 @@ impl Shared {
         match self.unit {
             LimitUnit::ConcurrentRequests => left,
             LimitUnit::Requests => left / self.time(1).max(1),
-            LimitUnit::Bytes => self.units(left),
+            _ => self.units(left),
         }
     }
 

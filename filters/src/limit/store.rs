@@ -11,6 +11,7 @@ use super::key::{Digest, Facts, Kind, Secrets};
 use super::line::Places;
 use super::shard::Shard;
 use super::shared::Shared;
+use super::tally::Counted;
 use super::{LimitError, Stage};
 
 /// The state of all limits of the process, in memory. A limit stays as long as a [`super::LimitSet`] uses it, and is
@@ -73,6 +74,9 @@ impl LimitStore {
         }
         limits.known.retain(|_, limit| limit.strong_count() > 0);
         let shared = Shared::of(written, &identity.key);
+        if shared.is_some() && written.unit.is_tokens() {
+            return Err(LimitError::SharedTokens(written.name.clone()));
+        }
         if shared.as_ref().is_some_and(|shared| !shared.fits()) {
             return Err(LimitError::TooLong(written.name.clone()));
         }
@@ -112,6 +116,7 @@ impl Identity {
 pub(super) enum Measure {
     Requests(Gcra),
     Bytes(Gcra),
+    Tokens(Gcra, Counted),
     /// So many at once.
     Seats(u64),
 }
@@ -130,6 +135,9 @@ impl Measure {
         Ok(match written.unit {
             LimitUnit::Requests => Self::Requests(gcra()?),
             LimitUnit::Bytes => Self::Bytes(gcra()?),
+            LimitUnit::InputTokens => Self::Tokens(gcra()?, Counted::Input),
+            LimitUnit::OutputTokens => Self::Tokens(gcra()?, Counted::Output),
+            LimitUnit::TotalTokens => Self::Tokens(gcra()?, Counted::Total),
             LimitUnit::ConcurrentRequests => Self::Seats(written.limit),
         })
     }
@@ -192,16 +200,17 @@ impl Limit {
         }
     }
 
-    /// The earliest stage at which all of its key is known.
+    /// The earliest stage at which all of its key is known, and what a request takes of it.
     pub(super) fn stage(&self) -> Stage {
-        self.key.iter().map(Kind::stage).max().unwrap_or(Stage::Address)
+        let key = self.key.iter().map(Kind::stage).max().unwrap_or(Stage::Address);
+        if self.counts_tokens().is_some() { key.max(Stage::Model) } else { key }
     }
 
     /// How many may be in at once; none where it does not count that.
     pub(super) fn seats(&self) -> u64 {
         match self.measure {
             Measure::Seats(seats) => seats,
-            Measure::Requests(_) | Measure::Bytes(_) => 0,
+            Measure::Requests(_) | Measure::Bytes(_) | Measure::Tokens(..) => 0,
         }
     }
 
@@ -218,11 +227,12 @@ impl Limit {
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a request of `key` would do. A key that is not known and finds no room would have to wait for it.
-    pub(super) fn probe(&self, shard: &mut Shard, key: Digest, now: u64) -> Probed {
+    /// What a request of `key` would do that takes so many tokens. A key that is not known and finds no room would have to wait for it.
+    pub(super) fn probe(&self, shard: &mut Shard, key: Digest, tokens: u64, now: u64) -> Probed {
         let (gcra, take) = match &self.measure {
             Measure::Requests(gcra) => (gcra, 1),
             Measure::Bytes(gcra) => (gcra, 0),
+            Measure::Tokens(gcra, _) => (gcra, tokens),
             Measure::Seats(seats) => return Self::probe_seats(shard, key, *seats),
         };
         let state = shard.get(key);
@@ -232,7 +242,7 @@ impl Limit {
             let wait = room_at.saturating_sub(now).max(1);
             return Probed { wait, remaining: 0, seconds: gcra::seconds(wait), next: Next::Nothing };
         }
-        let probe = gcra.probe(state, now, take, 1);
+        let probe = gcra.probe(state, now, take, take.max(1));
         let next = if take == 0 { Next::Nothing } else { Next::State(probe.next) };
         Probed { wait: probe.wait, remaining: probe.remaining, seconds: probe.seconds, next }
     }
@@ -249,7 +259,7 @@ impl Limit {
     /// Seconds until a request of `key` would pass, rounded up, at least 1.
     pub(super) fn seconds_of(&self, key: Digest, now: u64) -> u64 {
         let mut shard = self.lock(key);
-        gcra::seconds(self.probe(&mut shard, key, now).wait).max(1)
+        gcra::seconds(self.probe(&mut shard, key, 1, now).wait).max(1)
     }
 
     /// The latest state of a key that the shared store told.
@@ -288,6 +298,41 @@ impl Limit {
     /// Whether what requests carry is charged to it.
     pub(super) fn counts_bytes(&self) -> bool {
         matches!(self.measure, Measure::Bytes(_))
+    }
+
+    /// What of a request's tokens it counts, if tokens.
+    pub(super) fn counts_tokens(&self) -> Option<Counted> {
+        match &self.measure {
+            Measure::Tokens(_, counted) => Some(*counted),
+            Measure::Requests(_) | Measure::Bytes(_) | Measure::Seats(_) => None,
+        }
+    }
+
+    /// Whether it ever lets so many tokens through at once.
+    pub(super) fn ever_passes(&self, tokens: u64) -> bool {
+        match &self.measure {
+            Measure::Tokens(gcra, _) => gcra.ever(tokens),
+            Measure::Requests(_) | Measure::Bytes(_) | Measure::Seats(_) => true,
+        }
+    }
+
+    /// Takes more tokens for a request that is under way. False where they are not left.
+    pub(super) fn take_tokens(&self, key: Digest, tokens: u64, now: u64) -> bool {
+        let mut shard = self.lock(key);
+        let probed = self.probe(&mut shard, key, tokens, now);
+        if probed.wait > 0 {
+            return false;
+        }
+        Self::spend(&mut shard, key, &probed);
+        true
+    }
+
+    /// Sets right what a request took, once it is known what it came to: gives back, or takes what may be a debt.
+    pub(super) fn settle_tokens(&self, key: Digest, taken: u64, used: u64) {
+        let Measure::Tokens(gcra, _) = &self.measure else { return };
+        let mut shard = self.lock(key);
+        let state = gcra.adjust(shard.get(key), taken.saturating_sub(used), used.saturating_sub(taken));
+        shard.set(key, state);
     }
 
     /// Whether requests of it can wait for their time: what they take is known beforehand.

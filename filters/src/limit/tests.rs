@@ -1,6 +1,7 @@
 //! Limits against a clock that is handed in.
 
 mod shared;
+mod tokens;
 mod units;
 
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -6,7 +6,9 @@ use crate::Refusal;
 
 use super::line::{Entrance, Turn};
 use super::shared::Settled;
-use super::{Charge, Decided, Facts, Hold, LimitSet, Meter, Outcome, Place, SharedAsk, Stage, Standing, Unavailable};
+use super::{
+    Charge, Decided, Facts, Hold, LimitSet, Meter, Outcome, Place, SharedAsk, Stage, Standing, Tally, Unavailable,
+};
 
 /// How far the limits of a step have come.
 #[derive(Debug, Default)]
@@ -18,14 +20,15 @@ pub(crate) struct Rating {
     place: Option<Place>,
     holds: Vec<Hold>,
     meter: Meter,
+    tally: Tally,
     /// How long it has waited in this step.
     waited: Duration,
 }
 
 impl Rating {
     /// What the request holds, and what it is charged to.
-    pub(crate) fn gained(self) -> (Vec<Hold>, Meter) {
-        (self.holds, self.meter)
+    pub(crate) fn gained(self) -> (Vec<Hold>, Meter, Tally) {
+        (self.holds, self.meter, self.tally)
     }
 }
 
@@ -194,6 +197,7 @@ impl LimitSet {
         }
         rating.holds.extend(settled.holds);
         rating.meter.extend(settled.meter);
+        rating.tally.extend(settled.tally);
         let outcome = settled.outcome.tighter(self.seated(stage, facts));
         (rating.outcome, rating.delay, rating.place) =
             (Some(outcome), Duration::from_nanos(settled.wait), settled.place);
@@ -245,7 +249,7 @@ impl LimitSet {
             let key = limit.key(facts);
             if entrances.is_empty() {
                 let mut shard = limit.lock(key);
-                let probed = limit.probe(&mut shard, key, super::gcra::nanos(now));
+                let probed = limit.probe(&mut shard, key, 0, super::gcra::nanos(now));
                 if probed.wait == 0 && super::Limit::spend(&mut shard, key, &probed) {
                     rating.holds.push(Hold::of(&limit, key));
                     continue;

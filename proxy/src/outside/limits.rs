@@ -63,6 +63,7 @@ struct Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.keeper.abort();
+        self.metrics.limits_seats.set(0);
     }
 }
 
@@ -186,7 +187,12 @@ impl Store {
                     }
                     return Ok(Decided { seats: claimed.map(Seats::new), ..decided });
                 }
-                Said::Decided(decided) => return Ok(decided),
+                Said::Decided(decided) => {
+                    if let Some(claimed) = &mut claimed {
+                        claimed.refused();
+                    }
+                    return Ok(decided);
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::house::upstream::{Act, answer};
+use crate::house::upstream::{Act, answer, completion, streamed};
 use crate::house::{Ask, House, within};
 use crate::relay::{SWITCHED, handshake};
 
@@ -224,4 +224,71 @@ async fn models_and_headers_have_budgets_of_their_own() {
     let records = house.stop().await;
     assert_eq!(records.requests()[2].rule(), "limit/per-model");
     assert!(records.requests()[0].request_guards().contains(&"limit/per-model".to_owned()));
+}
+
+#[tokio::test]
+async fn complaint_36_of_long_prompts_at_once_as_many_pass_as_the_budget_of_tokens_has_room_for() {
+    let budget = "    - {name: budget, key: [Tenant, Model], unit: TotalTokens, limit: 1000, window: 1h}\n";
+    let house = House::plan().also(&limits("chat", budget)).start().await;
+    let chat = |most: u64| {
+        let text: String = (0..45).map(|number| format!("line {number} says {}. ", number * 7)).collect();
+        let body = json!({"model": "small", "max_tokens": most, "messages": [{"role": "user", "content": text}]});
+        Ask::json("/v1/chat/completions", &body)
+    };
+    // Two hold theirs while the others ask: 250 and a little for the prompt, 150 for the answer.
+    house.model.does(|_| Act::Hang);
+    let ask = || house.call(&house.who.mia, chat(150));
+    let others = async {
+        house.model.arrived(2).await;
+        for _ in 0..3 {
+            let refused = house.call(&house.who.mia, chat(150)).await;
+            assert_eq!(refused.status, 429, "{}", refused.body);
+            let policy = refused.header("ratelimit-policy");
+            assert!(policy.contains("\"budget\";q=1000;qu=\"postern-total-tokens\";w=3600"), "{policy}");
+            assert!(refused.header("retry-after").parse::<u64>().unwrap() > 1);
+        }
+        let never = house.call(&house.who.mia, chat(2000)).await;
+        assert_eq!((never.status, never.header("retry-after")), (429, ""), "{}", never.body);
+    };
+    tokio::select! {
+        (a, b) = async { tokio::join!(ask(), ask()) } => panic!("answered: {} {}", a.body, b.body),
+        () = others => {}
+    }
+    assert_eq!(house.model.count(), 2);
+    let records = house.stop().await;
+    let rules: Vec<_> = records.requests().iter().map(|record| record.rule().to_owned()).collect();
+    assert_eq!(rules.iter().filter(|rule| *rule == "limit/budget").count(), 4, "{rules:?}");
+}
+
+#[tokio::test]
+async fn tokens_are_set_right_by_what_the_upstream_says_and_a_stream_is_cut_where_there_are_no_more() {
+    let budget = "    - {name: budget, key: [Principal], unit: OutputTokens, limit: 1000, window: 1h}\n";
+    let house = House::plan().also(&limits("chat", budget)).start().await;
+    let chat = |most: u64, stream: bool| {
+        let message = json!({"role": "user", "content": "hi"});
+        let body = json!({"model": "small", "stream": stream, "max_tokens": most, "messages": [message]});
+        Ask::json("/v1/chat/completions", &body)
+    };
+    let mut said = completion("hello");
+    said["usage"] = json!({"prompt_tokens": 8, "completion_tokens": 100, "total_tokens": 108});
+    let said = said.to_string();
+    house.model.says(ok(&said));
+    for (most, want) in [(1000, 200), (901, 429), (900, 200)] {
+        let reply = house.call(&house.who.mia, chat(most, false)).await;
+        assert_eq!(reply.status, want, "{most}: {}", reply.body);
+    }
+    // 800 are left. The stream asked for 100 and does not stop there.
+    let pieces: Vec<String> = (0..100).map(|_| "lorem ipsum dolor sit amet, consectetur ".to_owned()).collect();
+    let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+    house.model.says(streamed(&pieces));
+    let reply = house.call(&house.who.mia, chat(100, true)).await;
+    assert_eq!(reply.status, 200);
+    let came = reply.said().len();
+    // What came in one piece beyond is not released.
+    assert!((1..=3200).contains(&came), "{came} bytes of 4000, four to a token");
+    assert!(reply.body.contains("rate_limit") && !reply.body.contains("[DONE]"), "{}", reply.body);
+    assert_eq!(house.call(&house.who.mia, chat(100, false)).await.status, 429);
+    let records = house.stop().await;
+    assert_eq!(records.outcomes()[3], "deny: over_limit");
+    assert!(records.requests()[0].request_guards().contains(&"limit/budget".to_owned()));
 }

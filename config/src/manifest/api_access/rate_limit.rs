@@ -10,6 +10,7 @@ use crate::values::{HeaderName, Name, Size};
 use crate::yaml::Node;
 use crate::{Code, LimitKey, LimitUnit, OnUnavailable};
 
+const PV_WORD: Code = Code(7);
 const PV_BLIND: Code = Code(25);
 const PV_LIMIT: Code = Code(71);
 
@@ -55,8 +56,13 @@ fn check_window(limit: &RateLimit, fields: &mut Fields<'_, '_, '_>) {
         let message = "nothing acts on `onUnavailable`: the limit is counted in this process";
         on_unavailable.error(fields.cx.report, PV_BLIND, message, "remove it, or write `store: Shared`");
     }
-    if matches!(*limit.over_limit, OverLimit::Queue(_)) && limit.unit.value == LimitUnit::Bytes {
-        let message = "a queue for `Bytes`: what a request takes is known when it has ended";
+    let unit = limit.unit.value;
+    if unit.is_tokens() && *limit.store == CountedWhere::Shared {
+        let message = "the shared store does not count tokens in this version";
+        limit.store.at.error(fields.cx.report, PV_WORD, message, "write `store: Local`");
+    }
+    if matches!(*limit.over_limit, OverLimit::Queue(_)) && (unit == LimitUnit::Bytes || unit.is_tokens()) {
+        let message = format!("a queue for `{unit:?}`: what a request takes is known when it has ended");
         let help = "write `overLimit: {type: Refuse}`";
         limit.over_limit.at.error(fields.cx.report, PV_LIMIT, message, help);
     }
@@ -139,8 +145,17 @@ words! {
         /// is forwarded, what it is answered as it flows. What goes beyond is a debt that later requests wait for; at a debt of
         /// a whole `burst` the answer, stream or tunnel is cut.
         (LimitUnit::Bytes) = "Bytes",
+        /// Tokens that models read. A request takes what its texts are estimated at before it is sent, and what the upstream says it
+        /// was once that is known. One that needs more than a burst is refused whatever is left.
+        (LimitUnit::InputTokens) = "InputTokens",
+        /// Tokens that models write. A request takes the most that it asks for (`max_tokens` and its kin, for every choice; 4096 where it
+        /// names none) before it is sent, and what it came to afterwards. A stream that goes beyond takes more as it flows, and is
+        /// cut where there is none.
+        (LimitUnit::OutputTokens) = "OutputTokens",
+        /// Both together.
+        (LimitUnit::TotalTokens) = "TotalTokens",
     }
-    later { "InputTokens", "OutputTokens", "TotalTokens", "ToolCalls" }
+    later { "ToolCalls" }
 }
 
 words! {
@@ -169,7 +184,7 @@ tagged! {
         /// 429 with `Retry-After`.
         Refuse(Nothing),
         /// It waits its turn, first come, first served by key, and is refused where that takes longer. What waits is bounded;
-        /// beyond, requests are refused at once. Not with `Bytes` (PV-071).
+        /// beyond, requests are refused at once. Not with `Bytes` and tokens (PV-071).
         Queue(Queue),
     }
 }

@@ -53,6 +53,7 @@ pub(super) fn api_access(written: Written) -> impl Strategy<Value = Content> {
                     "unit: Requests, window: 1m, burst: 7, store: Shared, onUnavailable: Local",
                     "unit: Bytes, window: 1m, store: Shared, onUnavailable: Deny",
                     "unit: ConcurrentRequests, store: Shared",
+                    "unit: TotalTokens, window: 1d",
                 ]),
             )
                 .prop_map(|(limit, key, unit)| {

@@ -67,7 +67,6 @@ impl<K: Ord + Copy> Texts<K> {
     }
 
     /// For a dialect that says every text again at its end.
-    #[expect(dead_code, reason = "the endpoint that does comes next")]
     pub(in crate::dialect) fn repeating() -> Self {
         Self { open: BTreeMap::new(), repeats: true }
     }

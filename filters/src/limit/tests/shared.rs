@@ -7,7 +7,7 @@ use postern_config::OnUnavailable;
 
 use super::*;
 use crate::limit::{
-    Budget, Decided, DecidedClaim, Facts, Judged, Rating, Seats, SharedAsk, Unavailable, Wait, Waited, Wanted,
+    Budget, Decided, DecidedClaim, Facts, Judged, Rating, Seats, SharedAsk, Tokens, Unavailable, Wait, Waited, Wanted,
 };
 
 fn shared(key: &[LimitKey], on_unavailable: OnUnavailable) -> RateLimit {
@@ -15,7 +15,7 @@ fn shared(key: &[LimitKey], on_unavailable: OnUnavailable) -> RateLimit {
 }
 
 fn facts<'f>(who: &'f Principal, source: &str, route: &'f str) -> Facts<'f> {
-    Facts { principal: Some(who), source: ip(source), route, model: None, headers: None }
+    Facts { principal: Some(who), source: ip(source), route, model: None, headers: None, tokens: Tokens::default() }
 }
 
 /// What a request asks the store for.

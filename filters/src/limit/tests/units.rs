@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::task::{Context as Task, Poll, Waker};
 
 use super::*;
-use crate::limit::{Decided, Facts, Hold, Judged, Meter, Rating, SharedAsk, Unavailable, Wait, Waited};
+use crate::limit::{Decided, Facts, Hold, Judged, Meter, Rating, SharedAsk, Tokens, Unavailable, Wait, Waited};
 
 /// A step of the limits over addresses, for one request.
 struct Asking<'s> {
@@ -22,14 +22,21 @@ impl<'s> Asking<'s> {
     }
 
     fn judge(&mut self, waited: Option<Waited>, at: u64) -> Judged {
-        let facts = Facts { principal: None, source: ip(self.source), route: "r", model: None, headers: None };
+        let facts = Facts {
+            principal: None,
+            source: ip(self.source),
+            route: "r",
+            model: None,
+            headers: None,
+            tokens: Tokens::default(),
+        };
         self.set.judge(Stage::Address, &facts, &mut self.rating, waited, ms(at))
     }
 
     fn passes(mut self, waited: Option<Waited>, at: u64) -> Result<Gained, Outcome> {
         match self.judge(waited, at) {
             Judged::Done(outcome) if outcome.is_refused() => Err(outcome),
-            Judged::Done(_) => Ok(self.rating.gained()),
+            Judged::Done(_) => Ok(gained(self.rating)),
             other => panic!("it waits: {other:?}"),
         }
     }
@@ -60,6 +67,11 @@ fn poll<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
         Poll::Ready(value) => Some(value),
         Poll::Pending => None,
     }
+}
+
+fn gained(rating: Rating) -> Gained {
+    let (holds, meter, _) = rating.gained();
+    (holds, meter)
 }
 
 fn never(_: Duration) -> std::future::Pending<()> {
@@ -240,7 +252,14 @@ fn a_model_is_counted_once_it_is_known() {
     assert_eq!(set.guard_names(Stage::Model), ["limit/per-model"]);
     let mia = principal("mia", "acme");
     let check = |model: Option<&str>| {
-        let facts = Facts { principal: Some(&mia), source: ip("192.0.2.1"), route: "r", model, headers: None };
+        let facts = Facts {
+            principal: Some(&mia),
+            source: ip("192.0.2.1"),
+            route: "r",
+            model,
+            headers: None,
+            tokens: Tokens::default(),
+        };
         match set.judge(Stage::Model, &facts, &mut Rating::default(), None, ms(0)) {
             Judged::Done(outcome) => !outcome.is_refused(),
             other => panic!("it waits: {other:?}"),
@@ -264,7 +283,7 @@ proptest! {
                 0 | 1 => {
                     let mut asking = Asking::new(&set, "192.0.2.1");
                     match asking.judge(None, 0) {
-                        Judged::Done(_) | Judged::Unknown(_) => held.push(asking.rating.gained()),
+                        Judged::Done(_) | Judged::Unknown(_) => held.push(gained(asking.rating)),
                         Judged::Waits(wait) => {
                             let mut line = Box::pin(wait.over(never, away));
                             prop_assert!(poll(line.as_mut()).is_none());

@@ -131,6 +131,11 @@ impl Claimed {
         self.link = Some(link);
     }
 
+    /// The store gave none, so that there is nothing to give back.
+    pub(super) fn refused(&mut self) {
+        self.link = None;
+    }
+
     /// They were given, to what was asked at `sent`.
     pub(super) fn keep(&self, sent: Instant, standing: &Arc<Standing>) {
         let leases = &self.store.leases;

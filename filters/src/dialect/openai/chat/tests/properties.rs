@@ -146,12 +146,5 @@ fn a_stream_cut_at_every_byte_gives_the_same_bytes() {
         (1, "reasoning_content", "é\u{1F600}".to_owned()),
         (0, "content", "-42 b".to_owned()),
     ];
-    let input = wire(&deltas, &json!({"k": ["SECRET-42", "\n"]}));
-    let whole = stream().push(input.as_bytes()).bytes;
-    for cut in 0..=input.len() {
-        let mut stream = stream();
-        let mut got = stream.push(&input.as_bytes()[..cut]).bytes;
-        got.extend(stream.push(&input.as_bytes()[cut..]).bytes);
-        assert_eq!(got, whole, "cut at {cut}");
-    }
+    testing::same_wherever_cut(CHAT, &wire(&deltas, &json!(SECRET)));
 }
