@@ -16,7 +16,7 @@ use crate::dialect::{Endpoint, EventStream, StreamOut, Usage};
 use crate::json::apply;
 use crate::limit::Used;
 use crate::message::{Message, MessageLimits};
-use crate::scan::Tokens;
+use crate::scan::TokenMap;
 use crate::scan::restore::{self, Restorer, Restoring, Values};
 use crate::{ContentFinding, Context, Edit, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
 use counting::{Count, Counting};
@@ -33,7 +33,7 @@ pub struct AnswerHead {
     /// The request asked for a stream.
     pub asked_to_stream: bool,
     /// Values of the request that are put back where the answer has their tokens.
-    pub tokens: Option<Arc<Tokens>>,
+    pub tokens: Option<Arc<TokenMap>>,
     /// What the request asked, on a route to a model.
     pub endpoint: Option<Endpoint>,
 }
@@ -176,7 +176,7 @@ impl Answers {
         if let Some(refusal) = outcome.verdicts.refusal(Reason::AnswerRefused) {
             return Err(refusal);
         }
-        let edits = match cx.tokens() {
+        let edits = match cx.token_map() {
             Some(tokens) => put_back(message, outcome.verdicts.edits, &self.values(tokens)),
             None => outcome.verdicts.edits,
         };
@@ -188,7 +188,7 @@ impl Answers {
     }
 
     /// What may be put back into answers.
-    fn values(&self, tokens: &Tokens) -> Values {
+    fn values(&self, tokens: &TokenMap) -> Values {
         restore::values(tokens, self.content.as_ref().map(|content| &**content.guards()))
     }
 

@@ -11,7 +11,7 @@ use crate::builtin::Verdicts;
 use crate::limit::{Hold, Meter, Rating, Tally, Tokens, Wait};
 use crate::message::{Message, MessageLimits};
 use crate::need::{self, Kind};
-use crate::scan::Tokens;
+use crate::scan::TokenMap;
 use crate::{ContentFinding, FilterError, Given, Need, Principal, Refusal};
 
 /// Which chain checked which head: [`crate::Chain`] number, and a digest of the head.
@@ -79,7 +79,7 @@ pub struct Context {
     body: Bytes,
     message: Option<Message>,
     verdicts: Option<Verdicts>,
-    tokens: Option<Arc<Tokens>>,
+    token_map: Option<Arc<TokenMap>>,
     risk: u8,
     data_class: DataClass,
     rewritten: bool,
@@ -129,7 +129,7 @@ impl Context {
             body: Bytes::new(),
             message: None,
             verdicts: None,
-            tokens: None,
+            token_map: None,
             risk: 0,
             data_class: DataClass::Public,
             rewritten: false,
@@ -387,14 +387,14 @@ impl Context {
         self.data_class = class;
     }
 
-    pub(crate) fn set_tokens(&mut self, tokens: Option<Arc<Tokens>>) {
-        self.tokens = tokens;
+    pub(crate) fn set_token_map(&mut self, tokens: Option<Arc<TokenMap>>) {
+        self.token_map = tokens;
     }
 
     /// The tokens that stand for values of the request, where some are put back into the answer.
     #[must_use]
-    pub fn tokens(&self) -> Option<&Arc<Tokens>> {
-        self.tokens.as_ref().filter(|tokens| tokens.restores())
+    pub fn token_map(&self) -> Option<&Arc<TokenMap>> {
+        self.token_map.as_ref().filter(|tokens| tokens.restores())
     }
 
     pub(crate) fn take_verdicts(&mut self) -> Option<Verdicts> {

@@ -47,7 +47,7 @@ pub use look::injection_score;
 pub(crate) use managed::can_be_searched_for;
 pub use managed::{GUARD as LEAK_GUARD, Managed};
 pub use pattern::max_match_len;
-pub use tokens::Tokens;
+pub use tokens::TokenMap;
 pub use words::{ExactHash, exact_hash};
 
 use crate::text::{Judgement, TextGuard, TextGuards};
@@ -177,7 +177,7 @@ impl ContentGuards {
 
 impl ContentGuards {
     /// As [`TextGuards::judge`], with tokens for what is replaced by one; without them it is taken out.
-    pub(crate) fn judge_for(&self, part: Part, text: &str, tokens: Option<&Tokens>) -> Judgement {
+    pub(crate) fn judge_for(&self, part: Part, text: &str, tokens: Option<&TokenMap>) -> Judgement {
         self.plans.get(&part).map(|plan| stream::judge(plan, text, tokens)).unwrap_or_default()
     }
 

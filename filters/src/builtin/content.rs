@@ -8,7 +8,7 @@ use std::sync::Arc;
 use postern_config::{ContentAction, DataClass, DataProtection, Part};
 
 use crate::message::{Message, PartText};
-use crate::scan::{ContentGuards, Tokens};
+use crate::scan::{ContentGuards, TokenMap};
 use crate::{ContentFinding, Context, Edit, FilterError, Flow, Judgement, Reason, Refusal, Verdict};
 
 /// Guards of one direction.
@@ -101,12 +101,12 @@ impl Content {
     /// Judges every part, without acting. What was found is recorded even if the decision falls before anything is done
     /// about it.
     pub(crate) fn look(&self, cx: &mut Context) -> Verdict {
-        let made = || Arc::new(Tokens::new(cx.known_principal().map(Arc::as_ref), cx.tenant().map(Arc::as_ref)));
+        let made = || Arc::new(TokenMap::new(cx.known_principal().map(Arc::as_ref), cx.tenant().map(Arc::as_ref)));
         let tokens = self.guards.tokenizes().then(made);
         let Outcome { verdicts, findings, class } = self.judge_texts(cx.message()?.texts(), tokens.as_deref());
         let risk = if self.scores_risk { self.risk(cx.message()?) } else { 0 };
         cx.set_seen(verdicts, risk, class.unwrap_or(DataClass::Public));
-        cx.set_tokens(tokens);
+        cx.set_token_map(tokens);
         cx.add_findings(findings);
         Ok(Flow::Continue)
     }
@@ -139,7 +139,7 @@ impl Content {
     pub(crate) fn judge_texts<'t>(
         &self,
         texts: impl Iterator<Item = PartText<'t>>,
-        tokens: Option<&Tokens>,
+        tokens: Option<&TokenMap>,
     ) -> Outcome {
         let mut outcome = Outcome::default();
         for text in texts {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use postern_config::{Part, Redacted};
 
 use super::ContentGuards;
-use super::tokens::{MAX_TOKEN, PREFIX, Tokens};
+use super::tokens::{MAX_TOKEN, PREFIX, TokenMap};
 use crate::Judgement;
 use crate::text::{TextGuard, TextGuards, TextStep};
 
@@ -17,7 +17,7 @@ use crate::text::{TextGuard, TextGuards, TextStep};
 pub(crate) type Values = Arc<BTreeMap<String, Redacted<String>>>;
 
 /// What may be put back into answers that `guards` judge: a value that another detector of theirs would take out stays away.
-pub(crate) fn values(tokens: &Tokens, guards: Option<&ContentGuards>) -> Values {
+pub(crate) fn values(tokens: &TokenMap, guards: Option<&ContentGuards>) -> Values {
     Arc::new(tokens.back(|detector, value| {
         let findings = guards.map(|guards| guards.findings(Part::Assistant, value)).unwrap_or_default();
         findings.iter().all(|one| one.action.keeps() || one.guard.starts_with("data/") && one.detector == detector)
@@ -252,8 +252,8 @@ mod tests {
         }
     }
 
-    fn tokens() -> (Tokens, String) {
-        let tokens = Tokens::new(None, None);
+    fn tokens() -> (TokenMap, String) {
+        let tokens = TokenMap::new(None, None);
         let rule = TokenRule { scope: TokenScope::Principal, restore: true };
         let token = tokens.make(rule, "email", VALUE).unwrap();
         (tokens, token)
@@ -277,8 +277,9 @@ mod tests {
     fn values_come_back_where_they_are_read_and_nowhere_else_however_the_text_is_cut() {
         let (tokens, token) = tokens();
         let values = values(&tokens, None);
-        let alien =
-            Tokens::new(None, None).make(TokenRule { restore: true, ..TokenRule::default() }, "email", VALUE).unwrap();
+        let alien = TokenMap::new(None, None)
+            .make(TokenRule { restore: true, ..TokenRule::default() }, "email", VALUE)
+            .unwrap();
         assert_ne!(alien, token, "another exchange of nobody");
         for (text, back) in [
             ("T", true),
@@ -343,14 +344,14 @@ mod tests {
     fn a_token_is_the_same_for_one_principal_and_tells_nothing_to_another() {
         let (mia, bob) = (principal("mia"), principal("bob"));
         let made = |who: &crate::Principal, scope, value: &str| {
-            Tokens::new(Some(who), Some("acme")).make(TokenRule { scope, restore: false }, "email", value).unwrap()
+            TokenMap::new(Some(who), Some("acme")).make(TokenRule { scope, restore: false }, "email", value).unwrap()
         };
         let of = |who, value| made(who, TokenScope::Principal, value);
         assert_eq!(of(&mia, VALUE), of(&mia, VALUE));
         assert_ne!(of(&mia, VALUE), of(&bob, VALUE));
         assert_ne!(of(&mia, VALUE), of(&mia, "bob@example.com"));
         assert_eq!(made(&mia, TokenScope::Tenant, VALUE), made(&bob, TokenScope::Tenant, VALUE));
-        assert!(!Tokens::new(Some(&mia), None).restores());
+        assert!(!TokenMap::new(Some(&mia), None).restores());
         assert!(of(&mia, VALUE).starts_with("tok_email_") && of(&mia, VALUE).len() == "tok_email_".len() + 16);
     }
 }

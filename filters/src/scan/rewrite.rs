@@ -4,7 +4,7 @@ use postern_config::ContentAction;
 
 use super::hit::{Hit, Source};
 use super::plan::{Plan, Target};
-use super::tokens::Tokens;
+use super::tokens::TokenMap;
 
 /// Letters and digits at the end that a mask leaves, but never more than half of them.
 const KEPT: usize = 4;
@@ -50,7 +50,7 @@ impl<'p> Rewrite<'p> {
     }
 
     /// The replacement of `original`.
-    pub(crate) fn apply(self, original: &str, tokens: Option<&Tokens>) -> String {
+    pub(crate) fn apply(self, original: &str, tokens: Option<&TokenMap>) -> String {
         match self {
             Self::Token(target) => {
                 let token = tokens.and_then(|tokens| tokens.make(target.tokens, &target.detector, original));

@@ -3,7 +3,7 @@
 use super::plan::Plan;
 use super::resolve::{Group, Resolved};
 use super::run::Run;
-use super::tokens::Tokens;
+use super::tokens::TokenMap;
 use crate::text::{Edit, Judgement, TextGuard, TextStep};
 use std::sync::Arc;
 
@@ -148,7 +148,7 @@ impl TextGuard for Undecided {
 }
 
 /// The same engine over a text that is there as a whole.
-pub(crate) fn judge(plan: &Arc<Plan>, text: &str, tokens: Option<&Tokens>) -> Judgement {
+pub(crate) fn judge(plan: &Arc<Plan>, text: &str, tokens: Option<&TokenMap>) -> Judgement {
     let mut run = Run::new(plan, true);
     let mut pushed = run.push(plan, text);
     if !pushed.blocked {

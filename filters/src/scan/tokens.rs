@@ -28,16 +28,16 @@ pub(super) const MAX_TOKEN: usize = PREFIX.len() + 63 + 1 + HASH;
 const MOST: usize = 1_000;
 
 /// The tokens of one exchange.
-pub struct Tokens {
+pub struct TokenMap {
     principal: String,
     tenant: String,
     made: Mutex<BTreeMap<String, Made>>,
 }
 
 /// Shows how many there are.
-impl fmt::Debug for Tokens {
+impl fmt::Debug for TokenMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tokens({})", self.made.lock().unwrap_or_else(PoisonError::into_inner).len())
+        write!(f, "TokenMap({})", self.made.lock().unwrap_or_else(PoisonError::into_inner).len())
     }
 }
 
@@ -47,7 +47,7 @@ struct Made {
     value: Option<Redacted<String>>,
 }
 
-impl Tokens {
+impl TokenMap {
     /// For a request of `principal`. Of callers that nobody recognised each exchange is for itself.
     pub(crate) fn new(principal: Option<&Principal>, tenant: Option<&str>) -> Self {
         static EXCHANGES: AtomicU64 = AtomicU64::new(0);
