@@ -13,13 +13,15 @@ pub fn parts(dialect: Dialect, direction: Direction) -> &'static [Part] {
     match (dialect, direction) {
         (Dialect::Http, Direction::Request) => &[HttpHeader, HttpQuery, HttpBody],
         (Dialect::Http, Direction::Response) => &[HttpBody],
-        (Dialect::OpenAi, Direction::Request) => {
+        (Dialect::OpenAi | Dialect::Gemini, Direction::Request) => {
             &[System, User, Assistant, Reasoning, ToolDefinition, ToolArguments, ToolResult, Embedding]
         }
         (Dialect::Anthropic, Direction::Request) => {
             &[System, User, Assistant, Reasoning, ToolDefinition, ToolArguments, ToolResult]
         }
-        (Dialect::OpenAi | Dialect::Anthropic, Direction::Response) => &[Assistant, Reasoning, ToolArguments],
+        (Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini, Direction::Response) => {
+            &[Assistant, Reasoning, ToolArguments]
+        }
     }
 }
 
@@ -27,8 +29,8 @@ pub fn parts(dialect: Dialect, direction: Direction) -> &'static [Part] {
 #[must_use]
 pub fn streams(dialect: Dialect, direction: Direction) -> bool {
     match (dialect, direction) {
-        (Dialect::OpenAi | Dialect::Anthropic, Direction::Response) => true,
-        (Dialect::OpenAi | Dialect::Anthropic, Direction::Request) | (Dialect::Http, _) => false,
+        (Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini, Direction::Response) => true,
+        (Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini, Direction::Request) | (Dialect::Http, _) => false,
     }
 }
 
@@ -40,6 +42,7 @@ pub fn actions(dialect: Dialect) -> &'static [Action] {
         // `read` is for the list of models.
         Dialect::OpenAi => &[Action::Read, Action::Chat, Action::Embed],
         Dialect::Anthropic => &[Action::Chat],
+        Dialect::Gemini => &[Action::Chat, Action::Embed],
     }
 }
 
@@ -47,7 +50,7 @@ pub fn actions(dialect: Dialect) -> &'static [Action] {
 #[must_use]
 pub fn names_model(dialect: Dialect) -> bool {
     match dialect {
-        Dialect::OpenAi | Dialect::Anthropic => true,
+        Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini => true,
         Dialect::Http => false,
     }
 }

@@ -12,6 +12,7 @@ pub mod anthropic;
 mod body;
 mod embedded;
 mod fields;
+pub mod gemini;
 pub mod http;
 pub mod openai;
 mod part;

@@ -192,8 +192,10 @@ words! {
         (Dialect::OpenAi) = "openai",
         /// The Anthropic API: messages, and the count of their tokens.
         (Dialect::Anthropic) = "anthropic",
+        /// The Gemini API: content generated, embeddings, and the count of tokens.
+        (Dialect::Gemini) = "gemini",
     }
-    later { "gemini", "mcp", "a2a" }
+    later { "mcp", "a2a" }
 }
 
 words! {

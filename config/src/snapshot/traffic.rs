@@ -153,6 +153,7 @@ pub enum Dialect {
     Http,
     OpenAi,
     Anthropic,
+    Gemini,
 }
 
 impl Dialect {
@@ -162,6 +163,7 @@ impl Dialect {
             Self::Http => "http",
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
         }
     }
 }

@@ -410,7 +410,7 @@ fn is_of(api: &Api, facts: &Facts) -> bool {
 /// As if every permit that there could be matched.
 fn is_permitted(route: &Route, facts: &Facts) -> bool {
     let action = match (route.dialect, facts.method) {
-        (Dialect::OpenAi | Dialect::Anthropic, _) => Action::Chat,
+        (Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini, _) => Action::Chat,
         (Dialect::Http, "GET" | "HEAD") => Action::Read,
         (Dialect::Http, "POST") => Action::Create,
         (Dialect::Http, _) => Action::Update,

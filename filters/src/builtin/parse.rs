@@ -61,7 +61,7 @@ impl Parse {
                     Ok(Message::Unread)
                 }
             }
-            vendor @ (Dialect::OpenAi | Dialect::Anthropic) => {
+            vendor @ (Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini) => {
                 let below = req.path.strip_prefix(self.prefix.as_str()).unwrap_or(req.path);
                 let line = Line { method: req.method, path: req.path, below, query: req.query };
                 match Endpoint::target(vendor, line) {

@@ -7,7 +7,7 @@ use postern_config::{Action, Dialect};
 use super::ai::Facts;
 use super::body::Found;
 use super::stream::Events;
-use super::{DialectError, anthropic, openai};
+use super::{DialectError, anthropic, gemini, openai};
 use crate::Reason;
 use crate::json::Value;
 
@@ -30,6 +30,7 @@ pub(super) struct Adapter {
 pub enum Endpoint {
     OpenAi(openai::Endpoint),
     Anthropic(anthropic::Endpoint),
+    Gemini(gemini::Endpoint),
 }
 
 /// A request line, as far as it says what is asked for.
@@ -63,7 +64,7 @@ impl Line<'_> {
 
 impl Endpoint {
     /// All that are served.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::OpenAi(openai::Endpoint::ChatCompletions),
         Self::OpenAi(openai::Endpoint::Completions),
         Self::OpenAi(openai::Endpoint::Embeddings),
@@ -72,6 +73,11 @@ impl Endpoint {
         Self::OpenAi(openai::Endpoint::Models),
         Self::Anthropic(anthropic::Endpoint::Messages),
         Self::Anthropic(anthropic::Endpoint::CountTokens),
+        Self::Gemini(gemini::Endpoint::GenerateContent),
+        Self::Gemini(gemini::Endpoint::StreamGenerateContent),
+        Self::Gemini(gemini::Endpoint::CountTokens),
+        Self::Gemini(gemini::Endpoint::EmbedContent),
+        Self::Gemini(gemini::Endpoint::BatchEmbedContents),
     ];
 
     /// The endpoint that a request line asks for; `None` for every other path and for dialects without endpoints.
@@ -82,6 +88,7 @@ impl Endpoint {
         match dialect {
             Dialect::OpenAi => openai::target(line),
             Dialect::Anthropic => anthropic::target(line),
+            Dialect::Gemini => gemini::target(line),
             Dialect::Http => Ok(None),
         }
     }
@@ -91,6 +98,7 @@ impl Endpoint {
         match self {
             Self::OpenAi(_) => Dialect::OpenAi,
             Self::Anthropic(_) => Dialect::Anthropic,
+            Self::Gemini(_) => Dialect::Gemini,
         }
     }
 
@@ -115,6 +123,7 @@ impl Endpoint {
         match self {
             Self::OpenAi(endpoint) => endpoint.adapter(),
             Self::Anthropic(endpoint) => endpoint.adapter(),
+            Self::Gemini(endpoint) => endpoint.adapter(),
         }
     }
 }
@@ -126,6 +135,7 @@ pub fn refusal(dialect: Dialect, reason: Reason, decision_id: &str) -> (u16, &'s
         Dialect::Http => super::http::refusal(reason, decision_id),
         Dialect::OpenAi => openai::refusal(reason, decision_id),
         Dialect::Anthropic => anthropic::refusal(reason, decision_id),
+        Dialect::Gemini => gemini::refusal(reason, decision_id),
     }
 }
 

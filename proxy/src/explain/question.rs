@@ -7,7 +7,7 @@ use pingora_http::RequestHeader;
 use postern_config::{AllowRule, Dialect, Listener, Route, Snapshot};
 use postern_filters::Refusal;
 
-use super::made_up::Sample;
+use super::made_up::{self, Sample};
 use super::{Caller, Misasked};
 use crate::head::{self, Head};
 
@@ -63,7 +63,11 @@ impl Question {
             return Err(Misasked("say which route, or which method, host and path".to_owned()));
         }
         let method = self.method.clone().or_else(|| named.map(default_method)).unwrap_or_else(|| "GET".to_owned());
-        let target = self.target.clone().or_else(|| named.map(default_target)).unwrap_or_else(|| "/".to_owned());
+        let target = self
+            .target
+            .clone()
+            .or_else(|| named.map(|route| self.default_target(route)))
+            .unwrap_or_else(|| "/".to_owned());
         let host = self.host.clone().or_else(|| named.map(default_host)).unwrap_or_else(|| "localhost".to_owned());
         let listener = match (&self.listener, named) {
             (Some(listener), _) => listener.clone(),
@@ -105,14 +109,29 @@ impl Question {
             }
             return Ok(body.clone());
         }
-        let route = named.and_then(|route| Sample::of(route.dialect)).filter(|_| method == "POST");
-        let Some(sample) = route.or_else(|| Sample::at(target)) else {
+        let dialect = named.map(|route| route.dialect);
+        let Some(sample) = Sample::of(dialect, target).filter(|_| method == "POST") else {
             if self.model.is_some() || self.stream {
                 return Err(Misasked("only a route to a model has a model".to_owned()));
             }
             return Ok(Bytes::new());
         };
-        Ok(Bytes::from(sample.body(self.model.as_deref().unwrap_or("a-model"), self.stream).to_string()))
+        Ok(Bytes::from(sample.body(self.model(), self.stream).to_string()))
+    }
+
+    fn model(&self) -> &str {
+        self.model.as_deref().unwrap_or("a-model")
+    }
+
+    /// The endpoint of the dialect, or the first path of the allow list that lies below the route and has no star in it.
+    fn default_target(&self, route: &Route) -> String {
+        let prefix = route.matches.path_prefix.as_str();
+        if let Some(target) = made_up::target(route.dialect, prefix, self.model(), self.stream) {
+            return target;
+        }
+        let paths = route.policy.access.allow.iter().flat_map(|list| &list.rules).flat_map(|rule| &rule.paths);
+        let plain = paths.filter(|path| !path.contains('*') && postern_config::prefix_matches(prefix, path));
+        plain.map(String::as_str).next().unwrap_or(prefix).to_owned()
     }
 }
 
@@ -140,7 +159,7 @@ fn default_method(route: &Route) -> String {
         return method.clone();
     }
     match route.dialect {
-        Dialect::OpenAi | Dialect::Anthropic => "POST".to_owned(),
+        Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini => "POST".to_owned(),
         Dialect::Http if route.is_tunnel() => "CONNECT".to_owned(),
         Dialect::Http => {
             first_rule(route).and_then(|rule| rule.methods.first().cloned()).unwrap_or_else(|| "GET".to_owned())
@@ -153,15 +172,4 @@ fn default_host(route: &Route) -> String {
         None => "localhost".to_owned(),
         Some(host) => host.strip_prefix('*').map_or_else(|| host.to_owned(), |parent| format!("any{parent}")),
     }
-}
-
-/// The endpoint of the dialect, or the first path of the allow list that lies below the route and has no star in it.
-fn default_target(route: &Route) -> String {
-    let prefix = route.matches.path_prefix.as_str();
-    if let Some(sample) = Sample::of(route.dialect) {
-        return sample.target(prefix);
-    }
-    let paths = route.policy.access.allow.iter().flat_map(|list| &list.rules).flat_map(|rule| &rule.paths);
-    let plain = paths.filter(|path| !path.contains('*') && postern_config::prefix_matches(prefix, path));
-    plain.map(String::as_str).next().unwrap_or(prefix).to_owned()
 }

@@ -34,8 +34,6 @@ fn request(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> Result<(), 
             other => shared(other, key, value, facts)?,
         }
     }
-    // Unless it says so, the old endpoint stops early.
-    facts.max_tokens = facts.max_tokens.or(Some(16));
     member(root, "model", "model")?;
     member(root, "prompt", "prompt").map(drop)
 }
