@@ -158,7 +158,7 @@ async fn attacks_in_any_place_of_a_request_never_reach_the_upstream() {
     assert_eq!(noted.count(), 1, "what is only noted is in the record");
     let told: Vec<&str> = records.requests().iter().map(|record| record.rule()).collect();
     for guard in ["runtime/sql", "runtime/script", "runtime/command", "runtime/path", "runtime/debug"] {
-        assert!(told.contains(&guard), "{guard}: {told:?}");
+        assert!(told.iter().any(|rule| rule.contains(guard)), "{guard}: {told:?}");
     }
 }
 
