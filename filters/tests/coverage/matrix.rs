@@ -160,6 +160,7 @@ fn answered(chain: &Chain, asked_to_stream: bool, cx: &mut Context) {
         encoded: false,
         asked_to_stream,
         endpoint: Some(CHAT),
+        tokens: None,
     };
     match chain.open_answer(&head, "d1", postern_filters::MessageLimits::default()).unwrap() {
         AnswerWay::Pass => {}

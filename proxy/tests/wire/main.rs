@@ -51,6 +51,7 @@ mod story;
 mod tenancy;
 mod tls;
 mod token_exchange;
+mod tokens;
 mod trials;
 mod txn_tokens;
 mod unix;
@@ -58,5 +59,6 @@ mod upstream;
 mod upstream_h2;
 mod upstream_tls;
 mod upstream_unix;
+mod web_attacks;
 
 use house::within;
