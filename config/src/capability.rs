@@ -7,10 +7,11 @@ use crate::{Action, Dialect, Direction, Part};
 #[must_use]
 pub fn parts(dialect: Dialect, direction: Direction) -> &'static [Part] {
     use Part::{
-        Assistant, Embedding, HttpBody, HttpQuery, Reasoning, System, ToolArguments, ToolDefinition, ToolResult, User,
+        Assistant, Embedding, HttpBody, HttpHeader, HttpQuery, Reasoning, System, ToolArguments, ToolDefinition,
+        ToolResult, User,
     };
     match (dialect, direction) {
-        (Dialect::Http, Direction::Request) => &[HttpQuery, HttpBody],
+        (Dialect::Http, Direction::Request) => &[HttpHeader, HttpQuery, HttpBody],
         (Dialect::Http, Direction::Response) => &[HttpBody],
         (Dialect::OpenAi | Dialect::Gemini, Direction::Request) => {
             &[System, User, Assistant, Reasoning, ToolDefinition, ToolArguments, ToolResult, Embedding]

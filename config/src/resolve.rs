@@ -19,6 +19,7 @@ mod exceptions;
 mod forwarding;
 mod identity;
 mod keys;
+mod lists;
 mod material;
 mod names;
 mod network;
@@ -76,6 +77,12 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
             files.extend(parsed.manifests.iter().map(|manifest| bootstrap.base.join(&*manifest.file)));
             let routes = snapshot.routes.iter();
             files.extend(routes.flat_map(|route| &route.policy.access.contracts).map(|contract| contract.file.clone()));
+            let detectors = snapshot
+                .routes
+                .iter()
+                .flat_map(|route| std::iter::once(route).chain(route.later.iter().map(|later| &later.route)))
+                .flat_map(|route| &route.policy.data.detectors);
+            files.extend(detectors.filter_map(|one| one.kind.file()).map(Path::to_owned));
             files.sort();
             files.dedup();
             Ok(Loaded { snapshot, warnings: report, files })
@@ -90,6 +97,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     let mut attached = Attachments::find(bootstrap, parsed, now, report);
     attached.apis = Rc::new(contracts::Apis::read(bootstrap, &attached, report));
     contracts::check(bootstrap, &attached, report);
+    attached.lists = Rc::new(lists::Lists::read(bootstrap, &attached, report));
     let keys = keys::Keys::find(&attached, report);
     names::check(&attached, report);
     trial::check(&attached, now, report);
@@ -120,7 +128,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         attached.exceptions.warn(now, report);
     }
     Some(Snapshot {
-        digest: digest_of(bootstrap, &manifests, &attached.apis),
+        digest: digest_of(bootstrap, &manifests, &attached),
         manifests,
         gateway: bootstrap.spec.gateway.name.as_str().to_owned(),
         drain: *bootstrap.spec.gateway.drain,
@@ -199,8 +207,8 @@ fn policy(
     });
     let access = access::merge(attached, route, spec, bootstrap.spec.shared.is_some(), &mut waived, report);
     let challenges = challenge::merge(attached, route, spec, identity.as_ref(), report);
-    let data = content::data(attached, route, spec, &mut waived, report);
-    let runtime = content::runtime(attached, route, spec, &mut waived, report);
+    let data = content::data(bootstrap, attached, route, spec, &mut waived, report);
+    let runtime = content::runtime(attached, route, spec, data.hold_back, &mut waived, report);
     let upstream = bootstrap
         .spec
         .upstreams
@@ -279,7 +287,7 @@ fn manifest_refs(parsed: &Parsed) -> Vec<ManifestRef> {
 }
 
 /// The same set has the same digest, however its files are named and ordered.
-fn digest_of(bootstrap: &Bootstrap, manifests: &[ManifestRef], apis: &contracts::Apis) -> Digest {
+fn digest_of(bootstrap: &Bootstrap, manifests: &[ManifestRef], attached: &Attachments<'_>) -> Digest {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(bootstrap.canonical.as_bytes());
     for manifest in manifests {
@@ -289,8 +297,8 @@ fn digest_of(bootstrap: &Bootstrap, manifests: &[ManifestRef], apis: &contracts:
         }
         context.update(&manifest.digest);
     }
-    for api in apis.digests() {
-        context.update(&api);
+    for file in attached.apis.digests().into_iter().chain(attached.lists.digests()) {
+        context.update(&file);
     }
     let mut out = Digest::default();
     out.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use postern_config::{
     BUILTIN_DETECTORS, ContentAction, DataClass, DataDetector, DataDetectorKind, DataProtection, DataRule, Direction,
-    Part, RuntimeAction, RuntimeDetector, RuntimeDetectorKind, RuntimeSecurity,
+    Part, RuntimeAction, RuntimeDetector, RuntimeDetectorKind, RuntimeSecurity, WebAttack,
 };
 use postern_filters::TextGuards;
 use postern_filters::scan::ContentGuards;
@@ -33,6 +33,7 @@ fn detectors() -> DataProtection {
         parts: vec![Part::User],
         detectors: (0..detectors.len()).collect(),
         action: ContentAction::Redact,
+        tokens: postern_config::TokenRule::default(),
     };
     DataProtection { detectors, rules: vec![rule], hold_back: 512, stall: Duration::from_secs(5) }
 }
@@ -41,7 +42,7 @@ fn runtime(kinds: &[RuntimeDetectorKind]) -> RuntimeSecurity {
     let detector = |kind: &RuntimeDetectorKind| RuntimeDetector {
         name: format!("{kind:?}"),
         owner: "RuntimeSecurityPolicy/default/bench".into(),
-        kind: *kind,
+        kind: kind.clone(),
         parts: vec![Part::User],
         threshold: 80,
         action: RuntimeAction::Block,
@@ -66,7 +67,10 @@ fn main() {
     let prompt = &text[..4096];
     let both = [RuntimeDetectorKind::PromptInjection, RuntimeDetectorKind::HiddenText];
     let nothing = DataProtection { detectors: vec![], rules: vec![], ..detectors() };
+    let attacks = WebAttack::ALL.map(RuntimeDetectorKind::Web);
+    // They judge whole values: of streams nothing is measured.
     for (name, data, runtime) in [
+        ("attacks in values", nothing.clone(), runtime(&attacks)),
         ("all data detectors", detectors(), runtime(&[])),
         ("injection and hidden text", nothing, runtime(&both)),
         ("everything", detectors(), runtime(&both)),

@@ -3,6 +3,7 @@
 mod counting;
 mod mirror;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,12 @@ use postern_config::{Dialect, Direction, Part};
 use crate::builtin::{Blame, Content, blocked};
 use crate::dialect::http::media_type;
 use crate::dialect::{Endpoint, EventStream, StreamOut, Usage};
+use crate::json::apply;
 use crate::limit::Used;
 use crate::message::{Message, MessageLimits};
-use crate::{ContentFinding, Context, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
+use crate::scan::TokenMap;
+use crate::scan::restore::{self, Restorer, Restoring, Values};
+use crate::{ContentFinding, Context, Edit, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
 use counting::{Count, Counting};
 use mirror::{Found, Mirror};
 
@@ -28,6 +32,8 @@ pub struct AnswerHead {
     pub encoded: bool,
     /// The request asked for a stream.
     pub asked_to_stream: bool,
+    /// Values of the request that are put back where the answer has their tokens.
+    pub tokens: Option<Arc<TokenMap>>,
     /// What the request asked, on a route to a model.
     pub endpoint: Option<Endpoint>,
 }
@@ -74,7 +80,9 @@ impl Answers {
         let Some(endpoint) = self.endpoint(head)? else { return Ok(AnswerWay::Whole) };
         let is_stream = head.media_type().as_deref() == Some(EVENT_STREAM);
         match (is_stream, head.asked_to_stream && head.succeeded()) {
-            (true, true) => self.stream(endpoint, decision, limits).map(AnswerWay::Stream).ok_or_else(|| alien(head)),
+            (true, true) => {
+                self.stream(endpoint, head, decision, limits).map(AnswerWay::Stream).ok_or_else(|| alien(head))
+            }
             (true, false) => Err(alien(head)),
             (false, true) => Err(unreadable(head, "a stream was asked for, and the answer is none")),
             (false, false) => Ok(AnswerWay::Whole),
@@ -90,7 +98,13 @@ impl Answers {
         }
     }
 
-    fn stream(&self, endpoint: Endpoint, decision: &str, limits: MessageLimits) -> Option<Box<AnswerStream>> {
+    fn stream(
+        &self,
+        endpoint: Endpoint,
+        head: &AnswerHead,
+        decision: &str,
+        limits: MessageLimits,
+    ) -> Option<Box<AnswerStream>> {
         let guards: Arc<dyn TextGuards> = match &self.content {
             Some(content) => content.guards().clone(),
             None => Arc::new(Unguarded),
@@ -100,8 +114,13 @@ impl Answers {
             None => guards,
             Some(tried) => Arc::new(Mirror { acting: guards, tried: tried.0.guards().clone(), found: found.clone() }),
         };
+        // What the model said is counted, not what is put back into it.
         let count = Count::default();
-        let guards = Arc::new(Counting { inner: guards, count: count.clone() });
+        let guards: Arc<dyn TextGuards> = Arc::new(Counting { inner: guards, count: count.clone() });
+        let guards: Arc<dyn TextGuards> = match &head.tokens {
+            None => guards,
+            Some(tokens) => Arc::new(Restoring { inner: guards, values: self.values(tokens) }),
+        };
         Some(Box::new(AnswerStream {
             count,
             decision: decision.to_owned(),
@@ -129,7 +148,7 @@ impl Answers {
         let content_type = head.content_type.as_deref();
         let message = match self.endpoint(head)? {
             Some(endpoint) => Message::ai_answer(endpoint, content_type, body, limits),
-            None => Message::http(content_type, None, body, limits),
+            None => Message::http(content_type, None, None, body, limits),
         };
         let message = message.map_err(|error| unreadable(head, &error.to_string()))?;
         match message.opaque() {
@@ -157,11 +176,20 @@ impl Answers {
         if let Some(refusal) = outcome.verdicts.refusal(Reason::AnswerRefused) {
             return Err(refusal);
         }
-        if self.dialect == Dialect::Http && outcome.verdicts.edits.is_empty() {
+        let edits = match cx.token_map() {
+            Some(tokens) => put_back(message, outcome.verdicts.edits, &self.values(tokens)),
+            None => outcome.verdicts.edits,
+        };
+        if self.dialect == Dialect::Http && edits.is_empty() {
             return Ok(body);
         }
         // A vendor's dialect takes out what repeats text in forms that nobody judged, edits or not.
-        message.rewrite(&outcome.verdicts.edits).map_err(|error| unreadable(head, &error.to_string()))
+        message.rewrite(&edits).map_err(|error| unreadable(head, &error.to_string()))
+    }
+
+    /// What may be put back into answers.
+    fn values(&self, tokens: &TokenMap) -> Values {
+        restore::values(tokens, self.content.as_ref().map(|content| &**content.guards()))
     }
 
     fn note(&self, guards: &[Arc<str>], cx: &mut Context) {
@@ -169,6 +197,23 @@ impl Answers {
             cx.note(Direction::Response, guard);
         }
     }
+}
+
+/// The edits of an answer, with values put back in what they leave of its texts.
+fn put_back(message: &Message, edits: Vec<(usize, Vec<Edit>)>, values: &Values) -> Vec<(usize, Vec<Edit>)> {
+    let mut edits: BTreeMap<usize, Vec<Edit>> = edits.into_iter().collect();
+    for text in message.texts().filter(|text| restore::is_restored(text.part)) {
+        let Some(index) = text.index else { continue };
+        let own = edits.get(&index).map(Vec::as_slice).unwrap_or_default();
+        // Edits that do not fit are for whoever makes them to refuse.
+        let Ok(left) = apply(text.text, own) else { continue };
+        let mut restorer = Restorer::new(values);
+        let with = restorer.push(&left) + &restorer.finish();
+        if with != left {
+            edits.insert(index, vec![Edit { range: 0..text.text.len(), with }]);
+        }
+    }
+    edits.into_iter().collect()
 }
 
 /// Notes what guards on trial found in an answer.
@@ -354,7 +399,7 @@ mod tests {
     fn head(status: u16, content_type: &str, asked_to_stream: bool) -> AnswerHead {
         let content_type = (!content_type.is_empty()).then(|| content_type.to_owned());
         let endpoint = Some(Endpoint::OpenAi(crate::dialect::openai::Endpoint::ChatCompletions));
-        AnswerHead { status, content_type, encoded: false, asked_to_stream, endpoint }
+        AnswerHead { status, content_type, encoded: false, asked_to_stream, endpoint, tokens: None }
     }
 
     fn way(way: Result<AnswerWay, Refusal>) -> Result<&'static str, Reason> {

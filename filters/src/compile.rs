@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use managed::UpstreamSecrets;
 use postern_config::{
-    Code, Credential, DataProtection, Dialect, Direction, OwnKey, Part, Position, Report, Route, RuntimeSecurity,
-    Snapshot, TenantSource, Upstream, Waived, capability,
+    Code, Credential, DataDetectorKind, DataProtection, Dialect, Direction, LeakDetection, OwnKey, Part, Position,
+    Report, Route, RuntimeSecurity, Snapshot, TenantSource, Upstream, Waived, capability,
 };
 
 use crate::answer::Answers;
@@ -241,6 +241,7 @@ impl Compiler<'_> {
             steps.push(step(Filter::Digest(Digest::new(self.route.streams_bodies)), [Digest::GUARD]));
         }
         let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
+        let parse = parse.with_headers(request.is_some_and(|content| content.looks_at(Part::HttpHeader)));
         steps.push(step(Filter::Parse(parse), [Parse::GUARD]));
         steps.extend(contracts.iter().map(|contract| step(Filter::Schema(contract.clone()), [contract.guard()])));
         steps.extend(limited(Stage::Model));
@@ -322,9 +323,14 @@ impl Compiler<'_> {
 
     /// What is looked for because it is a secret of the upstream. `None` where it could not be read, which whoever reads it tells.
     fn managed(&self) -> Option<Managed> {
-        let Some(leaks) = &self.route.policy.leaks else { return Some(Managed::default()) };
+        self.secrets_for(&self.route.policy.data, self.route.policy.leaks.as_ref())
+    }
+
+    /// As [`Compiler::managed`]: for `leaks`, and for detectors of `data` that look for them.
+    fn secrets_for(&self, data: &DataProtection, leaks: Option<&LeakDetection>) -> Option<Managed> {
+        let looks = data.detectors.iter().any(|one| matches!(one.kind, DataDetectorKind::Managed));
         match (self.secrets, self.upstream()) {
-            (Some(secrets), Some(upstream)) => secrets.of(upstream, leaks),
+            (Some(secrets), Some(upstream)) if looks || leaks.is_some() => secrets.of(upstream, leaks),
             _ => Some(managed::nothing_of(leaks)),
         }
     }

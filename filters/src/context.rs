@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use postern_config::{Action, DataClass, Direction, Waived};
+use postern_config::{Action, ContentAction, DataClass, Direction, Waived};
 
 use crate::authz::Rehearsal;
 use crate::builtin::Verdicts;
 use crate::limit::{Hold, Meter, Rating, Tally, Tokens, Wait};
 use crate::message::{Message, MessageLimits};
 use crate::need::{self, Kind};
+use crate::scan::TokenMap;
 use crate::{ContentFinding, FilterError, Given, Need, Principal, Refusal};
 
 /// Which chain checked which head: [`crate::Chain`] number, and a digest of the head.
@@ -78,6 +79,7 @@ pub struct Context {
     body: Bytes,
     message: Option<Message>,
     verdicts: Option<Verdicts>,
+    token_map: Option<Arc<TokenMap>>,
     risk: u8,
     data_class: DataClass,
     rewritten: bool,
@@ -127,6 +129,7 @@ impl Context {
             body: Bytes::new(),
             message: None,
             verdicts: None,
+            token_map: None,
             risk: 0,
             data_class: DataClass::Public,
             rewritten: false,
@@ -384,6 +387,16 @@ impl Context {
         self.data_class = class;
     }
 
+    pub(crate) fn set_token_map(&mut self, tokens: Option<Arc<TokenMap>>) {
+        self.token_map = tokens;
+    }
+
+    /// The tokens that stand for values of the request, where some are put back into the answer.
+    #[must_use]
+    pub fn token_map(&self) -> Option<&Arc<TokenMap>> {
+        self.token_map.as_ref().filter(|tokens| tokens.restores())
+    }
+
     pub(crate) fn take_verdicts(&mut self) -> Option<Verdicts> {
         self.verdicts.take()
     }
@@ -524,7 +537,8 @@ impl Context {
     pub(crate) const MAX_FINDINGS: usize = 256;
 
     pub(crate) fn add_findings(&mut self, found: impl IntoIterator<Item = ContentFinding>) {
-        for finding in found {
+        // What is allowed is not told of.
+        for finding in found.into_iter().filter(|one| one.action != ContentAction::Allow) {
             if self.findings.len() < Self::MAX_FINDINGS {
                 self.findings.push(finding);
             }

@@ -1,6 +1,8 @@
 //! A request as the chain holds it: one of its dialect's messages, or a body that nobody on its route reads.
 
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::COOKIE;
 use postern_config::{Dialect, Part, percent};
 
 use crate::Edit;
@@ -48,6 +50,8 @@ pub enum Message {
         body: Box<HttpBody>,
         /// Decoded names and values of the query. They are judged, and never rewritten: a finding in one refuses.
         query: Vec<String>,
+        /// Values of header lines, as far as a guard looks at them. As the query.
+        headers: Option<Vec<String>>,
     },
     /// Dialect `http` without content guards: bounded, authorized and forwarded as it is.
     Unread,
@@ -96,19 +100,22 @@ impl Message {
         Ok(Self::Ai(Box::new(AiMessage::answer(endpoint, body, limits.json())?)))
     }
 
-    /// Reads a message of dialect `http` whose content is inspected. `content_type` as it was sent.
+    /// Reads a message of dialect `http` whose content is inspected. `content_type` as it was sent; `headers` where a guard looks at
+    /// them.
     ///
     /// # Errors
-    /// Media types that are not read, and what is wrong with the body or the query.
+    /// Media types that are not read, and what is wrong with the body, the query or the headers.
     pub fn http(
         content_type: Option<&str>,
         query: Option<&str>,
+        headers: Option<&HeaderMap>,
         body: Bytes,
         limits: MessageLimits,
     ) -> Result<Self, DialectError> {
         let body = Box::new(HttpBody::parse(content_type, body, limits.json())?);
         let query = query.map(decode_query).transpose()?.unwrap_or_default();
-        Ok(Self::Http { body, query })
+        let headers = headers.map(read_headers).transpose()?;
+        Ok(Self::Http { body, query, headers })
     }
 
     #[must_use]
@@ -143,16 +150,26 @@ impl Message {
         }
     }
 
-    /// Every text, in the order of the message; the query comes last.
+    /// Every text, in the order of the message; the query and the headers come last.
     pub fn texts(&self) -> impl Iterator<Item = PartText<'_>> {
         let parts: &[MessagePart] = self.parsed().map(Parsed::parts).unwrap_or_default();
-        let query: &[String] = if let Self::Http { query, .. } = self { query } else { &[] };
+        let (query, headers): (&[String], &[String]) = if let Self::Http { query, headers, .. } = self {
+            (query, headers.as_deref().unwrap_or_default())
+        } else {
+            (&[], &[])
+        };
         let body = parts.iter().enumerate().map(|(index, part)| PartText {
             part: part.part,
             text: part.text.as_str(),
             index: (!part.fixed).then_some(index),
         });
-        body.chain(query.iter().map(|text| PartText { part: Part::HttpQuery, text, index: None }))
+        body.chain(fixed_texts(Part::HttpQuery, query)).chain(fixed_texts(Part::HttpHeader, headers))
+    }
+
+    /// Whether its header lines are among its texts.
+    #[must_use]
+    pub fn has_headers(&self) -> bool {
+        matches!(self, Self::Http { headers: Some(_), .. })
     }
 
     /// What it carries that no guard can read, such as `image_url`.
@@ -228,8 +245,44 @@ impl Message {
     }
 }
 
+/// Texts that have no other spelling.
+pub(crate) fn fixed_texts(part: Part, texts: &[String]) -> impl Iterator<Item = PartText<'_>> {
+    texts.iter().map(move |text| PartText { part, text, index: None })
+}
+
 fn is_json(content_type: Option<&str>) -> bool {
     content_type.and_then(media_type).is_some_and(|media| media == "application/json")
+}
+
+/// Header lines that frame or route a request, and credentials, which no upstream gets from a client.
+const NOT_CONTENT: [&str; 8] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "cookie",
+    "dpop",
+    "host",
+    "proxy-authorization",
+    "transfer-encoding",
+];
+
+/// Values of header lines, each cookie by itself.
+pub(crate) fn read_headers(headers: &HeaderMap) -> Result<Vec<String>, DialectError> {
+    let mut texts = Vec::new();
+    for (name, value) in headers {
+        let text =
+            |bytes| std::str::from_utf8(bytes).map_err(|error| DialectError::Encoding { offset: error.valid_up_to() });
+        if *name == COOKIE {
+            for pair in text(value.as_bytes())?.split(';').map(str::trim) {
+                let value = pair.split_once('=').map_or(pair, |(_, value)| value);
+                texts.push(value.trim_matches('"').to_owned());
+            }
+        } else if !NOT_CONTENT.contains(&name.as_str()) {
+            texts.push(text(value.as_bytes())?.to_owned());
+        }
+    }
+    texts.retain(|text| !text.is_empty());
+    Ok(texts)
 }
 
 /// Names and values of a query, decoded as forms are: `+` is a space, escapes must be whole and make UTF-8.

@@ -22,20 +22,24 @@ mod measure;
 mod pattern;
 mod plan;
 mod resolve;
+pub(crate) mod restore;
 mod rewrite;
 mod run;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod validate;
 mod view;
+mod web;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use postern_config::{
-    ContentAction, DataDetector, DataDetectorKind, DataProtection, Direction, Part, RuntimeAction, RuntimeDetectorKind,
-    RuntimeSecurity,
+    ContentAction, DataDetectorKind, DataProtection, Direction, Part, RuntimeDetector, RuntimeDetectorKind,
+    RuntimeSecurity, TokenRule, Validator, WebAttack,
 };
 
 pub use defaults::defaults;
@@ -43,12 +47,15 @@ pub use look::injection_score;
 pub(crate) use managed::can_be_searched_for;
 pub use managed::{GUARD as LEAK_GUARD, Managed};
 pub use pattern::max_match_len;
+pub use tokens::TokenMap;
+pub use words::{ExactHash, exact_hash};
 
 use crate::text::{Judgement, TextGuard, TextGuards};
 use hit::Source;
 use matcher::{Member, PatternSet};
 use pattern::Pattern;
 use plan::{Plan, Target};
+use words::{Hashes, Phrases, WordSet};
 
 /// Why guards could not be made ready. All are errors of a load.
 #[derive(Debug, thiserror::Error)]
@@ -86,12 +93,13 @@ pub struct ContentGuards {
     unbounded: Vec<String>,
 }
 
-/// Whether a detector of this kind can be judged on a stream. Both can: injection signatures reach over a bounded
-/// window, hidden text is known within the hold-back.
+/// Whether a detector of this kind can be judged on a stream: injection signatures reach over a bounded window, hidden text is
+/// known within the hold-back, and of patterns those are let in that do not outgrow it. Attacks are looked for in whole values.
 #[must_use]
-pub fn streams(kind: RuntimeDetectorKind) -> bool {
+pub fn streams(kind: &RuntimeDetectorKind) -> bool {
     match kind {
-        RuntimeDetectorKind::PromptInjection | RuntimeDetectorKind::HiddenText => true,
+        RuntimeDetectorKind::PromptInjection | RuntimeDetectorKind::HiddenText | RuntimeDetectorKind::Regex(_) => true,
+        RuntimeDetectorKind::Web(_) => false,
     }
 }
 
@@ -121,6 +129,8 @@ impl ContentGuards {
             managed,
             direction,
             patterns: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            hostile: BTreeMap::new(),
             secrets: None,
             sets: BTreeMap::new(),
         };
@@ -165,13 +175,27 @@ impl ContentGuards {
     }
 }
 
+impl ContentGuards {
+    /// As [`TextGuards::judge`], with tokens for what is replaced by one; without them it is taken out.
+    pub(crate) fn judge_for(&self, part: Part, text: &str, tokens: Option<&TokenMap>) -> Judgement {
+        self.plans.get(&part).map(|plan| stream::judge(plan, text, tokens)).unwrap_or_default()
+    }
+
+    /// Whether a rule makes tokens.
+    pub(crate) fn tokenizes(&self) -> bool {
+        self.plans.values().any(|plan| plan.tokenizes())
+    }
+}
+
 impl TextGuards for ContentGuards {
     fn judge(&self, part: Part, text: &str) -> Judgement {
-        self.plans.get(&part).map(|plan| stream::judge(plan, text)).unwrap_or_default()
+        self.judge_for(part, text, None)
     }
 
     fn open(&self, part: Part) -> Box<dyn TextGuard> {
         match self.plans.get(&part) {
+            // The load refuses it. Nothing of a text leaves that cannot be judged.
+            Some(plan) if !plan.web.is_empty() => Box::new(stream::Undecided),
             Some(plan) => Box::new(stream::Stream::new(plan)),
             None => Box::new(stream::Unguarded),
         }
@@ -191,10 +215,23 @@ struct Compiler<'a> {
     managed: &'a Managed,
     direction: Direction,
     patterns: BTreeMap<usize, Compiled>,
+    /// Whole words, by detector of data.
+    lists: BTreeMap<usize, Arc<WordSet>>,
+    /// Patterns of hostile content, by detector of hostile content.
+    hostile: BTreeMap<usize, Compiled>,
     /// The managed secrets, and whether each is looked for whole.
     secrets: Option<Vec<(Arc<Pattern>, bool)>>,
-    /// Sets by the detectors in them, and whether hidden markup and secrets are among them: parts often ask for the same.
-    sets: BTreeMap<(Vec<usize>, bool, bool), Vec<Arc<PatternSet>>>,
+    /// Parts often ask for the same.
+    sets: BTreeMap<SetKey, Vec<Arc<PatternSet>>>,
+}
+
+/// What is looked for together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct SetKey {
+    data: Vec<usize>,
+    hostile: Vec<usize>,
+    markup: bool,
+    leaks: bool,
 }
 
 impl Compiler<'_> {
@@ -217,46 +254,96 @@ impl Compiler<'_> {
                     detector: name,
                     action: rule.action,
                     threshold: 0,
+                    tokens: rule.tokens,
                 });
             }
         }
-        let hidden = self.runtime_targets(part, RuntimeDetectorKind::HiddenText);
-        let injection = self.runtime_targets(part, RuntimeDetectorKind::PromptInjection);
+        let hidden = self.runtime_targets(part, &RuntimeDetectorKind::HiddenText);
+        let injection = self.runtime_targets(part, &RuntimeDetectorKind::PromptInjection);
         let signatures = if injection.is_empty() { None } else { Some(injection::signatures()?) };
         if signatures.is_some() {
             self.check_hold_back("PromptInjection", injection::NEEDS)?;
         }
-        let leaks = self.leak_targets(part)?;
-        let sets = self.sets(wanted.keys().copied().collect(), !hidden.is_empty(), !leaks.is_empty())?;
-        let data = wanted.into_values().chain(leaks).collect();
-        Ok(Plan { part, hold_back: self.data.hold_back, sets, data, hidden, injection, signatures })
+        let web = WebAttack::ALL.map(|attack| (attack, self.runtime_targets(part, &RuntimeDetectorKind::Web(attack))));
+        let own = self.own_secrets(&wanted);
+        let leaks = self.leak_targets(part, &own)?;
+        let words = self.words(wanted.keys().copied())?;
+        let hostile = self.hostile_targets(part);
+        let key = SetKey {
+            data: wanted.keys().copied().collect(),
+            hostile: hostile.iter().map(|(index, _)| *index).collect(),
+            markup: !hidden.is_empty(),
+            leaks: !leaks.is_empty(),
+        };
+        let sets = self.sets(key)?;
+        let hostile = hostile.into_iter().map(|(_, target)| vec![target]);
+        let data = wanted.into_values().chain(hostile).chain(leaks).collect();
+        let web = web.into_iter().filter(|(_, targets)| !targets.is_empty()).collect();
+        Ok(Plan { part, hold_back: self.data.hold_back, sets, words, data, web, hidden, injection, signatures })
     }
 
-    fn runtime_targets(&self, part: Part, kind: RuntimeDetectorKind) -> Vec<Target> {
-        let wanted = self.runtime.detectors.iter().filter(|d| d.kind == kind && d.parts.contains(&part));
-        wanted
-            .map(|d| Target {
-                guard: format!("runtime/{}", d.name),
-                detector: d.name.clone(),
-                action: match d.action {
-                    RuntimeAction::Redact => ContentAction::Redact,
-                    RuntimeAction::Block => ContentAction::Block,
-                },
-                threshold: d.threshold.max(1),
-            })
-            .collect()
+    /// Lists of words among the detectors, each with its place among them.
+    fn words(&mut self, wanted: impl Iterator<Item = usize>) -> Result<Vec<(usize, Arc<WordSet>)>, ScanError> {
+        let mut words = Vec::new();
+        for (slot, index) in wanted.enumerate() {
+            let Some(detector) = self.data.detectors.get(index) else { continue };
+            let made = match (self.lists.get(&index), &detector.kind) {
+                (Some(known), _) => Arc::clone(known),
+                (None, DataDetectorKind::Dictionary(list)) => Arc::new(WordSet::Phrases(Phrases::new(list.entries()))),
+                (None, DataDetectorKind::ExactMatch(list)) => Arc::new(WordSet::Hashes(Box::new(Hashes::new(list)))),
+                (None, DataDetectorKind::Builtin(_) | DataDetectorKind::Regex { .. } | DataDetectorKind::Managed) => {
+                    continue;
+                }
+            };
+            self.check_hold_back(&detector.name, words::NEEDS)?;
+            self.lists.insert(index, Arc::clone(&made));
+            words.push((slot, made));
+        }
+        Ok(words)
+    }
+
+    /// Who asked for the secrets of the upstream.
+    fn own_secrets(&self, wanted: &BTreeMap<usize, Vec<Target>>) -> Vec<Target> {
+        let of_secrets = |index: &usize| {
+            self.data.detectors.get(*index).is_some_and(|one| matches!(one.kind, DataDetectorKind::Managed))
+        };
+        wanted.iter().filter(|(index, _)| of_secrets(index)).flat_map(|(_, targets)| targets).cloned().collect()
+    }
+
+    /// Who asked for patterns of hostile content, with the number of each detector.
+    fn hostile_targets(&self, part: Part) -> Vec<(usize, Target)> {
+        let detectors = self.runtime.detectors.iter().enumerate();
+        let wanted =
+            detectors.filter(|(_, one)| matches!(one.kind, RuntimeDetectorKind::Regex(_)) && one.parts.contains(&part));
+        wanted.map(|(index, one)| (index, runtime_target(one))).collect()
+    }
+
+    fn runtime_targets(&self, part: Part, kind: &RuntimeDetectorKind) -> Vec<Target> {
+        let wanted = self.runtime.detectors.iter().filter(|d| d.kind == *kind && d.parts.contains(&part));
+        wanted.map(runtime_target).collect()
     }
 
     /// What happens to each of the secrets where it is found in `part`; nothing where none is looked for.
-    fn leak_targets(&mut self, part: Part) -> Result<Vec<Vec<Target>>, ScanError> {
-        let Some(action) = self.managed.action.filter(|_| self.managed.parts.contains(&part)) else {
+    fn leak_targets(&mut self, part: Part, own: &[Target]) -> Result<Vec<Vec<Target>>, ScanError> {
+        let leak = self.managed.action.filter(|_| self.managed.parts.contains(&part));
+        if leak.is_none() && own.is_empty() {
             return Ok(Vec::new());
-        };
+        }
         let named = self.managed.secrets.iter().map(|(name, _)| name.clone());
         let targets = named.zip(self.secrets()?).map(|(detector, (_, whole))| {
-            // Of one that is found by its end, the rest would be left.
-            let action = if whole { action } else { ContentAction::Block };
-            vec![Target { guard: LEAK_GUARD.to_owned(), detector, action, threshold: 0 }]
+            let leak = leak.map(|action| Target {
+                guard: LEAK_GUARD.to_owned(),
+                detector,
+                action,
+                threshold: 0,
+                tokens: TokenRule::default(),
+            });
+            let mut targets: Vec<Target> = leak.into_iter().chain(own.iter().cloned()).collect();
+            if !whole {
+                // Of one that is found by its end, the rest would be left.
+                targets.iter_mut().filter(|one| !one.action.keeps()).for_each(|one| one.action = ContentAction::Block);
+            }
+            targets
         });
         Ok(targets.collect())
     }
@@ -274,18 +361,23 @@ impl Compiler<'_> {
         Ok(self.secrets.clone().unwrap_or_default())
     }
 
-    fn sets(&mut self, detectors: Vec<usize>, markup: bool, leaks: bool) -> Result<Vec<Arc<PatternSet>>, ScanError> {
-        let key = (detectors, markup, leaks);
+    fn sets(&mut self, key: SetKey) -> Result<Vec<Arc<PatternSet>>, ScanError> {
         if let Some(sets) = self.sets.get(&key) {
             return Ok(sets.clone());
         }
         let mut members = Vec::new();
-        for (slot, index) in key.0.iter().enumerate() {
-            let Compiled { pattern, unbounded, strict } = self.detector(*index)?;
+        for (slot, index) in key.data.iter().enumerate() {
+            let Some(Compiled { pattern, unbounded, strict }) = self.detector(*index)? else { continue };
             members.push(Member { pattern, source: Source::Data(slot), unbounded, strict });
         }
+        for (place, index) in key.hostile.iter().enumerate() {
+            let Some(Compiled { pattern, unbounded, strict }) = self.hostile(*index)? else { continue };
+            let source = Source::Data(key.data.len().saturating_add(place));
+            members.push(Member { pattern, source, unbounded, strict });
+        }
+        let SetKey { markup, leaks, .. } = key;
         if leaks {
-            let behind = members.len();
+            let behind = key.data.len().saturating_add(key.hostile.len());
             let secrets = self.secrets()?.into_iter().enumerate();
             members.extend(secrets.map(|(index, (pattern, _))| Member {
                 pattern,
@@ -304,34 +396,47 @@ impl Compiler<'_> {
         Ok(sets)
     }
 
-    fn detector(&mut self, index: usize) -> Result<Compiled, ScanError> {
+    /// Nothing for what is no pattern.
+    fn detector(&mut self, index: usize) -> Result<Option<Compiled>, ScanError> {
         if let Some(known) = self.patterns.get(&index) {
-            return Ok(known.clone());
+            return Ok(Some(known.clone()));
         }
         let Some(detector) = self.data.detectors.get(index) else {
             return Err(ScanError::Dangling { rule: String::new(), index });
         };
-        let name = &detector.name;
-        let compiled = self
-            .compile(detector)
-            .map_err(|source| ScanError::Detector { detector: name.clone(), source: Box::new(source) })?;
+        let made = match &detector.kind {
+            DataDetectorKind::Builtin(id) => self.builtin(id),
+            DataDetectorKind::Regex { pattern, validate } => self.regex(pattern, *validate),
+            DataDetectorKind::Dictionary(_) | DataDetectorKind::ExactMatch(_) | DataDetectorKind::Managed => {
+                return Ok(None);
+            }
+        };
+        let compiled = made.map_err(|error| error.of(&detector.name))?;
         self.patterns.insert(index, compiled.clone());
-        Ok(compiled)
+        Ok(Some(compiled))
     }
 
-    fn compile(&self, detector: &DataDetector) -> Result<Compiled, ScanError> {
-        match &detector.kind {
-            DataDetectorKind::Builtin(id) => {
-                let (pattern, needs) = builtin::detector(id)?;
-                self.check_hold_back(id, needs)?;
-                Ok(Compiled { pattern, unbounded: false, strict: false })
-            }
-            DataDetectorKind::Regex { pattern, validate } => {
-                let pattern = Pattern::from_regex(pattern, *validate)?;
-                let unbounded = pattern.max_len.is_none_or(|len| len > self.data.hold_back);
-                Ok(Compiled { pattern: Arc::new(pattern), unbounded, strict: true })
-            }
+    fn hostile(&mut self, index: usize) -> Result<Option<Compiled>, ScanError> {
+        if let Some(known) = self.hostile.get(&index) {
+            return Ok(Some(known.clone()));
         }
+        let Some(detector) = self.runtime.detectors.get(index) else { return Ok(None) };
+        let RuntimeDetectorKind::Regex(pattern) = &detector.kind else { return Ok(None) };
+        let compiled = self.regex(pattern, None).map_err(|error| error.of(&detector.name))?;
+        self.hostile.insert(index, compiled.clone());
+        Ok(Some(compiled))
+    }
+
+    fn builtin(&self, id: &str) -> Result<Compiled, ScanError> {
+        let (pattern, needs) = builtin::detector(id)?;
+        self.check_hold_back(id, needs)?;
+        Ok(Compiled { pattern, unbounded: false, strict: false })
+    }
+
+    fn regex(&self, pattern: &str, validate: Option<Validator>) -> Result<Compiled, ScanError> {
+        let pattern = Pattern::from_regex(pattern, validate)?;
+        let unbounded = pattern.max_len.is_none_or(|len| len > self.data.hold_back);
+        Ok(Compiled { pattern: Arc::new(pattern), unbounded, strict: true })
     }
 
     fn check_hold_back(&self, detector: &str, needed: usize) -> Result<(), ScanError> {
@@ -344,6 +449,24 @@ impl Compiler<'_> {
 
     fn unbounded(&self) -> Vec<String> {
         let long = self.patterns.iter().filter(|(_, c)| c.unbounded);
-        long.filter_map(|(i, _)| self.data.detectors.get(*i)).map(|d| d.name.clone()).collect()
+        let data = long.filter_map(|(i, _)| self.data.detectors.get(*i)).map(|d| d.name.clone());
+        let long = self.hostile.iter().filter(|(_, c)| c.unbounded);
+        data.chain(long.filter_map(|(i, _)| self.runtime.detectors.get(*i)).map(|d| d.name.clone())).collect()
+    }
+}
+
+fn runtime_target(detector: &RuntimeDetector) -> Target {
+    Target {
+        guard: format!("runtime/{}", detector.name),
+        detector: detector.name.clone(),
+        action: detector.action.into(),
+        threshold: detector.threshold.max(1),
+        tokens: TokenRule::default(),
+    }
+}
+
+impl ScanError {
+    fn of(self, detector: &str) -> Self {
+        Self::Detector { detector: detector.to_owned(), source: Box::new(self) }
     }
 }

@@ -30,6 +30,7 @@ static GUARDS: LazyLock<ContentGuards> = LazyLock::new(|| {
         parts: vec![Part::User],
         detectors: (0..detectors.len()).collect(),
         action: ContentAction::Mask,
+        tokens: postern_config::TokenRule::default(),
     };
     let data = DataProtection { detectors, rules: vec![rule], hold_back: 512, stall: Duration::from_secs(5) };
     let detector = |kind| RuntimeDetector {

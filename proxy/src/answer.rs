@@ -232,6 +232,11 @@ pub(crate) fn forwarded_head(
         // Pingora's HTTP/1.1 writer takes it from here; its HTTP/2 writer drops it.
         head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
     }
+    if story.context.token_map().is_some() {
+        // It has values in it that are for this caller alone.
+        head.insert_header(header::CACHE_CONTROL, "private, no-store")?;
+        head.remove_header(&header::EXPIRES);
+    }
     add_own(&mut head, story, hsts)?;
     for (name, value) in &access.response_set {
         head.insert_header(HeaderName::from_bytes(name.as_bytes()).map_err(invalid)?, value)?;

@@ -7,6 +7,7 @@ mod api_key;
 mod audit;
 mod check_egress;
 mod explain;
+mod hash_values;
 mod init;
 mod run;
 mod scan;
@@ -89,6 +90,10 @@ enum Command {
         output: test::Output,
     },
     Scan(scan::Scan),
+    /// Make the list for a detector of type ExactMatch from values on standard input, one a line: hashes under a fresh salt, from
+    /// which nobody reads the values. Keep it where only the proxy's user can read it. Nothing is written if a line cannot be found
+    /// in texts.
+    HashValues,
     /// Keys of callers.
     #[command(subcommand)]
     ApiKey(ApiKeyCommand),
@@ -161,6 +166,7 @@ pub fn main() -> ExitCode {
         Command::Explain(asked) => explain::run(&asked),
         Command::Test { dir, config, output } => test::run(&dir, config.as_ref(), output),
         Command::Scan(asked) => scan::run(&asked),
+        Command::HashValues => hash_values::run(),
         Command::ApiKey(ApiKeyCommand::New(asked)) => api_key::new(&asked),
         Command::Audit(AuditCommand::Verify { dir, key, checkpoint, format }) => {
             audit::verify(&dir, &key, checkpoint.as_deref(), format)

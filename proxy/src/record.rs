@@ -34,8 +34,11 @@ pub(crate) fn of_reason(reason: Option<Reason>) -> Decision {
 /// The word of a content action in metrics.
 pub(crate) fn action_word(action: ContentAction) -> &'static str {
     match action {
+        ContentAction::Allow => "allow",
+        ContentAction::Annotate => "annotate",
         ContentAction::Mask => "mask",
         ContentAction::Redact => "redact",
+        ContentAction::Tokenize => "tokenize",
         ContentAction::Block => "block",
     }
 }

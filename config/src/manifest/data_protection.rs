@@ -1,10 +1,12 @@
 //! DataProtectionPolicy: find sensitive content, then decide.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::LabelName;
 use crate::decode::{At, Fields, Setting, spec, tagged, words};
-use crate::values::{BuiltinDetector, Name, Pattern, Size, show_duration};
-use crate::{Code, ContentAction, DataClass, Part, Validator};
+use crate::values::{BuiltinDetector, DocumentFile, Name, Pattern, Size, show_duration};
+use crate::{Code, ContentAction, DataClass, Part, TokenScope, Validator};
 
 spec! {
     /// Sensitive content: find it, say how sensitive it is, then decide.
@@ -13,6 +15,9 @@ spec! {
         [E] detectors: Vec<At<DataDetector>>,
         /// What happens to what is found; the strongest action on a finding wins.
         [E] rules: Vec<At<DataRule>>,
+        /// Which upstream may see which class; one that no entry names may see nothing. Counts what is sent: a finding that a rule
+        /// redacts, masks or tokenizes in the same part is not. Of several manifests each has to agree.
+        [E] eligibility: Vec<At<Eligibility>>,
         /// Content the proxy cannot read: images, audio, files, encrypted reasoning, references to content stored elsewhere.
         [E] opaque: Setting<Opaque> = "Deny",
         /// How streams are held back until they are judged.
@@ -23,8 +28,6 @@ spec! {
         [D] purposes: Vec<At<Purpose>>,
     }
     later {
-        /// Which upstream may see which class.
-        [E] "eligibility",
         /// Fields to drop from requests.
         [E] "minimize",
     }
@@ -37,8 +40,13 @@ tagged! {
         Builtin(BuiltinSpec),
         /// A regular expression.
         Regex(RegexSpec),
+        /// Words and phrases of a list.
+        Dictionary(DictionarySpec),
+        /// Values of which only hashes are known: of customers, accounts, documents.
+        ExactMatch(ExactMatchSpec),
+        /// The proxy's own secrets: those it shows the upstream of the route, plain or in an encoding that hides them.
+        Managed(ManagedSpec),
     }
-    later { "Dictionary", "ExactMatch", "Managed" }
 }
 
 impl DataDetector {
@@ -47,6 +55,9 @@ impl DataDetector {
         match self {
             Self::Builtin(spec) => &spec.name,
             Self::Regex(spec) => &spec.name,
+            Self::Dictionary(spec) => &spec.name,
+            Self::ExactMatch(spec) => &spec.name,
+            Self::Managed(spec) => &spec.name,
         }
     }
 
@@ -55,6 +66,19 @@ impl DataDetector {
         match self {
             Self::Builtin(spec) => spec.class.value,
             Self::Regex(spec) => spec.class.value,
+            Self::Dictionary(spec) => spec.class.value,
+            Self::ExactMatch(spec) => spec.class.value,
+            Self::Managed(spec) => spec.class.value,
+        }
+    }
+
+    /// The list that it takes what it looks for from.
+    #[must_use]
+    pub fn list(&self) -> Option<&At<DocumentFile>> {
+        match self {
+            Self::Dictionary(spec) => Some(&spec.values_from),
+            Self::ExactMatch(spec) => Some(&spec.hashes_from),
+            Self::Builtin(_) | Self::Regex(_) | Self::Managed(_) => None,
         }
     }
 }
@@ -85,6 +109,43 @@ spec! {
     }
 }
 
+spec! {
+    /// Words and phrases.
+    pub struct DictionarySpec {
+        /// Named by `match.detectors`.
+        [E] name: At<Name>,
+        /// UTF-8 with one word or phrase a line; empty lines and those that begin with `#` are skipped. At most 4Mi and 100000
+        /// entries of at most 8 words and 128 bytes each. Case, accents, full-width and look-alike letters make no difference, and
+        /// whole words are found: words of a phrase may have up to 16 bytes of anything else between them. It is watched.
+        [E] values_from: At<DocumentFile>,
+        /// How sensitive a finding is.
+        [E] class: At<DataClass>,
+    }
+}
+
+spec! {
+    /// Values by their hashes.
+    pub struct ExactMatchSpec {
+        /// Named by `match.detectors`.
+        [E] name: At<Name>,
+        /// The hashes, as [data-protection.md](data-protection.md#exact-matches) says; at most 16Mi, for the proxy's user alone
+        /// to read. It is watched.
+        [E] hashes_from: At<DocumentFile>,
+        /// How sensitive a finding is.
+        [E] class: At<DataClass>,
+    }
+}
+
+spec! {
+    /// The secrets that SecretManagement has for the upstream of the route.
+    pub struct ManagedSpec {
+        /// Named by `match.detectors`.
+        [E] name: At<Name>,
+        /// How sensitive a finding is.
+        [E] class: At<DataClass>,
+    }
+}
+
 words! {
     /// A check digit.
     impl Validator {
@@ -108,12 +169,64 @@ spec! {
         [E] matches as "match": At<DataMatch>,
         /// What happens.
         [E] action: At<ContentAction>,
+        /// With `Tokenize`: puts the values that this exchange tokenized back where the model speaks of them, never into URLs or tool
+        /// arguments. The answer gets `Cache-Control: private, no-store`.
+        [E] restore: Setting<bool> = "false",
+        /// With `Tokenize`: who shares a token for the same value.
+        [E] scope: Setting<TokenScope> = "Principal",
     }
-    later {
-        /// Puts tokenized values back into the answer.
-        [E] "restore",
-        /// Who shares a token for the same value.
-        [E] "scope",
+    check check_rule
+}
+
+fn check_rule(rule: &DataRule, fields: &mut Fields<'_, '_, '_>) {
+    if rule.action.value != ContentAction::Tokenize {
+        let written = [("restore", rule.restore.written().is_some()), ("scope", rule.scope.written().is_some())];
+        if let Some((field, _)) = written.into_iter().find(|(_, written)| *written) {
+            let position = fields.position.clone();
+            let message = format!("`{field}` is about tokens, and the action of the rule makes none");
+            fields.cx.shape(&position, message, "write `action: Tokenize`, or remove it");
+        }
+    } else if rule.direction.value != DirectionWord::Request {
+        let message = "answers are not tokenized by this version: nobody could put their values back";
+        rule.action.error(fields.cx.report, Code(7), message, "write `direction: Request`, or `Redact` for answers");
+    }
+}
+
+words! {
+    /// Who shares a token for the same value.
+    impl TokenScope {
+        /// One principal: nobody can compare their tokens with those of another.
+        (TokenScope::Principal) = "Principal",
+        /// All of a tenant.
+        (TokenScope::Tenant) = "Tenant",
+    }
+}
+
+spec! {
+    /// Upstreams, and what they may see.
+    pub struct Eligibility {
+        /// Which ones.
+        [E] upstreams: At<UpstreamSelector>,
+        /// The highest class that is sent there. Requests with a finding above it are refused.
+        [E] max_class: At<DataClass>,
+        /// Only upstreams whose label `region` is one of these.
+        [E] regions: Option<At<Vec<At<String>>>>,
+    }
+}
+
+spec! {
+    /// Upstreams by their labels.
+    pub struct UpstreamSelector {
+        /// Labels an upstream must carry, all of them; at least one.
+        [E] match_labels: At<BTreeMap<LabelName, At<String>>>,
+    }
+    check check_upstreams
+}
+
+fn check_upstreams(selector: &UpstreamSelector, fields: &mut Fields<'_, '_, '_>) {
+    if selector.match_labels.is_empty() {
+        let help = "name at least one label, such as `vendor`";
+        selector.match_labels.error(fields.cx.report, Code(2), "`matchLabels` is empty", help);
     }
 }
 
@@ -167,10 +280,16 @@ words! {
         (ContentAction::Block) = "Block",
         /// The finding is replaced by a mark.
         (ContentAction::Redact) = "Redact",
-        /// Characters of the finding are covered.
+        /// Letters and digits of the finding become `*`, but for the last four and never more than half of them; everything between
+        /// them stays.
         (ContentAction::Mask) = "Mask",
+        /// The finding stays as it is, and the record tells of it.
+        (ContentAction::Annotate) = "Annotate",
+        /// The finding stays as it is, and the record does not tell of it. Rules still read its class.
+        (ContentAction::Allow) = "Allow",
+        /// The finding is replaced by a token that stands for it, the same for the same value. Requests only.
+        (ContentAction::Tokenize) = "Tokenize",
     }
-    later { "Tokenize", "Annotate", "Allow" }
 }
 
 words! {

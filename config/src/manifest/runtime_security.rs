@@ -1,7 +1,7 @@
 //! RuntimeSecurityPolicy: hostile content.
 
 use crate::decode::{At, Setting, spec, tagged, words};
-use crate::values::{Name, Percent};
+use crate::values::{Name, Pattern, Percent};
 use crate::{Part, RuntimeAction};
 
 spec! {
@@ -33,11 +33,20 @@ tagged! {
         PromptInjection(InjectionSpec),
         /// Characters that people do not see but models read: zero-width and tag characters, direction changes.
         HiddenText(HiddenTextSpec),
+        /// A value that would end a string of SQL and go on as SQL.
+        SqlInjection(WebSpec),
+        /// A value that a browser would run as a script.
+        Xss(WebSpec),
+        /// A value that would end an argument of a shell and go on as a command.
+        CommandInjection(WebSpec),
+        /// A value that leads out of a folder, or to a file of the system.
+        PathTraversal(WebSpec),
+        /// A URL of a place inside: an address of this machine or of a private network, the metadata of a cloud.
+        Ssrf(WebSpec),
+        /// A regular expression.
+        Regex(RuntimeRegexSpec),
     }
-    later {
-        "Jailbreak", "EncodedPayload", "Canary", "SqlInjection", "Xss", "CommandInjection", "PathTraversal", "Ssrf", "Regex",
-        "External",
-    }
+    later { "Jailbreak", "EncodedPayload", "Canary", "External" }
 }
 
 impl RuntimeDetector {
@@ -46,6 +55,12 @@ impl RuntimeDetector {
         match self {
             Self::PromptInjection(spec) => &spec.name,
             Self::HiddenText(spec) => &spec.name,
+            Self::SqlInjection(spec)
+            | Self::Xss(spec)
+            | Self::CommandInjection(spec)
+            | Self::PathTraversal(spec)
+            | Self::Ssrf(spec) => &spec.name,
+            Self::Regex(spec) => &spec.name,
         }
     }
 
@@ -54,6 +69,12 @@ impl RuntimeDetector {
         match self {
             Self::PromptInjection(spec) => &spec.parts,
             Self::HiddenText(spec) => &spec.parts,
+            Self::SqlInjection(spec)
+            | Self::Xss(spec)
+            | Self::CommandInjection(spec)
+            | Self::PathTraversal(spec)
+            | Self::Ssrf(spec) => &spec.parts,
+            Self::Regex(spec) => &spec.parts,
         }
     }
 
@@ -62,6 +83,12 @@ impl RuntimeDetector {
         match self {
             Self::PromptInjection(spec) => *spec.untrusted_only,
             Self::HiddenText(spec) => *spec.untrusted_only,
+            Self::SqlInjection(spec)
+            | Self::Xss(spec)
+            | Self::CommandInjection(spec)
+            | Self::PathTraversal(spec)
+            | Self::Ssrf(spec) => *spec.untrusted_only,
+            Self::Regex(spec) => *spec.untrusted_only,
         }
     }
 
@@ -70,6 +97,12 @@ impl RuntimeDetector {
         match self {
             Self::PromptInjection(spec) => *spec.threshold,
             Self::HiddenText(spec) => *spec.threshold,
+            Self::SqlInjection(spec)
+            | Self::Xss(spec)
+            | Self::CommandInjection(spec)
+            | Self::PathTraversal(spec)
+            | Self::Ssrf(spec) => *spec.threshold,
+            Self::Regex(_) => Percent(100),
         }
     }
 
@@ -78,6 +111,12 @@ impl RuntimeDetector {
         match self {
             Self::PromptInjection(spec) => spec.action.value,
             Self::HiddenText(spec) => spec.action.value,
+            Self::SqlInjection(spec)
+            | Self::Xss(spec)
+            | Self::CommandInjection(spec)
+            | Self::PathTraversal(spec)
+            | Self::Ssrf(spec) => spec.action.value,
+            Self::Regex(spec) => spec.action.value,
         }
     }
 }
@@ -115,6 +154,38 @@ spec! {
     }
 }
 
+spec! {
+    /// Looks for attacks on what stands behind: whole values are judged, so it is for parts that do not come as streams (PV-053).
+    pub struct WebSpec {
+        /// For records and explanations.
+        [E] name: At<Name>,
+        /// Message parts it looks at. A detector that can see none of them on a route does not load.
+        [E] parts: At<Vec<At<Part>>>,
+        /// Looks only at those of `parts` that come from outside: ToolResult, Resource, AgentMessage.
+        [E] untrusted_only: Setting<bool> = "false",
+        /// A score at or above it is a finding.
+        [E] threshold: Setting<Percent> = "80",
+        /// What happens to a finding. `Redact` takes out the whole value.
+        [E] action: At<RuntimeAction>,
+    }
+}
+
+spec! {
+    /// Looks for a pattern.
+    pub struct RuntimeRegexSpec {
+        /// For records and explanations.
+        [E] name: At<Name>,
+        /// What it matches. Where a part may come as a stream no match may be longer than `streaming.holdBack` (PV-053).
+        [E] pattern: At<Pattern>,
+        /// Message parts it looks at. A detector that can see none of them on a route does not load.
+        [E] parts: At<Vec<At<Part>>>,
+        /// Looks only at those of `parts` that come from outside: ToolResult, Resource, AgentMessage.
+        [E] untrusted_only: Setting<bool> = "false",
+        /// What happens to a finding.
+        [E] action: At<RuntimeAction>,
+    }
+}
+
 words! {
     /// What happens to a finding.
     impl RuntimeAction {
@@ -122,6 +193,9 @@ words! {
         (RuntimeAction::Block) = "Block",
         /// The finding is taken out.
         (RuntimeAction::Redact) = "Redact",
+        /// The finding stays as it is, and the record tells of it.
+        (RuntimeAction::Annotate) = "Annotate",
+        /// The finding stays as it is, and the record does not tell of it. Rules still read the risk.
+        (RuntimeAction::Allow) = "Allow",
     }
-    later { "Annotate", "Allow" }
 }

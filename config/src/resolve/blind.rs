@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::attach::{Attachments, Place, listed};
-use super::content::seen_parts;
+use super::content::{managed, seen_parts};
 use super::{outbound, subjects};
 use crate::bootstrap::{ListenerProtocol, RouteSpec};
 use crate::decode::At;
@@ -31,7 +31,7 @@ pub(super) fn check(bootstrap: &Bootstrap, attached: &Attachments<'_>, routes: &
         if reached.is_empty() {
             continue;
         }
-        Check { bootstrap, reached: &reached, routes, report }.manifest(manifest);
+        Check { bootstrap, attached, reached: &reached, routes, report }.manifest(manifest);
     }
 }
 
@@ -96,6 +96,7 @@ fn check_places(bootstrap: &Bootstrap, manifest: &Manifest, places: &[Place], re
 
 struct Check<'c, 'r> {
     bootstrap: &'c Bootstrap,
+    attached: &'c Attachments<'c>,
     /// Routes that the manifest reaches.
     reached: &'c [usize],
     routes: &'c [Option<Route>],
@@ -105,7 +106,9 @@ struct Check<'c, 'r> {
 impl<'c> Check<'c, '_> {
     fn manifest(&mut self, manifest: &Manifest) {
         match &manifest.spec {
-            Spec::DataProtectionPolicy(policy) => policy.rules.iter().for_each(|rule| self.data_rule(rule)),
+            Spec::DataProtectionPolicy(policy) => {
+                policy.rules.iter().for_each(|rule| self.data_rule(manifest, rule));
+            }
             Spec::RuntimeSecurityPolicy(policy) => policy.detectors.iter().for_each(|detector| self.detector(detector)),
             Spec::AccessControlPolicy(policy) => policy.rules.iter().for_each(|rule| self.rule(rule)),
             Spec::RbacPolicy(policy) => {
@@ -143,7 +146,7 @@ impl<'c> Check<'c, '_> {
         self.reached.iter().map(|index| routes.get(*index)?.as_ref()).collect()
     }
 
-    fn data_rule(&mut self, rule: &manifest::DataRule) {
+    fn data_rule(&mut self, manifest: &Manifest, rule: &manifest::DataRule) {
         let directions: Vec<Direction> = [
             rule.direction.request().then_some(Direction::Request),
             rule.direction.response().then_some(Direction::Response),
@@ -153,6 +156,25 @@ impl<'c> Check<'c, '_> {
         .collect();
         let parts: Vec<Part> = rule.parts.iter().map(|part| part.value).collect();
         self.parts(rule.name.as_str(), &rule.parts, &parts, &directions);
+        let mut said = self.dialects().into_iter().flat_map(|dialect| capability::parts(dialect, Direction::Response));
+        if *rule.restore && !said.any(|part| *part == Part::Assistant) {
+            let message = format!("`{}` can restore nothing: no model answers on its routes", rule.name.as_str());
+            rule.action.error(
+                self.report,
+                PV_BLIND,
+                message,
+                "remove `restore`, or attach the manifest to an AI route",
+            );
+        }
+        let Some(routes) = self.resolved() else { return };
+        if managed::sees_nothing(self.attached, &routes, &manifest.id.to_string(), rule.name.as_str()) {
+            let message = format!(
+                "rule `{}` looks for secrets that are managed for the upstream, and there is none on its routes",
+                rule.name.as_str()
+            );
+            let help = "attach a SecretManagement with credentials to the upstream, or remove the rule";
+            rule.matches.error(self.report, PV_BLIND, message, help);
+        }
     }
 
     fn detector(&mut self, detector: &manifest::RuntimeDetector) {

@@ -1,27 +1,35 @@
 //! DataProtectionPolicy and RuntimeSecurityPolicy: what is looked for in messages, and what happens then.
 
+mod eligible;
+pub(super) mod managed;
+mod streams;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::attach::{Attachments, Place, listed, of, tighten};
-use crate::bootstrap::RouteSpec;
+use super::lists::Lists;
+use crate::bootstrap::{RouteSpec, UpstreamSpec};
 use crate::decode::At;
 use crate::manifest::{self, Kind, Manifest};
 use crate::{
-    Code, DataDetector, DataDetectorKind, DataProtection, DataRule, Dialect, Direction, Part, Report, RuntimeDetector,
-    RuntimeDetectorKind, RuntimeSecurity, Waived, Waiver, capability,
+    Bootstrap, Code, DataDetector, DataDetectorKind, DataProtection, DataRule, Dialect, Direction, Part, Report,
+    RuntimeDetector, RuntimeDetectorKind, RuntimeSecurity, TokenRule, Waived, Waiver, WebAttack, capability,
 };
 
 const PV_TARGET: Code = Code(4);
 const PV_CONFLICT: Code = Code(5);
 const PV_BLIND: Code = Code(25);
 const PV_UNGUARDED: Code = Code(50);
-const PV_PATTERN: Code = Code(53);
 
 const DEFAULT_HOLD_BACK: u64 = 512;
 const DEFAULT_STALL: Duration = Duration::from_secs(5);
 
+/// By name, with the manifest that defines it.
+type Detectors<'m> = BTreeMap<&'m str, (&'m Manifest, &'m At<manifest::DataDetector>)>;
+
 pub(super) fn data(
+    bootstrap: &Bootstrap,
     attached: &Attachments<'_>,
     route: usize,
     spec: &RouteSpec,
@@ -30,7 +38,7 @@ pub(super) fn data(
 ) -> DataProtection {
     let policies: Vec<_> = of!(attached.on_route(route), DataProtectionPolicy).collect();
     let may_miss = attached.may_miss(Kind::DataProtectionPolicy);
-    let mut detectors: BTreeMap<&str, (&Manifest, &At<manifest::DataDetector>)> = BTreeMap::new();
+    let mut detectors: Detectors<'_> = BTreeMap::new();
     let (mut hold_back, mut stall) = (None, None);
     for (_, manifest, policy) in &policies {
         for detector in &policy.detectors {
@@ -55,16 +63,25 @@ pub(super) fn data(
             rules.extend(data_rule(manifest, rule, found, spec.dialect.value));
         }
     }
+    let own = |upstream: &&At<UpstreamSpec>| spec.upstream.as_ref().is_some_and(|own| own.value == upstream.name.value);
+    let upstream = bootstrap.spec.upstreams.iter().find(own).map(|upstream| &upstream.value);
+    // Each counts what rules of all manifests take out, and nothing that another blocks.
+    let mut eligible = Vec::new();
+    for (_, manifest, policy) in &policies {
+        let mut all = rules.clone();
+        eligible::add(&mut all, (manifest, policy), &detectors, attached, (spec, upstream), report);
+        eligible.extend(all.into_iter().skip(rules.len()));
+    }
+    rules.extend(eligible);
     if rules.is_empty() && spec.dialect.value != Dialect::Http && !may_miss {
         waived.extend(attached.waive(Waiver::Unguarded, Place::Route(route), || {
             unguarded("DataProtectionPolicy", !taken.is_empty() || !policies.is_empty(), spec, report);
         }));
     }
-    if rules.iter().any(|rule| rule.response) && capability::streams(spec.dialect.value, Direction::Response) {
-        check_patterns(&detectors, &rules, hold_back, report);
-    }
+    streams::check_data(&detectors, &rules, hold_back, spec.dialect.value, report);
     DataProtection {
-        detectors: detectors.values().map(|(_, detector)| resolved(detector)).collect(),
+        // Of a list that could not be read nothing is known, and the set does not load.
+        detectors: detectors.values().map(|(_, detector)| resolved(detector, &attached.lists)).collect(),
         rules,
         hold_back,
         stall: stall.unwrap_or(DEFAULT_STALL),
@@ -94,7 +111,7 @@ fn add_detector<'m>(
     let name = detector.name();
     match detectors.get(name.as_str()) {
         Some((other, same)) => {
-            if format!("{:?}", resolved(same)) != format!("{:?}", resolved(detector)) {
+            if written(same) != written(detector) {
                 let message = format!("detector `{}` is defined differently by {}", name.as_str(), other.id);
                 name.error(report, PV_CONFLICT, message, "rename one of them");
             }
@@ -105,13 +122,22 @@ fn add_detector<'m>(
     }
 }
 
-fn resolved(detector: &manifest::DataDetector) -> DataDetector {
+/// What a detector is, to be compared.
+fn written(detector: &manifest::DataDetector) -> String {
+    let list = detector.list().map(|list| &list.value);
+    format!("{:?} {list:?}", resolved(detector, &Lists::default()))
+}
+
+fn resolved(detector: &manifest::DataDetector, lists: &Lists) -> DataDetector {
     let kind = match detector {
         manifest::DataDetector::Builtin(builtin) => DataDetectorKind::Builtin(builtin.id.value.0),
         manifest::DataDetector::Regex(regex) => DataDetectorKind::Regex {
             pattern: regex.pattern.as_str().to_owned(),
             validate: regex.validate.as_ref().map(|validate| validate.value),
         },
+        manifest::DataDetector::Dictionary(spec) => DataDetectorKind::Dictionary(lists.dictionary(&spec.values_from)),
+        manifest::DataDetector::ExactMatch(spec) => DataDetectorKind::ExactMatch(lists.exact(&spec.hashes_from)),
+        manifest::DataDetector::Managed(_) => DataDetectorKind::Managed,
     };
     DataDetector { name: detector.name().as_str().to_owned(), kind, class: detector.class() }
 }
@@ -138,13 +164,14 @@ fn data_rule(
         parts,
         detectors,
         action: rule.action.value,
+        tokens: TokenRule { scope: *rule.scope, restore: *rule.restore },
     })
 }
 
 /// Detectors by name and by class; where both are written, both must hold.
 fn matched(
     rule: &manifest::DataRule,
-    detectors: &BTreeMap<&str, (&Manifest, &At<manifest::DataDetector>)>,
+    detectors: &Detectors<'_>,
     spec: &RouteSpec,
     may_miss: bool,
     report: &mut Report,
@@ -183,39 +210,11 @@ fn sorted<T: Ord>(items: impl IntoIterator<Item = T>) -> Vec<T> {
     items
 }
 
-/// A match that can grow past the window could not be judged before a part of it has left.
-fn check_patterns(
-    detectors: &BTreeMap<&str, (&Manifest, &At<manifest::DataDetector>)>,
-    rules: &[DataRule],
-    hold_back: usize,
-    report: &mut Report,
-) {
-    for (index, (_, detector)) in detectors.values().enumerate() {
-        let manifest::DataDetector::Regex(regex) = &detector.value else { continue };
-        if !rules.iter().any(|rule| rule.response && rule.detectors.contains(&index)) {
-            continue;
-        }
-        let longest = longest_match(regex.pattern.as_str());
-        if longest.is_some_and(|longest| longest <= hold_back) {
-            continue;
-        }
-        let what = longest.map_or("of any length".to_owned(), |longest| format!("{longest} bytes long"));
-        let name = regex.name.as_str();
-        let message = format!("a match of detector `{name}` can be {what}; a stream holds back {hold_back} bytes");
-        let help = "bound the repetitions of the pattern, raise `streaming.holdBack`, or use it for requests only";
-        regex.pattern.error(report, PV_PATTERN, message, help);
-    }
-}
-
-/// Bytes of the longest match; `None` where there is no bound.
-fn longest_match(pattern: &str) -> Option<usize> {
-    regex_syntax::parse(pattern).ok()?.properties().maximum_len()
-}
-
 pub(super) fn runtime(
     attached: &Attachments<'_>,
     route: usize,
     spec: &RouteSpec,
+    hold_back: usize,
     waived: &mut Vec<Waived>,
     report: &mut Report,
 ) -> RuntimeSecurity {
@@ -231,6 +230,7 @@ pub(super) fn runtime(
                 continue;
             }
             taken.push(name.as_str());
+            streams::check_hostile(detector, hold_back, spec.dialect.value, report);
             detectors.extend(runtime_detector(manifest, detector, spec.dialect.value));
         }
     }
@@ -256,6 +256,12 @@ fn runtime_detector(
     let kind = match detector {
         manifest::RuntimeDetector::PromptInjection(_) => RuntimeDetectorKind::PromptInjection,
         manifest::RuntimeDetector::HiddenText(_) => RuntimeDetectorKind::HiddenText,
+        manifest::RuntimeDetector::SqlInjection(_) => RuntimeDetectorKind::Web(WebAttack::SqlInjection),
+        manifest::RuntimeDetector::Xss(_) => RuntimeDetectorKind::Web(WebAttack::Xss),
+        manifest::RuntimeDetector::CommandInjection(_) => RuntimeDetectorKind::Web(WebAttack::CommandInjection),
+        manifest::RuntimeDetector::PathTraversal(_) => RuntimeDetectorKind::Web(WebAttack::PathTraversal),
+        manifest::RuntimeDetector::Ssrf(_) => RuntimeDetectorKind::Web(WebAttack::Ssrf),
+        manifest::RuntimeDetector::Regex(spec) => RuntimeDetectorKind::Regex(spec.pattern.as_str().to_owned()),
     };
     (!parts.is_empty()).then(|| RuntimeDetector {
         name: detector.name().as_str().to_owned(),

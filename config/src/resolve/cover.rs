@@ -1,5 +1,7 @@
 //! The coverage matrix of a route.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{Coverage, Dialect, Direction, EffectivePolicy, Guard, Part, Stage, capability};
 
 const BUILT_IN: &str = "built-in";
@@ -83,7 +85,14 @@ fn content(policy: &EffectivePolicy, dialect: Dialect, direction: Direction) -> 
         Direction::Request => rule.request,
         Direction::Response => rule.response,
     });
-    let data = data.filter_map(|rule| guard(format!("data/{}", rule.name), &rule.owner, &rule.parts));
+    // What an upstream may see is a rule for each set of parts.
+    let mut seen: BTreeMap<&str, (&str, BTreeSet<Part>)> = BTreeMap::new();
+    for rule in data {
+        seen.entry(&rule.name).or_insert_with(|| (&rule.owner, BTreeSet::new())).1.extend(&rule.parts);
+    }
+    let data = seen.into_iter().filter_map(|(name, (owner, parts))| {
+        guard(format!("data/{name}"), owner, &parts.into_iter().collect::<Vec<_>>())
+    });
     let runtime = policy.runtime.detectors.iter();
     let runtime = runtime.filter_map(|d| guard(format!("runtime/{}", d.name), &d.owner, &d.parts));
     let leaks = policy.leaks.iter().filter_map(|leaks| guard("secrets/leak".to_owned(), &leaks.owner, &leaks.parts));

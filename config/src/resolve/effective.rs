@@ -141,7 +141,7 @@ impl Merge<'_> {
         let (mut waived, route, spec) = (Vec::new(), self.number, self.spec);
         Parts {
             access: access::merge(&attached, route, spec, true, &mut waived, &mut report),
-            data: content::data(&attached, route, spec, &mut waived, &mut report),
+            data: content::data(bootstrap, &attached, route, spec, &mut waived, &mut report),
             network: network::of_route(&attached, route, upstream),
             guard: ddos::of_route(bootstrap, &attached, route, spec).into_iter().nth(self.listener).unwrap_or_default(),
         }

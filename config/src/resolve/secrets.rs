@@ -6,9 +6,7 @@ use super::attach::{Attachments, Place, of};
 use crate::decode::At;
 use crate::manifest::{self, CredentialSpec, Manifest};
 use crate::values::Stripped;
-use crate::{
-    Code, ContentAction, Credential, Exchange, Inject, LeakDetection, Part, Report, RuntimeAction, Upstream, Waiver,
-};
+use crate::{Code, ContentAction, Credential, Exchange, Inject, LeakDetection, Part, Report, Upstream, Waiver};
 
 const PV_SHAPE: Code = Code(2);
 const PV_TARGET: Code = Code(4);
@@ -92,10 +90,7 @@ pub(super) fn leaks(attached: &Attachments<'_>, upstream: usize) -> Option<LeakD
             Some(parts) => parts.iter().map(|part| part.value).collect(),
             None => Part::ALL.to_vec(),
         };
-        let action = match *spec.action {
-            RuntimeAction::Redact => ContentAction::Redact,
-            RuntimeAction::Block => ContentAction::Block,
-        };
+        let action = ContentAction::from(*spec.action);
         let fresh = || LeakDetection { owner: manifest.id.to_string(), parts: Vec::new(), action };
         let found = merged.get_or_insert_with(fresh);
         found.parts.extend(parts);

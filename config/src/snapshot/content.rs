@@ -1,6 +1,11 @@
 //! What is looked for in messages, and what happens then.
 
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::{Digest, Redacted};
 
 /// Where in a message a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,12 +80,47 @@ pub enum DataClass {
     Restricted,
 }
 
+impl DataClass {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "Public",
+            Self::Internal => "Internal",
+            Self::Confidential => "Confidential",
+            Self::Restricted => "Restricted",
+        }
+    }
+}
+
 /// What happens to a finding, strongest last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ContentAction {
+    Allow,
+    Annotate,
     Mask,
     Redact,
+    Tokenize,
     Block,
+}
+
+impl ContentAction {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "Allow",
+            Self::Annotate => "Annotate",
+            Self::Mask => "Mask",
+            Self::Redact => "Redact",
+            Self::Tokenize => "Tokenize",
+            Self::Block => "Block",
+        }
+    }
+
+    /// Whether the text stays as it is.
+    #[must_use]
+    pub fn keeps(self) -> bool {
+        self <= Self::Annotate
+    }
 }
 
 /// DataProtectionPolicy, merged.
@@ -109,6 +149,65 @@ pub enum DataDetectorKind {
         pattern: String,
         validate: Option<Validator>,
     },
+    Dictionary(Arc<Dictionary>),
+    ExactMatch(Arc<ExactValues>),
+    /// The secrets of the upstream.
+    Managed,
+}
+
+impl DataDetectorKind {
+    /// As manifests write it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Builtin(_) => "Builtin",
+            Self::Regex { .. } => "Regex",
+            Self::Dictionary(_) => "Dictionary",
+            Self::ExactMatch(_) => "ExactMatch",
+            Self::Managed => "Managed",
+        }
+    }
+
+    /// The file that it was made from.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Dictionary(list) => Some(&list.file),
+            Self::ExactMatch(list) => Some(&list.file),
+            Self::Builtin(_) | Self::Regex { .. } | Self::Managed => None,
+        }
+    }
+}
+
+/// Words and phrases, as they were written; at least one. They may be somebody's names: nothing prints them.
+#[derive(Debug)]
+pub struct Dictionary {
+    pub file: PathBuf,
+    /// SHA-256 of the file.
+    pub digest: Digest,
+    pub text: Redacted<String>,
+}
+
+impl Dictionary {
+    pub fn entries(&self) -> impl Iterator<Item = &str> {
+        self.text.expose().lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+    }
+}
+
+/// Values of which only the hashes are known; at least one.
+#[derive(Debug)]
+pub struct ExactValues {
+    pub file: PathBuf,
+    /// SHA-256 of the file.
+    pub digest: Digest,
+    /// Key of the hashes, which are HMAC-SHA-256.
+    pub salt: Redacted<Vec<u8>>,
+    /// Words that a value has at most, at least one.
+    pub words: usize,
+    /// Letters and digits that a value has.
+    pub length: RangeInclusive<usize>,
+    /// Sorted.
+    pub hashes: Vec<[u8; 32]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +228,24 @@ pub struct DataRule {
     /// Indices into [`DataProtection::detectors`], `minClass` already resolved; not empty.
     pub detectors: Vec<usize>,
     pub action: ContentAction,
+    /// For action Tokenize.
+    pub tokens: TokenRule,
+}
+
+/// What becomes of the tokens of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TokenRule {
+    pub scope: TokenScope,
+    /// Their values are put back into the answer.
+    pub restore: bool,
+}
+
+/// Who shares a token for the same value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum TokenScope {
+    #[default]
+    Principal,
+    Tenant,
 }
 
 /// RuntimeSecurityPolicy, merged.
@@ -149,14 +266,67 @@ pub struct RuntimeDetector {
     pub action: RuntimeAction,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RuntimeDetectorKind {
     PromptInjection,
     HiddenText,
+    Web(WebAttack),
+    Regex(String),
+}
+
+impl RuntimeDetectorKind {
+    /// As manifests write it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::PromptInjection => "PromptInjection",
+            Self::HiddenText => "HiddenText",
+            Self::Web(attack) => attack.as_str(),
+            Self::Regex(_) => "Regex",
+        }
+    }
+}
+
+/// An attack on what stands behind, in one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WebAttack {
+    SqlInjection,
+    Xss,
+    CommandInjection,
+    PathTraversal,
+    Ssrf,
+}
+
+impl WebAttack {
+    pub const ALL: [Self; 5] = [Self::SqlInjection, Self::Xss, Self::CommandInjection, Self::PathTraversal, Self::Ssrf];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SqlInjection => "SqlInjection",
+            Self::Xss => "Xss",
+            Self::CommandInjection => "CommandInjection",
+            Self::PathTraversal => "PathTraversal",
+            Self::Ssrf => "Ssrf",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RuntimeAction {
+    Allow,
+    Annotate,
     Redact,
     Block,
+}
+
+impl From<RuntimeAction> for ContentAction {
+    fn from(action: RuntimeAction) -> Self {
+        match action {
+            RuntimeAction::Allow => Self::Allow,
+            RuntimeAction::Annotate => Self::Annotate,
+            RuntimeAction::Redact => Self::Redact,
+            RuntimeAction::Block => Self::Block,
+        }
+    }
 }

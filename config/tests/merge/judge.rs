@@ -444,13 +444,16 @@ fn change(route: &Route, facts: &Facts) -> Option<u8> {
         direction && rule.parts.contains(&facts.part) && rule.detectors.iter().any(found)
     });
     let data = data.map(|rule| match rule.action {
+        ContentAction::Allow | ContentAction::Annotate => Some(0),
         ContentAction::Mask => Some(1),
         ContentAction::Redact => Some(2),
+        ContentAction::Tokenize => Some(3),
         ContentAction::Block => None,
     });
     let runtime = route.policy.runtime.detectors.iter();
     let runtime = runtime.filter(|d| d.parts.contains(&facts.part) && facts.score >= d.threshold);
     let runtime = runtime.map(|detector| match detector.action {
+        RuntimeAction::Allow | RuntimeAction::Annotate => Some(0),
         RuntimeAction::Redact => Some(2),
         RuntimeAction::Block => None,
     });

@@ -4,7 +4,7 @@
 
 mod secrets;
 
-use postern_config::{Action, ContentAction, ManifestRef, PrincipalType};
+use postern_config::{Action, ManifestRef, PrincipalType};
 
 use super::encode_hex;
 use super::escape::Json;
@@ -303,12 +303,7 @@ fn write_finding(json: &mut Json<'_>, finding: &ContentFinding) {
     json.text("guard", &finding.guard, NAME);
     json.text("detector", &finding.detector, NAME);
     json.text("part", finding.part.as_str(), NAME);
-    let action = match finding.action {
-        ContentAction::Mask => "Mask",
-        ContentAction::Redact => "Redact",
-        ContentAction::Block => "Block",
-    };
-    json.text("action", action, NAME);
+    json.text("action", finding.action.as_str(), NAME);
     json.number("score", u64::from(finding.score));
     json.number("start", u64::try_from(finding.range.start).unwrap_or(u64::MAX));
     json.number("end", u64::try_from(finding.range.end).unwrap_or(u64::MAX));

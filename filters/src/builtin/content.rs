@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use postern_config::{ContentAction, DataClass, DataProtection};
+use postern_config::{ContentAction, DataClass, DataProtection, Part};
 
-use crate::message::Message;
-use crate::scan::ContentGuards;
-use crate::{ContentFinding, Context, Edit, FilterError, Flow, Judgement, Reason, Refusal, TextGuards, Verdict};
+use crate::message::{Message, PartText};
+use crate::scan::{ContentGuards, TokenMap};
+use crate::{ContentFinding, Context, Edit, FilterError, Flow, Judgement, Reason, Refusal, Verdict};
 
 /// Guards of one direction.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Outcome {
             if finding.guard.starts_with("data/") {
                 self.class = self.class.max(classes.get(&finding.detector).copied());
             }
-            if self.findings.len() < Context::MAX_FINDINGS {
+            if finding.action != ContentAction::Allow && self.findings.len() < Context::MAX_FINDINGS {
                 self.findings.push(finding);
             }
         }
@@ -90,6 +90,10 @@ impl Content {
         &self.names
     }
 
+    pub(crate) fn looks_at(&self, part: Part) -> bool {
+        !self.guards.guards_of(part).is_empty()
+    }
+
     pub(crate) fn guards(&self) -> &Arc<ContentGuards> {
         &self.guards
     }
@@ -97,9 +101,12 @@ impl Content {
     /// Judges every part, without acting. What was found is recorded even if the decision falls before anything is done
     /// about it.
     pub(crate) fn look(&self, cx: &mut Context) -> Verdict {
-        let Outcome { verdicts, findings, class } = self.judge(cx.message()?);
+        let made = || Arc::new(TokenMap::new(cx.known_principal().map(Arc::as_ref), cx.tenant().map(Arc::as_ref)));
+        let tokens = self.guards.tokenizes().then(made);
+        let Outcome { verdicts, findings, class } = self.judge_texts(cx.message()?.texts(), tokens.as_deref());
         let risk = if self.scores_risk { self.risk(cx.message()?) } else { 0 };
         cx.set_seen(verdicts, risk, class.unwrap_or(DataClass::Public));
+        cx.set_token_map(tokens);
         cx.add_findings(findings);
         Ok(Flow::Continue)
     }
@@ -126,9 +133,17 @@ impl Content {
     }
 
     pub(crate) fn judge(&self, message: &Message) -> Outcome {
+        self.judge_texts(message.texts(), None)
+    }
+
+    pub(crate) fn judge_texts<'t>(
+        &self,
+        texts: impl Iterator<Item = PartText<'t>>,
+        tokens: Option<&TokenMap>,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
-        for text in message.texts() {
-            outcome.add(text.index, self.guards.judge(text.part, text.text), &self.classes);
+        for text in texts {
+            outcome.add(text.index, self.guards.judge_for(text.part, text.text, tokens), &self.classes);
         }
         outcome
     }
@@ -154,7 +169,7 @@ mod tests {
 
     use bytes::Bytes;
     use postern_config::{
-        DataDetector, DataDetectorKind, DataRule, Direction, Part, RuntimeAction, RuntimeDetector, RuntimeDetectorKind,
+        DataDetector, DataDetectorKind, DataRule, Direction, RuntimeAction, RuntimeDetector, RuntimeDetectorKind,
         RuntimeSecurity,
     };
 
@@ -173,6 +188,7 @@ mod tests {
                 parts: vec![Part::HttpBody, Part::HttpQuery],
                 detectors: vec![0],
                 action,
+                tokens: postern_config::TokenRule::default(),
             }],
             hold_back: 1024,
             stall: Duration::from_secs(5),
@@ -195,7 +211,7 @@ mod tests {
         let mut cx = context();
         let body = Bytes::copy_from_slice(body.as_bytes());
         cx.set_body(body.clone());
-        cx.set_message(Message::http(Some("text/plain"), query, body, crate::MessageLimits::default()).unwrap());
+        cx.set_message(Message::http(Some("text/plain"), query, None, body, crate::MessageLimits::default()).unwrap());
         assert_eq!(content.look(&mut cx).unwrap(), Flow::Continue, "looking does not act");
         (content.act(&mut cx), cx)
     }

@@ -15,13 +15,20 @@ pub(crate) struct Parse {
     prefix: String,
     /// On dialect `http`, bodies are read only where a guard looks at them.
     reads_http: bool,
+    /// And their header lines where one looks at those.
+    reads_headers: bool,
 }
 
 impl Parse {
     pub(crate) const GUARD: &str = "parse";
 
     pub(crate) fn new(dialect: Dialect, prefix: &str, reads_http: bool) -> Self {
-        Self { dialect, prefix: prefix.trim_end_matches('/').to_owned(), reads_http }
+        Self { dialect, prefix: prefix.trim_end_matches('/').to_owned(), reads_http, reads_headers: false }
+    }
+
+    /// Reads header lines as well.
+    pub(crate) fn with_headers(self, reads_headers: bool) -> Self {
+        Self { reads_headers, ..self }
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
@@ -43,7 +50,13 @@ impl Parse {
                 }
                 cx.set_action(action);
                 if self.reads_http {
-                    Message::http(content_type, req.query, body, cx.message_limits())
+                    Message::http(
+                        content_type,
+                        req.query,
+                        self.reads_headers.then_some(req.headers),
+                        body,
+                        cx.message_limits(),
+                    )
                 } else {
                     Ok(Message::Unread)
                 }

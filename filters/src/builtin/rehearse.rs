@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::header::CONTENT_TYPE;
-use postern_config::Stage as Place;
+use postern_config::{Part, Stage as Place};
 
 use super::content::Content;
 use super::cross_site::CrossSite;
 use super::frame::Frame;
 use crate::authz::Rehearsal;
 use crate::limit::{Facts, LimitSet, Stage, Tokens};
-use crate::message::Message;
+use crate::message::{Message, fixed_texts, read_headers};
 use crate::{ContentFinding, Context, Flow, Reason, RequestView, Verdict};
 
 /// One look, in the place in the chain where it would have been acted on.
@@ -184,11 +184,20 @@ fn content(content: &Content, blame: &Blame, req: &RequestView<'_>, cx: &mut Con
         // Nothing that acts reads bodies here: what is on trial would.
         Ok(Message::Unread) => {
             let content_type = req.sole_header(&CONTENT_TYPE);
-            match Message::http(content_type, req.query, cx.body().clone(), cx.message_limits()) {
+            match Message::http(content_type, req.query, Some(req.headers), cx.body().clone(), cx.message_limits()) {
                 Ok(message) if message.opaque().is_some() => {
                     return Some(blame.refusal(Reason::ContentRefused, String::new()));
                 }
                 Ok(message) => content.judge(&message),
+                Err(error) => return Some(blame.refusal(error.reason(), String::new())),
+            }
+        }
+        // Nothing that acts reads header lines here.
+        Ok(message) if content.looks_at(Part::HttpHeader) && !message.has_headers() => {
+            match read_headers(req.headers) {
+                Ok(headers) => {
+                    content.judge_texts(message.texts().chain(fixed_texts(Part::HttpHeader, &headers)), None)
+                }
                 Err(error) => return Some(blame.refusal(error.reason(), String::new())),
             }
         }

@@ -29,7 +29,7 @@ impl UpstreamSecrets {
     }
 
     /// What is looked for on routes to `upstream`. `None` where one of its secrets could not be read, which whoever reads it tells.
-    pub(super) fn of(&self, upstream: &Upstream, leaks: &LeakDetection) -> Option<Managed> {
+    pub(super) fn of(&self, upstream: &Upstream, leaks: Option<&LeakDetection>) -> Option<Managed> {
         let mut managed = nothing_of(leaks);
         for credential in &upstream.credentials {
             let of = |all: &HashMap<String, Vec<Secret>>| -> Vec<Secret> {
@@ -49,16 +49,22 @@ impl UpstreamSecrets {
 }
 
 /// Where it would be looked, without anything to look for.
-pub(super) fn nothing_of(leaks: &LeakDetection) -> Managed {
-    Managed { parts: leaks.parts.clone(), action: Some(leaks.action), ..Managed::default() }
+pub(super) fn nothing_of(leaks: Option<&LeakDetection>) -> Managed {
+    let of = |leaks: &LeakDetection| Managed {
+        parts: leaks.parts.clone(),
+        action: Some(leaks.action),
+        ..Managed::default()
+    };
+    leaks.map(of).unwrap_or_default()
 }
 
 /// Code and way out of guards that cannot be built.
 pub(super) fn refusal(error: &ScanError) -> (u16, &'static str) {
     match error {
-        ScanError::Managed { .. } => {
-            (25, "replace it by a secret of at least 8 characters of visible ASCII, or remove `leakDetection`")
-        }
+        ScanError::Managed { .. } => (
+            25,
+            "replace it by a secret of at least 8 characters of visible ASCII, or do not look for it: remove `leakDetection` and detectors of type Managed",
+        ),
         _ => (53, "change the pattern, or the `holdBack` of the route"),
     }
 }

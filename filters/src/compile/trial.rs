@@ -10,7 +10,6 @@ use crate::builtin::{Blame, Content, CrossSite, Frame, Rehearse};
 use crate::chain::Step;
 use crate::filter::Filter;
 use crate::limit::{LimitSet, Stage};
-use crate::scan::Managed;
 
 /// What is left on trial of a route.
 #[derive(Debug)]
@@ -164,7 +163,7 @@ impl Compiler<'_> {
             owners.insert(format!("runtime/{}", detector.name), Arc::from(detector.owner.as_str()));
             runtime.detectors.push(detector.clone());
         }
-        let made = self.guards(&data, &runtime, &Managed::default(), false, direction, report)?;
+        let made = self.guards(&data, &runtime, &self.secrets_for(&data, None)?, false, direction, report)?;
         Some(made.map(|content| (content, Blame::new(tried.of_kind(&[DATA, RUNTIME]), owners))))
     }
 }

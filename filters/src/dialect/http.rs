@@ -2,6 +2,7 @@
 
 mod body;
 mod form;
+mod multipart;
 
 pub use body::{HttpBody, media_type};
 

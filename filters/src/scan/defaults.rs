@@ -26,6 +26,7 @@ pub fn defaults() -> (DataProtection, RuntimeSecurity) {
         parts: Part::ALL.to_vec(),
         detectors: vec![index],
         action: ContentAction::Redact,
+        tokens: postern_config::TokenRule::default(),
     });
     let hostile = [
         ("injection", RuntimeDetectorKind::PromptInjection, RuntimeAction::Block),

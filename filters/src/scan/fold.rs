@@ -95,7 +95,8 @@ fn punctuation(c: char) -> Option<char> {
     }
 }
 
-fn is_accent(c: char) -> bool {
+/// Marks above and below letters.
+pub(crate) fn is_accent(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36F}' | '\u{483}'..='\u{487}' | '\u{1AB0}'..='\u{1AFF}' | '\u{1DC0}'..='\u{1DFF}'
         | '\u{20D0}'..='\u{20FF}' | '\u{FE20}'..='\u{FE2F}')
 }

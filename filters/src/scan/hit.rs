@@ -1,5 +1,7 @@
 //! What a scanner reports: a place, when it became known, and how sure it is.
 
+use postern_config::WebAttack;
+
 /// Which scanner found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Source {
@@ -7,6 +9,8 @@ pub(crate) enum Source {
     Data(usize),
     Hidden,
     Injection,
+    /// Of the whole text.
+    Web(WebAttack),
 }
 
 /// Positions are bytes of the text as received, from its beginning.

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use postern_config::{ContentAction, Part};
+use postern_config::{ContentAction, Part, TokenRule, WebAttack};
 
 use super::hit::{Hit, Source};
 use super::injection::Signatures;
 use super::matcher::PatternSet;
+use super::words::WordSet;
 use crate::text::ContentFinding;
 
 /// One rule's interest in one detector.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Target {
     /// `data/never-cards`, `runtime/indirect`.
     pub(crate) guard: String,
@@ -18,6 +19,8 @@ pub(crate) struct Target {
     pub(crate) action: ContentAction,
     /// Scores below do not count.
     pub(crate) threshold: u8,
+    /// For action Tokenize.
+    pub(crate) tokens: TokenRule,
 }
 
 impl Target {
@@ -39,8 +42,12 @@ pub(crate) struct Plan {
     pub(crate) part: Part,
     pub(crate) hold_back: usize,
     pub(crate) sets: Vec<Arc<PatternSet>>,
+    /// Whole words, each list with the index of [`Source::Data`] that it reports as.
+    pub(crate) words: Vec<(usize, Arc<WordSet>)>,
     /// By index of [`Source::Data`].
     pub(crate) data: Vec<Vec<Target>>,
+    /// Attacks that are looked for in whole values.
+    pub(crate) web: Vec<(WebAttack, Vec<Target>)>,
     pub(crate) hidden: Vec<Target>,
     pub(crate) injection: Vec<Target>,
     /// There where `injection` is not empty.
@@ -54,18 +61,38 @@ impl Plan {
             Source::Data(i) => self.data.get(i).map_or(&[][..], Vec::as_slice),
             Source::Hidden => &self.hidden,
             Source::Injection => &self.injection,
+            Source::Web(attack) => self.web_targets(attack),
         };
         let score = hit.score;
         targets.iter().filter(move |t| score >= t.threshold)
     }
 
+    fn web_targets(&self, attack: WebAttack) -> &[Target] {
+        self.web.iter().find(|(one, _)| *one == attack).map_or(&[], |(_, targets)| targets)
+    }
+
+    pub(crate) fn tokenizes(&self) -> bool {
+        self.data.iter().flatten().any(|target| target.action == ContentAction::Tokenize)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.data.is_empty() && self.hidden.is_empty() && self.injection.is_empty()
+        self.data.is_empty() && self.hidden.is_empty() && self.injection.is_empty() && self.web.is_empty()
+    }
+
+    /// Whether a pattern of the operator counts as hostile.
+    pub(crate) fn has_hostile_patterns(&self) -> bool {
+        self.data.iter().flatten().any(|target| target.guard.starts_with("runtime/"))
+    }
+
+    /// Whether a hit leaves the text as it is, whoever asked for it.
+    pub(crate) fn keeps(&self, hit: &Hit) -> bool {
+        self.targets(hit).all(|target| target.action.keeps())
     }
 
     /// Names of the guards that look at this part, sorted, each once.
     pub(crate) fn guard_names(&self) -> Vec<&str> {
-        let all = self.data.iter().flatten().chain(&self.hidden).chain(&self.injection);
+        let web = self.web.iter().flat_map(|(_, targets)| targets);
+        let all = self.data.iter().flatten().chain(&self.hidden).chain(&self.injection).chain(web);
         let mut names: Vec<&str> = all.map(|t| t.guard.as_str()).collect();
         names.sort_unstable();
         names.dedup();

@@ -30,6 +30,9 @@ pub(crate) struct Resolver {
     floor: usize,
     /// Goes on behind a hit that blocks: for whoever wants to know all of them.
     goes_on: bool,
+    /// Those that leave the text as it is. They stand apart, so that a long one that is only noted does not have more of the
+    /// text changed than was asked for.
+    noted: Option<Box<Self>>,
 }
 
 /// How much of the text is known.
@@ -60,7 +63,13 @@ impl Resolver {
 
     /// Takes `hits` over; those that no rule asked for are dropped.
     pub(crate) fn add(&mut self, plan: &Plan, hits: &mut Vec<Hit>) {
-        self.pending.extend(hits.drain(..).filter(|h| plan.targets(h).next().is_some()));
+        for hit in hits.drain(..).filter(|h| plan.targets(h).next().is_some()) {
+            if plan.keeps(&hit) {
+                self.noted.get_or_insert_default().pending.push_back(hit);
+            } else {
+                self.pending.push_back(hit);
+            }
+        }
     }
 
     /// Text before `position` was released without being judged (a stall).
@@ -69,15 +78,23 @@ impl Resolver {
     }
 
     pub(crate) fn resolve<'p>(&mut self, plan: &'p Plan, known: Known) -> Resolved<'p> {
+        let block = if self.goes_on { None } else { self.first_block(plan) };
+        let mut out = self.settle_all(plan, known, block);
+        if let Some(noted) = &mut self.noted {
+            out.findings.extend(noted.settle_all(plan, known, block).findings);
+        }
+        out
+    }
+
+    /// `block`: how much was read when the first hit that blocks became known; nothing counts that was known later.
+    fn settle_all<'p>(&mut self, plan: &'p Plan, known: Known, block: Option<usize>) -> Resolved<'p> {
         let mut out = Resolved::default();
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && block.is_none() {
             self.floor = self.floor.max(known.live);
             out.floor = self.floor;
             return out;
         }
-        if !self.goes_on
-            && let Some(seen) = self.first_block(plan)
-        {
+        if let Some(seen) = block {
             self.pending.retain(|h| h.seen <= seen);
             out.blocked = true;
         }

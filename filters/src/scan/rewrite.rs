@@ -3,15 +3,18 @@
 use postern_config::ContentAction;
 
 use super::hit::{Hit, Source};
-use super::plan::Plan;
+use super::plan::{Plan, Target};
+use super::tokens::TokenMap;
 
 /// Letters and digits at the end that a mask leaves, but never more than half of them.
 const KEPT: usize = 4;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Rewrite<'p> {
     /// `[redacted:<detector>]`
     Label(&'p str),
+    /// A token of this detector.
+    Token(&'p Target),
     /// Nothing: characters nobody saw, or the continuation of what has its label already.
     Remove,
     Mask,
@@ -23,12 +26,19 @@ impl<'p> Rewrite<'p> {
     /// For the strongest action of a group; `None` where no rule wants a change.
     pub(crate) fn choose(plan: &'p Plan, group: &[Hit]) -> Option<Self> {
         let strongest = group.iter().flat_map(|h| plan.targets(h)).map(|t| t.action).max()?;
+        if strongest.keeps() {
+            return None;
+        }
         if strongest == ContentAction::Mask {
             let open = group.iter().any(|h| h.open);
             return Some(if open { Self::MaskAll } else { Self::Mask });
         }
         if group.iter().all(|h| h.tail) {
             return Some(Self::Remove);
+        }
+        let mut all = group.iter().flat_map(|h| plan.targets(h));
+        if let Some(target) = all.find(|t| t.action == ContentAction::Tokenize && strongest == t.action) {
+            return Some(Self::Token(target));
         }
         // What was written counts before what was hidden in it: the label says what the reader misses.
         let mut shown = group.iter().filter(|h| h.source != Source::Hidden);
@@ -40,8 +50,12 @@ impl<'p> Rewrite<'p> {
     }
 
     /// The replacement of `original`.
-    pub(crate) fn apply(self, original: &str) -> String {
+    pub(crate) fn apply(self, original: &str, tokens: Option<&TokenMap>) -> String {
         match self {
+            Self::Token(target) => {
+                let token = tokens.and_then(|tokens| tokens.make(target.tokens, &target.detector, original));
+                token.unwrap_or_else(|| Self::Label(&target.detector).apply(original, None))
+            }
             Self::Label(detector) => format!("[redacted:{detector}]"),
             Self::Remove => String::new(),
             Self::Mask => mask(original, KEPT),

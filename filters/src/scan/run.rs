@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::fold::Form;
 use super::hidden::HiddenRuns;
-use super::hit::Hit;
+use super::hit::{Hit, Source};
 use super::injection::{Reader, Signatures};
 use super::matcher::Matcher;
 use super::plan::{Plan, least};
 use super::resolve::{Known, Resolved, Resolver};
 use super::view::View;
+use super::web;
+use super::words::WordRun;
 
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -19,6 +21,9 @@ pub(crate) struct Run {
     matchers: Vec<Matcher>,
     hidden: Option<HiddenRuns>,
     injection: Option<Reader>,
+    words: Vec<WordRun>,
+    /// The text comes whole, so that its attacks can be judged.
+    whole: bool,
     resolver: Resolver,
     /// Bytes read.
     text_end: usize,
@@ -35,6 +40,8 @@ impl Run {
             matchers: plan.sets.iter().map(|set| Matcher::new(set, limit, whole)).collect(),
             hidden: (!plan.hidden.is_empty()).then(|| HiddenRuns::new(limit, least(&plan.hidden).max(1))),
             injection: plan.signatures.as_ref().map(|s| Reader::new(s, limit, least(&plan.injection).max(1))),
+            words: plan.words.iter().map(|(slot, set)| WordRun::new(set, Source::Data(*slot), limit)).collect(),
+            whole,
             resolver: Resolver::default(),
             text_end: 0,
         }
@@ -67,6 +74,12 @@ impl Run {
             self.skeleton.push(text, at);
             injection.read(&self.skeleton, self.text_end, &mut hits);
         }
+        for words in &mut self.words {
+            words.read(text, at, &mut hits);
+        }
+        if self.whole {
+            web_hits(plan, text, &mut hits);
+        }
         let resolved = self.resolve(plan, hits, false);
         self.forget(resolved.floor);
         resolved
@@ -83,6 +96,9 @@ impl Run {
         if let Some(injection) = &mut self.injection {
             injection.finish(&self.skeleton, self.text_end, &mut hits);
         }
+        for words in &mut self.words {
+            words.finish(self.text_end, &mut hits);
+        }
         self.resolve(plan, hits, true)
     }
 
@@ -97,6 +113,9 @@ impl Run {
         }
         if let Some(injection) = &mut self.injection {
             injection.stall(self.text_end);
+        }
+        for words in &mut self.words {
+            words.stall(self.text_end, &mut hits);
         }
         let resolved = self.resolve(plan, hits, true);
         self.resolver.skip_to(self.text_end);
@@ -114,7 +133,8 @@ impl Run {
         let matchers = self.matchers.iter().filter_map(|m| m.live(&self.plain, self.text_end));
         let hidden = self.hidden.as_ref().and_then(HiddenRuns::live);
         let injection = self.injection.as_ref().and_then(|r| r.live(self.text_end));
-        matchers.chain(hidden).chain(injection).min().unwrap_or(self.text_end)
+        let words = self.words.iter().filter_map(|w| w.live(self.text_end));
+        matchers.chain(hidden).chain(injection).chain(words).min().unwrap_or(self.text_end)
     }
 
     fn forget(&mut self, floor: usize) {
@@ -124,16 +144,35 @@ impl Run {
     }
 }
 
-/// The highest score of hidden text and injections in `text`, thresholds aside.
-pub(crate) fn risk(plan: &Plan, text: &str) -> u8 {
+/// Attacks in the whole of a text.
+fn web_hits(plan: &Plan, text: &str, hits: &mut Vec<Hit>) {
+    for (attack, targets) in &plan.web {
+        let score = web::score(*attack, text);
+        if score >= least(targets).max(1) {
+            let (source, end) = (Source::Web(*attack), text.len());
+            hits.push(Hit { start: 0, end, seen: end, source, score, open: false, tail: false });
+        }
+    }
+}
+
+/// The highest score of a detector of hostile content in `text`, thresholds aside.
+pub(crate) fn risk(plan: &Arc<Plan>, text: &str) -> u8 {
     let mut hits = Vec::new();
+    let patterns = plan.has_hostile_patterns().then(|| {
+        let mut run = Run::to_the_end(plan);
+        let mut found = run.push(plan, text).findings;
+        found.extend(run.finish(plan).findings);
+        found.iter().filter(|finding| finding.guard.starts_with("runtime/")).map(|finding| finding.score).max()
+    });
+    let web = plan.web.iter().map(|(attack, _)| web::score(*attack, text)).max();
     if !plan.hidden.is_empty() {
         let mut hidden = HiddenRuns::new(plan.hold_back, 1);
         hidden.read(text, 0, &mut hits);
         hidden.finish(text.len(), &mut hits);
     }
     let injection = plan.signatures.as_ref().map_or(0, |signatures| injection(signatures, plan.hold_back, text));
-    hits.iter().map(|hit| hit.score).fold(injection, u8::max)
+    let others = patterns.flatten().into_iter().chain(web);
+    hits.iter().map(|hit| hit.score).chain(others).fold(injection, u8::max)
 }
 
 /// The highest score of an injection in `text`, whatever threshold it has to reach.

@@ -3,6 +3,7 @@
 use super::plan::Plan;
 use super::resolve::{Group, Resolved};
 use super::run::Run;
+use super::tokens::TokenMap;
 use crate::text::{Edit, Judgement, TextGuard, TextStep};
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ impl Stream {
         let mut release = String::new();
         for group in &resolved.groups {
             self.release_to(group.start, &mut release);
-            release.push_str(&group.rewrite.apply(self.held_to(group.end)));
+            release.push_str(&group.rewrite.apply(self.held_to(group.end), None));
             self.drop_to(group.end);
         }
         self.release_to(resolved.floor, &mut release);
@@ -118,8 +119,36 @@ impl TextGuard for Unguarded {
     }
 }
 
+/// A text that would have to be whole to be judged: nothing of it leaves.
+#[derive(Debug)]
+pub(crate) struct Undecided;
+
+impl Undecided {
+    fn refuse() -> TextStep {
+        TextStep { blocked: true, ..TextStep::default() }
+    }
+}
+
+impl TextGuard for Undecided {
+    fn push(&mut self, text: &str) -> TextStep {
+        if text.is_empty() { TextStep::default() } else { Self::refuse() }
+    }
+
+    fn finish(&mut self) -> TextStep {
+        TextStep::default()
+    }
+
+    fn stall(&mut self) -> TextStep {
+        TextStep::default()
+    }
+
+    fn is_holding(&self) -> bool {
+        false
+    }
+}
+
 /// The same engine over a text that is there as a whole.
-pub(crate) fn judge(plan: &Arc<Plan>, text: &str) -> Judgement {
+pub(crate) fn judge(plan: &Arc<Plan>, text: &str, tokens: Option<&TokenMap>) -> Judgement {
     let mut run = Run::new(plan, true);
     let mut pushed = run.push(plan, text);
     if !pushed.blocked {
@@ -129,7 +158,7 @@ pub(crate) fn judge(plan: &Arc<Plan>, text: &str) -> Judgement {
         pushed.blocked = rest.blocked;
     }
     let edit = |g: &Group<'_>| {
-        let with = g.rewrite.apply(text.get(g.start..g.end).unwrap_or_default());
+        let with = g.rewrite.apply(text.get(g.start..g.end).unwrap_or_default(), tokens);
         Edit { range: g.start..g.end, with }
     };
     let edits = if pushed.blocked { Vec::new() } else { pushed.groups.iter().map(edit).collect() };

@@ -32,6 +32,7 @@ pub(super) fn data(rules: Vec<(&str, DataDetectorKind, ContentAction)>) -> DataP
             parts: vec![Part::User],
             detectors: vec![i],
             action,
+            tokens: postern_config::TokenRule::default(),
         });
     }
     data
@@ -42,9 +43,10 @@ pub(super) fn runtime(kinds: &[(RuntimeDetectorKind, RuntimeAction, u8)]) -> Run
         name: match kind {
             RuntimeDetectorKind::PromptInjection => "injection".into(),
             RuntimeDetectorKind::HiddenText => "hidden".into(),
+            RuntimeDetectorKind::Web(_) | RuntimeDetectorKind::Regex(_) => kind.as_str().to_lowercase(),
         },
         owner: "RuntimeSecurityPolicy/default/test".into(),
-        kind: *kind,
+        kind: kind.clone(),
         parts: vec![Part::User],
         threshold: *threshold,
         action: *action,
@@ -72,6 +74,10 @@ fn everything() -> ContentGuards {
         ("secret", builtin("secret"), ContentAction::Redact),
         ("case", regex(r"\bACME-\d{6}\b"), ContentAction::Redact),
         ("words", regex("ab{0,40}c|b{1,40}d"), ContentAction::Mask),
+        ("noted", regex(r"\b(?:the|all) \w{1,30}"), ContentAction::Annotate),
+        ("allowed", builtin("email"), ContentAction::Allow),
+        ("list", super::words::tests::list("previous instructions\nTake Care\nMía\n電話\n"), ContentAction::Redact),
+        ("known", super::words::tests::known(&["ACME 123456", "10.0.0.1", "Ōsaka"]), ContentAction::Mask),
     ];
     let kinds = [
         (RuntimeDetectorKind::HiddenText, RuntimeAction::Redact, 50),
@@ -124,13 +130,17 @@ fn guard_len(debug: &str) -> usize {
     debug.rsplit_once("held: ").and_then(|(_, r)| r.split([' ', ',']).next()?.parse().ok()).unwrap_or(0)
 }
 
-fn boundaries(text: &str) -> Vec<usize> {
+pub(super) fn boundaries(text: &str) -> Vec<usize> {
     text.char_indices().map(|(i, _)| i).skip(1).collect()
 }
 
-fn assert_same_however_cut(guards: &ContentGuards, text: &str, cuts: &[usize]) {
-    let whole = guards.judge(Part::User, text);
-    let pieces = streamed(guards, text, cuts);
+pub(super) fn assert_same_however_cut(guards: &ContentGuards, text: &str, cuts: &[usize]) {
+    let mut whole = guards.judge(Part::User, text);
+    let mut pieces = streamed(guards, text, cuts);
+    // What is only noted is told when it is known, before or behind what holds the text back.
+    for findings in [&mut whole.findings, &mut pieces.findings] {
+        findings.sort_by_key(|one| (one.range.start, one.range.end, one.guard.clone()));
+    }
     assert_eq!(pieces.blocked, whole.blocked, "{text:?} cut at {cuts:?}");
     assert_eq!(pieces.findings, whole.findings, "{text:?} cut at {cuts:?}");
     if !whole.blocked {

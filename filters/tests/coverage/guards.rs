@@ -66,8 +66,14 @@ impl Site {
     /// What passes of an answer that is read whole.
     fn answers(&self, route: &str, body: &str) -> Result<String, Refusal> {
         let content_type = Some("application/json".to_owned());
-        let head =
-            AnswerHead { status: 200, content_type, encoded: false, asked_to_stream: false, endpoint: Some(CHAT) };
+        let head = AnswerHead {
+            status: 200,
+            content_type,
+            encoded: false,
+            asked_to_stream: false,
+            endpoint: Some(CHAT),
+            tokens: None,
+        };
         let chain = self.chain(route);
         assert!(matches!(
             chain.open_answer(&head, "d1", postern_filters::MessageLimits::default()).unwrap(),

@@ -154,7 +154,14 @@ impl Policies {
 fn answered(vendor: &Vendor, chain: &Chain, asked_to_stream: bool, cx: &mut Context) {
     let kind = if asked_to_stream { "text/event-stream; charset=utf-8" } else { "application/json" };
     let endpoint = cx.endpoint();
-    let head = AnswerHead { status: 200, content_type: Some(kind.into()), encoded: false, asked_to_stream, endpoint };
+    let head = AnswerHead {
+        status: 200,
+        content_type: Some(kind.into()),
+        encoded: false,
+        asked_to_stream,
+        endpoint,
+        tokens: None,
+    };
     match chain.open_answer(&head, "d1", postern_filters::MessageLimits::default()).unwrap() {
         AnswerWay::Pass => {}
         AnswerWay::Whole => drop(chain.judge_answer(&head, Bytes::from_static(vendor.reply.as_bytes()), cx).unwrap()),

@@ -47,7 +47,14 @@ type Written = (Vec<u8>, Option<Reason>);
 /// Feeds `cuts` of a stream; returns all that was written, and the reason it was cut, if it was.
 pub fn feed<'c>(chain: &Chain, cuts: impl Iterator<Item = &'c [u8]>, cx: &mut Context) -> Written {
     let content_type = Some("text/event-stream".to_owned());
-    let head = AnswerHead { status: 200, content_type, encoded: false, asked_to_stream: true, endpoint: Some(CHAT) };
+    let head = AnswerHead {
+        status: 200,
+        content_type,
+        encoded: false,
+        asked_to_stream: true,
+        endpoint: Some(CHAT),
+        tokens: None,
+    };
     let AnswerWay::Stream(mut stream) =
         chain.open_answer(&head, "d1", postern_filters::MessageLimits::default()).unwrap()
     else {

@@ -96,6 +96,7 @@ fn answer_head(response: &ResponseHeader, story: &Story) -> AnswerHead {
         content_type: content_type.filter(|_| types.next().is_none()),
         encoded: response.headers.get_all(header::CONTENT_ENCODING).iter().any(coding),
         asked_to_stream: story.streamed,
+        tokens: story.context.token_map().cloned(),
         endpoint: story.context.endpoint(),
     }
 }

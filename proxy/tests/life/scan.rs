@@ -19,8 +19,12 @@ struct Told {
 }
 
 fn scan(args: &[&str], input: &[u8]) -> Told {
+    let told = run(&[&["scan"], args].concat(), input);
+    Told { rows: told.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), ..told }
+}
+
+fn run(args: &[&str], input: &[u8]) -> Told {
     let mut child = Command::new(BINARY)
-        .arg("scan")
         .args(args)
         .env_remove("POSTERN_LOG")
         .stdin(Stdio::piped())
@@ -35,8 +39,8 @@ fn scan(args: &[&str], input: &[u8]) -> Told {
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
     let out = String::from_utf8(output.stdout).unwrap();
-    let rows = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    Told { code: output.status.code().unwrap(), rows, out, err: String::from_utf8(output.stderr).unwrap() }
+    let err = String::from_utf8(output.stderr).unwrap();
+    Told { code: output.status.code().unwrap(), rows: Vec::new(), out, err }
 }
 
 fn names(row: &Value) -> Vec<&str> {
@@ -158,4 +162,57 @@ async fn the_policies_of_a_set_judge_where_it_is_named() {
     let told = scan(&["--config", config], b"x");
     assert!(told.code == 2 && told.err.contains("PV-"), "{}", told.err);
     assert_eq!(scan(&["--part", "Poem"], b"x").code, 2);
+}
+
+const LISTS: &str = r#"apiVersion: secure.platformspec.io/v1alpha1
+kind: DataProtectionPolicy
+metadata: {name: app}
+spec:
+  targetRefs: [{kind: Route, name: app}]
+  detectors:
+    - {name: project, type: Dictionary, valuesFrom: "file:lists/words.txt", class: Internal}
+    - {name: account, type: ExactMatch, hashesFrom: "file:lists/accounts.txt", class: Restricted}
+  rules:
+    - {name: words, direction: Both, parts: [HttpBody], match: {detectors: [project]}, action: Annotate}
+    - {name: accounts, direction: Both, parts: [HttpBody], match: {detectors: [account]}, action: Block}
+...
+"#;
+
+#[tokio::test]
+async fn values_are_found_by_the_list_of_their_hashes() {
+    let values = "ACME-2291-77\n\nmia@example.com\r\nACME 2291 77\n";
+    let made = run(&["hash-values"], values.as_bytes());
+    assert_eq!((made.code, made.err.as_str()), (0, ""));
+    let lines: Vec<&str> = made.out.lines().collect();
+    assert_eq!((lines.len(), lines[1], lines[2]), (5, "words: 3", "length: 10-13"), "{}", made.out);
+    assert!(!made.out.to_lowercase().contains("acme") && !made.out.contains("mia"));
+    assert_ne!(made.out, run(&["hash-values"], values.as_bytes()).out, "every list has a salt of its own");
+    for (bad, line) in
+        [("", "no value"), ("good value\nabc\n", "line 2"), ("...", "line 1"), ("a b c d e f g h i", "line 1")]
+    {
+        let told = run(&["hash-values"], bad.as_bytes());
+        assert!(told.code == 1 && told.out.is_empty() && told.err.contains(line), "{}", told.err);
+    }
+
+    let site = Site::new().await;
+    let config = site.config();
+    let config = config.to_str().unwrap();
+    site.write("lists/accounts.txt", &made.out);
+    site.write("lists/words.txt", "# code names\nProject Nightingale\n");
+    site.write("manifests/content.yaml", LISTS);
+    let told = scan(&["--config", config], b"project nightingale: account acme 2291 77");
+    assert_eq!((told.code, told.err.as_str()), (0, ""), "{}", told.out);
+    let row = &told.rows[0];
+    assert_eq!(names(row), ["project", "account"]);
+    assert_eq!(
+        (&row["findings"][0]["action"], &row["findings"][1]["type"]),
+        (&json!("Annotate"), &json!("ExactMatch"))
+    );
+    assert_eq!((&row["findings"][1]["start"], &row["findings"][1]["end"]), (&json!(29), &json!(41)));
+
+    // A list that others can read gives away what can be guessed.
+    let path = site.path("lists/accounts.txt");
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let told = scan(&["--config", config], b"x");
+    assert!(told.code == 2 && told.err.contains("lists/accounts.txt") && told.err.contains("0600"), "{}", told.err);
 }

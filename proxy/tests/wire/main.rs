@@ -50,6 +50,7 @@ mod story;
 mod tenancy;
 mod tls;
 mod token_exchange;
+mod tokens;
 mod trials;
 mod txn_tokens;
 mod unix;
@@ -57,5 +58,6 @@ mod upstream;
 mod upstream_h2;
 mod upstream_tls;
 mod upstream_unix;
+mod web_attacks;
 
 use house::within;

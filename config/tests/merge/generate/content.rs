@@ -16,7 +16,7 @@ pub(super) fn data(written: Written) -> impl Strategy<Value = Content> {
         select(vec!["Request", "Response", "Both"]),
         some(&["User", "Assistant", "ToolResult", "HttpBody"]),
         matches,
-        select(vec!["Block", "Redact", "Mask"]),
+        select(vec!["Block", "Redact", "Mask", "Annotate", "Allow"]),
     );
     let rule = rule.prop_map(|(direction, parts, matches, action)| {
         format!(
@@ -34,10 +34,10 @@ pub(super) fn data(written: Written) -> impl Strategy<Value = Content> {
 
 pub(super) fn runtime() -> impl Strategy<Value = Content> {
     let fields = (
-        select(vec!["PromptInjection", "HiddenText"]),
+        select(vec!["PromptInjection", "HiddenText", "SqlInjection"]),
         some(&["User", "ToolResult", "HttpBody"]),
         1_u8..100,
-        select(vec!["Block", "Redact"]),
+        select(vec!["Block", "Redact", "Annotate"]),
     );
     let fields = fields.prop_map(|(kind, parts, threshold, action)| {
         vec![Some(format!(

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use postern_config::{Dialect, Part};
+use postern_config::{ContentAction, Dialect, Part};
 use serde_json::Value;
 use uuid::Uuid;
 

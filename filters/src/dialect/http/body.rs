@@ -1,9 +1,10 @@
-//! A body of plain HTTP as a message: text, JSON or a form. All its parts are `HttpBody`.
+//! A body of plain HTTP as a message: text, JSON, a form, or a form of parts. All its parts are `HttpBody`.
 
 use bytes::Bytes;
 use postern_config::Part;
 
 use super::form::Form;
+use super::multipart::Multipart;
 use crate::Edit;
 use crate::dialect::body::JsonBody;
 use crate::dialect::part::Place;
@@ -24,11 +25,13 @@ enum Read {
     Json(JsonBody),
     /// Every name and value is a part; names are fixed.
     Form(Form),
+    /// The parts of each part; names are fixed.
+    Multipart(Box<Multipart>),
 }
 
 impl HttpBody {
     /// Reads a body by its `Content-Type` (RFC 9110 §8.3): `text/*`, `application/json` and `…+json` by the strict reader,
-    /// `application/x-www-form-urlencoded`. Only UTF-8 and its subset ASCII are read. An empty body needs no type.
+    /// `application/x-www-form-urlencoded`, `multipart/form-data` with parts of these types. Only UTF-8 and its subset ASCII are read. An empty body needs no type.
     ///
     /// # Errors
     /// [`DialectError::MediaType`] for every other type or charset, for none, and for event streams; else what is wrong with the body.
@@ -36,9 +39,11 @@ impl HttpBody {
         if body.is_empty() {
             return Ok(Self(Read::Empty));
         }
-        let essence = media_type(content_type.ok_or(DialectError::MediaType)?).ok_or(DialectError::MediaType)?;
+        let content_type = content_type.ok_or(DialectError::MediaType)?;
+        let essence = media_type(content_type).ok_or(DialectError::MediaType)?;
         let read = match essence.as_str() {
             "application/x-www-form-urlencoded" => Read::Form(Form::parse(body, limits.nodes)?),
+            "multipart/form-data" => Read::Multipart(Box::new(Multipart::parse(content_type, body, limits)?)),
             json if json == "application/json" || (json.starts_with("application/") && json.ends_with("+json")) => {
                 let (body, ()) = JsonBody::parse(body, limits, |root, found| {
                     found.tree(root, Part::HttpBody, &[]);
@@ -65,6 +70,7 @@ impl Message for HttpBody {
             Read::Text(whole) => whole.as_slice(),
             Read::Json(body) => body.parts(),
             Read::Form(form) => form.parts(),
+            Read::Multipart(form) => form.parts(),
         }
     }
 
@@ -86,6 +92,7 @@ impl Message for HttpBody {
             }
             Read::Json(body) => body.rewrite(edits),
             Read::Form(form) => form.rewrite(edits),
+            Read::Multipart(form) => form.rewrite(edits),
         }
     }
 }

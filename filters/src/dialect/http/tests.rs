@@ -67,7 +67,8 @@ fn a_number_that_may_be_a_card_is_a_part() {
 fn what_cannot_be_read_is_refused() {
     for content_type in [
         "application/octet-stream",
-        "multipart/form-data; boundary=x",
+        "multipart/mixed; boundary=x",
+        "multipart/form-data",
         "image/png",
         "application/xml",
         "textual/plain",

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use postern_config::{
-    DataDetectorKind, DataProtection, Dialect, Direction, Part, Route, RuntimeDetectorKind, RuntimeSecurity, Snapshot,
-};
+use postern_config::{DataProtection, Dialect, Direction, Part, Route, RuntimeSecurity, Snapshot};
 use postern_filters::scan::{ContentGuards, ScanError, defaults, injection_score};
 use serde_json::Value;
 
@@ -53,11 +51,9 @@ impl Policy {
         let named = data
             .detectors
             .iter()
-            .map(|one| (one.name.clone(), Detector { class: Some(one.class), kind: data_kind(&one.kind) }));
-        let hostile = runtime
-            .detectors
-            .iter()
-            .map(|one| (one.name.clone(), Detector { class: None, kind: hostile_kind(one.kind) }));
+            .map(|one| (one.name.clone(), Detector { class: Some(one.class), kind: one.kind.as_str() }));
+        let hostile =
+            runtime.detectors.iter().map(|one| (one.name.clone(), Detector { class: None, kind: one.kind.as_str() }));
         Ok(Self { request, response, data: named.collect(), hostile: hostile.collect(), part, notes: Vec::new() })
     }
 
@@ -114,20 +110,6 @@ fn choose<'s>(snapshot: &'s Snapshot, name: Option<&str>, config: &Path) -> Resu
             "postern: several routes have policies of content; choose one with `--route`: {}",
             names(several)
         )),
-    }
-}
-
-fn data_kind(kind: &DataDetectorKind) -> &'static str {
-    match kind {
-        DataDetectorKind::Builtin(_) => "Builtin",
-        DataDetectorKind::Regex { .. } => "Regex",
-    }
-}
-
-fn hostile_kind(kind: RuntimeDetectorKind) -> &'static str {
-    match kind {
-        RuntimeDetectorKind::PromptInjection => "PromptInjection",
-        RuntimeDetectorKind::HiddenText => "HiddenText",
     }
 }
 

@@ -1,6 +1,6 @@
 //! One line of the outcome. It has places and names, and nothing of the text.
 
-use postern_config::{ContentAction, DataClass, Part};
+use postern_config::{DataClass, Part};
 use postern_filters::ContentFinding;
 use serde_json::{Value, json};
 
@@ -30,13 +30,13 @@ pub(super) fn line<'d>(
             json!({
                 "detector": finding.detector,
                 "type": detector.map(|one| one.kind),
-                "class": detector.and_then(|one| one.class).map(class),
+                "class": detector.and_then(|one| one.class).map(DataClass::as_str),
                 "start": places.of(finding.range.start),
                 "end": places.of(finding.range.end),
                 "startByte": finding.range.start,
                 "endByte": finding.range.end,
                 "score": finding.score,
-                "action": action(finding.action),
+                "action": finding.action.as_str(),
                 "guard": finding.guard,
             })
         })
@@ -71,22 +71,5 @@ impl<'t> CodePoints<'t> {
         };
         self.byte = byte;
         self.count
-    }
-}
-
-fn class(class: DataClass) -> &'static str {
-    match class {
-        DataClass::Public => "Public",
-        DataClass::Internal => "Internal",
-        DataClass::Confidential => "Confidential",
-        DataClass::Restricted => "Restricted",
-    }
-}
-
-fn action(action: ContentAction) -> &'static str {
-    match action {
-        ContentAction::Mask => "Mask",
-        ContentAction::Redact => "Redact",
-        ContentAction::Block => "Block",
     }
 }
