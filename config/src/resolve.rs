@@ -236,6 +236,7 @@ fn policy(
         trials,
         data,
         runtime,
+        models: workload::models(attached, route, spec.dialect.value),
         leaks: upstream.and_then(|upstream| secrets::leaks(attached, upstream)),
         network,
         guards,

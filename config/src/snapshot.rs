@@ -171,6 +171,8 @@ pub struct EffectivePolicy {
     pub trials: Vec<AuthzTrial>,
     pub data: DataProtection,
     pub runtime: RuntimeSecurity,
+    /// Which models may be used: all of these hold.
+    pub models: Vec<ModelRules>,
     /// Of the route's upstream.
     pub leaks: Option<LeakDetection>,
     pub network: Network,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use postern_config::{Dialect, Direction, Part};
 
-use crate::builtin::{Blame, Content, blocked};
+use crate::builtin::{Blame, Content, Models, blocked};
 use crate::dialect::http::media_type;
 use crate::dialect::{Endpoint, EventStream, StreamOut, Usage};
 use crate::json::apply;
@@ -54,6 +54,8 @@ pub enum AnswerWay {
 pub(crate) struct Answers {
     pub(crate) dialect: Dialect,
     pub(crate) content: Option<Content>,
+    /// Who may answer.
+    pub(crate) models: Option<Arc<Models>>,
     /// Guards on trial, and which manifests they are of. Only where answers are read anyway.
     pub(crate) tried: Option<Arc<(Content, Blame)>>,
     /// Guards of answers that are read whole, as the matrix names them.
@@ -123,6 +125,7 @@ impl Answers {
         };
         Some(Box::new(AnswerStream {
             count,
+            models: self.models.clone(),
             decision: decision.to_owned(),
             events: EventStream::new(endpoint, guards, decision, limits.stream())?,
             tried: self.tried.clone().map(|tried| (tried, found)),
@@ -159,6 +162,9 @@ impl Answers {
 
     /// Shows a message to the guards; returns what they leave of it.
     fn look(&self, head: &AnswerHead, message: &Message, body: Bytes, cx: &mut Context) -> Result<Bytes, Refusal> {
+        if let (Some(models), Some(model)) = (&self.models, message.model()) {
+            models.check_answer(cx.model(), model)?;
+        }
         if !cx.tally().is_empty() {
             match message.usage() {
                 Some(usage) => cx.tally().said(used(usage)),
@@ -248,6 +254,7 @@ fn alien(head: &AnswerHead) -> Refusal {
 /// A streamed answer on its way through the hold-back window.
 #[derive(Debug)]
 pub struct AnswerStream {
+    models: Option<Arc<Models>>,
     /// Bytes of text that have come.
     count: Count,
     decision: String,
@@ -323,8 +330,11 @@ impl AnswerStream {
         Err((bytes, refusal))
     }
 
-    /// Counts what has come by the limits of tokens.
+    /// Looks who answers, and counts what has come by the limits of tokens.
     fn counted(&self, cx: &mut Context) -> Result<(), Refusal> {
+        if let Some(models) = &self.models {
+            self.events.models().iter().try_for_each(|model| models.check_answer(cx.model(), model))?;
+        }
         if cx.tally().is_empty() {
             return Ok(());
         }

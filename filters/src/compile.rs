@@ -18,7 +18,7 @@ use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
     Assure, Authorize, Blame, Browser, Conform, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits,
-    OfTenant, Parse,
+    Models, OfTenant, Parse,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
@@ -172,6 +172,7 @@ impl Compiler<'_> {
             self.problem(report, 7, message.to_owned(), "try out what looks at requests, or write `mode: Enforce`");
         }
         let request = request.map(Arc::new);
+        let models = Models::new(&policy.models).map(Arc::new);
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         Some(Chain {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
@@ -183,10 +184,10 @@ impl Compiler<'_> {
                 &browser,
                 request.as_ref(),
                 answer.is_some(),
-                (&limits, &contracts),
+                (&limits, &contracts, models.as_ref()),
             )),
             cors: self.cors(),
-            answers: self.answers(answer, tried),
+            answers: self.answers(answer, tried, models.clone()),
             browser,
             challenge: Challenge::new(policy.challenges.resource.as_ref()),
         })
@@ -199,7 +200,7 @@ impl Compiler<'_> {
         browser: &Option<Arc<Browser>>,
         request: Option<&Arc<Content>>,
         reads_answers: bool,
-        (limits, contracts): (&Arc<LimitSet>, &[Arc<Conform>]),
+        (limits, contracts, models): (&Arc<LimitSet>, &[Arc<Conform>], Option<&Arc<Models>>),
     ) -> Vec<Step> {
         let policy = &self.route.policy;
         let inspected =
@@ -250,6 +251,7 @@ impl Compiler<'_> {
         }
         let authorize = Arc::new(Authorize::new(authorizer.clone(), self.vendor(), policy.posture.compliance.clone()));
         steps.push(step(Filter::Authorize(authorize.clone()), [Authorize::GUARD]));
+        steps.extend(models.map(|models| step(Filter::Models(models.clone()), [Models::GUARD])));
         if let Some(content) = request {
             steps.push(step(Filter::Act(content.clone()), content.names()));
             steps.push(step(Filter::Reauthorize(authorize), [""; 0]));
@@ -263,17 +265,24 @@ impl Compiler<'_> {
         access.cors.as_ref().map(|rule| Arc::new(Cors::new(rule, &access.cross_site)))
     }
 
-    fn answers(&self, content: Option<Content>, tried: Option<Arc<(Content, Blame)>>) -> Answers {
+    fn answers(
+        &self,
+        content: Option<Content>,
+        tried: Option<Arc<(Content, Blame)>>,
+        models: Option<Arc<Models>>,
+    ) -> Answers {
         let inspect = content.is_some() || self.route.dialect != Dialect::Http;
         let mut buffered: Vec<Arc<str>> = Vec::new();
         if inspect {
             buffered.push(Arc::from(Parse::GUARD));
         }
+        buffered.extend(models.as_ref().map(|_| Arc::from(Models::GUARD)));
         let names = content.as_ref().map(Content::names).unwrap_or_default();
         buffered.extend(names.iter().map(|name| Arc::from(name.as_str())));
         Answers {
             dialect: self.route.dialect,
             content,
+            models,
             tried,
             streamed: buffered.clone(),
             buffered,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use postern_config::Stage;
 
 use crate::builtin::{
-    Assure, Authorize, Conform, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits, OfTenant, Parse,
-    Rehearse,
+    Assure, Authorize, Conform, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits, Models,
+    OfTenant, Parse, Rehearse,
 };
 use crate::{Context, Flow, RequestView, Verdict};
 
@@ -33,6 +33,8 @@ pub(crate) enum Filter {
     /// Content guards looking, before the decision.
     Look(Arc<Content>),
     Authorize(Arc<Authorize>),
+    /// Models by name, and what is asked of them.
+    Models(Arc<Models>),
     /// Content guards acting, after the decision.
     Act(Arc<Content>),
     /// The decision once more, over a body that the guards changed: what is decided is what is sent.
@@ -67,6 +69,7 @@ impl Filter {
             | Self::Schema(_)
             | Self::Look(_)
             | Self::Authorize(_)
+            | Self::Models(_)
             | Self::Act(_)
             | Self::Reauthorize(_)
             | Self::SchemaAgain(_) => false,
@@ -85,7 +88,8 @@ impl Filter {
             | Self::Operation(_)
             | Self::Parse(_)
             | Self::Schema(_)
-            | Self::Authorize(_) => true,
+            | Self::Authorize(_)
+            | Self::Models(_) => true,
             #[cfg(test)]
             Self::Asks(_) => true,
             // What was recalled of the body is what the guards left of it.
@@ -109,7 +113,7 @@ impl Filter {
             Self::Limits(_) => Stage::Rate,
             Self::Identify(_) | Self::Assure(_) => Stage::Identify,
             Self::Operation(_) | Self::Digest(_) | Self::Parse(_) | Self::Schema(_) | Self::Look(_) => Stage::Parse,
-            Self::Authorize(_) | Self::Reauthorize(_) => Stage::Authorize,
+            Self::Authorize(_) | Self::Models(_) | Self::Reauthorize(_) => Stage::Authorize,
             Self::Act(_) | Self::SchemaAgain(_) => Stage::Inspect,
             Self::Rehearse(filter) => filter.stage(),
             #[cfg(test)]
@@ -134,6 +138,7 @@ impl Filter {
             Self::Schema(_) => "schema",
             Self::Look(_) => "look",
             Self::Authorize(_) => Authorize::GUARD,
+            Self::Models(_) => Models::GUARD,
             Self::Act(_) => "act",
             Self::Reauthorize(_) => "reauthorize",
             Self::SchemaAgain(_) => "schemaAgain",
@@ -162,6 +167,7 @@ impl Filter {
             Self::Schema(filter) => filter.check_body(req, cx),
             Self::Look(filter) => filter.look(cx),
             Self::Authorize(filter) => filter.check(req, cx),
+            Self::Models(filter) => filter.check(cx),
             Self::Act(filter) => filter.act(cx),
             Self::Reauthorize(filter) => filter.check_again(req, cx),
             Self::SchemaAgain(filter) => filter.check_again(req, cx),

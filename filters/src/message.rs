@@ -10,7 +10,7 @@ use crate::dialect::http::{HttpBody, media_type};
 use crate::dialect::{
     AiMessage, DialectError, Endpoint, Facts, Message as Parsed, MessagePart, StreamLimits, Target, Usage,
 };
-use crate::json::Limits;
+use crate::json::{Limits, Value};
 use crate::limit::Tokens;
 
 /// How large what is read may be, beside the body itself.
@@ -231,6 +231,19 @@ impl Message {
         let choices = facts.map_or(1, |facts| facts.choices).into();
         let output = facts.and_then(|facts| facts.max_tokens).map(|most| most.saturating_mul(choices));
         Tokens { input: u64::try_from(input).unwrap_or(u64::MAX), output }
+    }
+
+    /// Whether a model writes an answer to it, which can be longer and shorter.
+    pub(crate) fn has_output(&self) -> bool {
+        self.endpoint().is_some_and(Endpoint::has_output)
+    }
+
+    /// What stands at names inside each other in a body that a model reads.
+    pub(crate) fn field(&self, names: &[String]) -> Option<Value<'_>> {
+        match self {
+            Self::Ai(message) => message.field(names),
+            Self::Http { .. } | Self::Unread => None,
+        }
     }
 
     /// What the provider counted, where it says so.

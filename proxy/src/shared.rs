@@ -297,6 +297,7 @@ impl Shared {
         self.metrics.bans_active.set(i64::try_from(self.bans.active(self.uptime())).unwrap_or(i64::MAX));
         self.metrics.load.set(self.load.percent(self).into());
         self.metrics.limits_waiting.set(i64::try_from(self.limits.waiting()).unwrap_or(i64::MAX));
+        self.metrics.limits_connected.set(i64::from(self.limit_links.is_connected()));
         self.metrics.audit_entries.set(self.audit.status().size);
         let now = self.clock.unix_ms() / 1000;
         self.metrics.certificates(self.runtime.load().certificates_left(now));

@@ -110,6 +110,13 @@ impl<'c> Check<'c, '_> {
                 policy.rules.iter().for_each(|rule| self.data_rule(manifest, rule));
             }
             Spec::RuntimeSecurityPolicy(policy) => policy.detectors.iter().for_each(|detector| self.detector(detector)),
+            Spec::WorkloadSecurityPolicy(policy) => {
+                let models = policy.models.as_ref();
+                if let Some(models) = models.filter(|_| !self.dialects().into_iter().any(capability::names_model)) {
+                    let message = "`models`, and no route the manifest is attached to has requests that name one";
+                    models.error(self.report, PV_BLIND, message, "attach the manifest to an AI route");
+                }
+            }
             Spec::AccessControlPolicy(policy) => policy.rules.iter().for_each(|rule| self.rule(rule)),
             Spec::RbacPolicy(policy) => {
                 for role in &policy.roles {

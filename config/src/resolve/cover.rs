@@ -36,6 +36,10 @@ pub(super) fn coverage(policy: &EffectivePolicy, dialect: Dialect, tunnel: bool)
         let parts = capability::parts(dialect, Direction::Request).to_vec();
         guards.push(on_request(format!("schema/{}", contract.name), &contract.owner, Stage::Parse, parts));
     }
+    let models = policy.models.iter().map(|rules| rules.owner.as_str()).collect::<Vec<_>>();
+    if let Some(owner) = models.first() {
+        guards.push(on_request("models".to_owned(), owner, Stage::Authorize, Vec::new()));
+    }
     if tunnel {
         // The first bytes in it; nothing reads what follows, in either direction.
         guards.push(on_request("tunnel".to_owned(), BUILT_IN, Stage::Inspect, Vec::new()));
@@ -53,6 +57,17 @@ pub(super) fn coverage(policy: &EffectivePolicy, dialect: Dialect, tunnel: bool)
             buffered: true,
             streamed,
         });
+        if let Some(owner) = models.first() {
+            guards.push(Guard {
+                name: "models".to_owned(),
+                owner: (*owner).to_owned(),
+                stage: Stage::Answer,
+                direction: Direction::Response,
+                parts: Vec::new(),
+                buffered: true,
+                streamed,
+            });
+        }
     }
     guards.extend(answers);
     guards.sort_by(|a, b| (a.stage, a.direction, &a.name).cmp(&(b.stage, b.direction, &b.name)));

@@ -12,3 +12,23 @@ pub struct Posture {
     /// The types of principal that exist; sorted.
     pub identity_types: Vec<PrincipalType>,
 }
+
+/// What one manifest says about models.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelRules {
+    /// `WorkloadSecurityPolicy/default/agents`.
+    pub owner: String,
+    /// `*` is any run of characters.
+    pub allow: Vec<String>,
+    pub max_output_tokens: Option<u64>,
+    pub max_input_tokens: Option<u64>,
+    /// Names of fields inside each other, and what may be there.
+    pub params: Vec<(Vec<String>, ParamBounds)>,
+}
+
+/// What a parameter may be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ParamBounds {
+    Is(String),
+    Between(Option<f64>, Option<f64>),
+}

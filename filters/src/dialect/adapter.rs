@@ -63,6 +63,12 @@ impl Line<'_> {
 }
 
 impl Endpoint {
+    /// Whether a model writes an answer, so that it may come as a stream.
+    #[must_use]
+    pub fn has_output(self) -> bool {
+        self.adapter().events.is_some()
+    }
+
     /// All that are served.
     pub const ALL: [Self; 13] = [
         Self::OpenAi(openai::Endpoint::ChatCompletions),

@@ -6,7 +6,7 @@ use super::adapter::{Endpoint, Target, Walk};
 use super::body::JsonBody;
 use super::{DialectError, Message, MessagePart};
 use crate::Edit;
-use crate::json::Limits;
+use crate::json::{Limits, Value};
 
 /// What a message says beside its texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +100,11 @@ impl AiMessage {
     #[must_use]
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// What stands at names inside each other.
+    pub(crate) fn field(&self, names: &[String]) -> Option<Value<'_>> {
+        self.body.as_ref()?.field(names)
     }
 
     /// Bytes of the body.

@@ -44,6 +44,11 @@ struct Embedded {
 }
 
 impl JsonBody {
+    /// What stands at names inside each other.
+    pub(super) fn field(&self, names: &[String]) -> Option<Value<'_>> {
+        names.iter().try_fold(self.doc.root(), |value, name| value.get(name))
+    }
+
     /// Parses `bytes` and lets `walk` collect.
     pub(super) fn parse<T>(
         bytes: Bytes,

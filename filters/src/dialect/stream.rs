@@ -122,8 +122,12 @@ pub struct EventStream {
     sse: SseReader,
     judge: Judge,
     events: Box<dyn Events>,
+    models: Vec<String>,
     ended: bool,
 }
+
+/// Models that one stream may name, in turn.
+const MODELS: usize = 8;
 
 impl EventStream {
     /// A stream of this endpoint's answers judged by `guards`, where it has streams; `decision_id` is named in the error
@@ -141,6 +145,7 @@ impl EventStream {
             sse: SseReader::new(limits.event),
             judge: Judge::new(guards, limits),
             events: open(),
+            models: Vec::new(),
             ended: false,
         })
     }
@@ -158,6 +163,7 @@ impl EventStream {
                 Ok(None) => break,
                 Err(_too_large) => Err(Cut::Refused(DialectError::TooMany { what: "bytes of an event" })),
             };
+            let step = step.and_then(|next| self.name().map(|()| next));
             match step {
                 Ok(Next::More) => {}
                 Ok(Next::Done) => self.ended = true,
@@ -169,6 +175,19 @@ impl EventStream {
             }
         }
         self.out()
+    }
+
+    /// Notes who answers.
+    fn name(&mut self) -> Result<(), Cut> {
+        let Some(model) = self.events.model() else { return Ok(()) };
+        if self.models.last().is_some_and(|last| last == model) {
+            return Ok(());
+        }
+        if self.models.len() >= MODELS {
+            return Err(DialectError::TooMany { what: "models in a stream" }.into());
+        }
+        self.models.push(model.to_owned());
+        Ok(())
     }
 
     /// The answer has ended.
@@ -198,10 +217,10 @@ impl EventStream {
         !self.ended && self.events.is_holding()
     }
 
-    /// The model that the last event named.
+    /// The models that events have named, each where another was named before.
     #[must_use]
-    pub fn model(&self) -> Option<&str> {
-        self.events.model()
+    pub fn models(&self) -> &[String] {
+        &self.models
     }
 
     #[must_use]

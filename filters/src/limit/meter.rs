@@ -132,8 +132,10 @@ impl Charge {
     }
 
     fn hear(&self, decided: &Decided, now: u64) -> Result<(), Refusal> {
-        for ((entry, bytes), said) in self.entries.iter().zip(&self.bytes).zip(&decided.claims) {
+        let entries = self.entries.iter().zip(&self.bytes).zip(&self.ask.claims);
+        for (((entry, bytes), claim), said) in entries.zip(&decided.claims) {
             if !decided.passes {
+                claim.hear_time(decided.now);
                 if said.wait > 0 {
                     return Err(entry.owes(said.wait.div_ceil(1_000_000)));
                 }

@@ -83,6 +83,12 @@ impl Shard {
         }
     }
 
+    pub(super) fn bound_floor(&mut self, key: Digest, most: u64) {
+        if let Some(floor) = self.floors.get_mut(&key) {
+            *floor = most.min(*floor);
+        }
+    }
+
     /// Takes what was paid ahead, up to `bytes`, and says how much.
     pub(super) fn take_paid(&mut self, key: Digest, bytes: u64, now: u64) -> u64 {
         let Some(paid) = self.paid.get_mut(&key) else { return 0 };

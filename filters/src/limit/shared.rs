@@ -11,6 +11,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use postern_config::{CountedIn, LimitUnit, OnUnavailable, RateLimit};
 
 use super::key::{Digest, Facts, Kind};
+use super::line::Place;
 use super::store::Limit;
 use super::{LimitSet, Outcome, Stage, Standing};
 
@@ -116,6 +117,8 @@ pub(super) struct Shared {
 const MOST_BYTES: u64 = 1 << 30;
 /// The furthest that any key can be ahead, in microseconds: the store's numbers have 53 bits, and count from 1970.
 const FURTHEST: u64 = 1 << 51;
+/// The longest that any request may wait, in microseconds. The same for all: replicas whose policy differs count together.
+const LONGEST_WAIT: u64 = 60_000_000;
 /// Bytes that are charged ahead, so that not every event of a stream asks the store; and the part of a burst that they
 /// are at most.
 const AHEAD: u64 = 64 << 10;
@@ -164,11 +167,11 @@ impl Shared {
         }
     }
 
-    fn budget(&self, patience: u64, floor: u64) -> Budget {
+    fn budget(&self, max_wait: u64, floor: u64) -> Budget {
         let full = self.full();
         let ahead = match self.unit {
             LimitUnit::Bytes => full.saturating_add(self.time(MOST_BYTES)),
-            _ => patience,
+            _ => max_wait.max(LONGEST_WAIT),
         };
         Budget { full, ceiling: full.saturating_add(ahead).min(FURTHEST), floor }
     }
@@ -179,8 +182,8 @@ impl Shared {
     }
 
     /// What a request wants that comes to the limit.
-    fn wanted(&self, patience: u64, floor: u64) -> Wanted {
-        let budget = self.budget(patience, floor);
+    fn wanted(&self, max_wait: u64, floor: u64) -> Wanted {
+        let budget = self.budget(max_wait, floor);
         match self.unit {
             LimitUnit::ConcurrentRequests => Wanted::Seat { seats: self.limit },
             LimitUnit::Bytes => Wanted::Rate { budget, need: self.time(1), take: 0 },
@@ -251,11 +254,11 @@ impl LimitSet {
             let entry = self.limits.get(*index)?;
             let limit = &entry.limit;
             let shared = limit.shared.as_ref()?;
-            let (digest, patience) = (limit.key(facts), (entry.max_wait / 1000).saturating_sub(waited));
+            let (digest, max_wait) = (limit.key(facts), entry.max_wait / 1000);
             Some(Claim {
                 key: shared.name(&limit.key, facts),
-                wanted: shared.wanted(patience, limit.floor(digest)),
-                patience,
+                wanted: shared.wanted(max_wait, limit.floor(digest)),
+                patience: max_wait.saturating_sub(waited),
                 strict: shared.is_strict(),
                 index: *index,
                 limit: limit.clone(),
@@ -267,7 +270,40 @@ impl LimitSet {
     }
 }
 
+impl Claim {
+    /// Takes in the store's time where it refused: no key is further ahead than it can be, and what was heard by a clock that has
+    /// gone back since would refuse for as long.
+    pub(super) fn hear_time(&self, now: u64) {
+        if let Wanted::Rate { budget, .. } | Wanted::Debt { budget, .. } = self.wanted {
+            self.limit.bound_floor(self.digest, now.saturating_add(budget.ceiling));
+        }
+    }
+
+    fn stands_in_line(&self) -> bool {
+        matches!(self.wanted, Wanted::Seat { .. }) && self.patience > 0
+    }
+}
+
 impl SharedAsk {
+    /// A place for a request that may stand in the store's line. Where there is none, it is not to.
+    pub(super) fn line_up(&mut self) -> Option<Place> {
+        if !self.claims.iter().any(Claim::stands_in_line) {
+            return None;
+        }
+        let place = self.place();
+        if place.is_none() {
+            for claim in self.claims.iter_mut().filter(|claim| claim.stands_in_line()) {
+                claim.patience = 0;
+            }
+        }
+        place
+    }
+
+    /// A place among all that wait in this process.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.claims.first()?.limit.places.take()
+    }
+
     /// Takes in what the store said of a request. An answer that does not fit the question is none.
     pub(super) fn settle(&self, said: &Result<Decided, Unavailable>) -> Settled {
         let decided = match said {
@@ -289,6 +325,8 @@ impl SharedAsk {
             if decided.passes {
                 claim.limit.raise_floor(claim.digest, said.state, decided.now);
                 wait = wait.max(said.wait);
+            } else {
+                claim.hear_time(decided.now);
             }
         }
         match (decided.passes, outcome.is_refused()) {

@@ -271,6 +271,11 @@ impl Limit {
         self.lock(key).raise_floor(key, state, now);
     }
 
+    /// Says how far ahead a key can be at most.
+    pub(super) fn bound_floor(&self, key: Digest, most: u64) {
+        self.lock(key).bound_floor(key, most);
+    }
+
     /// Takes what was paid ahead to the shared store; what is left of `bytes` has to be asked for.
     pub(super) fn take_paid(&self, key: Digest, bytes: u64, now: u64) -> u64 {
         bytes - self.lock(key).take_paid(key, bytes, now)

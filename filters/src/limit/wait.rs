@@ -202,7 +202,10 @@ impl LimitSet {
         (rating.outcome, rating.delay, rating.place) =
             (Some(outcome), Duration::from_nanos(settled.wait), settled.place);
         match self.ask(stage, facts, rating.waited) {
-            Some(ask) => Judged::Waits(Wait(Waits::Store(ask))),
+            Some(mut ask) => {
+                rating.place = rating.place.take().or_else(|| ask.line_up());
+                Judged::Waits(Wait(Waits::Store(ask)))
+            }
             None => finish(rating, outcome),
         }
     }
@@ -232,6 +235,12 @@ impl LimitSet {
         if one.is_refused() {
             *rating = Rating::default();
             return Judged::Done(one);
+        }
+        if !delay.is_zero() && rating.place.is_none() {
+            rating.place = ask.place();
+            if rating.place.is_none() {
+                return refused(rating, one.standing().map_or(usize::MAX, |standing| standing.limit));
+            }
         }
         rating.holds.extend(said.ok().and_then(|decided| decided.seats).map(Hold::everywhere));
         rating.meter.extend(self.meter_of(stage, facts));

@@ -28,7 +28,7 @@ use tracing::{info, warn};
 
 use crate::standing::Standing;
 use crate::telemetry::Metrics;
-use leases::{Claimed, Leases};
+use leases::{Claimed, Kept, Leases, Seat};
 use link::{Away, Link};
 use resp::Reply;
 use script::{DECIDE, RENEW};
@@ -40,6 +40,8 @@ const LINKS: usize = 2;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How often who stands in line looks whether it is its turn.
 const LOOK: Duration = Duration::from_millis(50);
+/// How often it is said that the store does not decide.
+const TELL: Duration = Duration::from_secs(30);
 
 /// The store of the running set, if it names one.
 #[derive(Debug)]
@@ -57,13 +59,14 @@ struct Store {
     next: AtomicUsize,
     leases: Leases,
     metrics: Arc<Metrics>,
+    /// When it was said last that it does not decide.
+    told: Mutex<Option<Instant>>,
     keeper: JoinHandle<()>,
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
         self.keeper.abort();
-        self.metrics.limits_seats.set(0);
     }
 }
 
@@ -83,6 +86,12 @@ impl LimitLinks {
         if !same {
             *store = target.map(|target| Store::open(gateway, target, &self.metrics));
         }
+    }
+
+    /// Whether decisions can be asked for.
+    pub(crate) fn is_connected(&self) -> bool {
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.as_ref().is_some_and(|store| store.link().is_ok())
     }
 
     /// Decides over the shared limits of one step, or a charge. Seats end `standing` where they cannot be kept.
@@ -121,18 +130,13 @@ impl Store {
                 })
             })
             .collect();
-        if let Some(first) = links.first() {
-            let (mut run, metrics) = (first.watch(), metrics.clone());
+        if let Some(mut run) = links.first().map(Link::watch) {
             tokio::spawn(async move {
                 while run.changed().await.is_ok() {
-                    let up = run.borrow_and_update().is_some();
-                    metrics.limits_connected.set(i64::from(up));
-                    if up {
+                    if run.borrow_and_update().is_some() {
                         info!("the store of shared limits is there");
                     }
                 }
-                // The set names another, or none.
-                metrics.limits_connected.set(0);
             });
         }
         // In braces, so that all keys of a decision are in one slot of a cluster.
@@ -146,6 +150,7 @@ impl Store {
             next: AtomicUsize::new(0),
             leases,
             metrics: metrics.clone(),
+            told: Mutex::default(),
             keeper: tokio::spawn(leases::keep(this.clone(), tick)),
         })
     }
@@ -179,11 +184,14 @@ impl Store {
                 Err(_) => "unavailable",
             };
             self.metrics.limits_decided(outcome, sent.elapsed().as_secs_f64());
+            if let Err(Away(why)) = &said {
+                self.tell_trouble(why);
+            }
             match said? {
                 Said::InLine => tokio::time::sleep(LOOK).await,
                 Said::Decided(decided) if decided.passes => {
-                    if let Some(claimed) = &claimed {
-                        claimed.keep(sent, standing);
+                    if claimed.as_ref().is_some_and(|claimed| !claimed.keep(sent, standing)) {
+                        return Err(Away("the store gave a seat too long ago".to_owned()));
                     }
                     return Ok(Decided { seats: claimed.map(Seats::new), ..decided });
                 }
@@ -239,14 +247,36 @@ impl Store {
         read(DECIDE.run(link, keys, arguments).await?, ask.claims.len())
     }
 
-    /// Says of seats that somebody is still in them. Returns how many the store did not know of.
-    async fn renew(&self, seats: &[(&str, &str)]) -> Result<i64, Away> {
-        let keys = std::iter::once(self.key("epoch")).chain(seats.iter().map(|(key, _)| (*key).to_owned())).collect();
-        let names = seats.iter().map(|(_, name)| (*name).to_owned());
-        let arguments = std::iter::once(self.lease()).chain(names).collect();
-        match RENEW.run(self.link()?.1, keys, arguments).await? {
-            Reply::Integer(missing) => Ok(missing),
-            _ => Err(Away("the store does not renew seats".to_owned())),
+    /// Says of seats that somebody is still in them, and hears of each what became of it.
+    async fn renew(&self, link: &Link, seats: &[(&Seat, &str)]) -> Result<Vec<Kept>, Away> {
+        let keys = std::iter::once(self.key("epoch")).chain(seats.iter().map(|(seat, _)| seat.key.clone())).collect();
+        let each = seats.iter().flat_map(|(seat, name)| {
+            let of = seat.of.map_or_else(|| "-1".to_owned(), |of| of.to_string());
+            [(*name).to_owned(), of]
+        });
+        let arguments = std::iter::once(self.lease()).chain(each).collect();
+        let odd = || Away("the store does not say what became of seats".to_owned());
+        let said = match RENEW.run(link, keys, arguments).await? {
+            Reply::Text(said) => said,
+            Reply::Error(error) => return Err(refused(&error)),
+            _ => return Err(odd()),
+        };
+        let kept = said.iter().map(|letter| match letter {
+            b'k' => Ok(Kept::Known),
+            b'n' => Ok(Kept::New),
+            b'l' => Ok(Kept::Lost),
+            _ => Err(odd()),
+        });
+        let kept = kept.collect::<Result<Vec<_>, _>>()?;
+        if kept.len() == seats.len() { Ok(kept) } else { Err(odd()) }
+    }
+
+    /// Says that the store does not decide although it is there: once in a while, and not with every request.
+    fn tell_trouble(&self, why: &str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= TELL) {
+            *told = Some(Instant::now());
+            warn!("error.type" = "limit_store", why, "the store of shared limits does not decide");
         }
     }
 
@@ -255,16 +285,17 @@ impl Store {
     }
 }
 
+/// The store could not run a script. In its words, not a caller's, of which the first says what it is.
+fn refused(error: &str) -> Away {
+    Away(format!("the store could not decide: {}", error.split(' ').next().unwrap_or_default()))
+}
+
 /// What the script said. Anything else is no decision.
 fn read(reply: Reply, claims: usize) -> Result<Said, Away> {
     let odd = || Away("the store says something else than a decision".to_owned());
     let items = match reply {
         Reply::List(items) => items,
-        Reply::Error(error) => {
-            // The store's words, not a caller's; the first of them says what it is.
-            let word = error.split(' ').next().unwrap_or_default().to_owned();
-            return Err(Away(format!("the store could not decide: {word}")));
-        }
+        Reply::Error(error) => return Err(refused(&error)),
         _ => return Err(odd()),
     };
     let [Reply::Integer(passes), Reply::Integer(now), Reply::List(each)] = items.as_slice() else { return Err(odd()) };

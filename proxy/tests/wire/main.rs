@@ -25,6 +25,7 @@ mod jwt_svids;
 mod length;
 mod limits;
 mod logins;
+mod models;
 mod mounted;
 mod mtls;
 mod network;

@@ -193,6 +193,28 @@ async fn a_store_that_forgets_or_does_not_take_our_password_counts_nothing() {
     }
 }
 
+#[tokio::test]
+async fn a_primary_that_follows_another_now_is_left_and_looked_for() {
+    let Some(redis) = Redis::start().await else { return };
+    redis.open("house").await;
+    let limit = "name: shared, key: [Principal], unit: Requests, limit: 3, window: 1h, store: Shared";
+    let house = redis.plan(limit).start().await;
+    until_connected(&house, true).await;
+    assert_eq!(asks(&house).await, 200);
+    redis.ask(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    // Each link finds out for itself.
+    within("a store that is away", async {
+        while !house.metrics().await.contains("postern_limits_store_connected 0\n") {
+            assert_eq!(asks(&house).await, 503);
+        }
+    })
+    .await;
+    redis.ask(&["REPLICAOF", "NO", "ONE"]).await;
+    until_connected(&house, true).await;
+    assert_eq!(asks(&house).await, 200);
+    house.stop().await;
+}
+
 /// The store behind TLS.
 struct Terminator {
     port: u16,

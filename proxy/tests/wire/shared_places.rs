@@ -243,6 +243,87 @@ async fn requests_that_are_cut_off_from_the_store_end_before_their_places_are_gi
 }
 
 #[tokio::test]
+async fn a_place_that_others_have_by_now_is_lost_and_one_that_nobody_has_is_taken_again() {
+    let Some(redis) = Redis::start().await else { return };
+    redis.open("house").await;
+    let limit = "name: open, key: [Tenant], unit: ConcurrentRequests, limit: 1, store: Shared";
+    // Replicas may have leases of their own for a while, and none ends the place of another.
+    let longer = redis.plan(limit).with("postern.yaml", "lease: 1s", "lease: 1m").start().await;
+    let house = redis.plan(limit).start().await;
+    until_connected(&longer, true).await;
+    until_connected(&house, true).await;
+    let kept = (streams(&longer), streams(&house));
+    let key = async || {
+        let keys = redis.ask(&["KEYS", "postern:{house}:limits:????????????????????????????????"]).await;
+        keys.lines().find(|line| line.starts_with("postern:")).map(|key| key.trim().to_owned())
+    };
+    drop(opens(&longer).await.unwrap());
+    let mut held = until_open(&house).await;
+    held.until("one").await;
+    let key = key().await.unwrap();
+    let lives: u64 = redis.ask(&["PTTL", &key]).await.trim().trim_start_matches(':').parse().unwrap();
+    assert!(lives > 60_000, "{lives}");
+    // Taken away, and given to nobody.
+    redis.ask(&["DEL", &key]).await;
+    within("a place that is known again", async {
+        while redis.ask(&["ZCARD", &key]).await != ":1\r\n" {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    // Taken away, and given to another.
+    redis.ask(&["DEL", &key]).await;
+    redis.ask(&["ZADD", &key, "9000000000000000", "another"]).await;
+    assert_eq!(held.rest().await, Err(String::new()), "the stream is cut");
+    assert!(house.metrics().await.contains("postern_limits_store_seats_lost_total 1\n"));
+    assert_eq!(redis.ask(&["ZCARD", &key]).await, ":1\r\n");
+    drop(kept);
+    let records = house.stop().await;
+    assert!(records.text().contains("others have it"));
+    longer.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_whose_clock_went_back_gives_places_and_budgets_again() {
+    let Some(redis) = Redis::start().await else { return };
+    redis.open("house").await;
+    let limits = "name: open, key: [Tenant], unit: ConcurrentRequests, limit: 1, store: Shared}\n    \
+                  - {name: rate, key: [Tenant], unit: Requests, limit: 100, window: 1s, burst: 1, store: Shared";
+    let house = redis.plan(limits).start().await;
+    until_connected(&house, true).await;
+    let kept = streams(&house);
+    drop(opens(&house).await.unwrap());
+    // As if all of this had been written an hour later.
+    let info = redis.ask(&["INFO", "server"]).await;
+    let run = info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap().trim().to_owned();
+    let later = (std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap() + Duration::from_secs(3600)).as_micros();
+    let rate = within("the key of the rate alone", async {
+        loop {
+            let keys = redis.ask(&["KEYS", "postern:{house}:limits:????????????????????????????????"]).await;
+            let keys: Vec<_> = keys.lines().filter(|line| line.starts_with("postern:")).map(str::trim).collect();
+            if let [rate] = keys[..] {
+                return rate.to_owned();
+            }
+            // It is gone soon after what was spent has come back.
+            drop(until_open(&house).await);
+        }
+    })
+    .await;
+    redis.ask(&["SET", &rate, &format!("{later} 0")]).await;
+    assert!(opens(&house).await.is_none());
+    // It comes back from here on, and not in an hour: the longest wait there is, a minute, and a burst.
+    let state = redis.ask(&["GET", &rate]).await;
+    let state: u128 = state.lines().nth(1).and_then(|state| state.split(' ').next()).unwrap().parse().unwrap();
+    assert!(state < later - 3500 * 1_000_000, "{state}");
+    redis.ask(&["DEL", &rate]).await;
+    drop(until_open(&house).await);
+    redis.ask(&["SET", "postern:{house}:limits:epoch", &format!("{run} {later}")]).await;
+    drop(until_open(&house).await);
+    drop(kept);
+    house.stop().await;
+}
+
+#[tokio::test]
 async fn places_are_never_exceeded_whatever_happens_to_the_store() {
     let Some(mut redis) = Redis::start().await else { return };
     redis.open("house").await;

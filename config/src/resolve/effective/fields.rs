@@ -126,6 +126,7 @@ pub(super) const ITEMS: &[Items] = &[
     items(Kind::RbacPolicy, &["exclusive"], Nature::Union),
     items(Kind::AccessControlPolicy, &["rules"], Nature::Union),
     items(Kind::WorkloadSecurityPolicy, &["self"], Nature::Demand),
+    items(Kind::WorkloadSecurityPolicy, &["models"], Nature::Union),
     items(Kind::DataProtectionPolicy, &["detectors"], Nature::Union),
     items(Kind::DataProtectionPolicy, &["rules"], Nature::Union),
     items(Kind::DataProtectionPolicy, &["eligibility"], Nature::AllowList),

@@ -116,14 +116,23 @@ fn a_replica_remembers_how_far_a_key_was() {
     let mia = principal("mia", "acme");
     let set = LimitSet::compile(&[shared(&[LimitKey::Principal], OnUnavailable::Deny)], &LimitStore::new()).unwrap();
     let facts = facts(&mia, "192.0.2.1", "r");
-    for (said, floor) in
-        [(says(true, 0, 7), 0), (says(true, 0, 5), 7), (away(), 7), (says(false, 9_000_000, 99), 7), (away(), 7)]
-    {
+    for (said, floor) in [
+        (says(true, 0, 7), 0),
+        (says(true, 0, 5), 7),
+        (away(), 7),
+        (says(false, 9_000_000, 99), 7),
+        (away(), 7),
+        (says(true, 0, 900_000_000), 7),
+        (away(), 900_000_000),
+        // The store's clock has gone back: no key is so far ahead of it.
+        (says(false, 9_000_000, 99), 900_000_000),
+        (away(), 121_000_000),
+    ] {
         let wait = asked(&set, &facts, &mut Rating::default());
         let mut rating = Rating::default();
         let _ = asked(&set, &facts, &mut rating);
         let waited = hears(wait, |ask| {
-            let budget = Budget { full: 60_000_000, ceiling: 60_000_000, floor };
+            let budget = Budget { full: 60_000_000, ceiling: 120_000_000, floor };
             assert_eq!(ask.claims[0].wanted, Wanted::Rate { budget, need: 30_000_000, take: 30_000_000 });
             said
         });
@@ -238,4 +247,31 @@ fn places_are_counted_here_as_well_and_held_until_the_request_ends() {
     drop((first, second));
     assert_eq!(Arc::strong_count(&given), 1);
     assert!(comes(away()).is_some());
+}
+
+#[test]
+fn who_waits_for_the_store_is_one_of_all_who_wait() {
+    let mia = principal("mia", "acme");
+    let facts = facts(&mia, "192.0.2.1", "r");
+    let queued = |unit: LimitUnit| RateLimit {
+        unit,
+        max_wait: Duration::from_secs(30),
+        ..shared(&[LimitKey::Principal], OnUnavailable::Deny)
+    };
+    for (unit, said) in
+        [(LimitUnit::Requests, says(true, 2_000_000, 5)), (LimitUnit::ConcurrentRequests, says(true, 0, 0))]
+    {
+        let store = LimitStore::new();
+        let set = LimitSet::compile(&[queued(unit)], &store).unwrap();
+        let mut rating = Rating::default();
+        let wait = asked(&set, &facts, &mut rating);
+        let seat = unit == LimitUnit::ConcurrentRequests;
+        assert_eq!(store.waiting(), usize::from(seat), "in the store's line, as far as anybody here knows");
+        let judged = set.judge(Stage::Principal, &facts, &mut rating, Some(hears(wait, |_| said)), ms(0));
+        assert_eq!(matches!(judged, Judged::Waits(_)), !seat, "its moment is to come");
+        drop(rating);
+        assert_eq!(store.waiting(), usize::from(!seat));
+        drop(judged);
+        assert_eq!(store.waiting(), 0);
+    }
 }

@@ -14,7 +14,8 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local epoch = redis.call('GET', KEYS[1]) or ''
 local run, begun = string.match(epoch, '^(%w+) (%d+)$')
-if run ~= ARGV[1] then
+-- One that begins later than now was begun by a clock that has gone back since.
+if run ~= ARGV[1] or tonumber(begun) > now then
   begun = string.format('%.0f', now)
   redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. begun)
 end
@@ -24,6 +25,8 @@ local id, lease = ARGV[2], tonumber(ARGV[3])
 -- Who stands in line says so again within this time, or has left it.
 local STALE = 3000000
 local LONGEST = 1000
+-- The longest lease there is: other replicas may have another.
+local LONGEST_LEASE = 300000000
 
 local refused, lines = false, false
 local claims, out = {}, {}
@@ -40,6 +43,11 @@ for at = 4, #ARGV, 9 do
     claim.line, claim.seen = KEYS[k + 1], KEYS[k + 2]
     k = k + 3
     redis.call('ZREMRANGEBYSCORE', claim.key, '-inf', now)
+    -- Of a clock that has gone back: nobody is in a seat for longer without saying so.
+    local most = string.format('%.0f', now + LONGEST_LEASE)
+    for _, ahead in ipairs(redis.call('ZRANGEBYSCORE', claim.key, '(' .. most, '+inf')) do
+      redis.call('ZADD', claim.key, most, ahead)
+    end
     local free = need - redis.call('ZCARD', claim.key)
     local pause = 0
     if strict and since + lease > now then
@@ -69,8 +77,9 @@ for at = 4, #ARGV, 9 do
       -- The caller has seen it spend, and it has not come back: somebody took it away.
       if floor > now then spent = math.max(spent, now + full) end
     end
-    -- A clock that went back must not refuse for ever.
-    spent = math.min(math.max(spent, floor), now + ceiling)
+    spent = math.max(spent, floor)
+    -- A clock that went back must not refuse for ever: from here on it is as far as a key can be, and comes back.
+    if spent > now + ceiling then spent, claim.furthest = now + ceiling, now + ceiling end
     local base = math.max(spent, now)
     local wait
     if claim.kind == 'debt' then
@@ -101,15 +110,21 @@ for _, claim in ipairs(claims) do
     end
   end
 end
-if refused then return { 0, now, out } end
-if lines then return { 2, now, out } end
+local function keep(claim, state)
+  redis.call('SET', claim.key, string.format('%.0f', state) .. ' ' .. begun, 'PX', math.ceil((state - now) / 1000) + 1000)
+end
+if refused or lines then
+  for _, claim in ipairs(claims) do
+    if claim.furthest then keep(claim, claim.furthest) end
+  end
+  return { refused and 0 or 2, now, out }
+end
 for _, claim in ipairs(claims) do
   if claim.kind == 'seat' then
     redis.call('ZADD', claim.key, now + lease, id)
-    redis.call('PEXPIRE', claim.key, math.ceil(lease / 1000) + 1000)
+    redis.call('PEXPIRE', claim.key, LONGEST_LEASE / 1000 + 1000)
   elseif claim.take > 0 then
-    local state = string.format('%.0f', claim.next)
-    redis.call('SET', claim.key, state .. ' ' .. begun, 'PX', math.ceil((claim.next - now) / 1000) + 1000)
+    keep(claim, claim.next)
   end
 end
 return { 1, now, out }

@@ -165,9 +165,14 @@ async fn talk<S: AsyncRead + AsyncWrite>(stream: S, run: &str, calls: &mut mpsc:
         while let Some(answer) = pending.recv().await {
             let reply = tokio::time::timeout(STALL, resp::read(&mut reader)).await;
             let reply = reply.map_err(|_| io::ErrorKind::TimedOut)??;
+            // A primary that follows another now would answer so for ever. Where the new one is may be known by now.
+            let follows = matches!(&reply, Reply::Error(error) if error.starts_with("READONLY"));
             if let Some(answer) = answer {
                 // Whoever asked may have gone.
                 let _ = answer.send(reply);
+            }
+            if follows {
+                return Err(io::Error::other("the store follows another now"));
             }
         }
         Ok::<(), io::Error>(())

@@ -48,7 +48,7 @@ fn an_event_without_findings_leaves_in_the_same_push() {
     let usage = r#"data: {"id":"1","object":"chat.completion.chunk","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
     assert_eq!(events(&stream.push(format!("{usage}\n\n").as_bytes()).bytes).len(), 1);
     assert_eq!(stream.usage(), Some(Usage { prompt: 1, completion: 2, total: 3 }));
-    assert_eq!(stream.model(), Some("m"));
+    assert_eq!(stream.models(), ["m"]);
     let out = stream.push(DONE.as_bytes());
     assert_eq!((out.bytes.as_slice(), out.ended, out.reason), (DONE.as_bytes(), true, None));
     assert!(stream.finish().bytes.is_empty());
