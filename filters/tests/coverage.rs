@@ -36,3 +36,5 @@ mod matrix;
 mod streams;
 #[path = "../src/testing.rs"]
 mod testing;
+#[path = "coverage/vendors.rs"]
+mod vendors;

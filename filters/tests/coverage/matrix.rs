@@ -5,8 +5,8 @@ use postern_config::{Dialect, Direction, Part, Snapshot, capability};
 use postern_filters::{AnswerHead, AnswerWay, Chain, Context};
 use proptest::prelude::*;
 
-use crate::streams::CHAT;
 use crate::testing::{Asked, House, asked, compiled, context, manifest, run};
+use crate::vendors::Vendor;
 
 /// What is attached to the one route.
 #[derive(Debug, Clone)]
@@ -47,6 +47,7 @@ fn parts(dialect: Dialect, directions: &'static [Direction]) -> impl Strategy<Va
         Part::ToolDefinition,
         Part::ToolArguments,
         Part::ToolResult,
+        Part::Embedding,
         Part::HttpQuery,
         Part::HttpBody,
     ];
@@ -73,7 +74,8 @@ fn detector(dialect: Dialect) -> impl Strategy<Value = Detector> {
 }
 
 fn policies() -> impl Strategy<Value = Policies> {
-    prop_oneof![Just(Dialect::Http), Just(Dialect::OpenAi)].prop_flat_map(move |dialect| {
+    let dialects = vec![Dialect::Http, Dialect::OpenAi, Dialect::Anthropic, Dialect::Gemini];
+    prop::sample::select(dialects).prop_flat_map(move |dialect| {
         let keys = prop::sample::subsequence(vec!["Principal", "Tenant", "SourceIp", "Route"], 1..=4);
         // A route to a model has to have one of each.
         let least = usize::from(dialect != Dialect::Http);
@@ -111,7 +113,7 @@ impl Policies {
         });
         let limits = list("rateLimits", limits);
         let rest = "  authentication: {providers: [sso]}\n  \
-                    allow: [{methods: [POST], paths: [/v1/chat/completions], contentTypes: [application/json]}]\n";
+                    allow: [{methods: [POST], paths: [/v1/chat/completions, /v1/messages, /v1/models/*], contentTypes: [application/json]}]\n";
         manifest("APIAccessPolicy", "r", &format!("{rest}{limits}"))
     }
 
@@ -149,24 +151,22 @@ impl Policies {
     }
 }
 
-const PROMPT: &str = r#"{"model":"small","messages":[{"role":"user","content":"How are the orders?"}]}"#;
-const REPLY: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"small","choices":[{"index":0,"message":{"role":"assistant","content":"They are fine."},"finish_reason":"stop"}]}"#;
-
-fn answered(chain: &Chain, asked_to_stream: bool, cx: &mut Context) {
+fn answered(vendor: &Vendor, chain: &Chain, asked_to_stream: bool, cx: &mut Context) {
     let kind = if asked_to_stream { "text/event-stream; charset=utf-8" } else { "application/json" };
+    let endpoint = cx.endpoint();
     let head = AnswerHead {
         status: 200,
         content_type: Some(kind.into()),
         encoded: false,
         asked_to_stream,
-        endpoint: Some(CHAT),
+        endpoint,
         tokens: None,
     };
     match chain.open_answer(&head, "d1", postern_filters::MessageLimits::default()).unwrap() {
         AnswerWay::Pass => {}
-        AnswerWay::Whole => drop(chain.judge_answer(&head, Bytes::from_static(REPLY.as_bytes()), cx).unwrap()),
+        AnswerWay::Whole => drop(chain.judge_answer(&head, Bytes::from_static(vendor.reply.as_bytes()), cx).unwrap()),
         AnswerWay::Stream(mut stream) => {
-            stream.push(crate::streams::wire(&["They ", "are fine."]).as_bytes(), cx).unwrap();
+            stream.push(vendor.stream(&["They ", "are fine."]).as_bytes(), cx).unwrap();
             stream.finish(cx).unwrap();
         }
     }
@@ -178,9 +178,9 @@ fn noted(cx: &Context, direction: Direction) -> Vec<String> {
     names
 }
 
-fn allowed(house: &House, streams: bool) -> Asked {
-    let body = if streams { PROMPT.replacen('{', r#"{"stream":true,"#, 1) } else { PROMPT.to_owned() };
-    asked("POST", "/v1/chat/completions").bearer(&house.token(serde_json::json!({}))).json(body)
+fn allowed(vendor: &Vendor, house: &House, streams: bool) -> Asked {
+    let (target, body) = vendor.asked(streams);
+    asked("POST", &target).bearer(&house.token(serde_json::json!({}))).json(body)
 }
 
 proptest! {
@@ -198,15 +198,16 @@ proptest! {
             names.sort();
             names
         };
+        let vendor = Vendor::of(policies.dialect);
         let can_stream = capability::streams(policies.dialect, Direction::Response);
         for streamed in [false, true].into_iter().take(if can_stream { 2 } else { 1 }) {
             let mut cx = context();
-            let (permit, _) = run(chain, &allowed(&house, streamed), &mut cx).unwrap();
+            let (permit, _) = run(chain, &allowed(&vendor, &house, streamed), &mut cx).unwrap();
             prop_assert_eq!(permit.streams(), streamed);
             prop_assert_eq!(noted(&cx, Direction::Request), expected(Direction::Request, false));
             let inspects = !expected(Direction::Response, streamed).is_empty();
             prop_assert_eq!(permit.inspects_answer(), inspects);
-            answered(chain, streamed, &mut cx);
+            answered(&vendor, chain, streamed, &mut cx);
             prop_assert_eq!(noted(&cx, Direction::Response), expected(Direction::Response, streamed));
         }
     }

@@ -76,8 +76,8 @@ impl Judge {
         let mut blocked = false;
         for (index, part) in body.parts().iter().enumerate() {
             let text = part.text.as_str();
-            let key = (part.part, Print::of(text));
-            let known = self.said.get(&key);
+            let key = self.repeats.then(|| (part.part, Print::of(text)));
+            let known = key.and_then(|key| self.said.get(&key));
             if let Some(Said::Streamed(released)) = known {
                 if released != text {
                     edits.push((index, vec![Edit { range: 0..text.len(), with: released.clone() }]));
@@ -89,7 +89,7 @@ impl Judge {
             blocked |= judgement.blocked;
             if !judgement.findings.is_empty() && is_new {
                 self.out.findings.extend(judgement.findings);
-                if self.repeats && self.said.len() < MOST_NOTED {
+                if let Some(key) = key.filter(|_| self.said.len() < MOST_NOTED) {
                     self.said.insert(key, Said::Whole);
                 }
             }
