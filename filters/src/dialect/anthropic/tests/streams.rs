@@ -66,7 +66,10 @@ fn clean_events_leave_as_they_came_in_the_same_push() {
     for event in input.split_inclusive("\n\n") {
         assert_eq!(String::from_utf8(stream.push(event.as_bytes()).bytes).unwrap(), event);
     }
-    assert_eq!((stream.models(), stream.usage()), (&["m".to_owned()][..], Some(Usage { prompt: 10, completion: 7, total: 17 })));
+    assert_eq!(
+        (stream.models(), stream.usage()),
+        (&["m".to_owned()][..], Some(Usage { prompt: 10, completion: 7, total: 17 }))
+    );
     let out = stream.push(text(2, &["more"]).as_bytes());
     assert!(out.bytes.is_empty() && out.ended, "nothing passes after the end");
 }
