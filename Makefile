@@ -58,7 +58,7 @@ test-rust: need ## Rust tests only
 	@scripts/test-rust
 
 .PHONY: sdk
-sdk: build $(VENV)/ready ## The PyPI `openai` SDK and gRPC as clients, through mTLS
+sdk: build $(VENV)/ready ## The SDKs of OpenAI, Anthropic and Google, and gRPC, as clients through mTLS
 	@$(VENV)/bin/python load-tests/sdk/run.py --postern $(POSTERN)
 
 .PHONY: grid grid-short

@@ -229,7 +229,8 @@ impl Message {
         let input: usize = self.texts().map(|text| of(text.text)).sum();
         let facts = self.facts();
         let choices = facts.map_or(1, |facts| facts.choices).into();
-        let output = facts.and_then(|facts| facts.max_tokens).map(|most| most.saturating_mul(choices));
+        let asked = facts.and_then(|facts| facts.max_tokens).map(|most| most.saturating_mul(choices));
+        let output = if self.has_output() { asked } else { Some(0) };
         Tokens { input: u64::try_from(input).unwrap_or(u64::MAX), output }
     }
 

@@ -14,6 +14,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import test_grpc  # noqa: E402, the path above comes first
 import test_openai  # noqa: E402
+import test_vendors  # noqa: E402
 
 
 def main():
@@ -21,7 +22,7 @@ def main():
     parser.add_argument("--postern", required=True, help="the binary")
     parser.add_argument("tests", nargs="*", help="names of tests, all without")
     options = parser.parse_args()
-    modules = [test_openai, test_grpc]
+    modules = [test_openai, test_grpc, test_vendors]
     for module in modules:
         module.POSTERN = options.postern
     loader = unittest.defaultTestLoader

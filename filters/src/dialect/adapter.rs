@@ -17,6 +17,8 @@ pub(super) type Walk = fn(Value<'_>, &mut Found, &mut Facts) -> Result<(), Diale
 /// How one endpoint is read.
 pub(super) struct Adapter {
     pub(super) action: Action,
+    /// Whether a model writes the answer, so that it may be longer and shorter.
+    pub(super) writes: bool,
     /// `None`: requests have no body.
     pub(super) request: Option<Walk>,
     /// Of a success and of an error status.
@@ -63,10 +65,10 @@ impl Line<'_> {
 }
 
 impl Endpoint {
-    /// Whether a model writes an answer, so that it may come as a stream.
+    /// Whether a model writes the answer, so that it may be longer and shorter.
     #[must_use]
     pub fn has_output(self) -> bool {
-        self.adapter().events.is_some()
+        self.adapter().writes
     }
 
     /// All that are served.
@@ -148,5 +150,21 @@ pub fn refusal(dialect: Dialect, reason: Reason, decision_id: &str) -> (u16, &'s
 impl fmt::Debug for Adapter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Adapter").field("action", &self.action).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_streams_is_written_by_a_model_and_what_is_written_is_a_chat() {
+        for endpoint in Endpoint::ALL {
+            let adapter = endpoint.adapter();
+            assert!(endpoint.has_output() || adapter.events.is_none(), "{endpoint:?}");
+            assert!(!endpoint.has_output() || adapter.action == Action::Chat, "{endpoint:?}");
+        }
+        assert!(Endpoint::Gemini(gemini::Endpoint::GenerateContent).has_output(), "also where it does not stream");
+        assert!(!Endpoint::Anthropic(anthropic::Endpoint::CountTokens).has_output());
     }
 }

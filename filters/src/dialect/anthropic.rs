@@ -26,13 +26,19 @@ const ENDPOINTS: [(&str, &str, Endpoint); 2] =
     [("POST", "/v1/messages", Endpoint::Messages), ("POST", "/v1/messages/count_tokens", Endpoint::CountTokens)];
 
 static MESSAGES: Adapter = Adapter {
+    writes: true,
     action: Action::Chat,
     request: Some(request::messages),
     answer: answer::message,
     events: Some(stream::Blocks::open),
 };
-static COUNT: Adapter =
-    Adapter { action: Action::Chat, request: Some(request::counted), answer: answer::count, events: None };
+static COUNT: Adapter = Adapter {
+    writes: false,
+    action: Action::Chat,
+    request: Some(request::counted),
+    answer: answer::count,
+    events: None,
+};
 
 impl Endpoint {
     pub(super) fn adapter(self) -> &'static Adapter {

@@ -43,10 +43,21 @@ struct Embedded {
     strict: bool,
 }
 
+fn member<'v>(value: Value<'v>, name: &str) -> Option<Value<'v>> {
+    let same = |(key, value): (Value<'v>, Value<'v>)| key.text().filter(|key| same_words(key, name)).map(|_| value);
+    value.get(name).or_else(|| value.entries().find_map(same))
+}
+
+/// Whether two names are the same words, in camel case or joined with `_`.
+fn same_words(one: &str, other: &str) -> bool {
+    let words = |name: &str| -> String { name.chars().filter(|c| *c != '_').map(|c| c.to_ascii_lowercase()).collect() };
+    words(one) == words(other)
+}
+
 impl JsonBody {
-    /// What stands at names inside each other.
+    /// What stands at names inside each other, however their words are joined: some vendors read `topP` and `top_p` alike.
     pub(super) fn field(&self, names: &[String]) -> Option<Value<'_>> {
-        names.iter().try_fold(self.doc.root(), |value, name| value.get(name))
+        names.iter().try_fold(self.doc.root(), |value, name| member(value, name))
     }
 
     /// Parses `bytes` and lets `walk` collect.

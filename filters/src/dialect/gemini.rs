@@ -34,20 +34,31 @@ const ENDPOINTS: [(&str, Endpoint); 5] = [
     ("batchEmbedContents", Endpoint::BatchEmbedContents),
 ];
 
-static GENERATE: Adapter =
-    Adapter { action: Action::Chat, request: Some(request::generate), answer: answer::generated, events: None };
+static GENERATE: Adapter = Adapter {
+    writes: true,
+    action: Action::Chat,
+    request: Some(request::generate),
+    answer: answer::generated,
+    events: None,
+};
 static STREAM: Adapter = Adapter {
+    writes: true,
     action: Action::Chat,
     request: Some(request::stream),
     answer: answer::generated,
     events: Some(stream::Candidates::open),
 };
-static COUNT: Adapter =
-    Adapter { action: Action::Chat, request: Some(request::count), answer: answer::counted, events: None };
+static COUNT: Adapter = Adapter {
+    writes: false,
+    action: Action::Chat,
+    request: Some(request::count),
+    answer: answer::counted,
+    events: None,
+};
 static EMBED: Adapter =
-    Adapter { action: Action::Embed, request: Some(embed::one), answer: embed::answer, events: None };
+    Adapter { writes: false, action: Action::Embed, request: Some(embed::one), answer: embed::answer, events: None };
 static BATCH: Adapter =
-    Adapter { action: Action::Embed, request: Some(embed::batch), answer: embed::answer, events: None };
+    Adapter { writes: false, action: Action::Embed, request: Some(embed::batch), answer: embed::answer, events: None };
 
 impl Endpoint {
     pub(super) fn adapter(self) -> &'static Adapter {

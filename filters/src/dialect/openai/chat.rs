@@ -11,6 +11,7 @@ use postern_config::Action;
 use crate::dialect::adapter::Adapter;
 
 pub(super) static ADAPTER: Adapter = Adapter {
+    writes: true,
     action: Action::Chat,
     request: Some(request::request),
     answer: answer::answer,

@@ -12,7 +12,8 @@ use crate::dialect::body::Found;
 use crate::dialect::fields::{base64, count, expect, identifier, member, scalar, shape, string, unknown, word};
 use crate::json::{Kind, Value};
 
-pub(super) static ADAPTER: Adapter = Adapter { action: Action::Embed, request: Some(request), answer, events: None };
+pub(super) static ADAPTER: Adapter =
+    Adapter { writes: false, action: Action::Embed, request: Some(request), answer, events: None };
 
 fn request(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> Result<(), DialectError> {
     expect(root, Kind::Object, "request")?;

@@ -11,7 +11,8 @@ use crate::dialect::body::Found;
 use crate::dialect::fields::{expect, identifier, member, shape, string, unknown};
 use crate::json::{Kind, Value};
 
-pub(super) static ADAPTER: Adapter = Adapter { action: Action::Chat, request: Some(request), answer, events: None };
+pub(super) static ADAPTER: Adapter =
+    Adapter { writes: false, action: Action::Chat, request: Some(request), answer, events: None };
 
 fn request(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> Result<(), DialectError> {
     expect(root, Kind::Object, "request")?;

@@ -78,3 +78,51 @@ async fn contents_are_read_both_ways_and_refused_in_the_vendors_words() {
     .await;
     house.stop().await;
 }
+
+#[tokio::test]
+async fn what_may_be_asked_of_a_model_holds_in_every_spelling_and_whole() {
+    let rules = "apiVersion: secure.platformspec.io/v1alpha1\nkind: WorkloadSecurityPolicy\nmetadata: {name: models}\nspec:\n  \
+         targetRefs: [{kind: Route, name: chat}]\n  models:\n    allow: [\"small\"]\n    maxOutputTokens: 100\n    \
+         params: {generationConfig.topP: {max: \"0.5\"}}\n";
+    let house = plan().also(rules).start().await;
+    house.model.says(whole(&says("hello", true)));
+    let ask = |verb: &str, config: Value| {
+        let contents = json!([{"role": "user", "parts": [{"text": "hi"}]}]);
+        let mut body = json!({ "contents": contents });
+        body.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
+        Ask::json(&format!("/v1beta/models/small:{verb}"), &body)
+    };
+    for (case, verb, config, want) in [
+        ("as it may be", "generateContent", json!({"generationConfig": {"maxOutputTokens": 100, "topP": 0.5}}), 200),
+        ("no bound", "generateContent", json!({}), 403),
+        ("a larger one", "generateContent", json!({"generationConfig": {"maxOutputTokens": 101}}), 403),
+        (
+            "a larger one, otherwise spelt",
+            "generateContent",
+            json!({"generation_config": {"max_output_tokens": 101}}),
+            403,
+        ),
+        ("no bound, streamed", "streamGenerateContent?alt=sse", json!({}), 403),
+        ("beyond", "generateContent", json!({"generationConfig": {"maxOutputTokens": 1, "topP": 0.6}}), 403),
+        (
+            "beyond, otherwise spelt",
+            "generateContent",
+            json!({"generation_config": {"max_output_tokens": 1, "top_p": 0.6}}),
+            403,
+        ),
+        ("beyond, half so", "generateContent", json!({"generationConfig": {"maxOutputTokens": 1, "top_p": 0.6}}), 403),
+    ] {
+        let before = house.model.count();
+        let reply = house.call(&house.who.mia, ask(verb, config)).await;
+        assert_eq!(
+            (reply.status, house.model.count() - before),
+            (want, usize::from(want == 200)),
+            "{case}: {}",
+            reply.body
+        );
+    }
+    house.model.says(whole(&json!({"totalTokens": 3})));
+    let count = house.call(&house.who.mia, ask("countTokens", json!({}))).await;
+    assert_eq!(count.status, 200, "nobody writes anything: {}", count.body);
+    house.stop().await;
+}
