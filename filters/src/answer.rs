@@ -137,7 +137,10 @@ impl Answers {
     pub(crate) fn judge(&self, head: &AnswerHead, body: Bytes, cx: &mut Context) -> Result<Bytes, Refusal> {
         let judged = self.read(head, body.clone(), cx.message_limits()).and_then(|message| match message {
             Some(message) => self.look(head, &message, body, cx),
-            None => Ok(body),
+            None => {
+                cx.tally().end();
+                Ok(body)
+            }
         });
         self.note(&self.buffered, cx);
         judged
@@ -170,6 +173,7 @@ impl Answers {
                 Some(usage) => cx.tally().said(used(usage)),
                 None => cx.tally().came(message.tokens().input),
             }
+            cx.tally().end();
         }
         if let Some(tried) = &self.tried {
             let (content, blame) = &**tried;
@@ -281,6 +285,7 @@ impl AnswerStream {
     pub fn finish(&mut self, cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
         let out = self.events.finish();
         let done = self.conclude(out, cx)?;
+        cx.tally().end();
         self.note(cx);
         Ok(done)
     }

@@ -603,6 +603,11 @@ impl Context {
         self.message.as_ref().map(Message::tokens).unwrap_or_default()
     }
 
+    /// The request did not get to an upstream, so it cost no tokens.
+    pub fn unsent(&mut self) {
+        self.tally.unsend();
+    }
+
     /// What the tokens of the exchange are counted by.
     pub(crate) fn tally(&mut self) -> &mut Tally {
         &mut self.tally

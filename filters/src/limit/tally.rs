@@ -54,8 +54,9 @@ impl Used {
     }
 }
 
-/// The token limits of one request. What it came to is set right when this is dropped, however the request ended: what the
-/// upstream said, or else what was seen; nothing where it was never sent.
+/// The token limits of one request. What it came to is set right when this is dropped: nothing where it was never sent; what the
+/// upstream said, or else what was seen, where its answer came to an end. Where nobody saw the end, it keeps what it took at
+/// least: who leaves before a stream says what it cost has not saved it.
 #[derive(Debug, Default)]
 pub struct Tally {
     entries: Vec<Entry>,
@@ -63,6 +64,7 @@ pub struct Tally {
     seen: Used,
     said: Option<Used>,
     is_sent: bool,
+    has_ended: bool,
 }
 
 #[derive(Debug)]
@@ -94,6 +96,16 @@ impl Tally {
     /// The request goes to its upstream: from here on it costs.
     pub(crate) fn send(&mut self) {
         self.is_sent = true;
+    }
+
+    /// It did not get to an upstream after all.
+    pub(crate) fn unsend(&mut self) {
+        self.is_sent = false;
+    }
+
+    /// Its answer came to an end.
+    pub(crate) fn end(&mut self) {
+        self.has_ended = true;
     }
 
     /// What the upstream says it came to. The latest word counts.
@@ -131,14 +143,14 @@ impl Tally {
 
 impl Drop for Tally {
     fn drop(&mut self) {
-        let used = match (self.is_sent, self.said) {
-            (false, _) => Used::default(),
-            (true, None) => self.seen,
-            // What has come was used, whatever is said of it.
-            (true, Some(said)) => said,
-        };
+        let known = self.said.unwrap_or(self.seen);
         for entry in &self.entries {
-            entry.limit.settle_tokens(entry.key, entry.taken, used.of(entry.counted));
+            let used = match (self.is_sent, self.has_ended) {
+                (false, _) => 0,
+                (true, true) => known.of(entry.counted),
+                (true, false) => known.of(entry.counted).max(entry.taken),
+            };
+            entry.limit.settle_tokens(entry.key, entry.taken, used);
         }
     }
 }

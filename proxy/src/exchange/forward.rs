@@ -30,7 +30,8 @@ pub(super) async fn send(
     let upstream = matched.runtime.upstream(matched.route)?;
     story.streamed = permit.streams();
     let length = if body.is_empty() { BodyLength::None } else { BodyLength::Known(body.len()) };
-    let (request, again) = exchange.outgoing_twice(matched, permit, head, session, story, length).await?;
+    let made = exchange.outgoing_twice(matched, permit, head, session, story, length).await;
+    let (request, again) = made.inspect_err(|_| story.context.unsent())?;
     let deadline = Deadline::of(story, &upstream.settings.timeouts);
     let again = again.filter(|_| overlap::may_be_repeated(&request.method, story));
     let (key, until) = (key(exchange, upstream, session, story), deadline.after(deadline.first_byte));
@@ -47,7 +48,12 @@ pub(super) async fn send(
     story.called(told);
     match answered {
         Some(Ok(answering)) => Ok(Some(answering)),
-        Some(Err(failure)) => Err(refusal(failure, deadline)),
+        Some(Err(failure)) => {
+            if failure.kind.is_undone() {
+                story.context.unsent();
+            }
+            Err(refusal(failure, deadline))
+        }
         None => {
             story.note_trouble("the client left before the answer");
             Ok(None)

@@ -62,6 +62,11 @@ impl FailureKind {
         matches!(self, Self::Resolve | Self::Egress | Self::Connect | Self::Tls | Self::Peer)
     }
 
+    /// Whether no upstream has done anything for the request.
+    pub(crate) fn is_undone(self) -> bool {
+        self.is_unsent() || matches!(self, Self::RefusedStream | Self::NoEndpoint | Self::Overflow | Self::Request)
+    }
+
     /// Whether it says something about the endpoint. A connection closed while it was kept does not: servers do that.
     pub(crate) fn counts_against_endpoint(self) -> bool {
         matches!(

@@ -292,3 +292,24 @@ async fn tokens_are_set_right_by_what_the_upstream_says_and_a_stream_is_cut_wher
     assert_eq!(records.outcomes()[3], "deny: over_limit");
     assert!(records.requests()[0].request_guards().contains(&"limit/budget".to_owned()));
 }
+
+#[tokio::test]
+async fn who_leaves_before_the_end_has_saved_no_tokens() {
+    let budget = "    - {name: budget, key: [Principal], unit: OutputTokens, limit: 1000, window: 1h}\n";
+    let house = House::plan().also(&limits("chat", budget)).start().await;
+    let chat = |most: u64| {
+        let body = json!({"model": "small", "max_tokens": most, "messages": [{"role": "user", "content": "hi"}]});
+        Ask::json("/v1/chat/completions", &body)
+    };
+    house.model.does(|_| Act::Hang);
+    tokio::select! {
+        reply = house.call(&house.who.mia, chat(900)) => panic!("answered: {}", reply.body),
+        () = house.model.arrived(1) => {}
+    }
+    house.model.left(1).await;
+    house.model.says(ok(&completion("hello").to_string()));
+    for (most, want) in [(101, 429), (100, 200)] {
+        assert_eq!(house.call(&house.who.mia, chat(most)).await.status, want, "{most}");
+    }
+    house.stop().await;
+}

@@ -65,15 +65,35 @@ fn what_was_taken_is_set_right_however_a_request_ends() {
         let set = total();
         let mut tally = asks(&set, of(200, 300), 0).unwrap();
         end(&mut tally);
+        tally.end();
         drop(tally);
         let left = 1000_u64.saturating_sub(used);
         assert!(left == 0 || asks(&set, of(left, 0), 0).is_ok(), "{case}: {left} are left");
         let set = total();
         let mut tally = asks(&set, of(200, 300), 0).unwrap();
         end(&mut tally);
+        tally.end();
         drop(tally);
         assert!(asks(&set, of(left + 1, 0), 0).is_err(), "{case}: no more than {left}");
     }
+    // Nobody saw the end: it keeps what it took, or what it came to where that is more.
+    for (said, left) in
+        [(None, 500), (Some(Used { input: 200, output: 1 }), 500), (Some(Used { input: 200, output: 500 }), 300)]
+    {
+        let set = total();
+        let mut tally = asks(&set, of(200, 300), 0).unwrap();
+        if let Some(said) = said {
+            tally.said(said);
+        }
+        drop(tally);
+        assert!(asks(&set, of(left + 1, 0), 0).is_err(), "{said:?}");
+        assert!(asks(&set, of(left, 0), 0).is_ok(), "{said:?}");
+    }
+    let set = total();
+    let mut refused = asks(&set, of(200, 300), 0).unwrap();
+    refused.unsend();
+    drop(refused);
+    assert!(asks(&set, of(1000, 0), 0).is_ok(), "no upstream took it");
     // One that was permitted by this limit, and refused by what came after, was never sent.
     let set = total();
     let never = {
@@ -128,6 +148,8 @@ fn a_stream_takes_more_as_it_flows_and_ends_where_there_is_none() {
     assert!(one.flows(656, ms(0)).is_ok());
     let cut = one.flows(657, ms(0)).unwrap_err();
     assert_eq!((cut.reason, cut.rule.as_deref()), (crate::Reason::OverLimit, Some("limit/tokens")));
+    let mut other = other;
+    other.end();
     drop(other);
     assert!(one.flows(657, ms(0)).is_ok(), "the other gave back what it did not use");
 }
@@ -148,6 +170,7 @@ proptest! {
             if ends {
                 let said = Used { input, output: came.min(output) };
                 tally.said(said);
+                tally.end();
                 used += said.input + said.output;
             } else {
                 under_way.push(((input + output).max(1), tally));
