@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use http::header;
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
-use postern_filters::{AnswerHead, AnswerStream, AnswerWay, Reason, Refusal};
+use postern_filters::{AnswerHead, AnswerStream, AnswerWay, Chain, Reason, Refusal};
 use tokio::time::Instant;
 
 use super::forward::client_left;
@@ -44,7 +44,7 @@ pub(super) async fn answer(
         guard::refuse_redirect(egress.redirects, &response, &head.host, exchange.connection.tls.is_some())?;
     }
     let way = matched.chain.open_answer(
-        &answer_head(&response, story),
+        &answer_head(&response, matched.chain, story),
         &story.id.to_string(),
         story.context.message_limits(),
     );
@@ -86,7 +86,7 @@ fn lasts(response: &ResponseHeader) -> bool {
     length.and_then(|length| length.parse::<u64>().ok()).is_none_or(|length| length > LONG)
 }
 
-fn answer_head(response: &ResponseHeader, story: &Story) -> AnswerHead {
+fn answer_head(response: &ResponseHeader, chain: &Chain, story: &Story) -> AnswerHead {
     let mut types = response.headers.get_all(header::CONTENT_TYPE).iter();
     let content_type = types.next().and_then(|value| value.to_str().ok()).map(str::to_owned);
     let coding = |value: &http::HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
@@ -96,7 +96,7 @@ fn answer_head(response: &ResponseHeader, story: &Story) -> AnswerHead {
         content_type: content_type.filter(|_| types.next().is_none()),
         encoded: response.headers.get_all(header::CONTENT_ENCODING).iter().any(coding),
         asked_to_stream: story.streamed,
-        tokens: story.context.token_map().cloned(),
+        tokens: chain.tokens(&story.context),
         endpoint: story.context.endpoint(),
     }
 }
@@ -198,7 +198,8 @@ async fn whole(
             None => break,
         }
     }
-    let judged = matched.chain.judge_answer(&answer_head(response, story), body.freeze(), &mut story.context)?;
+    let judged =
+        matched.chain.judge_answer(&answer_head(response, matched.chain, story), body.freeze(), &mut story.context)?;
     exchange.charge(judged.len(), story).await?;
     write_head(exchange, matched, response, Framing::Length(judged.len()), session, story, deadline).await?;
     Ok(write(session, judged, true, deadline, story).await)
