@@ -69,7 +69,7 @@ impl Site {
         let head = AnswerHead {
             status: 200,
             content_type,
-            encoded: false,
+            coding: Ok(None),
             asked_to_stream: false,
             endpoint: Some(CHAT),
             tokens: None,
