@@ -13,6 +13,7 @@ use postern_config::{DataClass, Dialect, Direction, Opaque, Part};
 use crate::builtin::{Authorize, Blame, Content, Models, blocked};
 use crate::dialect::http::media_type;
 use crate::dialect::{Endpoint, EventStream, StreamOut, Usage};
+use crate::encoding::{Coding, DecodeError, UnknownCoding};
 use crate::json::apply;
 use crate::limit::Used;
 use crate::message::{Message, MessageLimits};
@@ -28,8 +29,8 @@ pub struct AnswerHead {
     pub status: u16,
     /// `Content-Type` as it came; `None` where it is absent, repeated or not text.
     pub content_type: Option<String>,
-    /// It has a `Content-Encoding` other than `identity`.
-    pub encoded: bool,
+    /// Its `Content-Encoding`.
+    pub coding: Result<Option<Coding>, UnknownCoding>,
     /// The request asked for a stream.
     pub asked_to_stream: bool,
     /// What [`crate::Chain::tokens`] has for the answer.
@@ -78,8 +79,8 @@ impl Answers {
         if !self.inspect() {
             return Ok(AnswerWay::Pass);
         }
-        if head.encoded {
-            return Err(unreadable(head, "the answer is encoded, so no guard can read it"));
+        if let Err(unknown) = head.coding {
+            return Err(unreadable(head, &unknown.to_string()));
         }
         let Some(endpoint) = self.endpoint(head)? else { return Ok(AnswerWay::Whole) };
         let is_stream = head.media_type().as_deref() == Some(EVENT_STREAM);
@@ -260,6 +261,12 @@ fn note_tried(blame: &Blame, blocked: bool, findings: Vec<ContentFinding>, cx: &
 }
 
 impl AnswerHead {
+    /// What an answer is refused for that cannot be decoded.
+    #[must_use]
+    pub fn undecodable(&self, error: DecodeError) -> Refusal {
+        unreadable(self, &error.to_string())
+    }
+
     fn media_type(&self) -> Option<String> {
         self.content_type.as_deref().and_then(media_type)
     }
@@ -444,7 +451,7 @@ mod tests {
     fn head(status: u16, content_type: &str, asked_to_stream: bool) -> AnswerHead {
         let content_type = (!content_type.is_empty()).then(|| content_type.to_owned());
         let endpoint = Some(Endpoint::OpenAi(crate::dialect::openai::Endpoint::ChatCompletions));
-        AnswerHead { status, content_type, encoded: false, asked_to_stream, endpoint, tokens: None }
+        AnswerHead { status, content_type, coding: Ok(None), asked_to_stream, endpoint, tokens: None }
     }
 
     fn way(way: Result<AnswerWay, Refusal>) -> Result<&'static str, Reason> {
@@ -474,15 +481,15 @@ mod tests {
             ("an error instead of a stream", openai, head(429, json, true), Ok("whole")),
             ("an error as a stream", openai, head(400, stream, true), refused),
             ("a failure as a stream", openai, head(500, stream, true), Err(Reason::UpstreamFailed)),
-            ("encoded", openai, AnswerHead { encoded: true, ..head(200, json, false) }, refused),
+            ("encoded", openai, AnswerHead { coding: Err(UnknownCoding), ..head(200, json, false) }, refused),
             (
                 "an encoded failure",
                 http,
-                AnswerHead { encoded: true, ..head(502, json, false) },
+                AnswerHead { coding: Err(UnknownCoding), ..head(502, json, false) },
                 Err(Reason::UpstreamFailed),
             ),
             ("plain http", http, head(200, "text/html", false), Ok("whole")),
-            ("nothing looks", open, AnswerHead { encoded: true, ..head(200, stream, false) }, Ok("pass")),
+            ("nothing looks", open, AnswerHead { coding: Err(UnknownCoding), ..head(200, stream, false) }, Ok("pass")),
         ] {
             assert_eq!(way(chain.open_answer(&head, "d1", MessageLimits::default())), want, "{case}");
         }

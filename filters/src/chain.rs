@@ -43,6 +43,12 @@ impl Chain {
         self.max_body
     }
 
+    /// Whether bodies of requests are decoded before they are read, and sent on that way.
+    #[must_use]
+    pub fn decodes(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.filter, Filter::Decode(_)))
+    }
+
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.dialect

@@ -17,8 +17,8 @@ use postern_config::{
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    Assure, Authorize, Blame, Browser, Conform, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits,
-    Models, OfTenant, Parse,
+    Assure, Authorize, Blame, Browser, Conform, Content, Cors, CrossSite, Decode, Digest, Exceptions, Frame, Identify,
+    Limits, Models, OfTenant, Parse,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
@@ -243,6 +243,9 @@ impl Compiler<'_> {
         steps.extend(contracts.iter().map(|contract| step(Filter::Operation(contract.clone()), [""; 0])));
         if policy.identity.providers.iter().any(|provider| provider.kind.signs_requests()) {
             steps.push(step(Filter::Digest(Digest::new(self.route.streams_bodies)), [Digest::GUARD]));
+        }
+        if inspected {
+            steps.push(step(Filter::Decode(Decode), [""; 0]));
         }
         let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
         let revision = &policy.data.revision;

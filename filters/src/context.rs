@@ -9,6 +9,7 @@ use postern_config::{Action, ContentAction, DataClass, Direction, Waived};
 
 use crate::authz::Rehearsal;
 use crate::builtin::Verdicts;
+use crate::encoding::Coding;
 use crate::limit::{Hold, Meter, Rating, Tally, Tokens, Wait};
 use crate::message::{Message, MessageLimits};
 use crate::need::{self, Kind};
@@ -78,6 +79,8 @@ pub struct Context {
     principal: Option<Arc<Principal>>,
     prepared: Option<Arc<crate::authz::PreparedPrincipal>>,
     body: Bytes,
+    /// The coding in which it came.
+    decoded: Option<Coding>,
     message: Option<Message>,
     verdicts: Option<Verdicts>,
     token_map: Option<Arc<TokenMap>>,
@@ -130,6 +133,7 @@ impl Context {
             principal: None,
             prepared: None,
             body: Bytes::new(),
+            decoded: None,
             message: None,
             verdicts: None,
             token_map: None,
@@ -292,7 +296,19 @@ impl Context {
         self.body = body;
     }
 
-    /// The request's body: as received, and after the inspect stage as it will be sent.
+    /// The body without the coding in which it came.
+    pub(crate) fn set_decoded(&mut self, coding: Coding, body: Bytes) {
+        self.decoded = Some(coding);
+        self.body = body;
+    }
+
+    /// The coding in which the body came and in which it is not sent on.
+    #[must_use]
+    pub fn decoded(&self) -> Option<Coding> {
+        self.decoded
+    }
+
+    /// The request's body: as received, then decoded, and after the inspect stage as it will be sent.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body

@@ -15,6 +15,7 @@ mod compile;
 mod context;
 pub mod contract;
 pub mod dialect;
+pub mod encoding;
 pub mod explain;
 mod filter;
 pub mod forwarded;

@@ -10,6 +10,7 @@ use crate::dialect::http::{HttpBody, media_type};
 use crate::dialect::{
     AiMessage, DialectError, Endpoint, Facts, Message as Parsed, MessagePart, StreamLimits, Target, Usage,
 };
+use crate::encoding::DecodeLimits;
 use crate::json::{Limits, Value};
 use crate::limit::Tokens;
 
@@ -20,11 +21,17 @@ pub struct MessageLimits {
     pub json_depth: usize,
     /// Bytes of one event of a stream.
     pub sse_event: usize,
+    /// What may come out of an encoded body of a request.
+    pub decoded: DecodeLimits,
 }
 
 impl Default for MessageLimits {
     fn default() -> Self {
-        Self { json_depth: Limits::default().depth, sse_event: StreamLimits::default().event }
+        Self {
+            json_depth: Limits::default().depth,
+            sse_event: StreamLimits::default().event,
+            decoded: DecodeLimits::default(),
+        }
     }
 }
 

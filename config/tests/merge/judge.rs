@@ -261,9 +261,10 @@ fn is_in_bounds(guard: &RequestGuard, facts: &Facts) -> bool {
         && busy.header_bytes <= guard.max_header_size
         && busy.header_lines <= guard.max_headers
         && facts.body <= guard.max_body
-        // As deep as it has header lines, and its events as long as its headers: what they are does not matter here.
+        // As deep and as well compressed as it has header lines, and its events as long as its headers: what they are does not matter here.
         && busy.header_lines <= guard.max_json_depth
         && busy.header_bytes <= guard.max_sse_event
+        && busy.header_lines <= usize::try_from(guard.max_decompression_ratio).unwrap()
         && within(&guard.per_ip, facts)
         && within(&guard.global, facts)
         && !shed

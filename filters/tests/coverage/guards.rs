@@ -159,7 +159,7 @@ fn head() -> AnswerHead {
     AnswerHead {
         status: 200,
         content_type: Some("application/json".to_owned()),
-        encoded: false,
+        coding: Ok(None),
         asked_to_stream: false,
         endpoint: Some(CHAT),
         tokens: None,

@@ -13,6 +13,7 @@ mod cors;
 mod cuts;
 mod dialects;
 mod dpop;
+mod encodings;
 mod exceptions;
 mod guard;
 mod health;
