@@ -16,6 +16,7 @@ use crate::dialect::{Endpoint, EventStream, StreamOut, Usage};
 use crate::json::apply;
 use crate::limit::Used;
 use crate::message::{Message, MessageLimits};
+use crate::output::{Bounded, length_of, too_long};
 use crate::scan::TokenMap;
 use crate::scan::restore::{self, Restorer, Restoring, Values};
 use crate::{ContentFinding, Context, Edit, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
@@ -56,6 +57,8 @@ pub(crate) struct Answers {
     pub(crate) content: Option<Content>,
     /// Who may answer.
     pub(crate) models: Option<Arc<Models>>,
+    /// Bytes of text of one answer.
+    pub(crate) max_length: Option<u64>,
     /// Guards on trial, and which manifests they are of. Only where answers are read anyway.
     pub(crate) tried: Option<Arc<(Content, Blame)>>,
     /// Guards of answers that are read whole, as the matrix names them.
@@ -115,6 +118,10 @@ impl Answers {
         let guards: Arc<dyn TextGuards> = match &self.tried {
             None => guards,
             Some(tried) => Arc::new(Mirror { acting: guards, tried: tried.0.guards().clone(), found: found.clone() }),
+        };
+        let guards: Arc<dyn TextGuards> = match self.max_length {
+            None => guards,
+            Some(most) => Arc::new(Bounded::new(guards, most)),
         };
         // What the model said is counted, not what is put back into it.
         let count = Count::default();
@@ -180,6 +187,12 @@ impl Answers {
             let outcome = content.judge(message);
             let blocked = outcome.verdicts.refusal(Reason::AnswerRefused).is_some();
             note_tried(blame, blocked, outcome.findings, cx);
+        }
+        if self.max_length.is_some_and(|most| length_of(message) > most) {
+            let finding = too_long(Part::Assistant);
+            let refusal = blocked(Reason::AnswerRefused, std::slice::from_ref(&finding));
+            cx.add_findings([finding]);
+            return Err(refusal);
         }
         let outcome = self.content.as_ref().map(|content| content.judge(message)).unwrap_or_default();
         cx.add_findings(outcome.findings);

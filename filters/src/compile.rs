@@ -279,10 +279,13 @@ impl Compiler<'_> {
         buffered.extend(models.as_ref().map(|_| Arc::from(Models::GUARD)));
         let names = content.as_ref().map(Content::names).unwrap_or_default();
         buffered.extend(names.iter().map(|name| Arc::from(name.as_str())));
+        let max_length = self.route.policy.runtime.output.max_length.as_ref().map(|most| most.value);
+        buffered.extend(max_length.map(|_| Arc::from(postern_config::Output::LENGTH)));
         Answers {
             dialect: self.route.dialect,
             content,
             models,
+            max_length,
             tried,
             streamed: buffered.clone(),
             buffered,
