@@ -5,7 +5,7 @@ use std::sync::Arc;
 use postern_config::Stage;
 
 use crate::builtin::{
-    Assure, Authorize, Conform, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits, Models,
+    Assure, Authorize, Conform, Content, Cors, CrossSite, Decode, Digest, Exceptions, Frame, Identify, Limits, Models,
     OfTenant, Parse, Rehearse,
 };
 use crate::{Context, Flow, RequestView, Verdict};
@@ -27,6 +27,8 @@ pub(crate) enum Filter {
     Operation(Arc<Conform>),
     /// The body against what was signed of it.
     Digest(Digest),
+    /// The body without its coding.
+    Decode(Decode),
     Parse(Parse),
     /// The body, as a document has it.
     Schema(Arc<Conform>),
@@ -65,6 +67,7 @@ impl Filter {
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
             Self::Digest(_)
+            | Self::Decode(_)
             | Self::Parse(_)
             | Self::Schema(_)
             | Self::Look(_)
@@ -93,7 +96,7 @@ impl Filter {
             #[cfg(test)]
             Self::Asks(_) => true,
             // What was recalled of the body is what the guards left of it.
-            Self::Digest(_) => false,
+            Self::Digest(_) | Self::Decode(_) => false,
             Self::Cors(_)
             | Self::Limits(_)
             | Self::Look(_)
@@ -112,7 +115,12 @@ impl Filter {
             Self::OfTenant(_) => Stage::Identify,
             Self::Limits(_) => Stage::Rate,
             Self::Identify(_) | Self::Assure(_) => Stage::Identify,
-            Self::Operation(_) | Self::Digest(_) | Self::Parse(_) | Self::Schema(_) | Self::Look(_) => Stage::Parse,
+            Self::Operation(_)
+            | Self::Digest(_)
+            | Self::Decode(_)
+            | Self::Parse(_)
+            | Self::Schema(_)
+            | Self::Look(_) => Stage::Parse,
             Self::Authorize(_) | Self::Models(_) | Self::Reauthorize(_) => Stage::Authorize,
             Self::Act(_) | Self::SchemaAgain(_) => Stage::Inspect,
             Self::Rehearse(filter) => filter.stage(),
@@ -134,6 +142,7 @@ impl Filter {
             Self::Identify(_) => Identify::GUARD,
             Self::Operation(_) => "operation",
             Self::Digest(_) => Digest::GUARD,
+            Self::Decode(_) => Decode::NAME,
             Self::Parse(_) => Parse::GUARD,
             Self::Schema(_) => "schema",
             Self::Look(_) => "look",
@@ -163,6 +172,7 @@ impl Filter {
             Self::Limits(filter) => filter.check(req, cx),
             Self::Operation(filter) => filter.check_head(req),
             Self::Digest(filter) => filter.check(req, cx),
+            Self::Decode(filter) => filter.check(req, cx),
             Self::Parse(filter) => filter.check(req, cx),
             Self::Schema(filter) => filter.check_body(req, cx),
             Self::Look(filter) => filter.look(cx),

@@ -6,7 +6,7 @@ use super::attach::Attachments;
 use crate::decode::At;
 use crate::manifest::{CountedWhere, CrossSite, Manifest, OverLimit, Spec};
 use crate::values::Time;
-use crate::{Authz, AuthzTrial, Code, LimitUnit, Report};
+use crate::{Authz, AuthzTrial, Code, LimitUnit, Opaque, Report};
 
 const PV_TRIAL: Code = Code(3);
 const PV_UNTRIED: Code = Code(7);
@@ -52,6 +52,14 @@ fn check_fields(manifest: &Manifest, report: &mut Report) {
         && let Some(length) = policy.output.as_ref().and_then(|output| output.max_length.as_ref())
     {
         untried(length, "`maxLength`", apart, report);
+    }
+    if let Spec::DataProtectionPolicy(policy) = &manifest.spec {
+        if let Some(first) = policy.minimize.first() {
+            untried(first, "`minimize`", apart, report);
+        }
+        if let Some(opaque) = policy.opaque.written().filter(|opaque| opaque.value != Opaque::Deny) {
+            untried(opaque, "content that nobody reads", apart, report);
+        }
     }
     let Spec::ApiAccessPolicy(policy) = &manifest.spec else { return };
     if let Some(authentication) = &policy.authentication {

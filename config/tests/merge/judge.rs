@@ -6,7 +6,7 @@ use std::time::Duration;
 use postern_config::{
     Action, AddressClass, Anchor, Api, Cidr, ClientAuth, ConnectionGuard, ContentAction, CountedIn, CrossSite,
     CryptoProfile, Curve, Demand, Dialect, Direction, Effect, Egress, EgressRule, Harden, Ingress, IngressRule,
-    KeyExchange, ListenerTls, Markup, Material, NamedRate, OnUnavailable, Part, PrincipalType, PrivateRanges,
+    KeyExchange, ListenerTls, Markup, Material, NamedRate, OnUnavailable, Opaque, Part, PrincipalType, PrivateRanges,
     RateLimit, Redirects, RequestGuard, Require, Route, RuntimeAction, Segment, Snapshot, TlsVersion, TokenForwarding,
     address, host_matches,
 };
@@ -54,6 +54,8 @@ pub(crate) struct Facts {
     leaked: bool,
     /// Where a link in the part leads, and how long the part is.
     said: (&'static str, u64),
+    /// Something is in the message that nobody can read.
+    unread: bool,
     busy: Busy,
 }
 
@@ -151,6 +153,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             mostly(&[10_u64, 200, 8 << 10, 80 << 10]),
         ),
     );
+    let leaks = (mostly(&[false, true]), mostly(&[false, true]));
     let network = (
         mostly(&["10.1.2.3", "192.0.2.200", "192.0.2.1", "10.9.9.9", "203.0.113.5", "10.66.0.1"]),
         mostly(&[
@@ -163,7 +166,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         ]),
         mostly(&[None, Some(true), Some(false)]),
         mostly(&[true, false]),
-        (mostly(&[0_u64, 20, 33, 80, 400]), mostly(&[None, Some(0), Some(60), Some(3600)]), mostly(&[false, true])),
+        (mostly(&[0_u64, 20, 33, 80, 400]), mostly(&[None, Some(0), Some(60), Some(3600)]), leaks),
     );
     let sizes = (mostly(&[10_usize, 2 << 10, 40 << 10, 100 << 10]), mostly(&[5_usize, 50, 150, 250]));
     let load = (mostly(&[0_u8, 60, 92, 100]), mostly(&[false, true]));
@@ -187,7 +190,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             (version, (exchange, approved), certificate, presented, (principal, proven)),
             ((route, method, path, content_type), body, origin),
             (part, direction, data, score, (spent, away), said),
-            (source, dialled, redirect, hardened, (days, behind, leaked)),
+            (source, dialled, redirect, hardened, (days, behind, (leaked, unread))),
             busy,
         )| Facts {
             route,
@@ -216,6 +219,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             said,
             secret: (days, behind),
             leaked,
+            unread,
             busy,
         },
     )
@@ -264,9 +268,10 @@ fn is_in_bounds(guard: &RequestGuard, facts: &Facts) -> bool {
         && busy.header_bytes <= guard.max_header_size
         && busy.header_lines <= guard.max_headers
         && facts.body <= guard.max_body
-        // As deep as it has header lines, and its events as long as its headers: what they are does not matter here.
+        // As deep and as well compressed as it has header lines, and its events as long as its headers: what they are does not matter here.
         && busy.header_lines <= guard.max_json_depth
         && busy.header_bytes <= guard.max_sse_event
+        && busy.header_lines <= usize::try_from(guard.max_decompression_ratio).unwrap()
         && within(&guard.per_ip, facts)
         && within(&guard.global, facts)
         && !shed
@@ -486,8 +491,14 @@ fn change(route: &Route, facts: &Facts) -> Option<u8> {
     let output = output(route, facts).into_iter();
     // What upstreams are told of the caller is not content; told nothing is more strict.
     let token = u8::from(route.policy.token_forwarding == TokenForwarding::Strip);
+    let unread = facts.unread.then_some(match route.policy.data.revision.opaque {
+        Opaque::Allow => Some(0),
+        Opaque::Strip => Some(1),
+        Opaque::Deny => None,
+    });
     data.chain(runtime)
         .chain(leaks)
+        .chain(unread)
         .chain(output)
         .chain([Some(token)])
         .try_fold(0, |most, one| one.map(|one: u8| most.max(one)))

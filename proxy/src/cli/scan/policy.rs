@@ -75,12 +75,10 @@ impl Policy {
         let guards = if direction == Direction::Request { &self.request } else { &self.response };
         let findings = guards.findings(part, &row.text);
         let score = injection_score(&row.text).map_err(|error| told(&error))?;
-        let detector = |guard: &str, name: &str| {
-            match guard.split('/').next() {
-                Some("data") => self.data.get(name),
-                Some("output") => Some(&OUTPUT),
-                _ => self.hostile.get(name),
-            }
+        let detector = |guard: &str, name: &str| match guard.split('/').next() {
+            Some("data") => self.data.get(name),
+            Some("output") => Some(&OUTPUT),
+            _ => self.hostile.get(name),
         };
         Ok(tell::line(row, part, &findings, &guards.guards_of(part), score, detector))
     }
