@@ -8,17 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use postern_config::{Dialect, Direction, Part};
+use postern_config::{DataClass, Dialect, Direction, Opaque, Part};
 
-use crate::builtin::{Blame, Content, Models, blocked};
+use crate::builtin::{Authorize, Blame, Content, Models, blocked};
 use crate::dialect::http::media_type;
 use crate::dialect::{Endpoint, EventStream, StreamOut, Usage};
 use crate::encoding::{Coding, DecodeError, UnknownCoding};
 use crate::json::apply;
 use crate::limit::Used;
 use crate::message::{Message, MessageLimits};
-use crate::scan::TokenMap;
 use crate::scan::restore::{self, Restorer, Restoring, Values};
+use crate::scan::{TokenMap, Tokenizing};
 use crate::{ContentFinding, Context, Edit, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
 use counting::{Count, Counting};
 use mirror::{Found, Mirror};
@@ -33,7 +33,7 @@ pub struct AnswerHead {
     pub coding: Result<Option<Coding>, UnknownCoding>,
     /// The request asked for a stream.
     pub asked_to_stream: bool,
-    /// Values of the request that are put back where the answer has their tokens.
+    /// What [`crate::Chain::tokens`] has for the answer.
     pub tokens: Option<Arc<TokenMap>>,
     /// What the request asked, on a route to a model.
     pub endpoint: Option<Endpoint>,
@@ -54,7 +54,9 @@ pub enum AnswerWay {
 #[derive(Debug)]
 pub(crate) struct Answers {
     pub(crate) dialect: Dialect,
-    pub(crate) content: Option<Content>,
+    pub(crate) content: Option<Arc<Content>>,
+    /// What becomes of content that nobody can read.
+    pub(crate) opaque: Opaque,
     /// Who may answer.
     pub(crate) models: Option<Arc<Models>>,
     /// Guards on trial, and which manifests they are of. Only where answers are read anyway.
@@ -109,7 +111,10 @@ impl Answers {
         limits: MessageLimits,
     ) -> Option<Box<AnswerStream>> {
         let guards: Arc<dyn TextGuards> = match &self.content {
-            Some(content) => content.guards().clone(),
+            Some(content) => match &head.tokens {
+                Some(tokens) => Arc::new(Tokenizing { guards: content.guards().clone(), tokens: tokens.clone() }),
+                None => content.guards().clone(),
+            },
             None => Arc::new(Unguarded),
         };
         let found = Found::default();
@@ -120,15 +125,16 @@ impl Answers {
         // What the model said is counted, not what is put back into it.
         let count = Count::default();
         let guards: Arc<dyn TextGuards> = Arc::new(Counting { inner: guards, count: count.clone() });
-        let guards: Arc<dyn TextGuards> = match &head.tokens {
+        let guards: Arc<dyn TextGuards> = match head.tokens.as_ref().filter(|tokens| tokens.restores()) {
             None => guards,
             Some(tokens) => Arc::new(Restoring { inner: guards, values: self.values(tokens) }),
         };
         Some(Box::new(AnswerStream {
             count,
             models: self.models.clone(),
+            content: self.content.clone(),
             decision: decision.to_owned(),
-            events: EventStream::new(endpoint, guards, decision, limits.stream())?,
+            events: EventStream::new(endpoint, guards, decision, limits.stream().with_opaque(self.opaque))?,
             tried: self.tried.clone().map(|tried| (tried, found)),
             names: self.streamed.clone(),
             stall: self.stall,
@@ -153,12 +159,17 @@ impl Answers {
             return Ok(None);
         }
         let content_type = head.content_type.as_deref();
-        let message = match self.endpoint(head)? {
+        let endpoint = self.endpoint(head)?;
+        let read = |body| match endpoint {
             Some(endpoint) => Message::ai_answer(endpoint, content_type, body, limits),
             None => Message::http(content_type, None, None, body, limits),
         };
+        let message = read(body).and_then(|message| match (message.opaque(), self.opaque) {
+            (Some(_), Opaque::Strip) => read(message.stripped()?),
+            _ => Ok(message),
+        });
         let message = message.map_err(|error| unreadable(head, &error.to_string()))?;
-        match message.opaque() {
+        match message.opaque().filter(|_| self.opaque != Opaque::Allow) {
             Some(what) => Err(unreadable(head, &format!("`{what}` cannot be read by any guard"))),
             None => Ok(Some(message)),
         }
@@ -178,16 +189,18 @@ impl Answers {
         }
         if let Some(tried) = &self.tried {
             let (content, blame) = &**tried;
-            let outcome = content.judge(message);
+            let outcome = content.judge(message, None);
             let blocked = outcome.verdicts.refusal(Reason::AnswerRefused).is_some();
             note_tried(blame, blocked, outcome.findings, cx);
         }
-        let outcome = self.content.as_ref().map(|content| content.judge(message)).unwrap_or_default();
+        let tokens = head.tokens.as_deref();
+        let outcome = self.content.as_ref().map(|content| content.judge(message, tokens)).unwrap_or_default();
         cx.add_findings(outcome.findings);
         if let Some(refusal) = outcome.verdicts.refusal(Reason::AnswerRefused) {
             return Err(refusal);
         }
-        let edits = match cx.token_map() {
+        for_reader(outcome.left, cx)?;
+        let edits = match head.tokens.as_ref().filter(|tokens| tokens.restores()) {
             Some(tokens) => put_back(message, outcome.verdicts.edits, &self.values(tokens)),
             None => outcome.verdicts.edits,
         };
@@ -206,6 +219,18 @@ impl Answers {
     fn note(&self, guards: &[Arc<str>], cx: &mut Context) {
         for guard in guards {
             cx.note(Direction::Response, guard);
+        }
+    }
+}
+
+/// Data of a class that whoever asked may not see goes nowhere.
+fn for_reader(class: Option<DataClass>, cx: &Context) -> Result<(), Refusal> {
+    match class.filter(|class| !cx.may_read(*class)) {
+        None => Ok(()),
+        Some(class) => {
+            let detail =
+                format!("the answer has {} data, with which its request would not be permitted", class.as_str());
+            Err(Refusal::new(Reason::AnswerRefused, detail).by(Authorize::GUARD))
         }
     }
 }
@@ -266,6 +291,7 @@ fn alien(head: &AnswerHead) -> Refusal {
 #[derive(Debug)]
 pub struct AnswerStream {
     models: Option<Arc<Models>>,
+    content: Option<Arc<Content>>,
     /// Bytes of text that have come.
     count: Count,
     decision: String,
@@ -325,7 +351,7 @@ impl AnswerStream {
                 let ended = || "the upstream ended the stream too early, or with an error".to_owned();
                 Refusal::new(reason, out.error.map_or_else(ended, |error| error.to_string()))
             }
-            (false, None) => match self.counted(cx) {
+            (false, None) => match self.readable(&out.findings, cx).and_then(|()| self.counted(cx)) {
                 Ok(()) => {
                     cx.add_findings(out.findings);
                     return Ok(bytes);
@@ -340,6 +366,10 @@ impl AnswerStream {
         cx.add_findings(out.findings);
         self.note(cx);
         Err((bytes, refusal))
+    }
+
+    fn readable(&self, findings: &[ContentFinding], cx: &Context) -> Result<(), Refusal> {
+        for_reader(self.content.as_ref().and_then(|content| content.left_by(findings)), cx)
     }
 
     /// Looks who answers, and counts what has come by the limits of tokens.

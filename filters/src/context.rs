@@ -1,5 +1,6 @@
 //! The state of one exchange as it walks the chain. Filters write it through its methods; records are made from it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +86,8 @@ pub struct Context {
     token_map: Option<Arc<TokenMap>>,
     risk: u8,
     data_class: DataClass,
+    /// Classes of data that the reader of the answer may see, where rules say something about that.
+    readable: Option<BTreeSet<DataClass>>,
     rewritten: bool,
     action: Option<Action>,
     model: Option<String>,
@@ -136,6 +139,7 @@ impl Context {
             token_map: None,
             risk: 0,
             data_class: DataClass::Public,
+            readable: None,
             rewritten: false,
             action: None,
             model: None,
@@ -403,8 +407,22 @@ impl Context {
         self.data_class = class;
     }
 
+    pub(crate) fn set_readable(&mut self, classes: BTreeSet<DataClass>) {
+        self.readable = Some(classes);
+    }
+
+    /// Whether an answer with data of this class may go to whoever asked.
+    pub(crate) fn may_read(&self, class: DataClass) -> bool {
+        self.readable.as_ref().is_none_or(|classes| classes.contains(&class))
+    }
+
     pub(crate) fn set_token_map(&mut self, tokens: Option<Arc<TokenMap>>) {
         self.token_map = tokens;
+    }
+
+    /// The tokens of the exchange.
+    pub(crate) fn tokens_made(&self) -> Option<&Arc<TokenMap>> {
+        self.token_map.as_ref()
     }
 
     /// The tokens that stand for values of the request, where some are put back into the answer.

@@ -47,7 +47,8 @@ pub use look::injection_score;
 pub(crate) use managed::can_be_searched_for;
 pub use managed::{GUARD as LEAK_GUARD, Managed};
 pub use pattern::max_match_len;
-pub use tokens::TokenMap;
+pub(crate) use tokens::TokenMaker;
+pub use tokens::{TokenKey, TokenMap};
 pub use words::{ExactHash, exact_hash};
 
 use crate::text::{Judgement, TextGuard, TextGuards};
@@ -185,6 +186,32 @@ impl ContentGuards {
     pub(crate) fn tokenizes(&self) -> bool {
         self.plans.values().any(|plan| plan.tokenizes())
     }
+
+    fn open_for(&self, part: Part, tokens: Option<&Arc<TokenMap>>) -> Box<dyn TextGuard> {
+        match self.plans.get(&part) {
+            // The load refuses it. Nothing of a text leaves that cannot be judged.
+            Some(plan) if !plan.web.is_empty() => Box::new(stream::Undecided),
+            Some(plan) => Box::new(stream::Stream::new(plan, tokens.cloned())),
+            None => Box::new(stream::Unguarded),
+        }
+    }
+}
+
+/// Guards that make tokens of what they find, for one exchange.
+#[derive(Debug)]
+pub(crate) struct Tokenizing {
+    pub(crate) guards: Arc<ContentGuards>,
+    pub(crate) tokens: Arc<TokenMap>,
+}
+
+impl TextGuards for Tokenizing {
+    fn judge(&self, part: Part, text: &str) -> Judgement {
+        self.guards.judge_for(part, text, Some(&self.tokens))
+    }
+
+    fn open(&self, part: Part) -> Box<dyn TextGuard> {
+        self.guards.open_for(part, Some(&self.tokens))
+    }
 }
 
 impl TextGuards for ContentGuards {
@@ -193,12 +220,7 @@ impl TextGuards for ContentGuards {
     }
 
     fn open(&self, part: Part) -> Box<dyn TextGuard> {
-        match self.plans.get(&part) {
-            // The load refuses it. Nothing of a text leaves that cannot be judged.
-            Some(plan) if !plan.web.is_empty() => Box::new(stream::Undecided),
-            Some(plan) => Box::new(stream::Stream::new(plan)),
-            None => Box::new(stream::Unguarded),
-        }
+        self.open_for(part, None)
     }
 }
 
@@ -254,7 +276,11 @@ impl Compiler<'_> {
                     detector: name,
                     action: rule.action,
                     threshold: 0,
-                    tokens: rule.tokens,
+                    // What is put back are values of the request.
+                    tokens: TokenRule {
+                        restore: rule.tokens.restore && self.direction == Direction::Request,
+                        ..rule.tokens
+                    },
                 });
             }
         }

@@ -6,7 +6,7 @@ use super::attach::Attachments;
 use crate::decode::At;
 use crate::manifest::{CountedWhere, CrossSite, Manifest, OverLimit, Spec};
 use crate::values::Time;
-use crate::{Authz, AuthzTrial, Code, LimitUnit, Report};
+use crate::{Authz, AuthzTrial, Code, LimitUnit, Opaque, Report};
 
 const PV_TRIAL: Code = Code(3);
 const PV_UNTRIED: Code = Code(7);
@@ -47,8 +47,16 @@ pub(super) fn ends(attached: &Attachments<'_>, route: usize, now: i64) -> Vec<(i
 
 /// Refuses what nobody could say of what it would have done: a trial that is silent about a field would be one of something else.
 fn check_fields(manifest: &Manifest, report: &mut Report) {
-    let Spec::ApiAccessPolicy(policy) = &manifest.spec else { return };
     let apart = "put it into a manifest of its own that acts";
+    if let Spec::DataProtectionPolicy(policy) = &manifest.spec {
+        if let Some(first) = policy.minimize.first() {
+            untried(first, "`minimize`", apart, report);
+        }
+        if let Some(opaque) = policy.opaque.written().filter(|opaque| opaque.value != Opaque::Deny) {
+            untried(opaque, "content that nobody reads", apart, report);
+        }
+    }
+    let Spec::ApiAccessPolicy(policy) = &manifest.spec else { return };
     if let Some(authentication) = &policy.authentication {
         untried(authentication, "`authentication`", apart, report);
     }

@@ -188,7 +188,7 @@ fn content(content: &Content, blame: &Blame, req: &RequestView<'_>, cx: &mut Con
                 Ok(message) if message.opaque().is_some() => {
                     return Some(blame.refusal(Reason::ContentRefused, String::new()));
                 }
-                Ok(message) => content.judge(&message),
+                Ok(message) => content.judge(&message, None),
                 Err(error) => return Some(blame.refusal(error.reason(), String::new())),
             }
         }
@@ -201,7 +201,7 @@ fn content(content: &Content, blame: &Blame, req: &RequestView<'_>, cx: &mut Con
                 Err(error) => return Some(blame.refusal(error.reason(), String::new())),
             }
         }
-        Ok(message) => content.judge(message),
+        Ok(message) => content.judge(message, None),
         Err(_) => return Some(blame.refusal(Reason::Undecided, String::new())),
     };
     let blocked = outcome.verdicts.refusal(Reason::ContentRefused).is_some();

@@ -1,6 +1,7 @@
 //! A request or an answer of a vendor's endpoint: its texts, and the facts that are decided on.
 
 use bytes::Bytes;
+use postern_config::Revision;
 
 use super::adapter::{Endpoint, Target, Walk};
 use super::body::JsonBody;
@@ -100,6 +101,16 @@ impl AiMessage {
     #[must_use]
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// See [`crate::Message::revised`].
+    pub(crate) fn revised(&self, revision: &Revision) -> Result<Option<Bytes>, DialectError> {
+        self.body.as_ref().map_or(Ok(None), |body| body.revised(revision, Some(self.endpoint)))
+    }
+
+    /// The body without what nobody can read.
+    pub(crate) fn stripped(&self) -> Result<Bytes, DialectError> {
+        self.body.as_ref().map_or(Err(DialectError::Fixed), JsonBody::stripped)
     }
 
     /// What stands at names inside each other.

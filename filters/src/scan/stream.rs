@@ -15,6 +15,8 @@ pub(crate) struct Stream {
     held: String,
     released: usize,
     blocked: bool,
+    /// For what is replaced by a token.
+    tokens: Option<Arc<TokenMap>>,
 }
 
 /// Shows lengths, never text.
@@ -30,8 +32,8 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(plan: &Arc<Plan>) -> Self {
-        Self { run: Run::new(plan, false), held: String::new(), released: 0, blocked: false }
+    pub(crate) fn new(plan: &Arc<Plan>, tokens: Option<Arc<TokenMap>>) -> Self {
+        Self { run: Run::new(plan, false), held: String::new(), released: 0, blocked: false, tokens }
     }
 
     fn apply(&mut self, resolved: Resolved<'_>) -> TextStep {
@@ -43,7 +45,7 @@ impl Stream {
         let mut release = String::new();
         for group in &resolved.groups {
             self.release_to(group.start, &mut release);
-            release.push_str(&group.rewrite.apply(self.held_to(group.end), None));
+            release.push_str(&group.rewrite.apply(self.held_to(group.end), self.tokens.as_deref()));
             self.drop_to(group.end);
         }
         self.release_to(resolved.floor, &mut release);

@@ -6,7 +6,7 @@ use http::header;
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
 use postern_filters::encoding::{Coding, DecodeLimits, Decoder};
-use postern_filters::{AnswerHead, AnswerStream, AnswerWay, Reason, Refusal};
+use postern_filters::{AnswerHead, AnswerStream, AnswerWay, Chain, Reason, Refusal};
 use tokio::time::Instant;
 
 use super::forward::client_left;
@@ -46,7 +46,7 @@ pub(super) async fn answer(
         guard::refuse_redirect(egress.redirects, &response, &head.host, exchange.connection.tls.is_some())?;
     }
     let way = matched.chain.open_answer(
-        &answer_head(&response, story),
+        &answer_head(&response, matched.chain, story),
         &story.id.to_string(),
         story.context.message_limits(),
     );
@@ -93,7 +93,7 @@ fn decoded<'u>(
     story: &mut Story,
     deadline: Deadline,
 ) -> Incoming<'u> {
-    let head = answer_head(response, story);
+    let head = answer_head(response, matched.chain, story);
     // An unknown one was refused with the head.
     story.answer_coding = head.coding.ok().flatten();
     story.answer_read = true;
@@ -109,7 +109,7 @@ fn lasts(response: &ResponseHeader) -> bool {
     length.and_then(|length| length.parse::<u64>().ok()).is_none_or(|length| length > LONG)
 }
 
-fn answer_head(response: &ResponseHeader, story: &Story) -> AnswerHead {
+fn answer_head(response: &ResponseHeader, chain: &Chain, story: &Story) -> AnswerHead {
     let mut types = response.headers.get_all(header::CONTENT_TYPE).iter();
     let content_type = types.next().and_then(|value| value.to_str().ok()).map(str::to_owned);
     AnswerHead {
@@ -118,7 +118,7 @@ fn answer_head(response: &ResponseHeader, story: &Story) -> AnswerHead {
         content_type: content_type.filter(|_| types.next().is_none()),
         coding: Coding::of(&response.headers),
         asked_to_stream: story.streamed,
-        tokens: story.context.token_map().cloned(),
+        tokens: chain.tokens(&story.context),
         endpoint: story.context.endpoint(),
     }
 }
@@ -211,7 +211,8 @@ async fn whole(
         }
     }
     let body = body.freeze();
-    let judged = matched.chain.judge_answer(&answer_head(response, story), body.clone(), &mut story.context)?;
+    let head = answer_head(response, matched.chain, story);
+    let judged = matched.chain.judge_answer(&head, body.clone(), &mut story.context)?;
     story.answer_changed = story.answer_coding.is_some() || judged != body;
     drop(body);
     exchange.charge(judged.len(), story).await?;

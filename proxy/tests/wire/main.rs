@@ -36,6 +36,7 @@ mod proxies;
 mod redis;
 mod relay;
 mod remembered;
+mod revised;
 mod rotation;
 mod schema;
 mod secrets;

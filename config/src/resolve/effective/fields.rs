@@ -131,6 +131,7 @@ pub(super) const ITEMS: &[Items] = &[
     items(Kind::DataProtectionPolicy, &["detectors"], Nature::Union),
     items(Kind::DataProtectionPolicy, &["rules"], Nature::Union),
     items(Kind::DataProtectionPolicy, &["eligibility"], Nature::AllowList),
+    items(Kind::DataProtectionPolicy, &["minimize"], Nature::Union),
     items(Kind::DataProtectionPolicy, &["opaque"], Nature::Demand),
     items(Kind::DataProtectionPolicy, &["retention"], Nature::Maximum),
     items(Kind::RuntimeSecurityPolicy, &["detectors"], Nature::Union),
