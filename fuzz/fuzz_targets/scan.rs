@@ -47,7 +47,7 @@ static GUARDS: LazyLock<ContentGuards> = LazyLock::new(|| {
         RuntimeDetectorKind::HiddenText,
         RuntimeDetectorKind::EncodedPayload,
     ];
-    let runtime = RuntimeSecurity { detectors: kinds.map(detector).to_vec() };
+    let runtime = RuntimeSecurity { detectors: kinds.map(detector).to_vec(), ..RuntimeSecurity::default() };
     ContentGuards::compile(&data, &runtime, Direction::Request).unwrap()
 });
 
