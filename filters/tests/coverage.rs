@@ -33,6 +33,10 @@
 mod guards;
 #[path = "coverage/matrix.rs"]
 mod matrix;
+#[path = "coverage/planted.rs"]
+mod planted;
+#[path = "coverage/plants.rs"]
+mod plants;
 #[path = "coverage/streams.rs"]
 mod streams;
 #[path = "../src/testing.rs"]
