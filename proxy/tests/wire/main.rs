@@ -24,6 +24,7 @@ mod identity;
 mod issuers;
 mod json_suite;
 mod jwt_svids;
+mod leaving;
 mod length;
 mod limits;
 mod logins;
