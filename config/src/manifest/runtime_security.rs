@@ -1,5 +1,9 @@
 //! RuntimeSecurityPolicy: hostile content.
 
+mod output;
+
+pub use output::*;
+
 use crate::decode::{At, Setting, spec, tagged, words};
 use crate::values::{Name, Pattern, Percent};
 use crate::{Part, RuntimeAction};
@@ -8,7 +12,9 @@ spec! {
     /// Hostile content of active workloads: instructions where data should be, and text that people cannot see.
     pub struct RuntimeSecurityPolicy {
         /// What is looked for; all of them apply.
-        [E] detectors: At<Vec<At<RuntimeDetector>>>,
+        [E] detectors: Vec<At<RuntimeDetector>>,
+        /// Demands on answers: links, markup, length. On routes to models.
+        [E] output: Option<At<OutputSpec>>,
     }
     later {
         /// Prompt text that clients cannot change.
@@ -17,8 +23,6 @@ spec! {
         [E] "systemText",
         /// Marks untrusted parts for the model.
         [E] "isolate",
-        /// Demands on answers: schemas, length, links, markup.
-        [E] "output",
         /// Limits on the course of a task.
         [E] "behaviour",
         /// Learned baselines.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::attach::{Attachments, Place, listed};
+use super::content::output::answers_come;
 use super::content::{managed, seen_parts};
 use super::{outbound, subjects};
 use crate::bootstrap::{ListenerProtocol, RouteSpec};
@@ -114,7 +115,10 @@ impl<'c> Check<'c, '_> {
                     opaque.error(self.report, PV_BLIND, message, "remove it, or attach the manifest to an AI route");
                 }
             }
-            Spec::RuntimeSecurityPolicy(policy) => policy.detectors.iter().for_each(|detector| self.detector(detector)),
+            Spec::RuntimeSecurityPolicy(policy) => {
+                policy.detectors.iter().for_each(|detector| self.detector(detector));
+                self.output(manifest, policy);
+            }
             Spec::WorkloadSecurityPolicy(policy) => {
                 let models = policy.models.as_ref();
                 if let Some(models) = models.filter(|_| !self.dialects().into_iter().any(capability::names_model)) {
@@ -200,6 +204,24 @@ impl<'c> Check<'c, '_> {
         }
         let both = [Direction::Request, Direction::Response];
         self.parts(detector.name().as_str(), detector.parts(), &parts, &both);
+    }
+
+    /// Demands on answers need a model that answers, and a policy needs something to ask for.
+    fn output(&mut self, manifest: &Manifest, policy: &manifest::RuntimeSecurityPolicy) {
+        let Some(output) = &policy.output else {
+            if policy.detectors.is_empty() {
+                let help = "write `detectors` or `output`, or remove the manifest";
+                let message = format!("{} asks for nothing", manifest.id);
+                manifest.name().error(self.report, PV_BLIND, message, help);
+            }
+            return;
+        };
+        let specs = &self.bootstrap.spec.routes.value;
+        let mut routes = self.reached.iter().filter_map(|index| specs.get(*index));
+        if !routes.any(|route| answers_come(route)) {
+            let message = "`output` can never act: no model answers on the routes it is attached to";
+            output.error(self.report, PV_BLIND, message, "attach the manifest to an AI route");
+        }
     }
 
     fn parts(&mut self, name: &str, place: &At<Vec<At<Part>>>, parts: &[Part], directions: &[Direction]) {

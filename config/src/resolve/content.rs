@@ -2,6 +2,7 @@
 
 mod eligible;
 pub(super) mod managed;
+pub(super) mod output;
 pub(super) mod revise;
 mod streams;
 
@@ -226,7 +227,7 @@ pub(super) fn runtime(
     let mut detectors: Vec<RuntimeDetector> = Vec::new();
     let mut taken: Vec<&str> = Vec::new();
     for (_, manifest, policy) in &policies {
-        for detector in &policy.detectors.value {
+        for detector in &policy.detectors {
             let name = detector.name();
             if taken.contains(&name.as_str()) {
                 let message = format!("another detector on the same route is named `{}`", name.as_str());
@@ -239,12 +240,13 @@ pub(super) fn runtime(
         }
     }
     let may_miss = attached.may_miss(Kind::RuntimeSecurityPolicy);
-    if detectors.is_empty() && spec.dialect.value != Dialect::Http && !may_miss {
+    let output = output::output(&policies, spec);
+    if detectors.is_empty() && output.is_empty() && spec.dialect.value != Dialect::Http && !may_miss {
         waived.extend(attached.waive(Waiver::Unguarded, Place::Route(route), || {
             unguarded("RuntimeSecurityPolicy", !policies.is_empty(), spec, report);
         }));
     }
-    RuntimeSecurity { detectors }
+    RuntimeSecurity { detectors, output }
 }
 
 /// As [`data_rule`].

@@ -48,6 +48,11 @@ pub(super) fn ends(attached: &Attachments<'_>, route: usize, now: i64) -> Vec<(i
 /// Refuses what nobody could say of what it would have done: a trial that is silent about a field would be one of something else.
 fn check_fields(manifest: &Manifest, report: &mut Report) {
     let apart = "put it into a manifest of its own that acts";
+    if let Spec::RuntimeSecurityPolicy(policy) = &manifest.spec
+        && let Some(length) = policy.output.as_ref().and_then(|output| output.max_length.as_ref())
+    {
+        untried(length, "`maxLength`", apart, report);
+    }
     if let Spec::DataProtectionPolicy(policy) = &manifest.spec {
         if let Some(first) = policy.minimize.first() {
             untried(first, "`minimize`", apart, report);

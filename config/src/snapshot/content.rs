@@ -298,6 +298,7 @@ pub enum TokenScope {
 #[derive(Debug, Clone, Default)]
 pub struct RuntimeSecurity {
     pub detectors: Vec<RuntimeDetector>,
+    pub output: super::Output,
 }
 
 #[derive(Debug, Clone)]

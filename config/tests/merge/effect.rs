@@ -93,6 +93,13 @@ fn of_route(route: &Route) -> Vec<String> {
             .iter()
             .map(|d| format!("runtime {:?} {:?} {} {:?}", d.kind, d.parts, d.threshold, d.action)),
     );
+    let output = &policy.runtime.output;
+    lines.extend(output.links.iter().map(|links| format!("links {:?}", sorted(&links.value))));
+    lines.push(format!(
+        "markup {:?} length {:?}",
+        output.markup.as_ref().map(|one| one.value),
+        output.max_length.as_ref().map(|one| one.value)
+    ));
     lines.extend(policy.trials.iter().map(|trial| format!("trial {} {:?}", trial.from, trial.authz)));
     lines.extend(of_ingress(&policy.network.ingress));
     lines.extend(policy.guards.iter().enumerate().flat_map(|(listener, guard)| of_requests(listener, guard)));

@@ -39,7 +39,7 @@ pub fn defaults() -> (DataProtection, RuntimeSecurity) {
         action,
     });
     let data = DataProtection { detectors: detectors.collect(), rules: rules.collect(), ..DataProtection::default() };
-    (data, RuntimeSecurity { detectors: hostile.into() })
+    (data, RuntimeSecurity { detectors: hostile.into(), ..RuntimeSecurity::default() })
 }
 
 /// How much harm a value of this kind does in the wrong hands.

@@ -49,7 +49,7 @@ pub(super) fn runtime(kinds: &[(RuntimeDetectorKind, RuntimeAction, u8)]) -> Run
         threshold: *threshold,
         action: *action,
     };
-    RuntimeSecurity { detectors: kinds.iter().map(detector).collect() }
+    RuntimeSecurity { detectors: kinds.iter().map(detector).collect(), ..RuntimeSecurity::default() }
 }
 
 pub(super) fn guards(data: &DataProtection, runtime: &RuntimeSecurity) -> ContentGuards {

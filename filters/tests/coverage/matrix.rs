@@ -14,6 +14,8 @@ struct Policies {
     dialect: Dialect,
     data: Vec<DataRule>,
     runtime: Vec<Detector>,
+    /// Demands on answers, where a model gives them.
+    output: Option<&'static str>,
     limits: Vec<Vec<&'static str>>,
 }
 
@@ -79,13 +81,28 @@ fn policies() -> impl Strategy<Value = Policies> {
         let keys = prop::sample::subsequence(vec!["Principal", "Tenant", "SourceIp", "Route"], 1..=4);
         // A route to a model has to have one of each.
         let least = usize::from(dialect != Dialect::Http);
+        let outputs = [
+            "links: {allowHosts: [good.example]}",
+            "markup: Escape",
+            "markup: Allow, maxLength: 1Mi",
+            "maxLength: 1Mi",
+        ];
+        let output = prop::option::of(prop::sample::select(outputs.to_vec()));
+        let output = output.prop_map(move |output| output.filter(|_| dialect != Dialect::Http));
         (
             Just(dialect),
             prop::collection::vec(data_rule(dialect), least..4),
             prop::collection::vec(detector(dialect), least..3),
+            output,
             prop::collection::vec(keys, least..4),
         )
-            .prop_map(|(dialect, data, runtime, limits)| Policies { dialect, data, runtime, limits })
+            .prop_map(|(dialect, data, runtime, output, limits)| Policies {
+                dialect,
+                data,
+                runtime,
+                output,
+                limits,
+            })
     })
 }
 
@@ -145,8 +162,9 @@ impl Policies {
             format!("name: h{n}, type: {kind}, parts: [{}], untrustedOnly: false, action: {action}", words(parts))
         });
         let data = Some(manifest("DataProtectionPolicy", "r", &data)).filter(|_| !self.data.is_empty());
-        let runtime = manifest("RuntimeSecurityPolicy", "r", &list("detectors", runtime));
-        let runtime = Some(runtime).filter(|_| !self.runtime.is_empty());
+        let output = self.output.map(|output| format!("  output: {{{output}}}\n")).unwrap_or_default();
+        let runtime = manifest("RuntimeSecurityPolicy", "r", &(list("detectors", runtime) + &output));
+        let runtime = Some(runtime).filter(|_| !self.runtime.is_empty() || self.output.is_some());
         data.into_iter().chain(runtime).collect()
     }
 }

@@ -45,11 +45,20 @@ pub(super) fn runtime() -> impl Strategy<Value = Content> {
         select(vec!["Block", "Redact", "Annotate"]),
     );
     let fields = fields.prop_map(|(kind, parts, threshold, action)| {
-        vec![Some(format!(
+        Some(format!(
             "detectors: [{{name: %, type: {kind}, parts: {}, untrustedOnly: false, threshold: {threshold}, action: {action}}}]",
             list(&parts)
-        ))]
+        ))
     });
+    let output = select(vec![
+        "output: {links: {allowHosts: [a.example]}}",
+        "output: {links: {allowHosts: [b.example, x.c.example]}, markup: Escape}",
+        "output: {links: {allowHosts: []}, maxLength: 100}",
+        "output: {markup: Allow, maxLength: 4Ki}",
+        "output: {markup: Strip}",
+    ]);
+    let output = proptest::option::weighted(0.3, output.prop_map(str::to_owned));
+    let fields = (fields, output).prop_map(|(detectors, output)| vec![detectors, output]);
     content("RuntimeSecurityPolicy", &[GATEWAY, APP, CHAT], fields)
 }
 
