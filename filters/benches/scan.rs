@@ -47,7 +47,7 @@ fn runtime(kinds: &[RuntimeDetectorKind]) -> RuntimeSecurity {
         threshold: 80,
         action: RuntimeAction::Block,
     };
-    RuntimeSecurity { detectors: kinds.iter().map(detector).collect() }
+    RuntimeSecurity { detectors: kinds.iter().map(detector).collect(), ..RuntimeSecurity::default() }
 }
 
 /// Best of `rounds`, each long enough for the clock.

@@ -16,7 +16,7 @@ use crate::dialect::{Endpoint, EventStream, StreamOut, Usage};
 use crate::json::apply;
 use crate::limit::Used;
 use crate::message::{Message, MessageLimits};
-use crate::scan::TokenMap;
+use crate::scan::{Canary, TokenMap, WithCanary};
 use crate::scan::restore::{self, Restorer, Restoring, Values};
 use crate::{ContentFinding, Context, Edit, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
 use counting::{Count, Counting};
@@ -34,6 +34,8 @@ pub struct AnswerHead {
     pub asked_to_stream: bool,
     /// Values of the request that are put back where the answer has their tokens.
     pub tokens: Option<Arc<TokenMap>>,
+    /// What was planted in the request and must not come back.
+    pub canary: Option<Arc<Canary>>,
     /// What the request asked, on a route to a model.
     pub endpoint: Option<Endpoint>,
 }
@@ -107,9 +109,12 @@ impl Answers {
         decision: &str,
         limits: MessageLimits,
     ) -> Option<Box<AnswerStream>> {
-        let guards: Arc<dyn TextGuards> = match &self.content {
-            Some(content) => content.guards().clone(),
-            None => Arc::new(Unguarded),
+        let guards: Arc<dyn TextGuards> = match (&self.content, &head.canary) {
+            (Some(content), Some(canary)) => {
+                Arc::new(WithCanary { guards: content.guards().clone(), canary: Arc::clone(canary) })
+            }
+            (Some(content), None) => content.guards().clone(),
+            (None, _) => Arc::new(Unguarded),
         };
         let found = Found::default();
         let guards: Arc<dyn TextGuards> = match &self.tried {
@@ -181,7 +186,8 @@ impl Answers {
             let blocked = outcome.verdicts.refusal(Reason::AnswerRefused).is_some();
             note_tried(blame, blocked, outcome.findings, cx);
         }
-        let outcome = self.content.as_ref().map(|content| content.judge(message)).unwrap_or_default();
+        let content = self.content.as_ref();
+        let outcome = content.map(|content| content.judge_answer(message, head.canary.as_ref())).unwrap_or_default();
         cx.add_findings(outcome.findings);
         if let Some(refusal) = outcome.verdicts.refusal(Reason::AnswerRefused) {
             return Err(refusal);
@@ -414,7 +420,7 @@ mod tests {
     fn head(status: u16, content_type: &str, asked_to_stream: bool) -> AnswerHead {
         let content_type = (!content_type.is_empty()).then(|| content_type.to_owned());
         let endpoint = Some(Endpoint::OpenAi(crate::dialect::openai::Endpoint::ChatCompletions));
-        AnswerHead { status, content_type, encoded: false, asked_to_stream, endpoint, tokens: None }
+        AnswerHead { status, content_type, encoded: false, asked_to_stream, endpoint, tokens: None, canary: None }
     }
 
     fn way(way: Result<AnswerWay, Refusal>) -> Result<&'static str, Reason> {

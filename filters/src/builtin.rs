@@ -14,6 +14,7 @@ mod identify;
 mod limits;
 mod models;
 mod parse;
+mod prompts;
 mod rehearse;
 mod tenant;
 
@@ -31,5 +32,6 @@ pub(crate) use identify::Identify;
 pub(crate) use limits::Limits;
 pub(crate) use models::Models;
 pub(crate) use parse::Parse;
+pub(crate) use prompts::Prompts;
 pub(crate) use rehearse::{Blame, Rehearse};
 pub(crate) use tenant::OfTenant;

@@ -18,6 +18,7 @@ pub mod openai;
 mod part;
 pub mod sse;
 mod stream;
+mod system;
 #[cfg(test)]
 mod testing;
 
@@ -29,6 +30,7 @@ pub use adapter::{Endpoint, Line, Target, refusal};
 pub use ai::{AiMessage, Facts, Usage};
 pub use part::{MessagePart, Text};
 pub use stream::{EventStream, StreamLimits, StreamOut};
+pub use system::{Marks, SystemTexts};
 
 use crate::json::{EditError, JsonError, JsonErrorKind};
 use crate::{ContentFinding, Edit, Reason, TextGuards};

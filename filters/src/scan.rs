@@ -9,6 +9,7 @@
 //! Encodings are not looked into: text in percent, base64, hex or HTML-entity form is read as it stands.
 
 mod builtin;
+mod canary;
 mod defaults;
 mod fold;
 mod hidden;
@@ -42,6 +43,8 @@ use postern_config::{
     RuntimeSecurity, TokenRule, Validator, WebAttack,
 };
 
+pub use canary::Canary;
+pub(crate) use canary::{WithCanary, letters};
 pub use defaults::defaults;
 pub use look::injection_score;
 pub(crate) use managed::can_be_searched_for;
@@ -98,7 +101,10 @@ pub struct ContentGuards {
 #[must_use]
 pub fn streams(kind: &RuntimeDetectorKind) -> bool {
     match kind {
-        RuntimeDetectorKind::PromptInjection | RuntimeDetectorKind::HiddenText | RuntimeDetectorKind::Regex(_) => true,
+        RuntimeDetectorKind::PromptInjection
+        | RuntimeDetectorKind::HiddenText
+        | RuntimeDetectorKind::Regex(_)
+        | RuntimeDetectorKind::Canary => true,
         RuntimeDetectorKind::Web(_) => false,
     }
 }
@@ -176,9 +182,25 @@ impl ContentGuards {
 }
 
 impl ContentGuards {
-    /// As [`TextGuards::judge`], with tokens for what is replaced by one; without them it is taken out.
-    pub(crate) fn judge_for(&self, part: Part, text: &str, tokens: Option<&TokenMap>) -> Judgement {
-        self.plans.get(&part).map(|plan| stream::judge(plan, text, tokens)).unwrap_or_default()
+    /// As [`TextGuards::judge`], with tokens for what is replaced by one; without them it is taken out. Looks for `canary` too.
+    pub(crate) fn judge_for(
+        &self,
+        part: Part,
+        text: &str,
+        tokens: Option<&TokenMap>,
+        canary: Option<&Arc<Canary>>,
+    ) -> Judgement {
+        self.plans.get(&part).map(|plan| stream::judge(plan, text, tokens, canary)).unwrap_or_default()
+    }
+
+    /// As [`TextGuards::open`], and looks for `canary` too.
+    pub(crate) fn open_for(&self, part: Part, canary: Option<&Arc<Canary>>) -> Box<dyn TextGuard> {
+        match self.plans.get(&part) {
+            // The load refuses it. Nothing of a text leaves that cannot be judged.
+            Some(plan) if !plan.web.is_empty() => Box::new(stream::Undecided),
+            Some(plan) => Box::new(stream::Stream::new(plan, canary)),
+            None => Box::new(stream::Unguarded),
+        }
     }
 
     /// Whether a rule makes tokens.
@@ -189,16 +211,11 @@ impl ContentGuards {
 
 impl TextGuards for ContentGuards {
     fn judge(&self, part: Part, text: &str) -> Judgement {
-        self.judge_for(part, text, None)
+        self.judge_for(part, text, None, None)
     }
 
     fn open(&self, part: Part) -> Box<dyn TextGuard> {
-        match self.plans.get(&part) {
-            // The load refuses it. Nothing of a text leaves that cannot be judged.
-            Some(plan) if !plan.web.is_empty() => Box::new(stream::Undecided),
-            Some(plan) => Box::new(stream::Stream::new(plan)),
-            None => Box::new(stream::Unguarded),
-        }
+        self.open_for(part, None)
     }
 }
 
@@ -264,6 +281,14 @@ impl Compiler<'_> {
         if signatures.is_some() {
             self.check_hold_back("PromptInjection", injection::NEEDS)?;
         }
+        let canary = match self.direction {
+            // What is planted can only come back.
+            Direction::Request => Vec::new(),
+            Direction::Response => self.runtime_targets(part, &RuntimeDetectorKind::Canary),
+        };
+        if let Some(target) = canary.first() {
+            self.check_hold_back(&target.detector, canary::NEEDS)?;
+        }
         let web = WebAttack::ALL.map(|attack| (attack, self.runtime_targets(part, &RuntimeDetectorKind::Web(attack))));
         let own = self.own_secrets(&wanted);
         let leaks = self.leak_targets(part, &own)?;
@@ -279,7 +304,7 @@ impl Compiler<'_> {
         let hostile = hostile.into_iter().map(|(_, target)| vec![target]);
         let data = wanted.into_values().chain(hostile).chain(leaks).collect();
         let web = web.into_iter().filter(|(_, targets)| !targets.is_empty()).collect();
-        Ok(Plan { part, hold_back: self.data.hold_back, sets, words, data, web, hidden, injection, signatures })
+        Ok(Plan { part, hold_back: self.data.hold_back, sets, words, data, web, hidden, injection, canary, signatures })
     }
 
     /// Lists of words among the detectors, each with its place among them.

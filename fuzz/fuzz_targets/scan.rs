@@ -42,7 +42,7 @@ static GUARDS: LazyLock<ContentGuards> = LazyLock::new(|| {
         action: RuntimeAction::Redact,
     };
     let kinds = [RuntimeDetectorKind::PromptInjection, RuntimeDetectorKind::HiddenText];
-    let runtime = RuntimeSecurity { detectors: kinds.map(detector).to_vec() };
+    let runtime = RuntimeSecurity { detectors: kinds.map(detector).to_vec(), ..RuntimeSecurity::default() };
     ContentGuards::compile(&data, &runtime, Direction::Request).unwrap()
 });
 

@@ -1,5 +1,9 @@
 //! RuntimeSecurityPolicy: hostile content.
 
+mod prompts;
+
+pub use prompts::{CanarySpec, LayerRole, PromptLayer, SystemText};
+
 use crate::decode::{At, Setting, spec, tagged, words};
 use crate::values::{Name, Pattern, Percent};
 use crate::{Part, RuntimeAction};
@@ -8,15 +12,18 @@ spec! {
     /// Hostile content of active workloads: instructions where data should be, and text that people cannot see.
     pub struct RuntimeSecurityPolicy {
         /// What is looked for; all of them apply.
-        [E] detectors: At<Vec<At<RuntimeDetector>>>,
+        [E] detectors: Vec<At<RuntimeDetector>>,
+        /// Texts of the operator's that every request to a model carries; all of them apply. They are in the requests of every
+        /// endpoint at which a model writes; one that has no place for them (`/completions`) is refused.
+        [E] prompt_layers: Vec<At<PromptLayer>>,
+        /// Whether clients may send system text. It holds where it is written and where `promptLayers` is; `Deny` of one manifest
+        /// is not undone by another.
+        [E] system_text: Setting<SystemText> = "Deny",
+        /// Encloses text from outside (ToolResult, Resource, AgentMessage) in marks that are new for every request, and tells the
+        /// model what they mean.
+        [E] isolate: Setting<bool> = "false",
     }
     later {
-        /// Prompt text that clients cannot change.
-        [E] "promptLayers",
-        /// Whether clients may send system text of their own.
-        [E] "systemText",
-        /// Marks untrusted parts for the model.
-        [E] "isolate",
         /// Demands on answers: schemas, length, links, markup.
         [E] "output",
         /// Limits on the course of a task.
@@ -45,8 +52,10 @@ tagged! {
         Ssrf(WebSpec),
         /// A regular expression.
         Regex(RuntimeRegexSpec),
+        /// A planted value, which shows that a model repeats what it was told.
+        Canary(CanarySpec),
     }
-    later { "Jailbreak", "EncodedPayload", "Canary", "External" }
+    later { "Jailbreak", "EncodedPayload", "External" }
 }
 
 impl RuntimeDetector {
@@ -61,6 +70,7 @@ impl RuntimeDetector {
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => &spec.name,
             Self::Regex(spec) => &spec.name,
+            Self::Canary(spec) => &spec.name,
         }
     }
 
@@ -75,6 +85,7 @@ impl RuntimeDetector {
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => &spec.parts,
             Self::Regex(spec) => &spec.parts,
+            Self::Canary(spec) => &spec.parts,
         }
     }
 
@@ -89,6 +100,7 @@ impl RuntimeDetector {
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => *spec.untrusted_only,
             Self::Regex(spec) => *spec.untrusted_only,
+            Self::Canary(_) => false,
         }
     }
 
@@ -102,7 +114,7 @@ impl RuntimeDetector {
             | Self::CommandInjection(spec)
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => *spec.threshold,
-            Self::Regex(_) => Percent(100),
+            Self::Regex(_) | Self::Canary(_) => Percent(100),
         }
     }
 
@@ -117,6 +129,7 @@ impl RuntimeDetector {
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => spec.action.value,
             Self::Regex(spec) => spec.action.value,
+            Self::Canary(spec) => spec.action.value,
         }
     }
 }

@@ -109,7 +109,10 @@ impl<'c> Check<'c, '_> {
             Spec::DataProtectionPolicy(policy) => {
                 policy.rules.iter().for_each(|rule| self.data_rule(manifest, rule));
             }
-            Spec::RuntimeSecurityPolicy(policy) => policy.detectors.iter().for_each(|detector| self.detector(detector)),
+            Spec::RuntimeSecurityPolicy(policy) => {
+                policy.detectors.iter().for_each(|detector| self.detector(detector));
+                self.prompts(policy);
+            }
             Spec::WorkloadSecurityPolicy(policy) => {
                 let models = policy.models.as_ref();
                 if let Some(models) = models.filter(|_| !self.dialects().into_iter().any(capability::names_model)) {
@@ -193,8 +196,36 @@ impl<'c> Check<'c, '_> {
             detector.parts().error(self.report, PV_BLIND, message, help);
             return;
         }
-        let both = [Direction::Request, Direction::Response];
-        self.parts(detector.name().as_str(), detector.parts(), &parts, &both);
+        let ways: &[Direction] = match detector {
+            manifest::RuntimeDetector::Canary(_) => &[Direction::Response],
+            _ => &[Direction::Request, Direction::Response],
+        };
+        if matches!(detector, manifest::RuntimeDetector::Canary(_)) && self.dialects() == BTreeSet::from([Dialect::Http]) {
+            let message = "a detector of type `Canary`, and no route it is attached to leads to a model";
+            detector.parts().error(self.report, PV_BLIND, message, "attach the manifest to an AI route");
+            return;
+        }
+        self.parts(detector.name().as_str(), detector.parts(), &parts, ways);
+    }
+
+    /// What models are told, where there are none.
+    fn prompts(&mut self, policy: &manifest::RuntimeSecurityPolicy) {
+        if self.dialects().iter().any(|dialect| *dialect != Dialect::Http) {
+            return;
+        }
+        let help = "attach the manifest to an AI route";
+        if let Some(layer) = policy.prompt_layers.first() {
+            let message = "`promptLayers`, and no route the manifest is attached to leads to a model";
+            layer.error(self.report, PV_BLIND, message, help);
+        }
+        if let Some(word) = policy.system_text.written() {
+            let message = "`systemText`, and no route the manifest is attached to leads to a model";
+            word.error(self.report, PV_BLIND, message, help);
+        }
+        if let Some(word) = policy.isolate.written().filter(|word| word.value) {
+            let message = "`isolate`, and no route the manifest is attached to leads to a model";
+            word.error(self.report, PV_BLIND, message, help);
+        }
     }
 
     fn parts(&mut self, name: &str, place: &At<Vec<At<Part>>>, parts: &[Part], directions: &[Direction]) {

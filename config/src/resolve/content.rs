@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::attach::{Attachments, Place, listed, of, tighten};
 use super::lists::Lists;
+use super::prompts;
 use crate::bootstrap::{RouteSpec, UpstreamSpec};
 use crate::decode::At;
 use crate::manifest::{self, Kind, Manifest};
@@ -222,7 +223,7 @@ pub(super) fn runtime(
     let mut detectors: Vec<RuntimeDetector> = Vec::new();
     let mut taken: Vec<&str> = Vec::new();
     for (_, manifest, policy) in &policies {
-        for detector in &policy.detectors.value {
+        for detector in &policy.detectors {
             let name = detector.name();
             if taken.contains(&name.as_str()) {
                 let message = format!("another detector on the same route is named `{}`", name.as_str());
@@ -240,7 +241,8 @@ pub(super) fn runtime(
             unguarded("RuntimeSecurityPolicy", !policies.is_empty(), spec, report);
         }));
     }
-    RuntimeSecurity { detectors }
+    let prompts = prompts::rules(&policies, spec.dialect.value, attached, report);
+    RuntimeSecurity { detectors, prompts }
 }
 
 /// As [`data_rule`].
@@ -249,10 +251,6 @@ fn runtime_detector(
     detector: &manifest::RuntimeDetector,
     dialect: Dialect,
 ) -> Option<RuntimeDetector> {
-    let there = |part: &Part| {
-        [Direction::Request, Direction::Response].iter().any(|way| capability::parts(dialect, *way).contains(part))
-    };
-    let parts: Vec<Part> = seen_parts(detector).into_iter().filter(there).collect();
     let kind = match detector {
         manifest::RuntimeDetector::PromptInjection(_) => RuntimeDetectorKind::PromptInjection,
         manifest::RuntimeDetector::HiddenText(_) => RuntimeDetectorKind::HiddenText,
@@ -262,7 +260,11 @@ fn runtime_detector(
         manifest::RuntimeDetector::PathTraversal(_) => RuntimeDetectorKind::Web(WebAttack::PathTraversal),
         manifest::RuntimeDetector::Ssrf(_) => RuntimeDetectorKind::Web(WebAttack::Ssrf),
         manifest::RuntimeDetector::Regex(spec) => RuntimeDetectorKind::Regex(spec.pattern.as_str().to_owned()),
+        manifest::RuntimeDetector::Canary(_) => RuntimeDetectorKind::Canary,
     };
+    let ways = [Direction::Request, Direction::Response];
+    let there = |part: &Part| ways.iter().any(|way| capability::parts_for(&kind, dialect, *way).contains(part));
+    let parts: Vec<Part> = seen_parts(detector).into_iter().filter(there).collect();
     (!parts.is_empty()).then(|| RuntimeDetector {
         name: detector.name().as_str().to_owned(),
         owner: manifest.id.to_string(),

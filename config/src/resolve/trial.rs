@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::attach::Attachments;
 use crate::decode::At;
-use crate::manifest::{CountedWhere, CrossSite, Manifest, OverLimit, Spec};
+use crate::manifest::{
+    CountedWhere, CrossSite, Manifest, OverLimit, RuntimeDetector, RuntimeSecurityPolicy, Spec,
+};
 use crate::values::Time;
 use crate::{Authz, AuthzTrial, Code, LimitUnit, Report};
 
@@ -47,8 +49,12 @@ pub(super) fn ends(attached: &Attachments<'_>, route: usize, now: i64) -> Vec<(i
 
 /// Refuses what nobody could say of what it would have done: a trial that is silent about a field would be one of something else.
 fn check_fields(manifest: &Manifest, report: &mut Report) {
-    let Spec::ApiAccessPolicy(policy) = &manifest.spec else { return };
     let apart = "put it into a manifest of its own that acts";
+    let policy = match &manifest.spec {
+        Spec::ApiAccessPolicy(policy) => policy,
+        Spec::RuntimeSecurityPolicy(policy) => return prompt_fields(policy, apart, report),
+        _ => return,
+    };
     if let Some(authentication) = &policy.authentication {
         untried(authentication, "`authentication`", apart, report);
     }
@@ -76,6 +82,24 @@ fn check_fields(manifest: &Manifest, report: &mut Report) {
         }
         if limit.unit.value == LimitUnit::Bytes || limit.unit.value.is_tokens() {
             untried(&limit.unit, "a limit of bytes or tokens", "count `Requests` while it is tried out", report);
+        }
+    }
+}
+
+/// What changes a request cannot only be looked at.
+fn prompt_fields(policy: &RuntimeSecurityPolicy, apart: &str, report: &mut Report) {
+    if let Some(layer) = policy.prompt_layers.first() {
+        untried(layer, "`promptLayers`", apart, report);
+    }
+    if let Some(word) = policy.system_text.written() {
+        untried(word, "`systemText`", apart, report);
+    }
+    if let Some(word) = policy.isolate.written() {
+        untried(word, "`isolate`", apart, report);
+    }
+    for detector in &policy.detectors {
+        if let RuntimeDetector::Canary(spec) = &detector.value {
+            untried(&spec.name, "a detector of type `Canary`", apart, report);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use postern_config::{ContentAction, DataClass, DataProtection, Part};
 
 use crate::message::{Message, PartText};
-use crate::scan::{ContentGuards, TokenMap};
+use crate::scan::{Canary, ContentGuards, TokenMap};
 use crate::{ContentFinding, Context, Edit, FilterError, Flow, Judgement, Reason, Refusal, Verdict};
 
 /// Guards of one direction.
@@ -103,7 +103,7 @@ impl Content {
     pub(crate) fn look(&self, cx: &mut Context) -> Verdict {
         let made = || Arc::new(TokenMap::new(cx.known_principal().map(Arc::as_ref), cx.tenant().map(Arc::as_ref)));
         let tokens = self.guards.tokenizes().then(made);
-        let Outcome { verdicts, findings, class } = self.judge_texts(cx.message()?.texts(), tokens.as_deref());
+        let Outcome { verdicts, findings, class } = self.judge_texts(cx.message()?.texts(), tokens.as_deref(), None);
         let risk = if self.scores_risk { self.risk(cx.message()?) } else { 0 };
         cx.set_seen(verdicts, risk, class.unwrap_or(DataClass::Public));
         cx.set_token_map(tokens);
@@ -133,17 +133,23 @@ impl Content {
     }
 
     pub(crate) fn judge(&self, message: &Message) -> Outcome {
-        self.judge_texts(message.texts(), None)
+        self.judge_texts(message.texts(), None, None)
+    }
+
+    /// As [`Content::judge`], of an answer to a request that `canary` was planted in.
+    pub(crate) fn judge_answer(&self, message: &Message, canary: Option<&Arc<Canary>>) -> Outcome {
+        self.judge_texts(message.texts(), None, canary)
     }
 
     pub(crate) fn judge_texts<'t>(
         &self,
         texts: impl Iterator<Item = PartText<'t>>,
         tokens: Option<&TokenMap>,
+        canary: Option<&Arc<Canary>>,
     ) -> Outcome {
         let mut outcome = Outcome::default();
         for text in texts {
-            outcome.add(text.index, self.guards.judge_for(text.part, text.text, tokens), &self.classes);
+            outcome.add(text.index, self.guards.judge_for(text.part, text.text, tokens, canary), &self.classes);
         }
         outcome
     }
@@ -202,7 +208,7 @@ mod tests {
             threshold: 50,
             action,
         };
-        let runtime = RuntimeSecurity { detectors: runtime.map(hidden).into_iter().collect() };
+        let runtime = RuntimeSecurity { detectors: runtime.map(hidden).into_iter().collect(), ..RuntimeSecurity::default() };
         let guards = ContentGuards::compile(&data, &runtime, Direction::Request).unwrap();
         Content::new(Arc::new(guards), vec!["data/badges".to_owned()], &data, true)
     }

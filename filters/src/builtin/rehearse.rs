@@ -196,7 +196,7 @@ fn content(content: &Content, blame: &Blame, req: &RequestView<'_>, cx: &mut Con
         Ok(message) if content.looks_at(Part::HttpHeader) && !message.has_headers() => {
             match read_headers(req.headers) {
                 Ok(headers) => {
-                    content.judge_texts(message.texts().chain(fixed_texts(Part::HttpHeader, &headers)), None)
+                    content.judge_texts(message.texts().chain(fixed_texts(Part::HttpHeader, &headers)), None, None)
                 }
                 Err(error) => return Some(blame.refusal(error.reason(), String::new())),
             }

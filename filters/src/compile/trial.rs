@@ -158,7 +158,7 @@ impl Compiler<'_> {
             owners.insert(format!("data/{}", rule.name), Arc::from(rule.owner.as_str()));
             data.rules.push(rule.clone());
         }
-        let mut runtime = RuntimeSecurity { detectors: Vec::new() };
+        let mut runtime = RuntimeSecurity::default();
         for detector in policy.runtime.detectors.iter().filter(|one| tried.manifests.contains(one.owner.as_str())) {
             owners.insert(format!("runtime/{}", detector.name), Arc::from(detector.owner.as_str()));
             runtime.detectors.push(detector.clone());

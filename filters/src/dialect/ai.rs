@@ -4,8 +4,10 @@ use bytes::Bytes;
 
 use super::adapter::{Endpoint, Target, Walk};
 use super::body::JsonBody;
+use super::system::{Marks, SystemTexts};
 use super::{DialectError, Message, MessagePart};
 use crate::Edit;
+use crate::message::Added;
 use crate::json::{Limits, Value};
 
 /// What a message says beside its texts.
@@ -55,6 +57,8 @@ pub struct AiMessage {
     body: Option<JsonBody>,
     facts: Facts,
     size: usize,
+    /// What policy will put into it, or did.
+    added: Added,
 }
 
 impl AiMessage {
@@ -67,7 +71,7 @@ impl AiMessage {
         let facts = Facts { model: target.model.map(str::to_owned), ..Facts::default() };
         match target.endpoint.adapter().request {
             Some(walk) => Self::read(target.endpoint, walk, facts, body, limits),
-            None if body.is_empty() => Ok(Self { endpoint: target.endpoint, body: None, facts, size: 0 }),
+            None if body.is_empty() => Ok(Self { endpoint: target.endpoint, body: None, facts, size: 0, added: Added::default() }),
             None => Err(DialectError::MediaType),
         }
     }
@@ -89,7 +93,7 @@ impl AiMessage {
     ) -> Result<Self, DialectError> {
         let size = body.len();
         let (body, ()) = JsonBody::parse(body, limits, |root, found| walk(root, found, &mut facts))?;
-        Ok(Self { endpoint, body: Some(body), facts, size })
+        Ok(Self { endpoint, body: Some(body), facts, size, added: Added::default() })
     }
 
     #[must_use]
@@ -107,15 +111,43 @@ impl AiMessage {
         self.body.as_ref()?.field(names)
     }
 
-    /// Bytes of the body.
+    /// The body with what the operator says put in, and with texts from outside between marks.
+    ///
+    /// # Errors
+    /// [`DialectError::Fixed`] where there is no place for it.
+    pub fn with_system(&self, texts: SystemTexts<'_>, marks: Option<Marks<'_>>) -> Result<Bytes, DialectError> {
+        let put = self.endpoint.adapter().put.ok_or(DialectError::Fixed)?;
+        self.body.as_ref().map_or(Err(DialectError::Fixed), |body| body.with_system(put, texts, marks))
+    }
+
+    /// Texts from outside, each with the bytes that it has in the body.
+    pub(crate) fn from_outside(&self) -> impl Iterator<Item = &[u8]> {
+        self.body.iter().flat_map(|body| body.from_outside()).map(|value| value.raw())
+    }
+
+    /// Bytes of the body, with what policy will put into it, at most.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.size
+        self.size.saturating_add(self.added.bytes)
+    }
+
+    pub(crate) fn added(&self) -> Added {
+        self.added
+    }
+
+    pub(crate) fn expect_added(&mut self, added: Added) {
+        self.added = added;
     }
 
     /// The body was rewritten and has `bytes` now.
     pub(crate) fn set_size(&mut self, bytes: usize) {
         self.size = bytes;
+    }
+
+    /// As [`AiMessage::set_size`], with all that policy puts into it.
+    pub(crate) fn set_whole_size(&mut self, bytes: usize) {
+        self.size = bytes;
+        self.added.bytes = 0;
     }
 }
 

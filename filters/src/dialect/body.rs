@@ -83,6 +83,10 @@ impl JsonBody {
         &self.found.parts
     }
 
+    pub(super) fn doc(&self) -> &Document {
+        &self.doc
+    }
+
     pub(super) fn opaque(&self) -> Option<&'static str> {
         self.found.opaque
     }

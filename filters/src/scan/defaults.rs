@@ -46,7 +46,7 @@ pub fn defaults() -> (DataProtection, RuntimeSecurity) {
         hold_back: 512,
         stall: Duration::from_secs(5),
     };
-    (data, RuntimeSecurity { detectors: hostile.into() })
+    (data, RuntimeSecurity { detectors: hostile.into(), ..RuntimeSecurity::default() })
 }
 
 /// How much harm a value of this kind does in the wrong hands.

@@ -11,6 +11,7 @@ pub(crate) enum Source {
     Injection,
     /// Of the whole text.
     Web(WebAttack),
+    Canary,
 }
 
 /// Positions are bytes of the text as received, from its beginning.

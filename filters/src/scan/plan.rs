@@ -50,6 +50,8 @@ pub(crate) struct Plan {
     pub(crate) web: Vec<(WebAttack, Vec<Target>)>,
     pub(crate) hidden: Vec<Target>,
     pub(crate) injection: Vec<Target>,
+    /// What is planted for one exchange.
+    pub(crate) canary: Vec<Target>,
     /// There where `injection` is not empty.
     pub(crate) signatures: Option<Arc<Signatures>>,
 }
@@ -62,6 +64,7 @@ impl Plan {
             Source::Hidden => &self.hidden,
             Source::Injection => &self.injection,
             Source::Web(attack) => self.web_targets(attack),
+            Source::Canary => &self.canary,
         };
         let score = hit.score;
         targets.iter().filter(move |t| score >= t.threshold)
@@ -76,7 +79,8 @@ impl Plan {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.data.is_empty() && self.hidden.is_empty() && self.injection.is_empty() && self.web.is_empty()
+        let none = [&self.hidden, &self.injection, &self.canary].iter().all(|targets| targets.is_empty());
+        none && self.data.is_empty() && self.web.is_empty()
     }
 
     /// Whether a pattern of the operator counts as hostile.
@@ -92,7 +96,7 @@ impl Plan {
     /// Names of the guards that look at this part, sorted, each once.
     pub(crate) fn guard_names(&self) -> Vec<&str> {
         let web = self.web.iter().flat_map(|(_, targets)| targets);
-        let all = self.data.iter().flatten().chain(&self.hidden).chain(&self.injection).chain(web);
+        let all = self.data.iter().flatten().chain(&self.hidden).chain(&self.injection).chain(&self.canary).chain(web);
         let mut names: Vec<&str> = all.map(|t| t.guard.as_str()).collect();
         names.sort_unstable();
         names.dedup();

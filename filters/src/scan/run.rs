@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::canary::{Canary, CanaryRun};
 use super::fold::Form;
 use super::hidden::HiddenRuns;
 use super::hit::{Hit, Source};
@@ -22,6 +23,7 @@ pub(crate) struct Run {
     hidden: Option<HiddenRuns>,
     injection: Option<Reader>,
     words: Vec<WordRun>,
+    canary: Option<CanaryRun>,
     /// The text comes whole, so that its attacks can be judged.
     whole: bool,
     resolver: Resolver,
@@ -41,10 +43,18 @@ impl Run {
             hidden: (!plan.hidden.is_empty()).then(|| HiddenRuns::new(limit, least(&plan.hidden).max(1))),
             injection: plan.signatures.as_ref().map(|s| Reader::new(s, limit, least(&plan.injection).max(1))),
             words: plan.words.iter().map(|(slot, set)| WordRun::new(set, Source::Data(*slot), limit)).collect(),
+            canary: None,
             whole,
             resolver: Resolver::default(),
             text_end: 0,
         }
+    }
+
+    /// Looks for this one as well, where anybody asks for it.
+    pub(crate) fn with_canary(mut self, canary: Option<&Arc<Canary>>) -> Self {
+        let wanted = canary.filter(|_| !self.plan.canary.is_empty());
+        self.canary = wanted.map(|canary| CanaryRun::new(canary, self.plan.hold_back));
+        self
     }
 
     /// Over a whole text, and on behind a hit that blocks.
@@ -77,6 +87,9 @@ impl Run {
         for words in &mut self.words {
             words.read(text, at, &mut hits);
         }
+        if let Some(canary) = &mut self.canary {
+            canary.read(text, at, &mut hits);
+        }
         if self.whole {
             web_hits(plan, text, &mut hits);
         }
@@ -99,6 +112,9 @@ impl Run {
         for words in &mut self.words {
             words.finish(self.text_end, &mut hits);
         }
+        if let Some(canary) = &mut self.canary {
+            canary.finish(self.text_end, &mut hits);
+        }
         self.resolve(plan, hits, true)
     }
 
@@ -117,6 +133,9 @@ impl Run {
         for words in &mut self.words {
             words.stall(self.text_end, &mut hits);
         }
+        if let Some(canary) = &mut self.canary {
+            canary.stall(self.text_end, &mut hits);
+        }
         let resolved = self.resolve(plan, hits, true);
         self.resolver.skip_to(self.text_end);
         Resolved { floor: self.text_end, ..resolved }
@@ -134,7 +153,8 @@ impl Run {
         let hidden = self.hidden.as_ref().and_then(HiddenRuns::live);
         let injection = self.injection.as_ref().and_then(|r| r.live(self.text_end));
         let words = self.words.iter().filter_map(|w| w.live(self.text_end));
-        matchers.chain(hidden).chain(injection).chain(words).min().unwrap_or(self.text_end)
+        let canary = self.canary.as_ref().and_then(|c| c.live(self.text_end));
+        matchers.chain(hidden).chain(injection).chain(words).chain(canary).min().unwrap_or(self.text_end)
     }
 
     fn forget(&mut self, floor: usize) {

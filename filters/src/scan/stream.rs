@@ -1,5 +1,6 @@
 //! One text as it arrives: what is judged leaves, rewritten; what may still be part of a match stays.
 
+use super::canary::Canary;
 use super::plan::Plan;
 use super::resolve::{Group, Resolved};
 use super::run::Run;
@@ -30,8 +31,8 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(plan: &Arc<Plan>) -> Self {
-        Self { run: Run::new(plan, false), held: String::new(), released: 0, blocked: false }
+    pub(crate) fn new(plan: &Arc<Plan>, canary: Option<&Arc<Canary>>) -> Self {
+        Self { run: Run::new(plan, false).with_canary(canary), held: String::new(), released: 0, blocked: false }
     }
 
     fn apply(&mut self, resolved: Resolved<'_>) -> TextStep {
@@ -148,8 +149,13 @@ impl TextGuard for Undecided {
 }
 
 /// The same engine over a text that is there as a whole.
-pub(crate) fn judge(plan: &Arc<Plan>, text: &str, tokens: Option<&TokenMap>) -> Judgement {
-    let mut run = Run::new(plan, true);
+pub(crate) fn judge(
+    plan: &Arc<Plan>,
+    text: &str,
+    tokens: Option<&TokenMap>,
+    canary: Option<&Arc<Canary>>,
+) -> Judgement {
+    let mut run = Run::new(plan, true).with_canary(canary);
     let mut pushed = run.push(plan, text);
     if !pushed.blocked {
         let rest = run.finish(plan);

@@ -43,7 +43,9 @@ pub(super) fn runtime(kinds: &[(RuntimeDetectorKind, RuntimeAction, u8)]) -> Run
         name: match kind {
             RuntimeDetectorKind::PromptInjection => "injection".into(),
             RuntimeDetectorKind::HiddenText => "hidden".into(),
-            RuntimeDetectorKind::Web(_) | RuntimeDetectorKind::Regex(_) => kind.as_str().to_lowercase(),
+            RuntimeDetectorKind::Web(_) | RuntimeDetectorKind::Regex(_) | RuntimeDetectorKind::Canary => {
+                kind.as_str().to_lowercase()
+            }
         },
         owner: "RuntimeSecurityPolicy/default/test".into(),
         kind: kind.clone(),
@@ -51,7 +53,7 @@ pub(super) fn runtime(kinds: &[(RuntimeDetectorKind, RuntimeAction, u8)]) -> Run
         threshold: *threshold,
         action: *action,
     };
-    RuntimeSecurity { detectors: kinds.iter().map(detector).collect() }
+    RuntimeSecurity { detectors: kinds.iter().map(detector).collect(), ..RuntimeSecurity::default() }
 }
 
 pub(super) fn guards(data: &DataProtection, runtime: &RuntimeSecurity) -> ContentGuards {

@@ -73,6 +73,7 @@ impl Site {
             asked_to_stream: false,
             endpoint: Some(CHAT),
             tokens: None,
+            canary: None,
         };
         let chain = self.chain(route);
         assert!(matches!(

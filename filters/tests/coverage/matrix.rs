@@ -161,6 +161,7 @@ fn answered(vendor: &Vendor, chain: &Chain, asked_to_stream: bool, cx: &mut Cont
         asked_to_stream,
         endpoint,
         tokens: None,
+        canary: cx.canary().cloned(),
     };
     match chain.open_answer(&head, "d1", postern_filters::MessageLimits::default()).unwrap() {
         AnswerWay::Pass => {}

@@ -97,6 +97,7 @@ fn answer_head(response: &ResponseHeader, story: &Story) -> AnswerHead {
         encoded: response.headers.get_all(header::CONTENT_ENCODING).iter().any(coding),
         asked_to_stream: story.streamed,
         tokens: story.context.token_map().cloned(),
+        canary: story.context.canary().cloned(),
         endpoint: story.context.endpoint(),
     }
 }

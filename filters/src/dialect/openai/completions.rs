@@ -14,7 +14,7 @@ use crate::dialect::fields::{choices, count, expect, flag, member, scalar, shape
 use crate::json::{Kind, Value};
 
 pub(super) static ADAPTER: Adapter =
-    Adapter { writes: true, action: Action::Chat, request: Some(request), answer, events: Some(Completions::text) };
+    Adapter { writes: true, put: None, action: Action::Chat, request: Some(request), answer, events: Some(Completions::text) };
 
 fn request(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> Result<(), DialectError> {
     expect(root, Kind::Object, "request")?;
