@@ -374,9 +374,11 @@ impl Compiler<'_> {
             },
             dialect: self.route.dialect,
             sets_compliance: policy.posture.sets_compliance,
-            sets_risk: policy.runtime.detectors.iter().any(|detector| {
-                detector.kind != RuntimeDetectorKind::Canary && self.asks_for(&detector.parts)
-            }),
+            sets_risk: policy
+                .runtime
+                .detectors
+                .iter()
+                .any(|detector| detector.kind != RuntimeDetectorKind::Canary && self.asks_for(&detector.parts)),
             sets_data_class: policy.data.rules.iter().any(|rule| rule.request && self.asks_for(&rule.parts)),
             tenants: tenants.into_iter().collect(),
         }

@@ -56,7 +56,14 @@ impl<'m> Attachments<'m> {
         pairs.sort_by(|a, b| (&a.1.id, a.0).cmp(&(&b.1.id, b.0)));
         pairs.dedup_by(|a, b| a.0 == b.0 && a.1.id == b.1.id);
         let exceptions = Exceptions::find(bootstrap, pairs.iter().map(|(_, manifest)| *manifest), now, report);
-        Self { pairs, unread, exceptions: Rc::new(exceptions), apis: Rc::default(), lists: Rc::default(), prompts: Rc::default() }
+        Self {
+            pairs,
+            unread,
+            exceptions: Rc::new(exceptions),
+            apis: Rc::default(),
+            lists: Rc::default(),
+            prompts: Rc::default(),
+        }
     }
 
     /// What acts at `moment`: a manifest in `mode: Audit` until later counts as absent.

@@ -200,7 +200,9 @@ impl<'c> Check<'c, '_> {
             manifest::RuntimeDetector::Canary(_) => &[Direction::Response],
             _ => &[Direction::Request, Direction::Response],
         };
-        if matches!(detector, manifest::RuntimeDetector::Canary(_)) && self.dialects() == BTreeSet::from([Dialect::Http]) {
+        if matches!(detector, manifest::RuntimeDetector::Canary(_))
+            && self.dialects() == BTreeSet::from([Dialect::Http])
+        {
             let message = "a detector of type `Canary`, and no route it is attached to leads to a model";
             detector.parts().error(self.report, PV_BLIND, message, "attach the manifest to an AI route");
             return;

@@ -85,13 +85,13 @@ fn prompts(rules: &PromptRules, dialect: Dialect) -> Vec<Guard> {
     let untrusted = capability::parts(dialect, Direction::Request).iter().copied();
     let untrusted: Vec<Part> = untrusted.filter(|part| capability::is_untrusted(*part)).collect();
     let denied = rules.system_denied_by.iter();
-    let denied =
-        denied.map(|owner| on_request("systemText".to_owned(), owner, Stage::Parse, vec![Part::System]));
+    let denied = denied.map(|owner| on_request("systemText".to_owned(), owner, Stage::Parse, vec![Part::System]));
     let isolated = rules.isolated_by.iter();
     let isolated = isolated.map(|owner| on_request("isolate".to_owned(), owner, Stage::Inspect, untrusted.clone()));
-    let layers = rules.layers.iter().map(|layer| {
-        on_request(format!("layer/{}", layer.name), &layer.owner, Stage::Inspect, vec![Part::System])
-    });
+    let layers = rules
+        .layers
+        .iter()
+        .map(|layer| on_request(format!("layer/{}", layer.name), &layer.owner, Stage::Inspect, vec![Part::System]));
     denied.chain(isolated).chain(layers).collect()
 }
 

@@ -74,7 +74,11 @@ fn read(bootstrap: &Bootstrap, from: &At<DocumentFile>, report: &mut Report) -> 
             return Some(Text { digest: lists::digest_of(text.expose()), text: own });
         }
         Ok(Err(_)) => (PV_SHAPE, format!("`{name}` is not UTF-8"), help),
-        Err(error) => (PV_SHAPE, format!("`{name}` cannot be read: {error}"), "check that it exists and that the proxy's user may read it"),
+        Err(error) => (
+            PV_SHAPE,
+            format!("`{name}` cannot be read: {error}"),
+            "check that it exists and that the proxy's user may read it",
+        ),
     };
     from.error(report, code, message, help);
     None
@@ -112,7 +116,8 @@ pub(super) fn rules(
             let Some(made) = made(manifest, layer, attached) else { continue };
             size = size.saturating_add(made.text.expose().len());
             if size > MAX_TEXT {
-                let message = "the layers of a route are larger than 256Ki together, and every request would carry them";
+                let message =
+                    "the layers of a route are larger than 256Ki together, and every request would carry them";
                 layer.content_from.error(report, PV_CEILING, message, "shorten them");
             }
             match made.position {
@@ -136,7 +141,8 @@ pub(super) fn rules(
 
 /// Where layers are, the default is meant, so that no other manifest opens what it closes.
 fn denies_system(policy: &RuntimeSecurityPolicy) -> bool {
-    *policy.system_text == SystemText::Deny && (policy.system_text.written().is_some() || !policy.prompt_layers.is_empty())
+    *policy.system_text == SystemText::Deny
+        && (policy.system_text.written().is_some() || !policy.prompt_layers.is_empty())
 }
 
 fn is_same(one: &manifest::PromptLayer, other: &manifest::PromptLayer) -> bool {

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::attach::Attachments;
 use crate::decode::At;
-use crate::manifest::{
-    CountedWhere, CrossSite, Manifest, OverLimit, RuntimeDetector, RuntimeSecurityPolicy, Spec,
-};
+use crate::manifest::{CountedWhere, CrossSite, Manifest, OverLimit, RuntimeDetector, RuntimeSecurityPolicy, Spec};
 use crate::values::Time;
 use crate::{Authz, AuthzTrial, Code, LimitUnit, Report};
 

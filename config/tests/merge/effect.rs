@@ -88,6 +88,9 @@ fn of_route(route: &Route) -> Vec<String> {
             .iter()
             .map(|d| format!("runtime {:?} {:?} {} {:?}", d.kind, d.parts, d.threshold, d.action)),
     );
+    let prompts = &policy.runtime.prompts;
+    lines.push(format!("system {} isolate {}", prompts.system_denied_by.is_some(), prompts.isolated_by.is_some()));
+    lines.extend(prompts.layers.iter().map(|layer| format!("layer {:?} {:?}", layer.position, layer.digest)));
     lines.extend(policy.trials.iter().map(|trial| format!("trial {} {:?}", trial.from, trial.authz)));
     lines.extend(of_ingress(&policy.network.ingress));
     lines.extend(policy.guards.iter().enumerate().flat_map(|(listener, guard)| of_requests(listener, guard)));

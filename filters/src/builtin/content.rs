@@ -208,7 +208,8 @@ mod tests {
             threshold: 50,
             action,
         };
-        let runtime = RuntimeSecurity { detectors: runtime.map(hidden).into_iter().collect(), ..RuntimeSecurity::default() };
+        let runtime =
+            RuntimeSecurity { detectors: runtime.map(hidden).into_iter().collect(), ..RuntimeSecurity::default() };
         let guards = ContentGuards::compile(&data, &runtime, Direction::Request).unwrap();
         Content::new(Arc::new(guards), vec!["data/badges".to_owned()], &data, true)
     }

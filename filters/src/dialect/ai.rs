@@ -7,8 +7,8 @@ use super::body::JsonBody;
 use super::system::{Marks, SystemTexts};
 use super::{DialectError, Message, MessagePart};
 use crate::Edit;
-use crate::message::Added;
 use crate::json::{Limits, Value};
+use crate::message::Added;
 
 /// What a message says beside its texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,9 @@ impl AiMessage {
         let facts = Facts { model: target.model.map(str::to_owned), ..Facts::default() };
         match target.endpoint.adapter().request {
             Some(walk) => Self::read(target.endpoint, walk, facts, body, limits),
-            None if body.is_empty() => Ok(Self { endpoint: target.endpoint, body: None, facts, size: 0, added: Added::default() }),
+            None if body.is_empty() => {
+                Ok(Self { endpoint: target.endpoint, body: None, facts, size: 0, added: Added::default() })
+            }
             None => Err(DialectError::MediaType),
         }
     }

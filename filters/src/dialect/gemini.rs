@@ -59,10 +59,22 @@ static COUNT: Adapter = Adapter {
     answer: answer::counted,
     events: None,
 };
-static EMBED: Adapter =
-    Adapter { writes: false, put: None, action: Action::Embed, request: Some(embed::one), answer: embed::answer, events: None };
-static BATCH: Adapter =
-    Adapter { writes: false, put: None, action: Action::Embed, request: Some(embed::batch), answer: embed::answer, events: None };
+static EMBED: Adapter = Adapter {
+    writes: false,
+    put: None,
+    action: Action::Embed,
+    request: Some(embed::one),
+    answer: embed::answer,
+    events: None,
+};
+static BATCH: Adapter = Adapter {
+    writes: false,
+    put: None,
+    action: Action::Embed,
+    request: Some(embed::batch),
+    answer: embed::answer,
+    events: None,
+};
 
 impl Endpoint {
     pub(super) fn adapter(self) -> &'static Adapter {

@@ -132,7 +132,14 @@ pub(super) struct CanaryRun {
 impl CanaryRun {
     pub(super) fn new(canary: &Arc<Canary>, limit: usize) -> Self {
         let (matched, longest) = (vec![0; canary.rows.len()], canary.longest());
-        Self { canary: Arc::clone(canary), matched, recent: VecDeque::with_capacity(longest), longest, limit, let_go: 0 }
+        Self {
+            canary: Arc::clone(canary),
+            matched,
+            recent: VecDeque::with_capacity(longest),
+            longest,
+            limit,
+            let_go: 0,
+        }
     }
 
     /// Reads `text`, which begins at position `at` of the whole text.

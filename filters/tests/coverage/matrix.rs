@@ -15,6 +15,7 @@ struct Policies {
     data: Vec<DataRule>,
     runtime: Vec<Detector>,
     limits: Vec<Vec<&'static str>>,
+    prompts: Vec<&'static str>,
 }
 
 #[derive(Debug, Clone)]
@@ -31,6 +32,15 @@ struct Detector {
     parts: Vec<Part>,
     action: &'static str,
 }
+
+/// What may be said of prompts; the last is a detector.
+const PROMPTS: [&str; 5] = [
+    "  promptLayers: [{name: house, position: First, contentFrom: \"file:layer.txt\"}, {name: end, position: Last, contentFrom: \"file:layer.txt\"}]\n",
+    "  systemText: Deny\n",
+    "  isolate: true\n",
+    "  systemText: Allow\n",
+    "name: canary, type: Canary, parts: [Assistant, User], action: Block",
+];
 
 const REQUEST: &[Direction] = &[Direction::Request];
 const RESPONSE: &[Direction] = &[Direction::Response];
@@ -79,13 +89,21 @@ fn policies() -> impl Strategy<Value = Policies> {
         let keys = prop::sample::subsequence(vec!["Principal", "Tenant", "SourceIp", "Route"], 1..=4);
         // A route to a model has to have one of each.
         let least = usize::from(dialect != Dialect::Http);
+        let prompts = prop::sample::subsequence(PROMPTS.to_vec(), 0..=if least == 0 { 0 } else { PROMPTS.len() });
         (
             Just(dialect),
             prop::collection::vec(data_rule(dialect), least..4),
             prop::collection::vec(detector(dialect), least..3),
             prop::collection::vec(keys, least..4),
+            prompts,
         )
-            .prop_map(|(dialect, data, runtime, limits)| Policies { dialect, data, runtime, limits })
+            .prop_map(|(dialect, data, runtime, limits, prompts)| Policies {
+                dialect,
+                data,
+                runtime,
+                limits,
+                prompts,
+            })
     })
 }
 
@@ -144,8 +162,13 @@ impl Policies {
         let runtime = self.runtime.iter().enumerate().map(|(n, Detector { kind, parts, action })| {
             format!("name: h{n}, type: {kind}, parts: [{}], untrustedOnly: false, action: {action}", words(parts))
         });
+        let [fields @ .., canary] = &PROMPTS;
+        let runtime = runtime.chain(self.prompts.iter().filter(|one| *one == canary).map(|one| (*one).to_owned()));
+        let mut said = fields.iter().filter(|field| self.prompts.contains(field)).copied().collect::<Vec<_>>();
+        // One of both.
+        said.retain(|field| *field != fields[3] || !self.prompts.contains(&fields[1]));
         let data = Some(manifest("DataProtectionPolicy", "r", &data)).filter(|_| !self.data.is_empty());
-        let runtime = manifest("RuntimeSecurityPolicy", "r", &list("detectors", runtime));
+        let runtime = manifest("RuntimeSecurityPolicy", "r", &(list("detectors", runtime) + &said.concat()));
         let runtime = Some(runtime).filter(|_| !self.runtime.is_empty());
         data.into_iter().chain(runtime).collect()
     }

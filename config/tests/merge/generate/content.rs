@@ -1,5 +1,6 @@
 //! What is looked for and what is forbidden: DataProtectionPolicy, RuntimeSecurityPolicy, AccessControlPolicy.
 
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -39,12 +40,23 @@ pub(super) fn runtime() -> impl Strategy<Value = Content> {
         1_u8..100,
         select(vec!["Block", "Redact", "Annotate"]),
     );
-    let fields = fields.prop_map(|(kind, parts, threshold, action)| {
-        vec![Some(format!(
+    let detectors = fields.prop_map(|(kind, parts, threshold, action)| {
+        format!(
             "detectors: [{{name: %, type: {kind}, parts: {}, untrustedOnly: false, threshold: {threshold}, action: {action}}}]",
             list(&parts)
-        ))]
+        )
     });
+    let layer = select(vec!["First", "Last"]);
+    let layer = layer.prop_map(|position| {
+        format!(
+            "promptLayers: [{{name: %, position: {position}, contentFrom: \"file:tests/rejects/documents/rules.txt\"}}]"
+        )
+    });
+    let system = select(vec!["Deny", "Allow"]).prop_map(|word| format!("systemText: {word}"));
+    let isolate = select(vec![true, false]).prop_map(|word| format!("isolate: {word}"));
+    let fields =
+        (detectors, option::weighted(0.2, layer), option::weighted(0.2, system), option::weighted(0.2, isolate))
+            .prop_map(|(a, b, c, d)| vec![Some(a), b, c, d]);
     content("RuntimeSecurityPolicy", &[GATEWAY, APP, CHAT], fields)
 }
 
