@@ -65,7 +65,7 @@ pub const REFUSALS: &[Refusal] = &[
     now(40, "an egress rule for everything together with private ranges"),
     now(41, "an origin that is a pattern; CORS for every origin together with credentials"),
     now(50, "an AI route without a DataProtectionPolicy, or without a RuntimeSecurityPolicy"),
-    later(51, "`opaque: Allow` towards an upstream for lesser data", "`opaque: Allow` is PV-007"),
+    now(51, "`opaque: Allow` towards an upstream that may not see the highest class of the route's detectors"),
     later(52, "tools that are allowed by default", "`tools` of the WorkloadSecurityPolicy is PV-007"),
     now(
         53,

@@ -17,6 +17,7 @@ pub mod manifest;
 mod material;
 pub mod openapi;
 pub mod percent;
+pub mod pointer;
 mod report;
 mod resolve;
 mod secrets;

@@ -106,6 +106,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     names::check(&attached, report);
     trial::check(&attached, now, report);
     workload::check(&attached, report);
+    content::revise::check(bootstrap, &attached, report);
     let mut upstreams = upstream::all(bootstrap, &attached, report);
     secrets::add(&mut upstreams, &attached, report);
     for (index, upstream) in upstreams.iter_mut().enumerate() {
@@ -155,6 +156,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
         routes: routes.into_iter().collect::<Option<_>>()?,
         audit: audit?,
         published_keys: keys.published(),
+        token_key: keys.of_tokens(report),
         exceptions: attached.exceptions.snapshot(),
     })
 }

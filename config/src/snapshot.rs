@@ -47,7 +47,7 @@ pub use traffic::*;
 pub use txn::*;
 pub use upstream::*;
 
-use crate::{Coverage, Material};
+use crate::{Coverage, Material, capability};
 
 /// Everything the data path needs.
 #[derive(Debug, Clone)]
@@ -81,6 +81,8 @@ pub struct Snapshot {
     pub audit: AuditLog,
     /// Keys of ours that sign tokens, and whose public halves are at the health address.
     pub published_keys: Vec<TokenKey>,
+    /// The key of tokens that stand for values; without one each process has its own.
+    pub token_key: Option<OwnKey>,
     /// All exceptions, in the order of their manifests.
     pub exceptions: Vec<Exception>,
 }
@@ -151,6 +153,17 @@ impl OwnKey {
 }
 
 impl EffectivePolicy {
+    /// Whether what a rule says of data decides about answers too: rules read its class, and guards of answers
+    /// find some that they leave.
+    #[must_use]
+    pub fn classes_answers(&self, dialect: Dialect) -> bool {
+        let there = capability::parts(dialect, Direction::Response);
+        let seen = |rule: &DataRule| {
+            rule.response && rule.action.keeps() && rule.parts.iter().any(|part| there.contains(part))
+        };
+        dialect != Dialect::Http && self.data.rules.iter().any(seen) && self.authz.may_read("dataClass")
+    }
+
     /// Authorization with everything that is on trial.
     #[must_use]
     pub fn whole_authz(&self) -> &Authz {

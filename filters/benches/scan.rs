@@ -35,7 +35,7 @@ fn detectors() -> DataProtection {
         action: ContentAction::Redact,
         tokens: postern_config::TokenRule::default(),
     };
-    DataProtection { detectors, rules: vec![rule], hold_back: 512, stall: Duration::from_secs(5) }
+    DataProtection { detectors, rules: vec![rule], ..DataProtection::default() }
 }
 
 fn runtime(kinds: &[RuntimeDetectorKind]) -> RuntimeSecurity {

@@ -8,16 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use postern_config::{Dialect, Direction, Part};
+use postern_config::{DataClass, Dialect, Direction, Opaque, Part};
 
-use crate::builtin::{Blame, Content, Models, blocked};
+use crate::builtin::{Authorize, Blame, Content, Models, blocked};
 use crate::dialect::http::media_type;
 use crate::dialect::{Endpoint, EventStream, StreamOut, Usage};
+use crate::encoding::{Coding, DecodeError, UnknownCoding};
 use crate::json::apply;
 use crate::limit::Used;
 use crate::message::{Message, MessageLimits};
 use crate::scan::restore::{self, Restorer, Restoring, Values};
-use crate::scan::{Canary, TokenMap, WithCanary};
+use crate::scan::{Canary, Exchange, InExchange, TokenMap};
 use crate::{ContentFinding, Context, Edit, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
 use counting::{Count, Counting};
 use mirror::{Found, Mirror};
@@ -28,11 +29,11 @@ pub struct AnswerHead {
     pub status: u16,
     /// `Content-Type` as it came; `None` where it is absent, repeated or not text.
     pub content_type: Option<String>,
-    /// It has a `Content-Encoding` other than `identity`.
-    pub encoded: bool,
+    /// Its `Content-Encoding`.
+    pub coding: Result<Option<Coding>, UnknownCoding>,
     /// The request asked for a stream.
     pub asked_to_stream: bool,
-    /// Values of the request that are put back where the answer has their tokens.
+    /// What [`crate::Chain::tokens`] has for the answer.
     pub tokens: Option<Arc<TokenMap>>,
     /// What was planted in the request and must not come back.
     pub canary: Option<Arc<Canary>>,
@@ -55,7 +56,9 @@ pub enum AnswerWay {
 #[derive(Debug)]
 pub(crate) struct Answers {
     pub(crate) dialect: Dialect,
-    pub(crate) content: Option<Content>,
+    pub(crate) content: Option<Arc<Content>>,
+    /// What becomes of content that nobody can read.
+    pub(crate) opaque: Opaque,
     /// Who may answer.
     pub(crate) models: Option<Arc<Models>>,
     /// Guards on trial, and which manifests they are of. Only where answers are read anyway.
@@ -78,8 +81,8 @@ impl Answers {
         if !self.inspect() {
             return Ok(AnswerWay::Pass);
         }
-        if head.encoded {
-            return Err(unreadable(head, "the answer is encoded, so no guard can read it"));
+        if let Err(unknown) = head.coding {
+            return Err(unreadable(head, &unknown.to_string()));
         }
         let Some(endpoint) = self.endpoint(head)? else { return Ok(AnswerWay::Whole) };
         let is_stream = head.media_type().as_deref() == Some(EVENT_STREAM);
@@ -109,12 +112,9 @@ impl Answers {
         decision: &str,
         limits: MessageLimits,
     ) -> Option<Box<AnswerStream>> {
-        let guards: Arc<dyn TextGuards> = match (&self.content, &head.canary) {
-            (Some(content), Some(canary)) => {
-                Arc::new(WithCanary { guards: content.guards().clone(), canary: Arc::clone(canary) })
-            }
-            (Some(content), None) => content.guards().clone(),
-            (None, _) => Arc::new(Unguarded),
+        let guards: Arc<dyn TextGuards> = match &self.content {
+            Some(content) => Arc::new(InExchange { guards: content.guards().clone(), exchange: head.exchange() }),
+            None => Arc::new(Unguarded),
         };
         let found = Found::default();
         let guards: Arc<dyn TextGuards> = match &self.tried {
@@ -124,15 +124,16 @@ impl Answers {
         // What the model said is counted, not what is put back into it.
         let count = Count::default();
         let guards: Arc<dyn TextGuards> = Arc::new(Counting { inner: guards, count: count.clone() });
-        let guards: Arc<dyn TextGuards> = match &head.tokens {
+        let guards: Arc<dyn TextGuards> = match head.tokens.as_ref().filter(|tokens| tokens.restores()) {
             None => guards,
             Some(tokens) => Arc::new(Restoring { inner: guards, values: self.values(tokens) }),
         };
         Some(Box::new(AnswerStream {
             count,
             models: self.models.clone(),
+            content: self.content.clone(),
             decision: decision.to_owned(),
-            events: EventStream::new(endpoint, guards, decision, limits.stream())?,
+            events: EventStream::new(endpoint, guards, decision, limits.stream().with_opaque(self.opaque))?,
             tried: self.tried.clone().map(|tried| (tried, found)),
             names: self.streamed.clone(),
             stall: self.stall,
@@ -157,12 +158,17 @@ impl Answers {
             return Ok(None);
         }
         let content_type = head.content_type.as_deref();
-        let message = match self.endpoint(head)? {
+        let endpoint = self.endpoint(head)?;
+        let read = |body| match endpoint {
             Some(endpoint) => Message::ai_answer(endpoint, content_type, body, limits),
             None => Message::http(content_type, None, None, body, limits),
         };
+        let message = read(body).and_then(|message| match (message.opaque(), self.opaque) {
+            (Some(_), Opaque::Strip) => read(message.stripped()?),
+            _ => Ok(message),
+        });
         let message = message.map_err(|error| unreadable(head, &error.to_string()))?;
-        match message.opaque() {
+        match message.opaque().filter(|_| self.opaque != Opaque::Allow) {
             Some(what) => Err(unreadable(head, &format!("`{what}` cannot be read by any guard"))),
             None => Ok(Some(message)),
         }
@@ -182,17 +188,18 @@ impl Answers {
         }
         if let Some(tried) = &self.tried {
             let (content, blame) = &**tried;
-            let outcome = content.judge(message);
+            let outcome = content.judge(message, &Exchange::default());
             let blocked = outcome.verdicts.refusal(Reason::AnswerRefused).is_some();
             note_tried(blame, blocked, outcome.findings, cx);
         }
         let content = self.content.as_ref();
-        let outcome = content.map(|content| content.judge_answer(message, head.canary.as_ref())).unwrap_or_default();
+        let outcome = content.map(|content| content.judge(message, &head.exchange())).unwrap_or_default();
         cx.add_findings(outcome.findings);
         if let Some(refusal) = outcome.verdicts.refusal(Reason::AnswerRefused) {
             return Err(refusal);
         }
-        let edits = match cx.token_map() {
+        for_reader(outcome.left, cx)?;
+        let edits = match head.tokens.as_ref().filter(|tokens| tokens.restores()) {
             Some(tokens) => put_back(message, outcome.verdicts.edits, &self.values(tokens)),
             None => outcome.verdicts.edits,
         };
@@ -211,6 +218,18 @@ impl Answers {
     fn note(&self, guards: &[Arc<str>], cx: &mut Context) {
         for guard in guards {
             cx.note(Direction::Response, guard);
+        }
+    }
+}
+
+/// Data of a class that whoever asked may not see goes nowhere.
+fn for_reader(class: Option<DataClass>, cx: &Context) -> Result<(), Refusal> {
+    match class.filter(|class| !cx.may_read(*class)) {
+        None => Ok(()),
+        Some(class) => {
+            let detail =
+                format!("the answer has {} data, with which its request would not be permitted", class.as_str());
+            Err(Refusal::new(Reason::AnswerRefused, detail).by(Authorize::GUARD))
         }
     }
 }
@@ -241,8 +260,19 @@ fn note_tried(blame: &Blame, blocked: bool, findings: Vec<ContentFinding>, cx: &
 }
 
 impl AnswerHead {
+    /// What an answer is refused for that cannot be decoded.
+    #[must_use]
+    pub fn undecodable(&self, error: DecodeError) -> Refusal {
+        unreadable(self, &error.to_string())
+    }
+
     fn media_type(&self) -> Option<String> {
         self.content_type.as_deref().and_then(media_type)
+    }
+
+    /// What guards know of the exchange.
+    fn exchange(&self) -> Exchange {
+        Exchange { tokens: self.tokens.clone(), canary: self.canary.clone() }
     }
 
     fn succeeded(&self) -> bool {
@@ -265,6 +295,7 @@ fn alien(head: &AnswerHead) -> Refusal {
 #[derive(Debug)]
 pub struct AnswerStream {
     models: Option<Arc<Models>>,
+    content: Option<Arc<Content>>,
     /// Bytes of text that have come.
     count: Count,
     decision: String,
@@ -324,7 +355,7 @@ impl AnswerStream {
                 let ended = || "the upstream ended the stream too early, or with an error".to_owned();
                 Refusal::new(reason, out.error.map_or_else(ended, |error| error.to_string()))
             }
-            (false, None) => match self.counted(cx) {
+            (false, None) => match self.readable(&out.findings, cx).and_then(|()| self.counted(cx)) {
                 Ok(()) => {
                     cx.add_findings(out.findings);
                     return Ok(bytes);
@@ -339,6 +370,10 @@ impl AnswerStream {
         cx.add_findings(out.findings);
         self.note(cx);
         Err((bytes, refusal))
+    }
+
+    fn readable(&self, findings: &[ContentFinding], cx: &Context) -> Result<(), Refusal> {
+        for_reader(self.content.as_ref().and_then(|content| content.left_by(findings)), cx)
     }
 
     /// Looks who answers, and counts what has come by the limits of tokens.
@@ -420,7 +455,7 @@ mod tests {
     fn head(status: u16, content_type: &str, asked_to_stream: bool) -> AnswerHead {
         let content_type = (!content_type.is_empty()).then(|| content_type.to_owned());
         let endpoint = Some(Endpoint::OpenAi(crate::dialect::openai::Endpoint::ChatCompletions));
-        AnswerHead { status, content_type, encoded: false, asked_to_stream, endpoint, tokens: None, canary: None }
+        AnswerHead { status, content_type, coding: Ok(None), asked_to_stream, endpoint, tokens: None, canary: None }
     }
 
     fn way(way: Result<AnswerWay, Refusal>) -> Result<&'static str, Reason> {
@@ -450,15 +485,15 @@ mod tests {
             ("an error instead of a stream", openai, head(429, json, true), Ok("whole")),
             ("an error as a stream", openai, head(400, stream, true), refused),
             ("a failure as a stream", openai, head(500, stream, true), Err(Reason::UpstreamFailed)),
-            ("encoded", openai, AnswerHead { encoded: true, ..head(200, json, false) }, refused),
+            ("encoded", openai, AnswerHead { coding: Err(UnknownCoding), ..head(200, json, false) }, refused),
             (
                 "an encoded failure",
                 http,
-                AnswerHead { encoded: true, ..head(502, json, false) },
+                AnswerHead { coding: Err(UnknownCoding), ..head(502, json, false) },
                 Err(Reason::UpstreamFailed),
             ),
             ("plain http", http, head(200, "text/html", false), Ok("whole")),
-            ("nothing looks", open, AnswerHead { encoded: true, ..head(200, stream, false) }, Ok("pass")),
+            ("nothing looks", open, AnswerHead { coding: Err(UnknownCoding), ..head(200, stream, false) }, Ok("pass")),
         ] {
             assert_eq!(way(chain.open_answer(&head, "d1", MessageLimits::default())), want, "{case}");
         }

@@ -11,6 +11,7 @@ use crate::builtin::{Browser, Cors};
 use crate::challenge::Challenge;
 use crate::context::{Seen, Ticket, Walk};
 use crate::filter::Filter;
+use crate::scan::TokenMap;
 use crate::{AnswerHead, AnswerWay, Checked, Context, Flow, MessageLimits, Permit, Progress, Refusal, RequestView};
 
 /// A filter in its place, with the names it has in the coverage matrix.
@@ -40,6 +41,12 @@ impl Chain {
     #[must_use]
     pub fn max_body(&self) -> u64 {
         self.max_body
+    }
+
+    /// Whether bodies of requests are decoded before they are read, and sent on that way.
+    #[must_use]
+    pub fn decodes(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.filter, Filter::Decode(_)))
     }
 
     #[must_use]
@@ -181,6 +188,13 @@ impl Chain {
             }
         }
         Ok(Progress::Passed)
+    }
+
+    /// The tokens of an exchange, as its answer needs them.
+    #[must_use]
+    pub fn tokens(&self, cx: &Context) -> Option<Arc<TokenMap>> {
+        let made = cx.tokens_made().cloned();
+        made.or_else(|| self.answers.content.as_ref().and_then(|content| content.tokens(cx)))
     }
 
     /// Decides how an answer is read, from its head. `decision` is named in the error event of a stream that is cut.

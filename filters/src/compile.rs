@@ -17,14 +17,14 @@ use postern_config::{
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    Assure, Authorize, Blame, Browser, Conform, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits,
-    Models, OfTenant, Parse, Prompts,
+    Assure, Authorize, Blame, Browser, Conform, Content, Cors, CrossSite, Decode, Digest, Exceptions, Frame, Identify,
+    Limits, Models, OfTenant, Parse, Prompts,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
 use crate::filter::Filter;
 use crate::limit::{LimitSet, LimitStore, Stage};
-use crate::scan::{ContentGuards, Managed};
+use crate::scan::{ContentGuards, Managed, TokenKey};
 use crate::token::session::{EndedSessions, SealKey};
 use crate::token::{KeyRings, Recognised, TokenCache};
 use trial::{Rehearsals, Tried};
@@ -39,13 +39,15 @@ pub struct Chains {
     login_paths: HashSet<String>,
 }
 
-/// What sessions of browsers need that no manifest holds: it outlives snapshots.
+/// What chains need that no manifest holds: it outlives snapshots.
 #[derive(Debug, Default)]
-pub struct BrowserKeep {
+pub struct Kept {
     /// Sessions that were ended before their time.
     pub ended: Arc<EndedSessions>,
     /// The keys that the snapshot names, with what came of reading them.
     pub keys: HashMap<OwnKey, Result<Arc<SealKey>, String>>,
+    /// The key of tokens, where the snapshot names one.
+    pub tokens: Option<Result<TokenKey, String>>,
 }
 
 impl Chains {
@@ -84,7 +86,7 @@ pub fn compile(
     snapshot: &Snapshot,
     limits: &LimitStore,
     rings: &KeyRings,
-    kept: &BrowserKeep,
+    kept: &Kept,
     secrets: &UpstreamSecrets,
 ) -> Result<Chains, Report> {
     build(snapshot, limits, rings, kept, Some(secrets))
@@ -95,7 +97,7 @@ pub fn compile(
 /// # Errors
 /// As [`compile`], without what is wrong with key sets.
 pub fn check(snapshot: &Snapshot, limits: &LimitStore) -> Result<(), Report> {
-    build(snapshot, limits, &KeyRings::new(), &BrowserKeep::default(), None).map(|_| ())
+    build(snapshot, limits, &KeyRings::new(), &Kept::default(), None).map(|_| ())
 }
 
 /// As [`compile`], without key material: no token verifies with it. For explanations, which assume who asks.
@@ -103,14 +105,14 @@ pub fn check(snapshot: &Snapshot, limits: &LimitStore) -> Result<(), Report> {
 /// # Errors
 /// As [`check`].
 pub fn compile_without_keys(snapshot: &Snapshot, limits: &LimitStore) -> Result<Chains, Report> {
-    build(snapshot, limits, &KeyRings::new(), &BrowserKeep::default(), None)
+    build(snapshot, limits, &KeyRings::new(), &Kept::default(), None)
 }
 
 fn build(
     snapshot: &Snapshot,
     limits: &LimitStore,
     rings: &KeyRings,
-    kept: &BrowserKeep,
+    kept: &Kept,
     secrets: Option<&UpstreamSecrets>,
 ) -> Result<Chains, Report> {
     let mut report = Report::new();
@@ -141,7 +143,7 @@ struct Compiler<'a> {
     snapshot: &'a Snapshot,
     route: &'a Route,
     limits: &'a LimitStore,
-    kept: &'a BrowserKeep,
+    kept: &'a Kept,
     rings: &'a KeyRings,
     cache: &'a Arc<TokenCache>,
     /// Absent with the other keys.
@@ -187,7 +189,7 @@ impl Compiler<'_> {
                 (&limits, &contracts, models.as_ref()),
             )),
             cors: self.cors(),
-            answers: self.answers(answer, tried, models.clone()),
+            answers: self.answers(answer.map(Arc::new), tried, models.clone()),
             browser,
             challenge: Challenge::new(policy.challenges.resource.as_ref()),
         })
@@ -203,8 +205,9 @@ impl Compiler<'_> {
         (limits, contracts, models): (&Arc<LimitSet>, &[Arc<Conform>], Option<&Arc<Models>>),
     ) -> Vec<Step> {
         let policy = &self.route.policy;
-        let inspected =
-            !contracts.is_empty() || request.is_some() || reads_answers || self.route.dialect != Dialect::Http;
+        let minimizes = !policy.data.revision.minimize.is_empty();
+        let reads = !contracts.is_empty() || request.is_some() || reads_answers || minimizes;
+        let inspected = reads || self.route.dialect != Dialect::Http;
         let waived = self.waived();
         let excepted = (!waived.is_empty()).then(|| step(Filter::Exceptions(Exceptions::new(waived)), [""; 0]));
         let mut steps: Vec<Step> = excepted.into_iter().collect();
@@ -241,9 +244,15 @@ impl Compiler<'_> {
         if policy.identity.providers.iter().any(|provider| provider.kind.signs_requests()) {
             steps.push(step(Filter::Digest(Digest::new(self.route.streams_bodies)), [Digest::GUARD]));
         }
+        if inspected {
+            steps.push(step(Filter::Decode(Decode), [""; 0]));
+        }
         let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
+        let revision = &policy.data.revision;
+        let parse = parse.revising(revision);
         let parse = parse.with_headers(request.is_some_and(|content| content.looks_at(Part::HttpHeader)));
-        steps.push(step(Filter::Parse(parse), [Parse::GUARD]));
+        let minimized: BTreeSet<&str> = revision.minimize.iter().map(|one| one.guard.as_str()).collect();
+        steps.push(step(Filter::Parse(parse), [Parse::GUARD].into_iter().chain(minimized)));
         let prompts = self.prompts();
         if let Some(prompts) = &prompts {
             let guard = prompts.denies_system().then_some(Prompts::SYSTEM);
@@ -254,7 +263,8 @@ impl Compiler<'_> {
         if let Some(content) = request {
             steps.push(step(Filter::Look(content.clone()), [""; 0]));
         }
-        let authorize = Arc::new(Authorize::new(authorizer.clone(), self.vendor(), policy.posture.compliance.clone()));
+        let authorize = Authorize::new(authorizer.clone(), self.vendor(), policy.posture.compliance.clone());
+        let authorize = Arc::new(authorize.with_answers(policy.classes_answers(self.route.dialect)));
         steps.push(step(Filter::Authorize(authorize.clone()), [Authorize::GUARD]));
         steps.extend(models.map(|models| step(Filter::Models(models.clone()), [Models::GUARD])));
         steps.extend(request.map(|content| step(Filter::Act(content.clone()), content.names())));
@@ -279,7 +289,7 @@ impl Compiler<'_> {
 
     fn answers(
         &self,
-        content: Option<Content>,
+        content: Option<Arc<Content>>,
         tried: Option<Arc<(Content, Blame)>>,
         models: Option<Arc<Models>>,
     ) -> Answers {
@@ -289,11 +299,15 @@ impl Compiler<'_> {
             buffered.push(Arc::from(Parse::GUARD));
         }
         buffered.extend(models.as_ref().map(|_| Arc::from(Models::GUARD)));
-        let names = content.as_ref().map(Content::names).unwrap_or_default();
+        if self.route.policy.classes_answers(self.route.dialect) {
+            buffered.push(Arc::from(Authorize::GUARD));
+        }
+        let names = content.as_ref().map(|content| content.names()).unwrap_or_default();
         buffered.extend(names.iter().map(|name| Arc::from(name.as_str())));
         Answers {
             dialect: self.route.dialect,
             content,
+            opaque: self.route.policy.data.revision.opaque,
             models,
             tried,
             streamed: buffered.clone(),
@@ -325,13 +339,29 @@ impl Compiler<'_> {
         match ContentGuards::compile_with(data, runtime, managed, direction) {
             Ok(guards) => {
                 let names = names_in_reach(&guards, self.route.dialect, direction);
-                Some((!names.is_empty()).then(|| Content::new(Arc::new(guards), names, data, scores_risk)))
+                let seen = !names.is_empty();
+                let made = |key| Content::new(Arc::new(guards), names, data, scores_risk, key);
+                let key = self.token_key(report)?;
+                Some(seen.then(|| made(key)))
             }
             Err(error) => {
                 let (code, help) = managed::refusal(&error);
                 self.problem(report, code, told(&error), help);
                 None
             }
+        }
+    }
+
+    /// What tokens are made with.
+    fn token_key(&self, report: &mut Report) -> Option<TokenKey> {
+        match (&self.snapshot.token_key, &self.kept.tokens) {
+            (Some(_), Some(Ok(key))) => Some(key.clone()),
+            (Some(wanted), Some(Err(why))) => {
+                self.problem(report, 91, format!("key `{}`: {why}", wanted.name()), "correct its `source`");
+                None
+            }
+            // Without key material nothing is decided in earnest.
+            (Some(_), None) | (None, _) => Some(TokenKey::of_process()),
         }
     }
 
@@ -379,7 +409,9 @@ impl Compiler<'_> {
                 .detectors
                 .iter()
                 .any(|detector| detector.kind != RuntimeDetectorKind::Canary && self.asks_for(&detector.parts)),
-            sets_data_class: policy.data.rules.iter().any(|rule| rule.request && self.asks_for(&rule.parts)),
+            sets_data_class: policy.data.rules.iter().any(|rule| {
+                rule.request && self.asks_for(&rule.parts) || rule.response && self.answers_with(&rule.parts)
+            }),
             tenants: tenants.into_iter().collect(),
         }
     }
@@ -390,14 +422,16 @@ impl Compiler<'_> {
         parts.iter().any(|part| there.contains(part))
     }
 
+    /// Whether answers of the route have one of `parts`.
+    fn answers_with(&self, parts: &[Part]) -> bool {
+        let there = capability::parts(self.route.dialect, Direction::Response);
+        parts.iter().any(|part| there.contains(part))
+    }
+
     /// Whether a rule may read `context.risk`; said of some that do not, never missed in one that does.
     fn reads_risk(&self) -> bool {
         let policy = &self.route.policy;
-        let rules =
-            policy.trials.iter().map(|trial| &trial.authz).chain([&policy.authz]).flat_map(|authz| &authz.rules);
-        let texts = rules.flat_map(|rule| [&rule.when, &rule.unless]).flatten();
-        // An escape in a string may spell the name: `context["r\u{69}sk"]`.
-        texts.map(|expression| &expression.text).any(|text| text.contains("risk") || text.contains('\\'))
+        policy.trials.iter().map(|trial| &trial.authz).chain([&policy.authz]).any(|authz| authz.may_read("risk"))
     }
 
     /// What every request of the route hangs on.

@@ -1,5 +1,6 @@
 //! The state of one exchange as it walks the chain. Filters write it through its methods; records are made from it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use postern_config::{Action, ContentAction, DataClass, Direction, Waived};
 
 use crate::authz::Rehearsal;
 use crate::builtin::Verdicts;
+use crate::encoding::Coding;
 use crate::limit::{Hold, Meter, Rating, Tally, Tokens, Wait};
 use crate::message::{Added, Message, MessageLimits};
 use crate::need::{self, Kind};
@@ -80,6 +82,8 @@ pub struct Context {
     principal: Option<Arc<Principal>>,
     prepared: Option<Arc<crate::authz::PreparedPrincipal>>,
     body: Bytes,
+    /// The coding in which it came.
+    decoded: Option<Coding>,
     message: Option<Message>,
     verdicts: Option<Verdicts>,
     token_map: Option<Arc<TokenMap>>,
@@ -87,6 +91,8 @@ pub struct Context {
     random: Random,
     risk: u8,
     data_class: DataClass,
+    /// Classes of data that the reader of the answer may see, where rules say something about that.
+    readable: Option<BTreeSet<DataClass>>,
     rewritten: bool,
     action: Option<Action>,
     model: Option<String>,
@@ -132,6 +138,7 @@ impl Context {
             principal: None,
             prepared: None,
             body: Bytes::new(),
+            decoded: None,
             message: None,
             verdicts: None,
             token_map: None,
@@ -139,6 +146,7 @@ impl Context {
             random: |_| false,
             risk: 0,
             data_class: DataClass::Public,
+            readable: None,
             rewritten: false,
             action: None,
             model: None,
@@ -307,7 +315,19 @@ impl Context {
         self.body = body;
     }
 
-    /// The request's body: as received, and after the inspect stage as it will be sent.
+    /// The body without the coding in which it came.
+    pub(crate) fn set_decoded(&mut self, coding: Coding, body: Bytes) {
+        self.decoded = Some(coding);
+        self.body = body;
+    }
+
+    /// The coding in which the body came and in which it is not sent on.
+    #[must_use]
+    pub fn decoded(&self) -> Option<Coding> {
+        self.decoded
+    }
+
+    /// The request's body: as received, then decoded, and after the inspect stage as it will be sent.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
@@ -422,8 +442,22 @@ impl Context {
         self.data_class = class;
     }
 
+    pub(crate) fn set_readable(&mut self, classes: BTreeSet<DataClass>) {
+        self.readable = Some(classes);
+    }
+
+    /// Whether an answer with data of this class may go to whoever asked.
+    pub(crate) fn may_read(&self, class: DataClass) -> bool {
+        self.readable.as_ref().is_none_or(|classes| classes.contains(&class))
+    }
+
     pub(crate) fn set_token_map(&mut self, tokens: Option<Arc<TokenMap>>) {
         self.token_map = tokens;
+    }
+
+    /// The tokens of the exchange.
+    pub(crate) fn tokens_made(&self) -> Option<&Arc<TokenMap>> {
+        self.token_map.as_ref()
     }
 
     /// The tokens that stand for values of the request, where some are put back into the answer.

@@ -16,6 +16,7 @@ pub mod gemini;
 pub mod http;
 pub mod openai;
 mod part;
+mod revise;
 pub mod sse;
 mod stream;
 mod system;

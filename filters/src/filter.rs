@@ -5,7 +5,7 @@ use std::sync::Arc;
 use postern_config::Stage;
 
 use crate::builtin::{
-    Assure, Authorize, Conform, Content, Cors, CrossSite, Digest, Exceptions, Frame, Identify, Limits, Models,
+    Assure, Authorize, Conform, Content, Cors, CrossSite, Decode, Digest, Exceptions, Frame, Identify, Limits, Models,
     OfTenant, Parse, Prompts, Rehearse,
 };
 use crate::{Context, Flow, RequestView, Verdict};
@@ -27,6 +27,8 @@ pub(crate) enum Filter {
     Operation(Arc<Conform>),
     /// The body against what was signed of it.
     Digest(Digest),
+    /// The body without its coding.
+    Decode(Decode),
     Parse(Parse),
     /// Who may say what operators say.
     Prompts(Arc<Prompts>),
@@ -69,6 +71,7 @@ impl Filter {
             #[cfg(test)]
             Self::Asks(asks) => asks.reads_head_only,
             Self::Digest(_)
+            | Self::Decode(_)
             | Self::Parse(_)
             | Self::Prompts(_)
             | Self::PutPrompts(_)
@@ -99,7 +102,7 @@ impl Filter {
             #[cfg(test)]
             Self::Asks(_) => true,
             // What was recalled of the body is what the guards left of it, with all that was put in.
-            Self::Digest(_) | Self::Prompts(_) | Self::PutPrompts(_) => false,
+            Self::Digest(_) | Self::Decode(_) | Self::Prompts(_) | Self::PutPrompts(_) => false,
             Self::Cors(_)
             | Self::Limits(_)
             | Self::Look(_)
@@ -120,6 +123,7 @@ impl Filter {
             Self::Identify(_) | Self::Assure(_) => Stage::Identify,
             Self::Operation(_)
             | Self::Digest(_)
+            | Self::Decode(_)
             | Self::Parse(_)
             | Self::Prompts(_)
             | Self::Schema(_)
@@ -145,6 +149,7 @@ impl Filter {
             Self::Identify(_) => Identify::GUARD,
             Self::Operation(_) => "operation",
             Self::Digest(_) => Digest::GUARD,
+            Self::Decode(_) => Decode::NAME,
             Self::Parse(_) => Parse::GUARD,
             Self::Prompts(_) => "prompts",
             Self::Schema(_) => "schema",
@@ -176,6 +181,7 @@ impl Filter {
             Self::Limits(filter) => filter.check(req, cx),
             Self::Operation(filter) => filter.check_head(req),
             Self::Digest(filter) => filter.check(req, cx),
+            Self::Decode(filter) => filter.check(req, cx),
             Self::Parse(filter) => filter.check(req, cx),
             Self::Prompts(filter) => filter.check(cx),
             Self::Schema(filter) => filter.check_body(req, cx),

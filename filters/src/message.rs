@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::COOKIE;
-use postern_config::{Dialect, Part, percent};
+use postern_config::{Dialect, Part, Revision, percent};
 
 use crate::Edit;
 use crate::dialect::http::{HttpBody, media_type};
 use crate::dialect::{
     AiMessage, DialectError, Endpoint, Facts, Message as Parsed, MessagePart, StreamLimits, Target, Usage,
 };
+use crate::encoding::DecodeLimits;
 use crate::json::{Limits, Value};
 use crate::limit::Tokens;
 
@@ -20,11 +21,17 @@ pub struct MessageLimits {
     pub json_depth: usize,
     /// Bytes of one event of a stream.
     pub sse_event: usize,
+    /// What may come out of an encoded body of a request.
+    pub decoded: DecodeLimits,
 }
 
 impl Default for MessageLimits {
     fn default() -> Self {
-        Self { json_depth: Limits::default().depth, sse_event: StreamLimits::default().event }
+        Self {
+            json_depth: Limits::default().depth,
+            sse_event: StreamLimits::default().event,
+            decoded: DecodeLimits::default(),
+        }
     }
 }
 
@@ -183,6 +190,26 @@ impl Message {
     #[must_use]
     pub fn opaque(&self) -> Option<&'static str> {
         self.parsed().and_then(Parsed::opaque)
+    }
+
+    /// The body as `revision` leaves it, before anything is decided about it; `None` where that is as it came.
+    ///
+    /// # Errors
+    /// [`DialectError::MediaType`] where fields are to be dropped of what is no JSON.
+    pub(crate) fn revised(&self, revision: &Revision) -> Result<Option<Bytes>, DialectError> {
+        match self {
+            Self::Ai(message) => message.revised(revision),
+            Self::Http { body, .. } => body.revised(revision),
+            Self::Unread => Ok(None),
+        }
+    }
+
+    /// The body without what nobody can read.
+    pub(crate) fn stripped(&self) -> Result<Bytes, DialectError> {
+        match self {
+            Self::Ai(message) => message.stripped(),
+            Self::Http { .. } | Self::Unread => Err(DialectError::Fixed),
+        }
     }
 
     /// The body with edits applied. What the dialect strips is gone even without any.

@@ -11,6 +11,7 @@
 mod builtin;
 mod canary;
 mod defaults;
+mod exchange;
 mod fold;
 mod hidden;
 mod hit;
@@ -44,13 +45,15 @@ use postern_config::{
 };
 
 pub use canary::Canary;
-pub(crate) use canary::{WithCanary, letters};
+pub(crate) use canary::letters;
 pub use defaults::defaults;
+pub(crate) use exchange::{Exchange, InExchange};
 pub use look::injection_score;
 pub(crate) use managed::can_be_searched_for;
 pub use managed::{GUARD as LEAK_GUARD, Managed};
 pub use pattern::max_match_len;
-pub use tokens::TokenMap;
+pub(crate) use tokens::TokenMaker;
+pub use tokens::{TokenKey, TokenMap};
 pub use words::{ExactHash, exact_hash};
 
 use crate::text::{Judgement, TextGuard, TextGuards};
@@ -182,40 +185,34 @@ impl ContentGuards {
 }
 
 impl ContentGuards {
-    /// As [`TextGuards::judge`], with tokens for what is replaced by one; without them it is taken out. Looks for `canary` too.
-    pub(crate) fn judge_for(
-        &self,
-        part: Part,
-        text: &str,
-        tokens: Option<&TokenMap>,
-        canary: Option<&Arc<Canary>>,
-    ) -> Judgement {
-        self.plans.get(&part).map(|plan| stream::judge(plan, text, tokens, canary)).unwrap_or_default()
-    }
-
-    /// As [`TextGuards::open`], and looks for `canary` too.
-    pub(crate) fn open_for(&self, part: Part, canary: Option<&Arc<Canary>>) -> Box<dyn TextGuard> {
-        match self.plans.get(&part) {
-            // The load refuses it. Nothing of a text leaves that cannot be judged.
-            Some(plan) if !plan.web.is_empty() => Box::new(stream::Undecided),
-            Some(plan) => Box::new(stream::Stream::new(plan, canary)),
-            None => Box::new(stream::Unguarded),
-        }
+    /// As [`TextGuards::judge`], in an exchange.
+    pub(crate) fn judge_for(&self, part: Part, text: &str, exchange: &Exchange) -> Judgement {
+        self.plans.get(&part).map(|plan| stream::judge(plan, text, exchange)).unwrap_or_default()
     }
 
     /// Whether a rule makes tokens.
     pub(crate) fn tokenizes(&self) -> bool {
         self.plans.values().any(|plan| plan.tokenizes())
     }
+
+    /// As [`TextGuards::open`], in an exchange.
+    pub(crate) fn open_for(&self, part: Part, exchange: &Exchange) -> Box<dyn TextGuard> {
+        match self.plans.get(&part) {
+            // The load refuses it. Nothing of a text leaves that cannot be judged.
+            Some(plan) if !plan.web.is_empty() => Box::new(stream::Undecided),
+            Some(plan) => Box::new(stream::Stream::new(plan, exchange)),
+            None => Box::new(stream::Unguarded),
+        }
+    }
 }
 
 impl TextGuards for ContentGuards {
     fn judge(&self, part: Part, text: &str) -> Judgement {
-        self.judge_for(part, text, None, None)
+        self.judge_for(part, text, &Exchange::default())
     }
 
     fn open(&self, part: Part) -> Box<dyn TextGuard> {
-        self.open_for(part, None)
+        self.open_for(part, &Exchange::default())
     }
 }
 
@@ -271,7 +268,11 @@ impl Compiler<'_> {
                     detector: name,
                     action: rule.action,
                     threshold: 0,
-                    tokens: rule.tokens,
+                    // What is put back are values of the request.
+                    tokens: TokenRule {
+                        restore: rule.tokens.restore && self.direction == Direction::Request,
+                        ..rule.tokens
+                    },
                 });
             }
         }

@@ -16,7 +16,7 @@ use postern_filters::limit::LimitStore;
 use postern_filters::token::mint::{SigningKey, bound_to};
 use postern_filters::token::{KeyRings, PeerFacts};
 use postern_filters::{
-    BrowserKeep, Chain, Chains, Checked, Context, Permit, Progress, Refusal, RequestView, Source, SpiffeSubject,
+    Chain, Chains, Checked, Context, Kept, Permit, Progress, Refusal, RequestView, Source, SpiffeSubject,
     UpstreamSecrets, compile,
 };
 use serde_json::{Value, json};
@@ -216,7 +216,7 @@ impl House {
 }
 
 pub fn compiled(snapshot: &Snapshot) -> Chains {
-    compile(snapshot, &LimitStore::new(), &KeyRings::new(), &BrowserKeep::default(), &UpstreamSecrets::default())
+    compile(snapshot, &LimitStore::new(), &KeyRings::new(), &Kept::default(), &UpstreamSecrets::default())
         .unwrap_or_else(|report| panic!("{report}"))
 }
 

@@ -12,6 +12,7 @@ use postern_filters::{Reason, Refusal, challenge, dialect};
 
 use crate::exchange::Exchange;
 use crate::story::Story;
+use crate::upstream_head;
 
 /// Headers of an answer that are not the upstream's to say: they concern one hop, tell about software nobody needs to
 /// know of, or speak for a host that other routes share.
@@ -226,6 +227,7 @@ pub(crate) fn forwarded_head(
     if let Framing::Length(length) = framing {
         head.insert_header(header::CONTENT_LENGTH, length)?;
     }
+    tell_change(&mut head, story)?;
     if framing == Framing::Chunked
         || (framing == Framing::AsReceived && !head.headers.contains_key(header::CONTENT_LENGTH))
     {
@@ -242,6 +244,25 @@ pub(crate) fn forwarded_head(
         head.insert_header(HeaderName::from_bytes(name.as_bytes()).map_err(invalid)?, value)?;
     }
     Ok(head)
+}
+
+/// Takes back what the upstream said of bytes that are not sent (RFC 9530), and of a coding that was undone.
+fn tell_change(head: &mut ResponseHeader, story: &Story) -> pingora_core::Result<()> {
+    if story.answer_coding.is_some() {
+        head.remove_header(&header::CONTENT_ENCODING);
+    }
+    if !story.answer_changed && story.answer_coding.is_none() {
+        return Ok(());
+    }
+    for name in upstream_head::DIGESTS {
+        head.remove_header(name);
+    }
+    // It is still the answer that the upstream knows by this name, and not byte for byte (RFC 9110 §8.8.1).
+    let weak = head.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).filter(|tag| tag.starts_with('"'));
+    if let Some(weak) = weak.map(|tag| format!("W/{tag}")) {
+        head.insert_header(header::ETAG, weak)?;
+    }
+    Ok(())
 }
 
 /// Whether there is no body by the rules of HTTP (RFC 9110 §6.4.1), whatever the lengths say.

@@ -64,6 +64,13 @@ impl Share {
         self.held = self.held.saturating_add(bytes);
         Ok(())
     }
+
+    /// Gives back what is not needed any more.
+    pub(crate) fn give(&mut self, bytes: usize) {
+        let given = bytes.min(self.held);
+        self.held -= given;
+        self.budget.left.fetch_add(given, Ordering::AcqRel);
+    }
 }
 
 impl Drop for Share {
@@ -96,8 +103,14 @@ mod tests {
         assert_eq!(other.take(4), Err(Exhausted));
         other.take(3).unwrap();
         assert_eq!(one.take(1), Err(Exhausted));
+        one.give(4);
+        other.take(4).unwrap();
+        assert_eq!(other.take(1), Err(Exhausted));
+        // No more than it holds.
+        one.give(100);
+        other.take(3).unwrap();
         drop(one);
-        other.take(7).unwrap();
+        assert_eq!(other.take(1), Err(Exhausted));
         drop(other);
         budget.share().take(10).unwrap();
     }

@@ -5,6 +5,7 @@
 
 mod deadline;
 mod forward;
+mod incoming;
 pub(crate) mod limits;
 mod metadata;
 mod outgoing;
@@ -64,8 +65,7 @@ impl Matched<'_> {
     }
 
     pub(crate) fn message_limits(&self) -> MessageLimits {
-        let settings = &self.guard.settings;
-        MessageLimits { json_depth: settings.max_json_depth, sse_event: settings.max_sse_event }
+        guard::message_limits(&self.guard.settings, self.max_body())
     }
 }
 

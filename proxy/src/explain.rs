@@ -27,11 +27,9 @@ use postern_filters::audit::Decision;
 use postern_filters::authz::Rehearsal;
 use postern_filters::explain::{Assumed, Explanation, Nearest, explain, nearest};
 use postern_filters::limit::LimitStore;
-use postern_filters::{
-    Chains, Context, MessageLimits, Principal, Reason, Refusal, RequestView, Source, compile_without_keys,
-};
+use postern_filters::{Chains, Context, Principal, Reason, Refusal, RequestView, Source, compile_without_keys};
 
-use crate::guard::Gate;
+use crate::guard::{Gate, message_limits};
 use crate::head::{self, Head};
 use crate::{build, random, record};
 pub(crate) use caller::{Caller, Who};
@@ -225,8 +223,8 @@ impl Set {
         let guard = self.guard(route, listener);
         let mut max_body = chain.max_body();
         if let Some(guard) = guard {
-            cx.set_message_limits(MessageLimits { json_depth: guard.max_json_depth, sse_event: guard.max_sse_event });
             max_body = max_body.min(guard.max_body);
+            cx.set_message_limits(message_limits(guard, max_body));
         }
         let relayed = head.upgrade.is_some() || head.connect.is_some() || route.streams_bodies;
         let body = if relayed { Bytes::new() } else { sent.body.clone() };

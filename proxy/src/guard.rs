@@ -25,7 +25,7 @@ pub(crate) use admission::{Admitted, Seats, admit};
 pub(crate) use bans::Bans;
 pub(crate) use frames::Counted;
 pub(crate) use ingress::{Gate, Shut};
-pub(crate) use limits::{Guards, ListenerGuard, Patience, RouteGuard};
+pub(crate) use limits::{Guards, ListenerGuard, Patience, RouteGuard, message_limits};
 pub(crate) use load::{Load, measure};
 pub(crate) use pace::Pace;
 pub(crate) use redirect::refuse_redirect;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use postern_certs::Workloads;
+use postern_config::Direction;
 use postern_filters::Peer;
 use postern_filters::limit::LimitStore;
 use tokio::sync::watch;
@@ -225,6 +226,10 @@ impl Shared {
         }
         for finding in story.context.findings() {
             self.metrics.finding(&finding.guard, record::action_word(finding.action));
+        }
+        let codings = [(Direction::Request, story.context.decoded()), (Direction::Response, story.answer_coding)];
+        for (direction, coding) in codings.into_iter().filter_map(|(direction, coding)| Some((direction, coding?))) {
+            self.metrics.decoded(direction, coding);
         }
         if let Some(would) = story.context.rehearsal(record::decision(&story) == postern_filters::audit::Decision::Deny)
         {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use postern_filters::audit::SecretWord;
+use postern_filters::encoding::Coding;
 use postern_filters::{Context, Refusal};
 use uuid::Uuid;
 
@@ -49,6 +50,10 @@ pub(crate) struct Story {
     /// What went wrong without being a decision: the upstream broke off, the client left.
     pub(crate) trouble: Option<String>,
     pub(crate) streamed: bool,
+    /// The coding in which the answer came, where it was undone.
+    pub(crate) answer_coding: Option<Coding>,
+    /// The answer is not sent as it came, or may not be.
+    pub(crate) answer_changed: bool,
     /// A tunnel that was permitted and waits to be run.
     pub(crate) tunnel: Option<Tunnel>,
     pub(crate) bytes_in: u64,
@@ -80,6 +85,8 @@ impl Story {
             status: 0,
             trouble: None,
             streamed: false,
+            answer_coding: None,
+            answer_changed: false,
             tunnel: None,
             bytes_in: 0,
             bytes_out: 0,

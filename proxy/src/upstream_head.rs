@@ -149,7 +149,7 @@ pub(crate) fn build(
         out.insert_header(header::TE, "trailers")?;
     }
     if permit.inspects_answer() {
-        // An answer in an encoding we do not read cannot be judged.
+        // One in a coding is decoded, but nothing is won by it on the way to us.
         out.insert_header(header::ACCEPT_ENCODING, "identity")?;
     }
     match length {
@@ -181,9 +181,12 @@ fn tell_tenant(
     }
 }
 
+/// What is said of the bytes of a body.
+pub(crate) const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
+
 /// Removes what a client said of the bytes of a body that is another by now (RFC 9530, RFC 3230).
 pub(crate) fn remove_digests(out: &mut RequestHeader) {
-    for name in ["content-digest", "repr-digest", "digest", "content-md5"] {
+    for name in DIGESTS {
         out.remove_header(name);
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::LabelName;
 use crate::decode::{At, Fields, Setting, spec, tagged, words};
-use crate::values::{BuiltinDetector, DocumentFile, Name, Pattern, Size, show_duration};
-use crate::{Code, ContentAction, DataClass, Part, TokenScope, Validator};
+use crate::values::{BuiltinDetector, DocumentFile, Name, Pattern, Pointer, Size, show_duration};
+use crate::{Code, ContentAction, DataClass, Opaque, Part, TokenScope, Validator};
 
 spec! {
     /// Sensitive content: find it, say how sensitive it is, then decide.
@@ -18,6 +18,8 @@ spec! {
         /// Which upstream may see which class; one that no entry names may see nothing. Counts what is sent: a finding that a rule
         /// redacts, masks or tokenizes in the same part is not. Of several manifests each has to agree.
         [E] eligibility: Vec<At<Eligibility>>,
+        /// Fields of JSON bodies that requests leave without, before anything else looks at them. All of them apply.
+        [E] minimize: Vec<At<Minimize>>,
         /// Content the proxy cannot read: images, audio, files, encrypted reasoning, references to content stored elsewhere.
         [E] opaque: Setting<Opaque> = "Deny",
         /// How streams are held back until they are judged.
@@ -26,10 +28,6 @@ spec! {
         [E] retention: Setting<DataRetention> = "{}",
         /// Why the data is processed.
         [D] purposes: Vec<At<Purpose>>,
-    }
-    later {
-        /// Fields to drop from requests.
-        [E] "minimize",
     }
 }
 
@@ -186,9 +184,10 @@ fn check_rule(rule: &DataRule, fields: &mut Fields<'_, '_, '_>) {
             let message = format!("`{field}` is about tokens, and the action of the rule makes none");
             fields.cx.shape(&position, message, "write `action: Tokenize`, or remove it");
         }
-    } else if rule.direction.value != DirectionWord::Request {
-        let message = "answers are not tokenized by this version: nobody could put their values back";
-        rule.action.error(fields.cx.report, Code(7), message, "write `direction: Request`, or `Redact` for answers");
+    } else if *rule.restore && rule.direction.value == DirectionWord::Response {
+        let position = fields.position.clone();
+        let message = "`restore` puts values of requests back, and the rule is for answers";
+        fields.cx.shape(&position, message, "write `direction: Request` or `Both`, or remove it");
     }
 }
 
@@ -287,18 +286,43 @@ words! {
         (ContentAction::Annotate) = "Annotate",
         /// The finding stays as it is, and the record does not tell of it. Rules still read its class.
         (ContentAction::Allow) = "Allow",
-        /// The finding is replaced by a token that stands for it, the same for the same value. Requests only.
+        /// The finding is replaced by a token that stands for it, the same for the same value.
         (ContentAction::Tokenize) = "Tokenize",
+    }
+}
+
+spec! {
+    /// What requests leave without, in JSON bodies. Other bodies are refused where it applies. A pointer may lead nowhere.
+    pub struct Minimize {
+        /// Only these of the routes that the manifest is attached to; all of them without it.
+        [E] routes: Option<At<Vec<At<Name>>>>,
+        /// Fields and items that are taken out. Names are compared without case and `_`, as some readers do.
+        [E] drop: Option<At<Vec<At<Pointer>>>>,
+        /// Fields and items that stay, with what stands in them; everything else is taken out first.
+        [E] keep: Option<At<Vec<At<Pointer>>>>,
+    }
+    check check_minimize
+}
+
+fn check_minimize(minimize: &Minimize, fields: &mut Fields<'_, '_, '_>) {
+    let lists = [&minimize.drop, &minimize.keep];
+    if lists.iter().all(|list| list.as_ref().is_none_or(|list| list.is_empty())) {
+        let position = fields.position.clone();
+        fields.cx.shape(&position, "nothing is named", "name fields in `drop`, or those that stay in `keep`");
     }
 }
 
 words! {
     /// Content the proxy cannot read.
-    pub enum Opaque {
+    impl Opaque {
         /// It is refused.
-        Deny = "Deny",
+        (Opaque::Deny) = "Deny",
+        /// It is taken out of requests and of answers that are read whole. What nothing would be left without is refused, and so
+        /// are streams with it.
+        (Opaque::Strip) = "Strip",
+        /// It passes unseen. Rules still read `context.ai.opaque`.
+        (Opaque::Allow) = "Allow",
     }
-    later { "Allow", "Strip" }
 }
 
 spec! {
@@ -316,10 +340,8 @@ spec! {
     pub struct DataRetention {
         /// Content of messages. This version keeps none.
         [E] payloads: Setting<Duration> = "0s",
-    }
-    later {
-        /// Tokens of `Tokenize`.
-        [E] "tokens",
+        /// The way back from tokens with `restore`. It ends with the exchange; one that lasts longer than this is ended.
+        [E, max "24h"] tokens: Setting<Duration> = "1h",
     }
     check check_retention
 }

@@ -124,10 +124,9 @@ spec! {
         [E, max "128"] max_json_depth: Setting<NonZeroU32> = "64",
         /// Bytes of one event of a stream that is judged on its way.
         [E, max "8Mi"] max_sse_event: Setting<Size> = "1Mi",
-    }
-    later {
-        /// Of a compressed body; in this version compressed bodies are refused where content is inspected, and opaque elsewhere.
-        [E] "maxDecompressionRatio",
+        /// Bytes that may come out of each byte of a compressed body, in requests and answers that are read. The first 64 KiB that
+        /// come out are free, and the size of the body is counted in KiB. What comes out counts as the body for all other limits.
+        [E, max "1000"] max_decompression_ratio: Setting<NonZeroU32> = "100",
     }
 }
 

@@ -49,8 +49,10 @@ words! {
         StateSealing = "StateSealing",
         /// Signs transaction tokens.
         TokenSigning = "TokenSigning",
+        /// Makes the tokens of `action: Tokenize`, so that all replicas and every restart make the same. One of the set.
+        Tokenization = "Tokenization",
     }
-    later { "ReportSigning", "DataEncryption", "Tokenization" }
+    later { "ReportSigning", "DataEncryption" }
 }
 
 words! {
@@ -71,8 +73,10 @@ words! {
         Aes256 = "AES-256",
         /// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4). The seed is the private scalar, big-endian.
         Es256 = "ES256",
+        /// RFC 2104 with SHA-256.
+        HmacSha256 = "HMAC-SHA-256",
     }
-    later { "HMAC-SHA-256", "ML-DSA-44" }
+    later { "ML-DSA-44" }
 }
 
 impl KeyPurpose {
@@ -82,6 +86,7 @@ impl KeyPurpose {
             Self::AuditSigning => "AuditSigning",
             Self::StateSealing => "StateSealing",
             Self::TokenSigning => "TokenSigning",
+            Self::Tokenization => "Tokenization",
         }
     }
 }
@@ -93,6 +98,7 @@ impl KeyAlgorithm {
             Self::Ed25519 => "Ed25519",
             Self::Aes256 => "AES-256",
             Self::Es256 => "ES256",
+            Self::HmacSha256 => "HMAC-SHA-256",
         }
     }
 }

@@ -142,6 +142,9 @@ words! {
         (Waiver::UnknownRevocation) = "PV-033",
         /// A route to a model without content guards. Afterwards its requests are refused.
         (Waiver::Unguarded) = "PV-050",
+        /// Content that nobody reads (`opaque: Allow`), to an upstream that may not see the route's highest class. Afterwards the
+        /// route's requests are refused.
+        (Waiver::Unseen) = "PV-051",
         /// A route without an AuditPolicy. Afterwards its requests are refused; before, too, each leaves its record in the log of the process.
         (Waiver::Unaudited) = "PV-060",
         /// A route without a rate limit. Afterwards its requests are refused.

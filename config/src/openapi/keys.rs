@@ -1,6 +1,7 @@
 //! A place in a document, and the keys an object there may have.
 
 use super::{PV_SHAPE, Reader};
+use crate::pointer;
 use crate::secrets::shown;
 use crate::yaml::{Entry, Node, Plain, Value};
 
@@ -49,7 +50,7 @@ impl<'d> Spot<'d> {
     /// The last name of the pointer.
     pub(super) fn name(&self) -> String {
         let last = self.pointer.rsplit('/').next().unwrap_or_default();
-        shown(&last.replace("~1", "/").replace("~0", "~"))
+        shown(&pointer::name(last))
     }
 }
 

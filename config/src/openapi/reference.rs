@@ -2,8 +2,8 @@
 
 use super::keys::Spot;
 use super::{PV_SHAPE, Reader};
-use crate::percent;
 use crate::secrets::shown;
+use crate::{percent, pointer};
 
 /// References that lead to references.
 const MAX_STEPS: usize = 16;
@@ -55,5 +55,5 @@ impl<'d> Reader<'d, '_> {
 
 /// One step of a pointer: escapes of URIs, then those of pointers.
 fn unescaped(step: &str) -> Option<String> {
-    Some(percent::decode(step)?.replace("~1", "/").replace("~0", "~"))
+    Some(pointer::name(&percent::decode(step)?))
 }

@@ -9,7 +9,7 @@ use crate::bootstrap::{ListenerProtocol, RouteSpec};
 use crate::decode::At;
 use crate::manifest::{self, ActionWord, Manifest, Spec};
 use crate::{
-    Bootstrap, Code, Dialect, Direction, LimitKey, Part, PrincipalType, Provider, ProviderKind, Report, Route,
+    Bootstrap, Code, Dialect, Direction, LimitKey, Opaque, Part, PrincipalType, Provider, ProviderKind, Report, Route,
     capability,
 };
 
@@ -108,6 +108,11 @@ impl<'c> Check<'c, '_> {
         match &manifest.spec {
             Spec::DataProtectionPolicy(policy) => {
                 policy.rules.iter().for_each(|rule| self.data_rule(manifest, rule));
+                let opaque = policy.opaque.written().filter(|written| written.value != Opaque::Deny);
+                if let Some(opaque) = opaque.filter(|_| !self.dialects().into_iter().any(capability::names_model)) {
+                    let message = "`opaque`, and no route the manifest is attached to carries content of that kind";
+                    opaque.error(self.report, PV_BLIND, message, "remove it, or attach the manifest to an AI route");
+                }
             }
             Spec::RuntimeSecurityPolicy(policy) => {
                 policy.detectors.iter().for_each(|detector| self.detector(detector));

@@ -2,6 +2,7 @@
 
 mod eligible;
 pub(super) mod managed;
+pub(super) mod revise;
 mod streams;
 
 use std::collections::BTreeMap;
@@ -80,12 +81,15 @@ pub(super) fn data(
         }));
     }
     streams::check_data(&detectors, &rules, hold_back, spec.dialect.value, report);
+    revise::check_unseen(&policies, &detectors, attached, (route, spec, upstream), waived, report);
     DataProtection {
         // Of a list that could not be read nothing is known, and the set does not load.
         detectors: detectors.values().map(|(_, detector)| resolved(detector, &attached.lists)).collect(),
         rules,
         hold_back,
         stall: stall.unwrap_or(DEFAULT_STALL),
+        revision: revise::revision(&policies, spec),
+        keeps_tokens: revise::keeps_tokens(&policies),
     }
 }
 

@@ -36,6 +36,12 @@ pub(super) fn coverage(policy: &EffectivePolicy, dialect: Dialect, tunnel: bool)
         let parts = capability::parts(dialect, Direction::Request).to_vec();
         guards.push(on_request(format!("schema/{}", contract.name), &contract.owner, Stage::Parse, parts));
     }
+    for one in &policy.data.revision.minimize {
+        if !guards.iter().any(|guard| guard.name == one.guard) {
+            let parts = capability::parts(dialect, Direction::Request).to_vec();
+            guards.push(on_request(one.guard.clone(), &one.owner, Stage::Parse, parts));
+        }
+    }
     let models = policy.models.iter().map(|rules| rules.owner.as_str()).collect::<Vec<_>>();
     if let Some(owner) = models.first() {
         guards.push(on_request("models".to_owned(), owner, Stage::Authorize, Vec::new()));
@@ -69,6 +75,17 @@ pub(super) fn coverage(policy: &EffectivePolicy, dialect: Dialect, tunnel: bool)
                 streamed,
             });
         }
+    }
+    if policy.classes_answers(dialect) {
+        guards.push(Guard {
+            name: "authorize".to_owned(),
+            owner: BUILT_IN.to_owned(),
+            stage: Stage::Answer,
+            direction: Direction::Response,
+            parts: Vec::new(),
+            buffered: true,
+            streamed: capability::streams(dialect, Direction::Response),
+        });
     }
     guards.extend(answers);
     guards.sort_by(|a, b| (a.stage, a.direction, &a.name).cmp(&(b.stage, b.direction, &b.name)));

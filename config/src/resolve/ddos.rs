@@ -91,7 +91,7 @@ fn of_request(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, listen
     let default = RequestGuard::default();
     let (mut body_idle, mut first_byte, mut stream_idle, mut stream_total) = (None, None, None, None);
     let (mut lines, mut bytes, mut body) = (None, None, None);
-    let (mut depth, mut event) = (None, None);
+    let (mut depth, mut event, mut ratio) = (None, None, None);
     let (mut per_ip, mut global, mut shed) = (Vec::new(), Vec::new(), None);
     for (place, manifest, policy) in of!(all, DdosProtectionPolicy) {
         let timeouts = &policy.timeouts;
@@ -104,6 +104,7 @@ fn of_request(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, listen
         tighten(&mut body, policy.sizes.max_body.as_ref().map(|max| max.value.0), u64::min);
         tighten(&mut depth, policy.sizes.max_json_depth.written().map(|max| max.value.get()), u32::min);
         tighten(&mut event, policy.sizes.max_sse_event.written().map(|max| max.value.0), u64::min);
+        tighten(&mut ratio, policy.sizes.max_decompression_ratio.written().map(|max| max.value.get()), u32::min);
         // What the listener counts is not counted twice.
         if matches!(place, Place::Route(_)) && !attached.places(manifest).any(|place| is_before(place, listener)) {
             per_ip.extend(policy.requests.per_ip.iter().map(|rate| named(manifest, "requests.perIp", rate)));
@@ -121,6 +122,7 @@ fn of_request(attached: &Attachments<'_>, route: usize, spec: &RouteSpec, listen
         max_body: body.unwrap_or(default.max_body),
         max_json_depth: depth.map_or(default.max_json_depth, size),
         max_sse_event: event.map_or(default.max_sse_event, size),
+        max_decompression_ratio: ratio.unwrap_or(default.max_decompression_ratio),
         per_ip,
         global,
         shed,

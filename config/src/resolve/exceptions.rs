@@ -134,9 +134,12 @@ fn places(bootstrap: &Bootstrap, written: &ExceptionSpec, report: &mut Report) -
 /// What a refusal can be waived for, where that is not `place`.
 fn wanted(what: Waiver, place: Place) -> Option<&'static str> {
     let (fits, wanted) = match what {
-        Waiver::Anonymous | Waiver::UnboundTokens | Waiver::Unguarded | Waiver::Unaudited | Waiver::Unlimited => {
-            (matches!(place, Place::Route(_)), "name the routes: `{kind: Route, name: …}`")
-        }
+        Waiver::Anonymous
+        | Waiver::UnboundTokens
+        | Waiver::Unguarded
+        | Waiver::Unseen
+        | Waiver::Unaudited
+        | Waiver::Unlimited => (matches!(place, Place::Route(_)), "name the routes: `{kind: Route, name: …}`"),
         Waiver::WideGrant => {
             (place == Place::Gateway, "name the gateway that the permit is for: `{kind: Gateway, name: …}`")
         }

@@ -61,6 +61,19 @@ impl<'m> Keys<'m> {
         published.filter_map(|key| txn::token_key(content(key).2, key.algorithm.value)).collect()
     }
 
+    /// The key of tokens that stand for values; nothing where there is none.
+    pub(super) fn of_tokens(&self, report: &mut Report) -> Option<OwnKey> {
+        let mut all = self.0.values().filter(|(_, key)| key.purpose.value == KeyPurpose::Tokenization);
+        let (_, first) = all.next()?;
+        for (manifest, key) in all {
+            let message =
+                format!("key `{}` of {} is for tokens as well, and there can be one", key.name.as_str(), manifest.id);
+            let help = format!("remove it, or `{}`", first.name.as_str());
+            key.name.error(report, PV_CONFLICT, message, help);
+        }
+        Some(content(first).2)
+    }
+
     fn of_purpose(
         &self,
         attached: &Attachments<'_>,
@@ -97,6 +110,7 @@ fn check_algorithm(key: &At<KeySpec>, report: &mut Report) {
         KeyPurpose::AuditSigning => &[KeyAlgorithm::Ed25519],
         KeyPurpose::StateSealing => &[KeyAlgorithm::Aes256],
         KeyPurpose::TokenSigning => &[KeyAlgorithm::Es256, KeyAlgorithm::Ed25519],
+        KeyPurpose::Tokenization => &[KeyAlgorithm::HmacSha256],
     };
     if !fits.contains(&key.algorithm.value) {
         let (purpose, algorithm) = (key.purpose.value.as_str(), key.algorithm.value.as_str());

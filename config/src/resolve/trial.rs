@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::attach::Attachments;
 use crate::decode::At;
-use crate::manifest::{CountedWhere, CrossSite, Manifest, OverLimit, RuntimeDetector, RuntimeSecurityPolicy, Spec};
+use crate::manifest::{
+    CountedWhere, CrossSite, DataProtectionPolicy, Manifest, OverLimit, RuntimeDetector, RuntimeSecurityPolicy, Spec,
+};
 use crate::values::Time;
-use crate::{Authz, AuthzTrial, Code, LimitUnit, Report};
+use crate::{Authz, AuthzTrial, Code, LimitUnit, Opaque, Report};
 
 const PV_TRIAL: Code = Code(3);
 const PV_UNTRIED: Code = Code(7);
@@ -51,6 +53,7 @@ fn check_fields(manifest: &Manifest, report: &mut Report) {
     let policy = match &manifest.spec {
         Spec::ApiAccessPolicy(policy) => policy,
         Spec::RuntimeSecurityPolicy(policy) => return prompt_fields(policy, apart, report),
+        Spec::DataProtectionPolicy(policy) => return data_fields(policy, apart, report),
         _ => return,
     };
     if let Some(authentication) = &policy.authentication {
@@ -81,6 +84,15 @@ fn check_fields(manifest: &Manifest, report: &mut Report) {
         if limit.unit.value == LimitUnit::Bytes || limit.unit.value.is_tokens() {
             untried(&limit.unit, "a limit of bytes or tokens", "count `Requests` while it is tried out", report);
         }
+    }
+}
+
+fn data_fields(policy: &DataProtectionPolicy, apart: &str, report: &mut Report) {
+    if let Some(first) = policy.minimize.first() {
+        untried(first, "`minimize`", apart, report);
+    }
+    if let Some(opaque) = policy.opaque.written().filter(|opaque| opaque.value != Opaque::Deny) {
+        untried(opaque, "content that nobody reads", apart, report);
     }
 }
 

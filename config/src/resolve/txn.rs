@@ -115,7 +115,7 @@ pub(super) fn algorithm(of: KeyAlgorithm) -> Option<JwtAlgorithm> {
     match of {
         KeyAlgorithm::Es256 => Some(JwtAlgorithm::ES256),
         KeyAlgorithm::Ed25519 => Some(JwtAlgorithm::EdDSA),
-        KeyAlgorithm::Aes256 => None,
+        KeyAlgorithm::Aes256 | KeyAlgorithm::HmacSha256 => None,
     }
 }
 

@@ -12,6 +12,16 @@ pub struct Authz {
     pub rules: Vec<Rule>,
 }
 
+impl Authz {
+    /// Whether a rule may read the attribute `name` of the context; said of some that do not, never missed in one that does.
+    #[must_use]
+    pub fn may_read(&self, name: &str) -> bool {
+        let texts = self.rules.iter().flat_map(|rule| [&rule.when, &rule.unless]).flatten();
+        // An escape in a string may spell the name: `context["r\u{69}sk"]`.
+        texts.map(|expression| &expression.text).any(|text| text.contains(name) || text.contains('\\'))
+    }
+}
+
 /// What authorization will be once manifests in `mode: Audit` act.
 #[derive(Debug, Clone)]
 pub struct AuthzTrial {

@@ -132,6 +132,52 @@ pub struct DataProtection {
     pub hold_back: usize,
     /// How long an open match may wait for its end before it counts as found.
     pub stall: Duration,
+    pub revision: Revision,
+    /// How long the way back from tokens lasts, and with it an exchange that has one.
+    pub keeps_tokens: Duration,
+}
+
+impl Default for DataProtection {
+    /// Nothing is looked for.
+    fn default() -> Self {
+        Self {
+            detectors: Vec::new(),
+            rules: Vec::new(),
+            hold_back: 512,
+            stall: Duration::from_secs(5),
+            revision: Revision::default(),
+            keeps_tokens: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// What becomes of messages before anything looks at them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Revision {
+    pub minimize: Vec<Minimized>,
+    pub opaque: Opaque,
+    /// Providers are told to keep nothing, where their API has words for it.
+    pub not_kept: bool,
+}
+
+/// Fields that requests leave without. Pointers are split and decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Minimized {
+    /// `DataProtectionPolicy/default/assistant-dlp`.
+    pub owner: String,
+    /// As records name it: `data/minimize/assistant-dlp`.
+    pub guard: String,
+    pub drop: Vec<Vec<String>>,
+    pub keep: Option<Vec<Vec<String>>>,
+}
+
+/// Content that the proxy cannot read, strictest last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Opaque {
+    Allow,
+    Strip,
+    #[default]
+    Deny,
 }
 
 #[derive(Debug, Clone)]

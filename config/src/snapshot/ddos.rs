@@ -39,6 +39,8 @@ pub struct RequestGuard {
     pub max_json_depth: usize,
     /// Bytes of one event of a stream.
     pub max_sse_event: usize,
+    /// Bytes that may come out of each byte of a compressed body.
+    pub max_decompression_ratio: u32,
     /// Requests of one address, by the policies that are attached to the route alone; all of them apply.
     pub per_ip: Vec<NamedRate>,
     /// Requests of all addresses together, likewise.
@@ -116,6 +118,7 @@ impl Default for RequestGuard {
             max_body: 100 << 20,
             max_json_depth: 64,
             max_sse_event: 1 << 20,
+            max_decompression_ratio: 100,
             per_ip: Vec::new(),
             global: Vec::new(),
             shed: None,

@@ -21,6 +21,8 @@ pub enum Waiver {
     UnknownRevocation,
     /// A route to a model without guards of content.
     Unguarded,
+    /// Content that nobody reads, towards an upstream that may not see all.
+    Unseen,
     /// A route without an AuditPolicy.
     Unaudited,
     /// A route without a rate limit.
@@ -30,13 +32,14 @@ pub enum Waiver {
 }
 
 impl Waiver {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Anonymous,
         Self::UnboundTokens,
         Self::WideGrant,
         Self::Plaintext,
         Self::UnknownRevocation,
         Self::Unguarded,
+        Self::Unseen,
         Self::Unaudited,
         Self::Unlimited,
         Self::CredentialInUrl,
@@ -52,6 +55,7 @@ impl Waiver {
             Self::Plaintext => 30,
             Self::UnknownRevocation => 33,
             Self::Unguarded => 50,
+            Self::Unseen => 51,
             Self::Unaudited => 60,
             Self::Unlimited => 70,
             Self::CredentialInUrl => 93,

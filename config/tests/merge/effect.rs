@@ -50,6 +50,11 @@ fn of_route(route: &Route) -> Vec<String> {
         format!("cors {:?}", policy.access.cors),
         format!("remove {:?} set {:?}", sorted(&policy.access.response_remove), sorted(&policy.access.response_set)),
         format!("hold {} {:?}", policy.data.hold_back, policy.data.stall),
+        format!("unread {:?} tokens {:?}", policy.data.revision.opaque, policy.data.keeps_tokens),
+        format!(
+            "minimize {:?}",
+            sorted(&policy.data.revision.minimize.iter().map(|one| (&one.drop, &one.keep)).collect::<Vec<_>>())
+        ),
         format!("exclusive {:?}", sorted(&policy.authz.exclusive)),
         format!("detectors {:?}", sorted(&policy.data.detectors)),
     ];

@@ -38,6 +38,7 @@ fn by_hand(snapshot: &Snapshot, route: &str) -> Vec<(&'static str, String)> {
         ("timeouts.bodyIdle", show_duration(policy.guards[0].body_idle)),
         ("sizes.maxHeaderSize", size(policy.guards[0].max_header_size)),
         ("sizes.maxSseEvent", size(policy.guards[0].max_sse_event)),
+        ("sizes.maxDecompressionRatio", policy.guards[0].max_decompression_ratio.to_string()),
     ]
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use postern_config::{
     Action, AddressClass, Anchor, Api, Cidr, ClientAuth, ConnectionGuard, ContentAction, CountedIn, CrossSite,
     CryptoProfile, Curve, Demand, Dialect, Direction, Effect, Egress, EgressRule, Harden, Ingress, IngressRule,
-    KeyExchange, ListenerTls, Material, NamedRate, OnUnavailable, Part, PrincipalType, PrivateRanges, RateLimit,
-    Redirects, RequestGuard, Require, Route, RuntimeAction, Segment, Snapshot, TlsVersion, TokenForwarding, address,
-    host_matches,
+    KeyExchange, ListenerTls, Material, NamedRate, OnUnavailable, Opaque, Part, PrincipalType, PrivateRanges,
+    RateLimit, Redirects, RequestGuard, Require, Route, RuntimeAction, Segment, Snapshot, TlsVersion, TokenForwarding,
+    address, host_matches,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -52,6 +52,8 @@ pub(crate) struct Facts {
     secret: (u64, Option<u64>),
     /// A secret of the upstream stands in the part.
     leaked: bool,
+    /// Something is in the message that nobody can read.
+    unread: bool,
     busy: Busy,
 }
 
@@ -145,6 +147,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         0_u8..=100,
         (prop_oneof![3 => Just(0_u32), 1 => 0_u32..120], mostly(&[false, true])),
     );
+    let leaks = (mostly(&[false, true]), mostly(&[false, true]));
     let network = (
         mostly(&["10.1.2.3", "192.0.2.200", "192.0.2.1", "10.9.9.9", "203.0.113.5", "10.66.0.1"]),
         mostly(&[
@@ -157,7 +160,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         ]),
         mostly(&[None, Some(true), Some(false)]),
         mostly(&[true, false]),
-        (mostly(&[0_u64, 20, 33, 80, 400]), mostly(&[None, Some(0), Some(60), Some(3600)]), mostly(&[false, true])),
+        (mostly(&[0_u64, 20, 33, 80, 400]), mostly(&[None, Some(0), Some(60), Some(3600)]), leaks),
     );
     let sizes = (mostly(&[10_usize, 2 << 10, 40 << 10, 100 << 10]), mostly(&[5_usize, 50, 150, 250]));
     let load = (mostly(&[0_u8, 60, 92, 100]), mostly(&[false, true]));
@@ -181,7 +184,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             (version, (exchange, approved), certificate, presented, (principal, proven)),
             ((route, method, path, content_type), body, origin),
             (part, direction, data, score, (spent, away)),
-            (source, dialled, redirect, hardened, (days, behind, leaked)),
+            (source, dialled, redirect, hardened, (days, behind, (leaked, unread))),
             busy,
         )| Facts {
             route,
@@ -209,6 +212,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             hardened,
             secret: (days, behind),
             leaked,
+            unread,
             busy,
         },
     )
@@ -257,9 +261,10 @@ fn is_in_bounds(guard: &RequestGuard, facts: &Facts) -> bool {
         && busy.header_bytes <= guard.max_header_size
         && busy.header_lines <= guard.max_headers
         && facts.body <= guard.max_body
-        // As deep as it has header lines, and its events as long as its headers: what they are does not matter here.
+        // As deep and as well compressed as it has header lines, and its events as long as its headers: what they are does not matter here.
         && busy.header_lines <= guard.max_json_depth
         && busy.header_bytes <= guard.max_sse_event
+        && busy.header_lines <= usize::try_from(guard.max_decompression_ratio).unwrap()
         && within(&guard.per_ip, facts)
         && within(&guard.global, facts)
         && !shed
@@ -465,5 +470,14 @@ fn change(route: &Route, facts: &Facts) -> Option<u8> {
     let leaks = leaks.map(|leaks| (leaks.action != ContentAction::Block).then_some(2));
     // What upstreams are told of the caller is not content; told nothing is more strict.
     let token = u8::from(route.policy.token_forwarding == TokenForwarding::Strip);
-    data.chain(runtime).chain(leaks).chain([Some(token)]).try_fold(0, |most, one| one.map(|one: u8| most.max(one)))
+    let unread = facts.unread.then_some(match route.policy.data.revision.opaque {
+        Opaque::Allow => Some(0),
+        Opaque::Strip => Some(1),
+        Opaque::Deny => None,
+    });
+    data.chain(runtime)
+        .chain(leaks)
+        .chain(unread)
+        .chain([Some(token)])
+        .try_fold(0, |most, one| one.map(|one: u8| most.max(one)))
 }

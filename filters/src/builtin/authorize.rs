@@ -1,8 +1,9 @@
 //! May this principal do this, here? Cedar decides, over facts that the stages before it established.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use postern_config::{Action, Authz, OnDeny};
+use postern_config::{Action, Authz, DataClass, OnDeny};
 
 use crate::authz::{
     AiFacts, Authorizer, AuthzRequest, Decision, Denial, HttpFacts, NetFacts, Rehearsal, ResourceRef, Weighing,
@@ -16,17 +17,28 @@ pub(crate) struct Authorize {
     vendor: String,
     /// Compliance modes of the route.
     compliance: Vec<String>,
+    /// Rules read the class of data, and guards of answers find some: what is decided of the answer then is decided with the request.
+    classes_answers: bool,
 }
 
 impl Authorize {
     pub(crate) const GUARD: &str = "authorize";
 
     pub(crate) fn new(authorizer: Arc<Authorizer>, vendor: String, compliance: Vec<String>) -> Self {
-        Self { authorizer, vendor, compliance }
+        Self { authorizer, vendor, compliance, classes_answers: false }
+    }
+
+    /// Decides about the classes of the answer as well.
+    pub(crate) fn with_answers(self, classes_answers: bool) -> Self {
+        Self { classes_answers, ..self }
     }
 
     pub(crate) fn check(&self, req: &RequestView<'_>, cx: &mut Context) -> Verdict {
         let (decision, rehearsal) = self.decide(req, cx)?;
+        if self.classes_answers && decision.is_allowed() {
+            let readable = self.readable(req, cx)?;
+            cx.set_readable(readable);
+        }
         cx.set_rehearsal(rehearsal);
         let rules = decision.rules.iter().map(|rule| &**rule).collect::<Vec<_>>().join(", ");
         cx.set_rule(rules.clone());
@@ -49,6 +61,22 @@ impl Authorize {
         let decision = self.authorizer.decide(&question);
         let rehearsal = self.authorizer.rehearse(&question, &decision);
         Ok((decision, rehearsal))
+    }
+
+    /// The classes with which the request would be permitted as well: what its answer may have.
+    fn readable(&self, req: &RequestView<'_>, cx: &Context) -> Result<BTreeSet<DataClass>, FilterError> {
+        let mut question = self.question(req, cx)?;
+        let mut readable = BTreeSet::new();
+        for class in [DataClass::Public, DataClass::Internal, DataClass::Confidential, DataClass::Restricted] {
+            // No other action has a class to read.
+            if let Some(ai) = &mut question.ai {
+                ai.data_class = class;
+            }
+            if self.authorizer.decide(&question).is_allowed() {
+                readable.insert(class);
+            }
+        }
+        Ok(readable)
     }
 
     /// The rules one by one, for an explanation of what was decided.

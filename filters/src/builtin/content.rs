@@ -8,7 +8,7 @@ use std::sync::Arc;
 use postern_config::{ContentAction, DataClass, DataProtection, Part};
 
 use crate::message::{Message, PartText};
-use crate::scan::{Canary, ContentGuards, TokenMap};
+use crate::scan::{ContentGuards, Exchange, TokenKey, TokenMaker, TokenMap};
 use crate::{ContentFinding, Context, Edit, FilterError, Flow, Judgement, Reason, Refusal, Verdict};
 
 /// Guards of one direction.
@@ -20,6 +20,7 @@ pub(crate) struct Content {
     classes: BTreeMap<String, DataClass>,
     /// A rule of the route reads `context.risk`: only then is it worth a pass of its own.
     scores_risk: bool,
+    tokens: TokenMaker,
 }
 
 /// What a whole message turned out to be.
@@ -30,6 +31,8 @@ pub(crate) struct Outcome {
     pub(crate) findings: Vec<ContentFinding>,
     /// Highest class of data found.
     pub(crate) class: Option<DataClass>,
+    /// And of what stays in the message.
+    pub(crate) left: Option<DataClass>,
 }
 
 /// What to do with a whole message.
@@ -59,9 +62,10 @@ impl Outcome {
         self.verdicts.blocked |= blocked;
         self.verdicts.blockers.extend(blockers(&findings).map(str::to_owned));
         for finding in findings {
-            // A detector of hostile content may have the name of one of data.
-            if finding.guard.starts_with("data/") {
-                self.class = self.class.max(classes.get(&finding.detector).copied());
+            let class = class_of(&finding, classes);
+            self.class = self.class.max(class);
+            if finding.action.keeps() {
+                self.left = self.left.max(class);
             }
             if finding.action != ContentAction::Allow && self.findings.len() < Context::MAX_FINDINGS {
                 self.findings.push(finding);
@@ -81,9 +85,10 @@ impl Content {
         names: Vec<String>,
         data: &DataProtection,
         scores_risk: bool,
+        key: TokenKey,
     ) -> Self {
         let classes = data.detectors.iter().map(|detector| (detector.name.clone(), detector.class)).collect();
-        Self { guards, names, classes, scores_risk }
+        Self { guards, names, classes, scores_risk, tokens: TokenMaker { key, lasts: data.keeps_tokens } }
     }
 
     pub(crate) fn names(&self) -> &[String] {
@@ -98,15 +103,25 @@ impl Content {
         &self.guards
     }
 
+    /// For what is replaced by tokens, if anything is.
+    pub(crate) fn tokens(&self, cx: &Context) -> Option<Arc<TokenMap>> {
+        let made = || TokenMap::new(&self.tokens, cx.known_principal().map(Arc::as_ref), cx.tenant().map(Arc::as_ref));
+        self.guards.tokenizes().then(|| Arc::new(made()))
+    }
+
+    /// The highest class of what `findings` leave as it is.
+    pub(crate) fn left_by(&self, findings: &[ContentFinding]) -> Option<DataClass> {
+        findings.iter().filter(|one| one.action.keeps()).filter_map(|one| class_of(one, &self.classes)).max()
+    }
+
     /// Judges every part, without acting. What was found is recorded even if the decision falls before anything is done
     /// about it.
     pub(crate) fn look(&self, cx: &mut Context) -> Verdict {
-        let made = || Arc::new(TokenMap::new(cx.known_principal().map(Arc::as_ref), cx.tenant().map(Arc::as_ref)));
-        let tokens = self.guards.tokenizes().then(made);
-        let Outcome { verdicts, findings, class } = self.judge_texts(cx.message()?.texts(), tokens.as_deref(), None);
+        let exchange = Exchange { tokens: self.tokens(cx), canary: None };
+        let Outcome { verdicts, findings, class, .. } = self.judge_texts(cx.message()?.texts(), &exchange);
         let risk = if self.scores_risk { self.risk(cx.message()?) } else { 0 };
         cx.set_seen(verdicts, risk, class.unwrap_or(DataClass::Public));
-        cx.set_token_map(tokens);
+        cx.set_token_map(exchange.tokens);
         cx.add_findings(findings);
         Ok(Flow::Continue)
     }
@@ -132,27 +147,22 @@ impl Content {
         message.texts().map(|text| self.guards.risk(text.part, text.text)).max().unwrap_or(0)
     }
 
-    pub(crate) fn judge(&self, message: &Message) -> Outcome {
-        self.judge_texts(message.texts(), None, None)
+    pub(crate) fn judge(&self, message: &Message, exchange: &Exchange) -> Outcome {
+        self.judge_texts(message.texts(), exchange)
     }
 
-    /// As [`Content::judge`], of an answer to a request that `canary` was planted in.
-    pub(crate) fn judge_answer(&self, message: &Message, canary: Option<&Arc<Canary>>) -> Outcome {
-        self.judge_texts(message.texts(), None, canary)
-    }
-
-    pub(crate) fn judge_texts<'t>(
-        &self,
-        texts: impl Iterator<Item = PartText<'t>>,
-        tokens: Option<&TokenMap>,
-        canary: Option<&Arc<Canary>>,
-    ) -> Outcome {
+    pub(crate) fn judge_texts<'t>(&self, texts: impl Iterator<Item = PartText<'t>>, exchange: &Exchange) -> Outcome {
         let mut outcome = Outcome::default();
         for text in texts {
-            outcome.add(text.index, self.guards.judge_for(text.part, text.text, tokens, canary), &self.classes);
+            outcome.add(text.index, self.guards.judge_for(text.part, text.text, exchange), &self.classes);
         }
         outcome
     }
+}
+
+/// A detector of hostile content may have the name of one of data.
+fn class_of(finding: &ContentFinding, classes: &BTreeMap<String, DataClass>) -> Option<DataClass> {
+    finding.guard.starts_with("data/").then(|| classes.get(&finding.detector).copied()).flatten()
 }
 
 fn blockers(findings: &[ContentFinding]) -> impl Iterator<Item = &str> {
@@ -171,8 +181,6 @@ fn blocked_by(reason: Reason, guards: &BTreeSet<String>) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use bytes::Bytes;
     use postern_config::{
         DataDetector, DataDetectorKind, DataRule, Direction, RuntimeAction, RuntimeDetector, RuntimeDetectorKind,
@@ -197,7 +205,7 @@ mod tests {
                 tokens: postern_config::TokenRule::default(),
             }],
             hold_back: 1024,
-            stall: Duration::from_secs(5),
+            ..DataProtection::default()
         };
         // Named as the detector of data, which is another one.
         let hidden = |action| RuntimeDetector {
@@ -211,7 +219,7 @@ mod tests {
         let runtime =
             RuntimeSecurity { detectors: runtime.map(hidden).into_iter().collect(), ..RuntimeSecurity::default() };
         let guards = ContentGuards::compile(&data, &runtime, Direction::Request).unwrap();
-        Content::new(Arc::new(guards), vec!["data/badges".to_owned()], &data, true)
+        Content::new(Arc::new(guards), vec!["data/badges".to_owned()], &data, true, TokenKey::of_process())
     }
 
     fn walk(content: &Content, query: Option<&str>, body: &str) -> (Verdict, Context) {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use http::header;
 use postern_config::{Access, AllowList, AllowRule};
 
+use crate::encoding::Coding;
 use crate::path::{PathGlob, unescaped};
-use crate::{Context, Flow, Reason, RequestView, Verdict};
+use crate::{Context, Flow, Reason, Refusal, RequestView, Verdict};
 
 #[derive(Debug)]
 pub(crate) struct Frame {
@@ -120,9 +121,10 @@ impl Allowed {
 
 /// §6 of the manifests: these are refused where content is inspected.
 fn refuse_evasion(req: &RequestView<'_>) -> Flow {
-    let coding = |value: &http::HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if req.headers.get_all(header::CONTENT_ENCODING).iter().any(coding) {
-        return Flow::refuse(Reason::UnsupportedContent, "an encoded body on a route whose content is inspected");
+    if let Err(unknown) = Coding::of(req.headers) {
+        let mut refusal = Refusal::new(Reason::UnsupportedContent, format!("{unknown}, where content is inspected"));
+        refusal.headers.push(("accept-encoding", Coding::ACCEPTED.to_owned()));
+        return Flow::Refuse(refusal);
     }
     if req.headers.contains_key(header::RANGE) {
         return Flow::refuse(Reason::Malformed, "a range request on a route whose content is inspected");
@@ -244,7 +246,10 @@ mod tests {
         for (head, target, want) in [
             ("", "/a", None),
             ("content-encoding: identity", "/a", None),
-            ("content-encoding: gzip", "/a", Some(Reason::UnsupportedContent)),
+            ("content-encoding: gzip", "/a", None),
+            ("content-encoding: Br", "/a", None),
+            ("content-encoding: compress", "/a", Some(Reason::UnsupportedContent)),
+            ("content-encoding: gzip, br", "/a", Some(Reason::UnsupportedContent)),
             ("content-encoding: identity\ncontent-encoding: gzip", "/a", Some(Reason::UnsupportedContent)),
             ("content-encoding:", "/a", Some(Reason::UnsupportedContent)),
             ("range: bytes=0-1", "/a", Some(Reason::Malformed)),

@@ -1,10 +1,11 @@
 //! Reads the body as the route's dialect promises, or refuses it. Decides the action and what it is done to.
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use postern_config::{Action, Dialect};
+use postern_config::{Action, Dialect, Opaque, Revision};
 
 use super::frame::form_overrides_method;
-use crate::dialect::{Endpoint, Line};
+use crate::dialect::{DialectError, Endpoint, Line};
 use crate::message::Message;
 use crate::{Context, Flow, Reason, RequestView, Verdict};
 
@@ -17,13 +18,25 @@ pub(crate) struct Parse {
     reads_http: bool,
     /// And their header lines where one looks at those.
     reads_headers: bool,
+    revision: Revision,
 }
 
 impl Parse {
     pub(crate) const GUARD: &str = "parse";
 
     pub(crate) fn new(dialect: Dialect, prefix: &str, reads_http: bool) -> Self {
-        Self { dialect, prefix: prefix.trim_end_matches('/').to_owned(), reads_http, reads_headers: false }
+        Self {
+            dialect,
+            prefix: prefix.trim_end_matches('/').to_owned(),
+            reads_http,
+            reads_headers: false,
+            revision: Revision::default(),
+        }
+    }
+
+    /// Leaves of a body what this says, before anything is decided about it.
+    pub(crate) fn revising(self, revision: &Revision) -> Self {
+        Self { reads_http: self.reads_http || !revision.minimize.is_empty(), revision: revision.clone(), ..self }
     }
 
     /// Reads header lines as well.
@@ -36,55 +49,58 @@ impl Parse {
         if cx.is_bodiless() && !body.is_empty() {
             return Ok(Flow::refuse(Reason::UnsupportedContent, "a body where the allow list names no content type"));
         }
-        let content_type = req.sole_header(&CONTENT_TYPE);
-        let parsed = match self.dialect {
-            Dialect::Http => {
-                let Some(action) = action_of(req.method) else {
-                    return Ok(Flow::refuse(Reason::NotPermitted, format!("method `{}` has no action", req.method)));
-                };
-                if form_overrides_method(req.content_type().as_deref(), &body) {
-                    return Ok(Flow::refuse(
-                        Reason::Malformed,
-                        "`_method` in a form: it would be another method than was decided on",
-                    ));
-                }
-                cx.set_action(action);
-                if self.reads_http {
-                    Message::http(
-                        content_type,
-                        req.query,
-                        self.reads_headers.then_some(req.headers),
-                        body,
-                        cx.message_limits(),
-                    )
-                } else {
-                    Ok(Message::Unread)
-                }
+        if self.dialect == Dialect::Http {
+            let Some(action) = action_of(req.method) else {
+                return Ok(Flow::refuse(Reason::NotPermitted, format!("method `{}` has no action", req.method)));
+            };
+            if form_overrides_method(req.content_type().as_deref(), &body) {
+                return Ok(Flow::refuse(
+                    Reason::Malformed,
+                    "`_method` in a form: it would be another method than was decided on",
+                ));
             }
+            cx.set_action(action);
+        }
+        let read = match self.read(req, cx, body) {
+            Ok(Some(message)) => message.revised(&self.revision).and_then(|revised| match revised {
+                None => Ok(Some(message)),
+                Some(body) => {
+                    cx.replace_body(body.clone());
+                    self.read(req, cx, body)
+                }
+            }),
+            other => other,
+        };
+        match read {
+            Ok(None) => Ok(Flow::refuse(Reason::NotPermitted, "not an endpoint this dialect serves")),
+            Ok(Some(message)) => {
+                let unread = message.opaque().filter(|_| self.revision.opaque != Opaque::Allow);
+                cx.set_message(message);
+                Ok(match unread {
+                    Some(what) => Flow::refuse(Reason::ContentRefused, format!("`{what}` cannot be read by any guard")),
+                    None => Flow::Continue,
+                })
+            }
+            Err(error) => Ok(Flow::refuse(error.reason(), error.to_string())),
+        }
+    }
+
+    /// The message in `body`; `None` where the path is none of the dialect's.
+    fn read(&self, req: &RequestView<'_>, cx: &mut Context, body: Bytes) -> Result<Option<Message>, DialectError> {
+        let content_type = req.sole_header(&CONTENT_TYPE);
+        match self.dialect {
+            Dialect::Http if self.reads_http => {
+                let headers = self.reads_headers.then_some(req.headers);
+                Message::http(content_type, req.query, headers, body, cx.message_limits()).map(Some)
+            }
+            Dialect::Http => Ok(Some(Message::Unread)),
             vendor @ (Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini) => {
                 let below = req.path.strip_prefix(self.prefix.as_str()).unwrap_or(req.path);
                 let line = Line { method: req.method, path: req.path, below, query: req.query };
-                match Endpoint::target(vendor, line) {
-                    Ok(Some(target)) => {
-                        cx.set_action(target.endpoint.action());
-                        Message::ai(target, content_type, body, cx.message_limits())
-                    }
-                    Ok(None) => return Ok(Flow::refuse(Reason::NotPermitted, "not an endpoint this dialect serves")),
-                    Err(error) => Err(error),
-                }
+                let Some(target) = Endpoint::target(vendor, line)? else { return Ok(None) };
+                cx.set_action(target.endpoint.action());
+                Message::ai(target, content_type, body, cx.message_limits()).map(Some)
             }
-        };
-        match parsed {
-            Ok(message) if message.opaque().is_some() => {
-                let what = message.opaque().unwrap_or_default();
-                cx.set_message(message);
-                Ok(Flow::refuse(Reason::ContentRefused, format!("`{what}` cannot be read by any guard")))
-            }
-            Ok(message) => {
-                cx.set_message(message);
-                Ok(Flow::Continue)
-            }
-            Err(error) => Ok(Flow::refuse(error.reason(), error.to_string())),
         }
     }
 }

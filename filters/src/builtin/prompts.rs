@@ -78,6 +78,10 @@ impl Prompts {
             let why = "it has system text, and policy lets in none of clients";
             return Ok(Flow::Refuse(Refusal::new(Reason::ContentRefused, why).by(Self::SYSTEM)));
         }
+        if let Some(what) = message.unseen_system().filter(|_| self.denies_system) {
+            let why = format!("`{what}` may hold system text, and policy lets in none of clients");
+            return Ok(Flow::Refuse(Refusal::new(Reason::ContentRefused, why).by(Self::SYSTEM)));
+        }
         let endpoint = message.endpoint();
         if !endpoint.has_output() {
             return Ok(Flow::Continue);

@@ -1,6 +1,7 @@
 //! A request or an answer of a vendor's endpoint: its texts, and the facts that are decided on.
 
 use bytes::Bytes;
+use postern_config::Revision;
 
 use super::adapter::{Endpoint, Target, Walk};
 use super::body::JsonBody;
@@ -108,6 +109,16 @@ impl AiMessage {
         &self.facts
     }
 
+    /// See [`crate::Message::revised`].
+    pub(crate) fn revised(&self, revision: &Revision) -> Result<Option<Bytes>, DialectError> {
+        self.body.as_ref().map_or(Ok(None), |body| body.revised(revision, Some(self.endpoint)))
+    }
+
+    /// The body without what nobody can read.
+    pub(crate) fn stripped(&self) -> Result<Bytes, DialectError> {
+        self.body.as_ref().map_or(Err(DialectError::Fixed), JsonBody::stripped)
+    }
+
     /// What stands at names inside each other.
     pub(crate) fn field(&self, names: &[String]) -> Option<Value<'_>> {
         self.body.as_ref()?.field(names)
@@ -120,6 +131,11 @@ impl AiMessage {
     pub fn with_system(&self, texts: SystemTexts<'_>, marks: Option<Marks<'_>>) -> Result<Bytes, DialectError> {
         let put = self.endpoint.adapter().put.ok_or(DialectError::Fixed)?;
         self.body.as_ref().map_or(Err(DialectError::Fixed), |body| body.with_system(put, texts, marks))
+    }
+
+    /// What cannot be read, and may say something as the operator: a stored prompt, an earlier turn.
+    pub(crate) fn unseen_system(&self) -> Option<&'static str> {
+        self.body.as_ref().and_then(JsonBody::unseen_system)
     }
 
     /// Texts from outside, each with the bytes that it has in the body.

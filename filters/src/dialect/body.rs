@@ -14,6 +14,10 @@ use crate::json::{Document, Editor, Kind, Limits, NodeId, Value, apply};
 /// A number shorter than this holds nothing a detector looks for.
 const TELLING_DIGITS: usize = 9;
 
+/// What the provider keeps of turns and prompts, whoever speaks in it.
+const CONVERSATIONS: [&str; 6] =
+    ["previous_response_id", "conversation", "prompt", "item_reference", "compaction", "cachedContent"];
+
 /// A parsed JSON body, its texts, and what is stripped from it.
 #[derive(Debug)]
 pub(super) struct JsonBody {
@@ -25,7 +29,11 @@ pub(super) struct JsonBody {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) parts: Vec<MessagePart>,
-    pub(super) opaque: Option<&'static str>,
+    /// What it carries that nobody can read: how the first of it is called, and where all of it is.
+    opaque: Option<&'static str>,
+    /// Of it, what may say something as the operator.
+    unseen_system: Option<&'static str>,
+    hidden: Vec<Hidden>,
     /// Container and child that do not pass.
     removed: Vec<(NodeId, NodeId)>,
     /// Values that pass as something that says nothing.
@@ -34,6 +42,17 @@ pub(super) struct Found {
     embedded: BTreeMap<NodeId, Embedded>,
     /// For JSON inside strings: all of it together may have as many nodes as a body.
     limits: Limits,
+}
+
+/// Where something is that nobody can read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hidden {
+    /// A member or an item.
+    Here(NodeId),
+    /// That which the value stands in.
+    Around(NodeId),
+    /// Nothing would be left without it.
+    Everywhere,
 }
 
 #[derive(Debug)]
@@ -49,7 +68,7 @@ fn member<'v>(value: Value<'v>, name: &str) -> Option<Value<'v>> {
 }
 
 /// Whether two names are the same words, in camel case or joined with `_`.
-fn same_words(one: &str, other: &str) -> bool {
+pub(super) fn same_words(one: &str, other: &str) -> bool {
     let words = |name: &str| -> String { name.chars().filter(|c| *c != '_').map(|c| c.to_ascii_lowercase()).collect() };
     words(one) == words(other)
 }
@@ -70,6 +89,8 @@ impl JsonBody {
         let mut found = Found {
             parts: Vec::new(),
             opaque: None,
+            unseen_system: None,
+            hidden: Vec::new(),
             removed: Vec::new(),
             blanked: Vec::new(),
             embedded: BTreeMap::new(),
@@ -89,6 +110,24 @@ impl JsonBody {
 
     pub(super) fn opaque(&self) -> Option<&'static str> {
         self.found.opaque
+    }
+
+    /// What cannot be read, and may say something as the operator.
+    pub(super) fn unseen_system(&self) -> Option<&'static str> {
+        self.found.unseen_system
+    }
+
+    /// Where what nobody can read is.
+    pub(super) fn hidden(&self) -> &[Hidden] {
+        &self.found.hidden
+    }
+
+    pub(super) fn root(&self) -> Value<'_> {
+        self.doc.root()
+    }
+
+    pub(super) fn document(&self) -> &Document {
+        &self.doc
     }
 
     /// See [`super::Message::rewrite`].
@@ -190,7 +229,7 @@ impl Found {
         let text = String::from_utf8_lossy(value.raw());
         // INVARIANT: what stands in strict JSON is strict JSON.
         if !self.embed(value, &text, part, true) {
-            self.opaque("JSON that cannot be read");
+            self.opaque("JSON that cannot be read", Hidden::Everywhere);
         }
     }
 
@@ -243,13 +282,18 @@ impl Found {
         }
     }
 
-    pub(super) fn opaque(&mut self, what: &'static str) {
+    /// Something nobody can read.
+    pub(super) fn opaque(&mut self, what: &'static str, at: Hidden) {
         self.opaque.get_or_insert(what);
+        if CONVERSATIONS.contains(&what) {
+            self.unseen_system.get_or_insert(what);
+        }
+        self.hidden.push(at);
     }
 
-    /// As [`Found::opaque`], where nothing else is to be read.
-    pub(super) fn hides(&mut self, what: &'static str) -> Result<(), DialectError> {
-        self.opaque(what);
+    /// As [`Found::opaque`], for a member or an item of which nothing else is to be read.
+    pub(super) fn hides(&mut self, what: &'static str, value: Value<'_>) -> Result<(), DialectError> {
+        self.opaque(what, Hidden::Here(value.id()));
         Ok(())
     }
 }

@@ -24,6 +24,8 @@ mod texts;
 use std::fmt;
 use std::sync::Arc;
 
+use postern_config::Opaque;
+
 use super::DialectError;
 use super::adapter::Endpoint;
 use super::ai::Usage;
@@ -45,11 +47,20 @@ pub struct StreamLimits {
     pub calls: u32,
     /// Bytes of tool calls held at once, all choices together.
     pub held: usize,
+    /// What becomes of content that nobody can read: it passes, or the stream is cut.
+    pub opaque: Opaque,
+}
+
+impl StreamLimits {
+    #[must_use]
+    pub fn with_opaque(self, opaque: Opaque) -> Self {
+        Self { opaque, ..self }
+    }
 }
 
 impl Default for StreamLimits {
     fn default() -> Self {
-        Self { event: 1 << 20, json: Limits::default(), choices: 16, calls: 128, held: 1 << 20 }
+        Self { event: 1 << 20, json: Limits::default(), choices: 16, calls: 128, held: 1 << 20, opaque: Opaque::Deny }
     }
 }
 

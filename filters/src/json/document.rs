@@ -1,6 +1,7 @@
 //! A parsed body: the bytes, and a flat arena of spans over them.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -96,6 +97,27 @@ impl Document {
     #[must_use]
     pub fn value(&self, id: NodeId) -> Value<'_> {
         Value { doc: self, id, node: self.node(id) }
+    }
+
+    /// The arrays and objects that values stand in: the innermost, and the one around that. In the order of `ids`; one pass, however
+    /// many there are.
+    #[must_use]
+    pub fn around(&self, ids: &BTreeSet<NodeId>) -> Vec<(NodeId, [Option<NodeId>; 2])> {
+        let mut open: Vec<(NodeId, u32)> = Vec::new();
+        let mut found = Vec::new();
+        for (at, node) in (0_u32..).zip(&self.nodes) {
+            while open.last().is_some_and(|(_, end)| *end <= at) {
+                open.pop();
+            }
+            if ids.contains(&NodeId(at)) {
+                let mut outwards = open.iter().rev().map(|(id, _)| *id);
+                found.push((NodeId(at), [outwards.next(), outwards.next()]));
+            }
+            if matches!(node.kind, Kind::Array | Kind::Object) {
+                open.push((NodeId(at), node.next));
+            }
+        }
+        found
     }
 
     #[must_use]

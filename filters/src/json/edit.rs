@@ -83,6 +83,16 @@ impl<'d> Editor<'d> {
         Ok(())
     }
 
+    /// Adds a member to an object that has some, in front of them.
+    pub fn add_member(&mut self, object: NodeId, name: &str, json: &[u8]) {
+        let at = self.doc.value(object).span().start + 1;
+        let mut with = quote(name);
+        with.push(b':');
+        with.extend_from_slice(json);
+        with.push(b',');
+        self.changes.push((at..at, with));
+    }
+
     /// Removes an item of an array, or a member of an object by its value, with the comma that goes with it.
     pub fn remove(&mut self, container: NodeId, child: NodeId) {
         if !self.removals.contains(&(container, child)) {

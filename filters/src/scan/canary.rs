@@ -6,12 +6,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::ContentGuards;
 use super::fold::{Form, fold};
 use super::hit::{Hit, Source};
 use super::managed::base64;
-use crate::text::{Judgement, TextGuard, TextGuards};
-use postern_config::Part;
 
 /// Bytes of text over which a canary may be spread: what a stream has to be able to hold back.
 pub(super) const NEEDS: usize = 256;
@@ -230,38 +227,20 @@ fn hit(start: usize, end: usize, seen: usize, open: bool) -> Hit {
     Hit { start, end, seen, source: Source::Canary, score: 100, open, tail: false }
 }
 
-/// Guards that look for the canary of one exchange as well.
-#[derive(Debug)]
-pub(crate) struct WithCanary {
-    pub(crate) guards: Arc<ContentGuards>,
-    pub(crate) canary: Arc<Canary>,
-}
-
-impl TextGuards for WithCanary {
-    fn judge(&self, part: Part, text: &str) -> Judgement {
-        self.guards.judge_for(part, text, None, Some(&self.canary))
-    }
-
-    fn open(&self, part: Part) -> Box<dyn TextGuard> {
-        self.guards.open_for(part, Some(&self.canary))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use ::base64::Engine as _;
     use ::base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     use postern_config::{
-        DataProtection, Direction, RuntimeAction, RuntimeDetector, RuntimeDetectorKind, RuntimeSecurity,
+        DataProtection, Direction, Part, RuntimeAction, RuntimeDetector, RuntimeDetectorKind, RuntimeSecurity,
     };
 
     use super::*;
-    use crate::scan::ScanError;
+    use crate::scan::{ContentGuards, Exchange, InExchange, ScanError};
+    use crate::text::TextGuards as _;
 
     fn guards(action: RuntimeAction, hold_back: usize, way: Direction) -> Result<Arc<ContentGuards>, ScanError> {
-        let data = DataProtection { detectors: vec![], rules: vec![], hold_back, stall: Duration::from_secs(5) };
+        let data = DataProtection { hold_back, ..DataProtection::default() };
         let detector = RuntimeDetector {
             name: "canary".to_owned(),
             owner: "RuntimeSecurityPolicy/default/r".to_owned(),
@@ -278,8 +257,9 @@ mod tests {
         Arc::new(Canary::new(*b"\x13\xf7sixteen bytes\x9a"))
     }
 
-    fn with(action: RuntimeAction) -> WithCanary {
-        WithCanary { guards: guards(action, 512, Direction::Response).unwrap(), canary: canary() }
+    fn with(action: RuntimeAction) -> InExchange {
+        let guards = guards(action, 512, Direction::Response).unwrap();
+        InExchange { guards, exchange: Exchange { canary: Some(canary()), tokens: None } }
     }
 
     fn separated(text: &str, by: &str) -> String {
@@ -324,7 +304,8 @@ mod tests {
         assert!(!guards.judge(Part::Assistant, &separated(&text, &"x".repeat(9))).blocked, "other letters");
         let far = separated(&text, &" ".repeat(40));
         assert!(!guards.judge(Part::Assistant, &far).blocked, "further than a stream holds back");
-        let other = WithCanary { canary: Arc::new(Canary::new([7; 16])), guards: guards.guards.clone() };
+        let exchange = Exchange { canary: Some(Arc::new(Canary::new([7; 16]))), tokens: None };
+        let other = InExchange { exchange, guards: guards.guards.clone() };
         assert!(!other.judge(Part::Assistant, &text).blocked, "that of another exchange shows nothing");
         assert!(!guards.guards.judge(Part::Assistant, &text).blocked);
         assert!(!format!("{:?} {:?}", canary, guards.open(Part::Assistant)).contains(&text));

@@ -1,7 +1,5 @@
 //! What is looked for where nobody wrote a policy: by `postern scan` without `--config`.
 
-use std::time::Duration;
-
 use postern_config::{
     BUILTIN_DETECTORS, ContentAction, DataClass, DataDetector, DataDetectorKind, DataProtection, DataRule, Part,
     RuntimeAction, RuntimeDetector, RuntimeDetectorKind, RuntimeSecurity,
@@ -40,12 +38,7 @@ pub fn defaults() -> (DataProtection, RuntimeSecurity) {
         threshold: 80,
         action,
     });
-    let data = DataProtection {
-        detectors: detectors.collect(),
-        rules: rules.collect(),
-        hold_back: 512,
-        stall: Duration::from_secs(5),
-    };
+    let data = DataProtection { detectors: detectors.collect(), rules: rules.collect(), ..DataProtection::default() };
     (data, RuntimeSecurity { detectors: hostile.into(), ..RuntimeSecurity::default() })
 }
 

@@ -79,7 +79,6 @@ pub(super) fn base64(secret: &[u8], place: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use base64::Engine as _;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -92,7 +91,7 @@ mod tests {
     const SECRET: &str = "k3y/of+the~house?>42";
 
     fn guards(secret: &str, action: ContentAction) -> Result<ContentGuards, ScanError> {
-        let data = DataProtection { detectors: vec![], rules: vec![], hold_back: 512, stall: Duration::from_secs(5) };
+        let data = DataProtection::default();
         let secrets = vec![("api-key".to_owned(), Redacted::new(secret.as_bytes().to_vec()))];
         let managed = Managed { secrets, parts: vec![Part::Assistant], action: Some(action) };
         ContentGuards::compile_with(&data, &RuntimeSecurity::default(), &managed, Direction::Response)

@@ -232,9 +232,16 @@ impl TextGuard for Stream {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use postern_config::{TokenRule, TokenScope};
 
     use super::*;
+    use crate::scan::{TokenKey, TokenMaker};
+
+    fn maker() -> TokenMaker {
+        TokenMaker { key: TokenKey::of_process(), lasts: Duration::from_secs(3600) }
+    }
 
     const VALUE: &str = "mia@example.com";
 
@@ -253,7 +260,7 @@ mod tests {
     }
 
     fn tokens() -> (TokenMap, String) {
-        let tokens = TokenMap::new(None, None);
+        let tokens = TokenMap::new(&maker(), None, None);
         let rule = TokenRule { scope: TokenScope::Principal, restore: true };
         let token = tokens.make(rule, "email", VALUE).unwrap();
         (tokens, token)
@@ -277,7 +284,7 @@ mod tests {
     fn values_come_back_where_they_are_read_and_nowhere_else_however_the_text_is_cut() {
         let (tokens, token) = tokens();
         let values = values(&tokens, None);
-        let alien = TokenMap::new(None, None)
+        let alien = TokenMap::new(&maker(), None, None)
             .make(TokenRule { restore: true, ..TokenRule::default() }, "email", VALUE)
             .unwrap();
         assert_ne!(alien, token, "another exchange of nobody");
@@ -344,14 +351,16 @@ mod tests {
     fn a_token_is_the_same_for_one_principal_and_tells_nothing_to_another() {
         let (mia, bob) = (principal("mia"), principal("bob"));
         let made = |who: &crate::Principal, scope, value: &str| {
-            TokenMap::new(Some(who), Some("acme")).make(TokenRule { scope, restore: false }, "email", value).unwrap()
+            TokenMap::new(&maker(), Some(who), Some("acme"))
+                .make(TokenRule { scope, restore: false }, "email", value)
+                .unwrap()
         };
         let of = |who, value| made(who, TokenScope::Principal, value);
         assert_eq!(of(&mia, VALUE), of(&mia, VALUE));
         assert_ne!(of(&mia, VALUE), of(&bob, VALUE));
         assert_ne!(of(&mia, VALUE), of(&mia, "bob@example.com"));
         assert_eq!(made(&mia, TokenScope::Tenant, VALUE), made(&bob, TokenScope::Tenant, VALUE));
-        assert!(!TokenMap::new(Some(&mia), None).restores());
+        assert!(!TokenMap::new(&maker(), Some(&mia), None).restores());
         assert!(of(&mia, VALUE).starts_with("tok_email_") && of(&mia, VALUE).len() == "tok_email_".len() + 16);
     }
 }

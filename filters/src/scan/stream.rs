@@ -1,6 +1,6 @@
 //! One text as it arrives: what is judged leaves, rewritten; what may still be part of a match stays.
 
-use super::canary::Canary;
+use super::exchange::Exchange;
 use super::plan::Plan;
 use super::resolve::{Group, Resolved};
 use super::run::Run;
@@ -16,6 +16,8 @@ pub(crate) struct Stream {
     held: String,
     released: usize,
     blocked: bool,
+    /// For what is replaced by a token.
+    tokens: Option<Arc<TokenMap>>,
 }
 
 /// Shows lengths, never text.
@@ -31,8 +33,9 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(plan: &Arc<Plan>, canary: Option<&Arc<Canary>>) -> Self {
-        Self { run: Run::new(plan, false).with_canary(canary), held: String::new(), released: 0, blocked: false }
+    pub(crate) fn new(plan: &Arc<Plan>, exchange: &Exchange) -> Self {
+        let run = Run::new(plan, false).with_canary(exchange.canary.as_ref());
+        Self { run, held: String::new(), released: 0, blocked: false, tokens: exchange.tokens.clone() }
     }
 
     fn apply(&mut self, resolved: Resolved<'_>) -> TextStep {
@@ -44,7 +47,7 @@ impl Stream {
         let mut release = String::new();
         for group in &resolved.groups {
             self.release_to(group.start, &mut release);
-            release.push_str(&group.rewrite.apply(self.held_to(group.end), None));
+            release.push_str(&group.rewrite.apply(self.held_to(group.end), self.tokens.as_deref()));
             self.drop_to(group.end);
         }
         self.release_to(resolved.floor, &mut release);
@@ -149,13 +152,8 @@ impl TextGuard for Undecided {
 }
 
 /// The same engine over a text that is there as a whole.
-pub(crate) fn judge(
-    plan: &Arc<Plan>,
-    text: &str,
-    tokens: Option<&TokenMap>,
-    canary: Option<&Arc<Canary>>,
-) -> Judgement {
-    let mut run = Run::new(plan, true).with_canary(canary);
+pub(crate) fn judge(plan: &Arc<Plan>, text: &str, exchange: &Exchange) -> Judgement {
+    let mut run = Run::new(plan, true).with_canary(exchange.canary.as_ref());
     let mut pushed = run.push(plan, text);
     if !pushed.blocked {
         let rest = run.finish(plan);
@@ -164,7 +162,7 @@ pub(crate) fn judge(
         pushed.blocked = rest.blocked;
     }
     let edit = |g: &Group<'_>| {
-        let with = g.rewrite.apply(text.get(g.start..g.end).unwrap_or_default(), tokens);
+        let with = g.rewrite.apply(text.get(g.start..g.end).unwrap_or_default(), exchange.tokens.as_deref());
         Edit { range: g.start..g.end, with }
     };
     let edits = if pushed.blocked { Vec::new() } else { pushed.groups.iter().map(edit).collect() };

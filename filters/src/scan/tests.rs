@@ -1,7 +1,5 @@
 //! The guards as a caller sees them: whole texts, streams cut anywhere, stalls.
 
-use std::time::Duration;
-
 use postern_config::{
     ContentAction, DataClass, DataDetector, DataDetectorKind, DataProtection, DataRule, Direction, Part, RuntimeAction,
     RuntimeDetector, RuntimeDetectorKind, RuntimeSecurity, Validator,
@@ -21,7 +19,7 @@ pub(super) fn regex(pattern: &str) -> DataDetectorKind {
 
 /// One rule per detector, for the `User` part, in both directions.
 pub(super) fn data(rules: Vec<(&str, DataDetectorKind, ContentAction)>) -> DataProtection {
-    let mut data = DataProtection { detectors: vec![], rules: vec![], hold_back: 512, stall: Duration::from_secs(5) };
+    let mut data = DataProtection::default();
     for (i, (name, kind, action)) in rules.into_iter().enumerate() {
         data.detectors.push(DataDetector { name: name.into(), kind, class: DataClass::Confidential });
         data.rules.push(DataRule {

@@ -1,13 +1,13 @@
 //! Tokens that stand for values in what a model sees, and the way back for the caller they came from.
 //!
 //! A token is a keyed hash of the value, the detector and whoever shares it, so that a value has one token for one principal (or
-//! tenant) and nobody can compare those of another. The key is made at start and never leaves the process. The way back is kept
-//! for one exchange and ends with it.
+//! tenant) and nobody can compare those of another. The way back is kept for one exchange and ends with it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -15,8 +15,26 @@ use postern_config::{Redacted, TokenRule, TokenScope};
 
 use crate::Principal;
 
-static KEY: LazyLock<Option<hmac::Key>> =
-    LazyLock::new(|| hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok());
+static OF_PROCESS: LazyLock<TokenKey> =
+    LazyLock::new(|| TokenKey(hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok().map(Arc::new)));
+
+/// What tokens are made with. Without one none are made, and values are taken out instead.
+#[derive(Debug, Clone)]
+pub struct TokenKey(Option<Arc<hmac::Key>>);
+
+impl TokenKey {
+    /// Made at start, and never to leave the process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        OF_PROCESS.clone()
+    }
+
+    /// One that replicas share.
+    #[must_use]
+    pub fn from_seed(seed: &[u8]) -> Self {
+        Self(Some(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, seed))))
+    }
+}
 
 /// How every token begins.
 pub(super) const PREFIX: &str = "tok_";
@@ -27,8 +45,18 @@ pub(super) const MAX_TOKEN: usize = PREFIX.len() + 63 + 1 + HASH;
 /// Values that one exchange can have put back; a further one is taken out for good.
 const MOST: usize = 1_000;
 
+/// How a route makes its tokens.
+#[derive(Debug, Clone)]
+pub(crate) struct TokenMaker {
+    pub(crate) key: TokenKey,
+    /// How long the way back lasts.
+    pub(crate) lasts: Duration,
+}
+
 /// The tokens of one exchange.
 pub struct TokenMap {
+    key: TokenKey,
+    lasts: Duration,
     principal: String,
     tenant: String,
     made: Mutex<BTreeMap<String, Made>>,
@@ -49,12 +77,12 @@ struct Made {
 
 impl TokenMap {
     /// For a request of `principal`. Of callers that nobody recognised each exchange is for itself.
-    pub(crate) fn new(principal: Option<&Principal>, tenant: Option<&str>) -> Self {
+    pub(crate) fn new(maker: &TokenMaker, principal: Option<&Principal>, tenant: Option<&str>) -> Self {
         static EXCHANGES: AtomicU64 = AtomicU64::new(0);
         let own = || format!("exchange {}", EXCHANGES.fetch_add(1, Ordering::Relaxed));
         let principal = principal.filter(|one| !one.is_anonymous()).map_or_else(own, |one| format!("principal {one}"));
         let tenant = tenant.map_or_else(|| principal.clone(), |tenant| format!("tenant {tenant}"));
-        Self { principal, tenant, made: Mutex::default() }
+        Self { key: maker.key.clone(), lasts: maker.lasts, principal, tenant, made: Mutex::default() }
     }
 
     /// The token for `value`; nothing where none can be made.
@@ -63,7 +91,7 @@ impl TokenMap {
             TokenScope::Principal => &self.principal,
             TokenScope::Tenant => &self.tenant,
         };
-        let mut context = hmac::Context::with_key(KEY.as_ref()?);
+        let mut context = hmac::Context::with_key(self.key.0.as_deref()?);
         for part in [scope.as_str(), detector, value] {
             context.update(&u64::try_from(part.len()).ok()?.to_be_bytes());
             context.update(part.as_bytes());
@@ -78,6 +106,12 @@ impl TokenMap {
             entry.value = Some(Redacted::new(value.to_owned()));
         }
         Some(token)
+    }
+
+    /// How long values may be put back, from the beginning of the exchange.
+    #[must_use]
+    pub fn lasts(&self) -> Duration {
+        self.lasts
     }
 
     /// Whether some of them are put back.

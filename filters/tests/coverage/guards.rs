@@ -65,16 +65,7 @@ impl Site {
 
     /// What passes of an answer that is read whole.
     fn answers(&self, route: &str, body: &str) -> Result<String, Refusal> {
-        let content_type = Some("application/json".to_owned());
-        let head = AnswerHead {
-            status: 200,
-            content_type,
-            encoded: false,
-            asked_to_stream: false,
-            endpoint: Some(CHAT),
-            tokens: None,
-            canary: None,
-        };
+        let head = head();
         let chain = self.chain(route);
         assert!(matches!(
             chain.open_answer(&head, "d1", postern_filters::MessageLimits::default()).unwrap(),
@@ -139,6 +130,8 @@ const CHAT_DATA: &str = "  detectors:
     - {name: mask-ssn, direction: Request, parts: [User], match: {detectors: [ssn]}, action: Mask}
     - {name: keep-secrets, direction: Response, parts: [Assistant, ToolArguments], match: {detectors: [secret]}, action: Redact}
     - {name: no-badges, direction: Response, parts: [Assistant], match: {detectors: [number-of-a-badge-of-the-staff]}, action: Block}
+    - {name: note-ssn, direction: Response, parts: [Assistant], match: {detectors: [ssn]}, action: Annotate}
+  minimize: [{drop: [/metadata/team]}]
   streaming: {holdBack: 1Ki}";
 
 const CHAT_RUNTIME: &str = "  detectors:
@@ -161,6 +154,18 @@ const FORM_DATA: &str = "  detectors: [{name: card, type: Builtin, id: payment-c
   rules:
     - {name: body, direction: Both, parts: [HttpBody], match: {detectors: [card]}, action: Redact}
     - {name: query, direction: Request, parts: [HttpQuery], match: {detectors: [card]}, action: Redact}";
+
+fn head() -> AnswerHead {
+    AnswerHead {
+        status: 200,
+        content_type: Some("application/json".to_owned()),
+        coding: Ok(None),
+        asked_to_stream: false,
+        endpoint: Some(CHAT),
+        tokens: None,
+        canary: None,
+    }
+}
 
 fn prompt(text: &str) -> Value {
     json!({"model": "small", "messages": [{"role": "user", "content": text}]})
@@ -187,6 +192,7 @@ const PROVED: &[(Direction, &str, fn())] = &[
     (Direction::Request, "limit/per-user", principal_limits),
     (Direction::Request, "parse", parse),
     (Direction::Request, "authorize", authorize),
+    (Direction::Request, "data/minimize/chat", minimized),
     (Direction::Request, "data/hide-cards", data_on_the_way_in),
     (Direction::Request, "data/hide-badges", decided_again),
     (Direction::Request, "data/mask-ssn", look),
@@ -195,6 +201,8 @@ const PROVED: &[(Direction, &str, fn())] = &[
     (Direction::Request, "runtime/injection", injection),
     (Direction::Request, "runtime/hidden", hidden_text),
     (Direction::Response, "parse", parse_of_answers),
+    (Direction::Response, "authorize", class_of_answers),
+    (Direction::Response, "data/note-ssn", class_of_answers),
     (Direction::Response, "data/keep-secrets", data_on_the_way_out),
     (Direction::Response, "data/no-badges", blocked_on_the_way_out),
     (Direction::Response, "data/body", answers_of_plain_http),
@@ -324,6 +332,48 @@ fn look() {
     // Only masked by its rule: what refuses is the decision, over what the guards saw before they acted.
     let rule = site.refuses(&site.says("SSN 536-22-1234."), Reason::NotPermitted);
     assert!(rule.ends_with("rule nothing-restricted"), "{rule}");
+}
+
+#[test]
+fn minimized() {
+    let site = Site::new();
+    let with = |metadata: Value| {
+        site.chat(&json!({"model": "small", "metadata": metadata, "messages": [{"role": "user", "content": "hello"}]}))
+    };
+    let body = site.passes(&with(json!({"team": "blue", "for": "lunch"})));
+    assert!(body.contains(r#""metadata":{"for":"lunch"}"#) && !body.contains("blue"), "{body}");
+    // What goes is not looked at: it is not sent.
+    let rule = site.refuses(&with(json!({"for": "SSN 536-22-1234"})), Reason::NotPermitted);
+    assert!(rule.ends_with("rule nothing-restricted"), "{rule}");
+    site.passes(&with(json!({"team": "SSN 536-22-1234"})).svid(AGENT));
+}
+
+#[test]
+fn class_of_answers() {
+    let site = Site::new();
+    let passed = |text: &str| {
+        let mut cx = context();
+        let chain = site.chain("chat");
+        let _ = run(chain, &site.says("hello").svid(AGENT), &mut cx).unwrap();
+        chain.judge_answer(&head(), Bytes::from(reply(text)), &mut cx).map(|_| cx.findings().len())
+    };
+    assert_eq!(passed("It is BADGE-12.").unwrap(), 0);
+    // A rule forbids Restricted data, and the one for answers leaves it.
+    let refusal = passed("It is 536-22-1234.").unwrap_err();
+    assert_eq!((refusal.reason, refusal.rule.as_deref()), (Reason::AnswerRefused, Some("authorize")));
+    for cut in 0..12 {
+        let mut cx = context();
+        // The limit of requests is one of others.
+        let site = Site::new();
+        let chain = site.chain("chat");
+        let _ = run(chain, &site.says("hello"), &mut cx).unwrap();
+        let said = "It is 536-22-1234 now.";
+        let (before, after) = said.split_at(cut + 5);
+        let stream = wire(&[before, after]);
+        let (out, reason) = feed(chain, std::iter::once(stream.as_bytes()), &mut cx);
+        assert_eq!(reason, Some(Reason::AnswerRefused), "cut at {cut}");
+        assert!(!String::from_utf8(out).unwrap().contains("1234"), "cut at {cut}");
+    }
 }
 
 #[test]

@@ -180,7 +180,7 @@ fn answered(vendor: &Vendor, chain: &Chain, asked_to_stream: bool, cx: &mut Cont
     let head = AnswerHead {
         status: 200,
         content_type: Some(kind.into()),
-        encoded: false,
+        coding: Ok(None),
         asked_to_stream,
         endpoint,
         tokens: None,

@@ -108,7 +108,7 @@ fn head(endpoint: Endpoint, streamed: bool, cx: &Context) -> AnswerHead {
     AnswerHead {
         status: 200,
         content_type: Some(kind.to_owned()),
-        encoded: false,
+        coding: Ok(None),
         asked_to_stream: streamed,
         tokens: None,
         canary: cx.canary().cloned(),

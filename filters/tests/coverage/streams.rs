@@ -50,7 +50,7 @@ pub fn feed<'c>(chain: &Chain, cuts: impl Iterator<Item = &'c [u8]>, cx: &mut Co
     let head = AnswerHead {
         status: 200,
         content_type,
-        encoded: false,
+        coding: Ok(None),
         asked_to_stream: true,
         endpoint: Some(CHAT),
         tokens: None,

@@ -88,6 +88,9 @@ pub(crate) fn uses(snapshot: &Snapshot) -> Vec<Use<'_>> {
             uses.push(Use { from, place: format!("key `{name}` of tokens") });
         }
     }
+    if let Some(OwnKey::Material { name, from }) = &snapshot.token_key {
+        uses.push(Use { from, place: format!("key `{name}` of `Tokenize`") });
+    }
     if let OwnKey::Material { name, from } = &snapshot.audit.key {
         uses.push(Use { from, place: format!("key `{name}` of the audit log") });
     }

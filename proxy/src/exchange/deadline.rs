@@ -29,6 +29,8 @@ pub(crate) enum Late {
     Step,
     Credential,
     Exception,
+    /// The way back from its tokens.
+    Tokens,
     Total,
 }
 
@@ -47,7 +49,8 @@ impl Deadline {
             Duration::from_millis(ms.unsigned_abs())
         });
         let ends = [Some((total, Late::Total)), credential.map(|left| (left, Late::Credential))];
-        let ends = ends.into_iter().chain([exception.map(|left| (left, Late::Exception))]).flatten();
+        let tokens = story.context.token_map().map(|tokens| (tokens.lasts(), Late::Tokens));
+        let ends = ends.into_iter().chain([exception.map(|left| (left, Late::Exception)), tokens]).flatten();
         let (left, then) = ends.min_by_key(|(left, _)| *left).unwrap_or((total, Late::Total));
         Self { at: Instant::from_std(story.began) + left, idle, first_byte, then }
     }
@@ -89,6 +92,10 @@ impl Late {
             Self::Exception => Refusal::new(
                 Reason::ExceptionEnded,
                 format!("an exception the exchange hangs on ended while {step} was waited for"),
+            ),
+            Self::Tokens => Refusal::new(
+                Reason::UpstreamFailed,
+                "the exchange took longer than its tokens are kept (`retention.tokens`)",
             ),
             Self::Total => Refusal::new(Reason::UpstreamFailed, "the exchange took longer than it may"),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pingora_core::protocols::http::ServerSession;
+use postern_filters::encoding::{Coding, Decoder};
 use postern_filters::limit::Meter;
 use postern_filters::{Checked, Given, Need, Permit, Reason, Refusal};
 use tokio::time::Instant;
@@ -25,10 +26,12 @@ impl Exchange<'_> {
         session: &mut ServerSession,
         story: &mut Story,
     ) -> Result<Option<(Permit, Bytes)>, Refusal> {
+        let reserved = reserve(matched, session, &body, story)?;
         let mut checked = {
             let view = self.view(head, session);
             matched.chain.check_message(&view, body, &mut story.context)?
         };
+        story.share.give(reserved.saturating_sub(story.context.body().len()));
         loop {
             let need = match checked {
                 Checked::Passed(permit, body) => return Ok(Some((permit, body))),
@@ -80,6 +83,19 @@ impl Exchange<'_> {
         let now = story.context.uptime() + story.began.elapsed();
         charge(meter, bytes, now, &self.shared.limit_links, self.standing).await
     }
+}
+
+/// Takes the memory that a body may need once it is decoded: until then, nobody knows how much that is. Returns how much.
+fn reserve(matched: Matched<'_>, session: &ServerSession, body: &Bytes, story: &mut Story) -> Result<usize, Refusal> {
+    let encoded = matches!(Coding::of(&session.req_header().headers), Ok(Some(_)));
+    if !encoded || body.is_empty() || !matched.chain.decodes() {
+        return Ok(0);
+    }
+    let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
+    let most = matched.message_limits().decoded.most(length);
+    let most = usize::try_from(most).unwrap_or(usize::MAX).saturating_add(Decoder::MOST_MEMORY);
+    story.share.take(most).map_err(|error| Refusal::new(Reason::Undecided, error.to_string()))?;
+    Ok(most)
 }
 
 /// Charges bytes, and asks the store of all replicas where that has to.

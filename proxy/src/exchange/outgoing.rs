@@ -53,7 +53,11 @@ impl Exchange<'_> {
         let request =
             upstream_head::build(permit, session.req_header(), head, matched.route, &upstream.settings, length);
         let mut request = request.map_err(|error| unmade(&error))?;
-        if story.context.is_rewritten() {
+        let decoded = story.context.decoded().is_some();
+        if decoded {
+            request.remove_header(&http::header::CONTENT_ENCODING);
+        }
+        if decoded || story.context.is_rewritten() {
             upstream_head::remove_digests(&mut request);
         }
         let principal = story.context.known_principal().cloned();

@@ -5,10 +5,12 @@ use bytes::{Bytes, BytesMut};
 use http::header;
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
-use postern_filters::{AnswerHead, AnswerStream, AnswerWay, Reason, Refusal};
+use postern_filters::encoding::{Coding, DecodeLimits, Decoder};
+use postern_filters::{AnswerHead, AnswerStream, AnswerWay, Chain, Reason, Refusal};
 use tokio::time::Instant;
 
 use super::forward::client_left;
+use super::incoming::Incoming;
 use super::{Deadline, Exchange, Matched};
 use crate::answer::{self, Framing};
 use crate::guard;
@@ -44,7 +46,7 @@ pub(super) async fn answer(
         guard::refuse_redirect(egress.redirects, &response, &head.host, exchange.connection.tls.is_some())?;
     }
     let way = matched.chain.open_answer(
-        &answer_head(&response, story),
+        &answer_head(&response, matched.chain, story),
         &story.id.to_string(),
         story.context.message_limits(),
     );
@@ -58,10 +60,12 @@ pub(super) async fn answer(
             pass(exchange, matched, &mut upstream.conversation, &response, head, session, story, deadline).await
         }
         Ok(AnswerWay::Whole) => {
-            whole(exchange, matched, &mut upstream.conversation, &response, session, story, deadline).await
+            let body = decoded(matched, &mut upstream.conversation, &response, MAX_WHOLE, story, deadline);
+            whole(exchange, matched, body, &response, session, story, deadline).await
         }
         Ok(AnswerWay::Stream(stream)) => {
-            streamed(exchange, matched, &mut upstream.conversation, &response, *stream, session, story, deadline).await
+            let body = decoded(matched, &mut upstream.conversation, &response, usize::MAX, story, deadline);
+            streamed(exchange, matched, body, &response, *stream, session, story, deadline).await
         }
     };
     match done {
@@ -80,36 +84,42 @@ pub(super) async fn answer(
     }
 }
 
+/// The body of an answer that is read, without its coding. At most `most` bytes may come out of that.
+fn decoded<'u>(
+    matched: Matched<'_>,
+    upstream: &'u mut Conversation,
+    response: &ResponseHeader,
+    most: usize,
+    story: &mut Story,
+    deadline: Deadline,
+) -> Incoming<'u> {
+    let head = answer_head(response, matched.chain, story);
+    // An unknown one was refused with the head.
+    story.answer_coding = head.coding.ok().flatten();
+    let ratio = matched.message_limits().decoded.ratio;
+    let limits = DecodeLimits { output: u64::try_from(most).unwrap_or(u64::MAX), ratio };
+    let decoder = story.answer_coding.map(|coding| Decoder::new(coding, limits));
+    Incoming::new(upstream, deadline).decoded(decoder, &head)
+}
+
 /// Whether an answer may take its time: it does not say how long it is, or is long.
 fn lasts(response: &ResponseHeader) -> bool {
     let length = response.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     length.and_then(|length| length.parse::<u64>().ok()).is_none_or(|length| length > LONG)
 }
 
-fn answer_head(response: &ResponseHeader, story: &Story) -> AnswerHead {
+fn answer_head(response: &ResponseHeader, chain: &Chain, story: &Story) -> AnswerHead {
     let mut types = response.headers.get_all(header::CONTENT_TYPE).iter();
     let content_type = types.next().and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let coding = |value: &http::HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
     AnswerHead {
         status: response.status.as_u16(),
         // Of two types nobody knows which one the client goes by.
         content_type: content_type.filter(|_| types.next().is_none()),
-        encoded: response.headers.get_all(header::CONTENT_ENCODING).iter().any(coding),
+        coding: Coding::of(&response.headers),
         asked_to_stream: story.streamed,
-        tokens: story.context.token_map().cloned(),
+        tokens: chain.tokens(&story.context),
         canary: story.context.canary().cloned(),
         endpoint: story.context.endpoint(),
-    }
-}
-
-async fn read(upstream: &mut Conversation, deadline: Deadline) -> Result<Option<Bytes>, Refusal> {
-    match deadline.step(upstream.read_body()).await {
-        Ok(Ok(piece)) => Ok(piece),
-        Ok(Err(failure)) => Err(failure.refusal()),
-        Err(late) => {
-            upstream.distrust();
-            Err(late.refusal("the answer"))
-        }
     }
 }
 
@@ -146,9 +156,10 @@ async fn pass(
     let bodiless = head.method == "HEAD" || matches!(response.status.as_u16(), 204 | 304);
     let framing = if bodiless { Framing::None } else { Framing::AsReceived };
     write_head(exchange, matched, response, framing, session, story, deadline).await?;
+    let mut body = Incoming::new(upstream, deadline);
     loop {
         let piece = tokio::select! {
-            piece = read(upstream, deadline) => piece,
+            piece = body.read(&mut story.share) => piece,
             () = client_left(session) => return Ok(left(story)),
         };
         match piece {
@@ -176,7 +187,7 @@ async fn pass(
 async fn whole(
     exchange: Exchange<'_>,
     matched: Matched<'_>,
-    upstream: &mut Conversation,
+    mut incoming: Incoming<'_>,
     response: &ResponseHeader,
     session: &mut ServerSession,
     story: &mut Story,
@@ -185,7 +196,7 @@ async fn whole(
     let mut body = BytesMut::new();
     loop {
         let piece = tokio::select! {
-            piece = read(upstream, deadline) => piece,
+            piece = incoming.read(&mut story.share) => piece,
             () = client_left(session) => return Ok(left(story)),
         };
         match piece? {
@@ -199,7 +210,11 @@ async fn whole(
             None => break,
         }
     }
-    let judged = matched.chain.judge_answer(&answer_head(response, story), body.freeze(), &mut story.context)?;
+    let body = body.freeze();
+    let head = answer_head(response, matched.chain, story);
+    let judged = matched.chain.judge_answer(&head, body.clone(), &mut story.context)?;
+    story.answer_changed = story.answer_coding.is_some() || judged != body;
+    drop(body);
     exchange.charge(judged.len(), story).await?;
     write_head(exchange, matched, response, Framing::Length(judged.len()), session, story, deadline).await?;
     Ok(write(session, judged, true, deadline, story).await)
@@ -210,19 +225,21 @@ async fn whole(
 async fn streamed(
     exchange: Exchange<'_>,
     matched: Matched<'_>,
-    upstream: &mut Conversation,
+    mut incoming: Incoming<'_>,
     response: &ResponseHeader,
     mut stream: AnswerStream,
     session: &mut ServerSession,
     story: &mut Story,
     deadline: Deadline,
 ) -> Result<bool, Refusal> {
+    // What will be cut out of it, nobody knows yet.
+    story.answer_changed = true;
     write_head(exchange, matched, response, Framing::Chunked, session, story, deadline).await?;
     let mut stalled = None;
     loop {
         let stall_at = stalled.unwrap_or(deadline.at);
         let event = tokio::select! {
-            piece = read(upstream, deadline) => Some(piece),
+            piece = incoming.read(&mut story.share) => Some(piece),
             () = tokio::time::sleep_until(stall_at), if stalled.is_some() => None,
             () = client_left(session) => return Ok(left(story)),
         };

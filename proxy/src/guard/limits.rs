@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_config::{ConnectionGuard, CountedIn, LimitKey, LimitUnit, NamedRate, RateLimit, RequestGuard, Snapshot};
+use postern_filters::MessageLimits;
+use postern_filters::encoding::DecodeLimits;
 use postern_filters::limit::{LimitError, LimitSet, LimitStore};
 
 /// What holds before a route is known.
@@ -30,6 +32,15 @@ pub(crate) struct Patience {
     pub(crate) first_byte: Duration,
     pub(crate) stream_idle: Duration,
     pub(crate) stream_total: Duration,
+}
+
+/// How large what is read of a request may be, whose body may have `max_body` bytes.
+pub(crate) fn message_limits(settings: &RequestGuard, max_body: u64) -> MessageLimits {
+    MessageLimits {
+        json_depth: settings.max_json_depth,
+        sse_event: settings.max_sse_event,
+        decoded: DecodeLimits { output: max_body, ratio: settings.max_decompression_ratio },
+    }
 }
 
 /// A rate, and what it counts by.

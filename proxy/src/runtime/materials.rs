@@ -32,6 +32,9 @@ pub(super) fn files(snapshot: &Snapshot) -> Vec<PathBuf> {
             materials.push(from);
         }
     }
+    if let Some(OwnKey::Material { from, .. }) = &snapshot.token_key {
+        materials.push(from);
+    }
     materials.into_iter().filter_map(Material::file).collect()
 }
 

@@ -11,7 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use postern_config::Harden;
+use postern_config::{Direction, Harden};
+use postern_filters::encoding::Coding;
 
 use super::names;
 use crate::credentials::{Age, Standing};
@@ -35,6 +36,12 @@ struct ByDecision {
 struct ByTrial {
     postern_policy: String,
     postern_decision: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByCoding {
+    postern_direction: &'static str,
+    postern_coding: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -147,6 +154,7 @@ pub struct Metrics {
     decisions: Family<ByDecision, Counter>,
     rehearsals: Family<ByTrial, Counter>,
     findings: Family<ByGuard, Counter>,
+    decoded: Family<ByCoding, Counter>,
     refused: Family<ByListener, Counter>,
     cuts: Family<ByReason, Counter>,
     certificates: Family<ByIdentity, Gauge>,
@@ -217,6 +225,7 @@ impl Metrics {
             decisions: Family::default(),
             rehearsals: Family::default(),
             findings: Family::default(),
+            decoded: Family::default(),
             refused: Family::default(),
             cuts: Family::default(),
             certificates: Family::default(),
@@ -279,6 +288,11 @@ impl Metrics {
             metrics.rehearsals.clone(),
         );
         registry.register(name(names::FINDINGS), "Content findings by guard and action", metrics.findings.clone());
+        registry.register(
+            name(names::BODIES_DECODED),
+            "Bodies decoded to be read, by direction and coding",
+            metrics.decoded.clone(),
+        );
         registry.register(name(names::CONNECTIONS), "Open connections", metrics.connections.clone());
         registry.register(
             name(names::CONNECTIONS_REFUSED),
@@ -493,6 +507,14 @@ impl Metrics {
     pub(crate) fn finding(&self, guard: &str, action: &'static str) {
         let labels = ByGuard { postern_filter: guard.to_owned(), postern_action: action };
         self.findings.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn decoded(&self, direction: Direction, coding: Coding) {
+        let postern_direction = match direction {
+            Direction::Request => "request",
+            Direction::Response => "response",
+        };
+        self.decoded.get_or_create(&ByCoding { postern_direction, postern_coding: coding.as_str() }).inc();
     }
 
     pub(crate) fn connection_refused(&self, listener: &str, cause: &'static str) {

@@ -12,6 +12,8 @@ pub const DECISIONS: &str = "postern.decisions";
 pub const SHADOW_DECISIONS: &str = "postern.shadow.decisions";
 /// Content findings, by guard and action.
 pub const FINDINGS: &str = "postern.findings";
+/// Bodies that were decoded to be read, by direction and coding.
+pub const BODIES_DECODED: &str = "postern.bodies.decoded";
 /// Open connections.
 pub const CONNECTIONS: &str = "postern.connections";
 /// Connections that ended before a request, by listener and cause.

@@ -8,7 +8,7 @@ use crate::house::upstream::{Act, answer, chat};
 use crate::house::{Ask, House};
 use crate::one::one;
 
-/// 10 MiB of zeros as gzip: a stored dictionary of one long match, made by hand so that no encoder is needed.
+/// How gzip begins; nothing follows.
 const GZIP_HEAD: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
 const ENCODINGS: [&str; 14] = [
     "gzip",
@@ -27,15 +27,26 @@ const ENCODINGS: [&str; 14] = [
     "aes128gcm",
 ];
 
+/// Those that are decoded; tests of the wire have bodies that are whole, and bombs.
+fn is_known(encoding: &str) -> bool {
+    ["gzip", "x-gzip", "GZIP", "br", "deflate", "zstd"].contains(&encoding)
+}
+
 #[tokio::test]
-async fn attack_43_no_encoded_body_is_inspected_and_none_is_let_through_uninspected() {
+async fn attack_43_no_encoded_body_is_let_through_uninspected() {
     let house = House::start().await;
     for encoding in ENCODINGS {
         for h2 in [false, true] {
             for (path, media) in [("/v1/chat/completions", "application/json"), ("/forms", "text/plain")] {
                 let ask = Ask::post(path, media, GZIP_HEAD).over(h2).header("content-encoding", encoding);
                 let reply = house.call(&house.who.mia, ask).await;
-                assert_eq!(reply.status, 415, "`{encoding}` on {path}, h2 {h2}");
+                let status = match encoding {
+                    // Read as brotli, it begins with a window of 16 MiB.
+                    "br" => 413,
+                    _ if is_known(encoding) => 400,
+                    _ => 415,
+                };
+                assert_eq!(reply.status, status, "`{encoding}` on {path}, h2 {h2}");
             }
         }
     }
@@ -51,7 +62,7 @@ async fn attack_43_no_encoded_body_is_inspected_and_none_is_let_through_uninspec
 }
 
 #[tokio::test]
-async fn attack_43_an_encoded_answer_is_refused_where_answers_are_inspected() {
+async fn attack_43_an_encoded_answer_that_cannot_be_read_is_refused_where_answers_are_inspected() {
     let house = House::start().await;
     for encoding in ENCODINGS.into_iter().filter(|encoding| !encoding.is_empty()) {
         let headers = [("content-type", "application/json"), ("content-encoding", encoding)];

@@ -3,10 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use postern_config::JwtAlgorithm;
+use postern_filters::encoding::Coding;
 use postern_filters::token::mint::SigningKey;
 use postern_proxy::reload::Reload;
 use serde_json::{Value, json};
 
+use crate::encodings::encode::encoded;
 use crate::house::{Ask, House, Plan};
 
 const ISSUER: &str = "https://partners.house.test";
@@ -80,7 +82,7 @@ impl Signer<'_> {
     }
 
     /// Posts `sent`, and signs `said`.
-    fn post(&self, path: &str, sent: &str, said: &str) -> Ask {
+    fn post(&self, path: &str, sent: impl Into<Vec<u8>>, said: impl AsRef<[u8]>) -> Ask {
         let digest = format!("sha-256=:{}:", STANDARD.encode(digest(said)));
         let ask = Ask::post(path, "application/json", sent).header("content-digest", &digest);
         let uri = self.uri(path);
@@ -94,8 +96,8 @@ impl Signer<'_> {
     }
 }
 
-fn digest(text: &str) -> Vec<u8> {
-    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref().to_vec()
+fn digest(text: impl AsRef<[u8]>) -> Vec<u8> {
+    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_ref()).as_ref().to_vec()
 }
 
 #[tokio::test]
@@ -155,6 +157,15 @@ async fn attack_33_a_signed_request_opens_what_was_signed_and_once() {
     assert_eq!(house.send(None, signer.post("/forms", card, card)).await.status, 200);
     let seen = house.plain.seen().pop().unwrap();
     assert!(seen.header("content-digest").is_empty() && !String::from_utf8_lossy(&seen.body).contains("4111"));
+
+    // A digest is of the content as it came, its coding included.
+    let (plain, zipped) = (r#"{"a":"b"}"#, encoded(Coding::Gzip, br#"{"a":"b"}"#));
+    for (said, status) in [(zipped.as_slice(), 200), (plain.as_bytes(), 401)] {
+        let ask = signer.post("/forms", zipped.clone(), said).header("content-encoding", "gzip");
+        assert_eq!(house.send(None, ask).await.status, status);
+    }
+    let seen = house.plain.seen().pop().unwrap();
+    assert!(seen.header("content-digest").is_empty() && seen.body == plain.as_bytes());
 
     let promised = house.promised("orders", postern_config::Direction::Request, false);
     assert!(promised.contains(&"digest".to_owned()));

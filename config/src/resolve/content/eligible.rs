@@ -21,9 +21,7 @@ pub(super) fn add(
     report: &mut Report,
 ) {
     let (Some(first), Some(upstream)) = (policy.eligibility.first(), upstream) else { return };
-    let Some(most) =
-        policy.eligibility.iter().filter(|entry| names(entry, upstream)).map(|entry| entry.max_class.value).max()
-    else {
+    let Some(most) = most(policy, upstream) else {
         let message = format!(
             "upstream `{}` of route `{}` is eligible for nothing by {}, so every request would be refused",
             upstream.name.as_str(),
@@ -71,6 +69,11 @@ pub(super) fn add(
             tokens: TokenRule::default(),
         }
     }));
+}
+
+/// The highest class that `policy` lets the upstream see; nothing where it does not name it.
+pub(super) fn most(policy: &DataProtectionPolicy, upstream: &UpstreamSpec) -> Option<DataClass> {
+    policy.eligibility.iter().filter(|entry| names(entry, upstream)).map(|entry| entry.max_class.value).max()
 }
 
 fn names(entry: &At<Eligibility>, upstream: &UpstreamSpec) -> bool {

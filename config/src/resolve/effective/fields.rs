@@ -92,6 +92,7 @@ pub(super) const SINGLES: &[Single] = &[
     guard(&["sizes", "maxBody"], |guard| Size(guard.max_body).to_string()),
     guard(&["sizes", "maxJsonDepth"], |guard| guard.max_json_depth.to_string()),
     guard(&["sizes", "maxSseEvent"], |guard| size(guard.max_sse_event)),
+    guard(&["sizes", "maxDecompressionRatio"], |guard| guard.max_decompression_ratio.to_string()),
 ];
 
 /// Fields that are shown as they were written, with how they merge. With [`SINGLES`] they are all fields that are enforced.
@@ -130,6 +131,7 @@ pub(super) const ITEMS: &[Items] = &[
     items(Kind::DataProtectionPolicy, &["detectors"], Nature::Union),
     items(Kind::DataProtectionPolicy, &["rules"], Nature::Union),
     items(Kind::DataProtectionPolicy, &["eligibility"], Nature::AllowList),
+    items(Kind::DataProtectionPolicy, &["minimize"], Nature::Union),
     items(Kind::DataProtectionPolicy, &["opaque"], Nature::Demand),
     items(Kind::DataProtectionPolicy, &["retention"], Nature::Maximum),
     items(Kind::RuntimeSecurityPolicy, &["detectors"], Nature::Union),

@@ -28,8 +28,13 @@ pub(super) fn data(written: Written) -> impl Strategy<Value = Content> {
     let streaming = (select(vec!["32Ki", "128Ki"]), select(vec!["1s", "30s"]));
     let streaming = streaming.prop_map(|(hold, stall)| format!("streaming: {{holdBack: {hold}, stall: {stall}}}"));
     let detectors = Just("detectors: [{name: card, type: Builtin, id: payment-card, class: Restricted}]".to_owned());
-    let fields = (maybe(written, rule), maybe(written, streaming), maybe(written, detectors))
-        .prop_map(|(a, b, c)| vec![a, b, c]);
+    let opaque = select(vec!["Deny", "Strip", "Allow"]).prop_map(|word| format!("opaque: {word}"));
+    let tokens = select(vec!["1m", "2h"]).prop_map(|most| format!("retention: {{tokens: {most}}}"));
+    let minimize = select(vec!["drop: [/user, /a/0]", "keep: [/a, /b]"]);
+    let minimize = minimize.prop_map(|one| format!("minimize: [{{{one}}}]"));
+    let rest = (maybe(written, opaque), maybe(written, tokens), maybe(written, minimize));
+    let fields = (maybe(written, rule), maybe(written, streaming), maybe(written, detectors), rest)
+        .prop_map(|(a, b, c, (d, e, f))| vec![a, b, c, d, e, f]);
     content("DataProtectionPolicy", &[GATEWAY, APP, CHAT], fields)
 }
 

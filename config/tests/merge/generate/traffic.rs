@@ -146,8 +146,8 @@ pub(super) fn guard(written: Written, connections: bool) -> impl Strategy<Value 
         maybe(
             written,
             word(&[
-                "{maxHeaders: 20, maxHeaderSize: 128Ki, maxBody: 90Mi, maxJsonDepth: 120, maxSseEvent: 1Ki}",
-                "{maxHeaders: 256, maxHeaderSize: 1Ki, maxBody: 3Ki, maxJsonDepth: 8, maxSseEvent: 8Mi}",
+                "{maxHeaders: 20, maxHeaderSize: 128Ki, maxBody: 90Mi, maxJsonDepth: 120, maxSseEvent: 1Ki, maxDecompressionRatio: 9}",
+                "{maxHeaders: 256, maxHeaderSize: 1Ki, maxBody: 3Ki, maxJsonDepth: 8, maxSseEvent: 8Mi, maxDecompressionRatio: 900}",
             ]),
         ),
         option::of(select(vec![

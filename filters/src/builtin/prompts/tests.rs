@@ -235,6 +235,21 @@ fn system_text_of_clients_is_refused_in_every_spelling() {
 }
 
 #[test]
+fn what_a_provider_keeps_may_hold_system_text_so_it_is_refused_where_that_is() {
+    for (endpoint, body) in [
+        (RESPONSES, r#"{"model":"m","input":"a","previous_response_id":"r1"}"#),
+        (RESPONSES, r#"{"model":"m","input":"a","prompt":{"id":"p1"}}"#),
+        (RESPONSES, r#"{"model":"m","input":[{"type":"item_reference","id":"i1"}]}"#),
+        (GENERATE, r#"{"cachedContent":"c","contents":[{"parts":[{"text":"a"}]}]}"#),
+    ] {
+        assert_eq!(sent(&rules("F", "", true, false), false, endpoint, body), Err(Reason::ContentRefused), "{body}");
+        assert!(sent(&rules("F", "", false, false), false, endpoint, body).is_ok(), "{body}");
+    }
+    let image = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://a.example"}}]}]}"#;
+    assert!(sent(&rules("F", "", true, false), false, CHAT, image).is_ok(), "an image says nothing as the operator");
+}
+
+#[test]
 fn an_endpoint_without_a_place_is_refused_where_a_model_writes_and_left_alone_elsewhere() {
     let completions = Endpoint::OpenAi(openai::Endpoint::Completions);
     let prompt = r#"{"model":"m","prompt":"a"}"#;

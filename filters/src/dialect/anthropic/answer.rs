@@ -29,7 +29,7 @@ pub(super) fn message(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> 
             "model" => facts.model = Some(identifier(value, "model")?.into_owned()),
             "usage" => facts.usage = usage(value)?,
             "container" if value.is_null() => {}
-            "container" => found.opaque("container"),
+            "container" => found.hides("container", value)?,
             "context_management" | "diagnostics" => found.remove(root, value),
             other if stop(other, value, found)? => {}
             _ => return Err(unknown(key, "answer")),

@@ -3,7 +3,7 @@
 use postern_config::Part;
 
 use crate::dialect::DialectError;
-use crate::dialect::body::Found;
+use crate::dialect::body::{Found, Hidden};
 use crate::dialect::fields::{base64, cache, expect, flag, identifier, member, settings, shape, string, unknown, word};
 use crate::json::{Kind, Value};
 
@@ -49,10 +49,10 @@ pub(super) fn block(item: Value<'_>, role: Role, found: &mut Found) -> Result<()
     let kind = member(item, "type", "content[].type")?;
     let read = match (kind.text().as_deref(), role) {
         (Some("text"), _) => text_field,
-        (Some("image"), _) => return found.hides("image"),
-        (Some("container_upload"), _) => return found.hides("container_upload"),
-        (Some("redacted_thinking"), _) => return found.hides("redacted_thinking"),
-        (Some("compaction"), _) => return found.hides("compaction"),
+        (Some("image"), _) => return found.hides("image", item),
+        (Some("container_upload"), _) => return found.hides("container_upload", item),
+        (Some("redacted_thinking"), _) => return found.hides("redacted_thinking", item),
+        (Some("compaction"), _) => return found.hides("compaction", item),
         (Some("document"), Role::User | Role::Tool) => document,
         (Some("search_result"), Role::User | Role::Tool) => search_result,
         (Some("tool_result"), Role::User) => tool_result,
@@ -107,9 +107,9 @@ fn source(value: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
     let field = match kind.text().as_deref() {
         Some("text") => "data",
         Some("content") => "content",
-        Some("base64") => return found.hides("document: base64"),
-        Some("url") => return found.hides("document: url"),
-        Some("file") => return found.hides("file_id"),
+        Some("base64") => return hides_document("document: base64", value, found),
+        Some("url") => return hides_document("document: url", value, found),
+        Some("file") => return hides_document("file_id", value, found),
         _ => return Err(shape(kind, "document.source.type")),
     };
     member(value, field, "document.source.data")?;
@@ -122,6 +122,12 @@ fn source(value: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
             _ => return Err(unknown(key, "document.source")),
         }
     }
+    Ok(())
+}
+
+/// A document is nothing without its source.
+fn hides_document(what: &'static str, source: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
+    found.opaque(what, Hidden::Around(source.id()));
     Ok(())
 }
 
@@ -176,7 +182,7 @@ fn thinking(item: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
     let text = member(item, "thinking", "thinking")?;
     let signed = item.get("signature").is_some_and(|signature| !signature.is_null() && !signature.is_text(""));
     if signed && text.is_text("") {
-        found.opaque("encrypted thinking");
+        found.hides("encrypted thinking", item)?;
     }
     for (key, value) in item.entries() {
         match key.text().as_deref() {

@@ -55,7 +55,7 @@ pub(super) fn counted(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> 
             "thinking" => settings(value, &["type", "budget_tokens", "display"], "thinking")?,
             "container" if value.is_null() => {}
             // Files and state that the provider keeps.
-            "container" => found.opaque("container"),
+            "container" => found.hides("container", value)?,
             other => match UNSUPPORTED.iter().find(|known| **known == other) {
                 Some(_) if value.is_null() => {}
                 Some(what) => return Err(DialectError::Unsupported { what }),

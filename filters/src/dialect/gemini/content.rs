@@ -65,8 +65,8 @@ fn piece(item: Value<'_>, part: Part, reading: Reading, found: &mut Found) -> Re
             "text" if reading == Reading::Event => expect(value, Kind::String, "text")?,
             "text" if part == Part::ToolResult => found.maybe_json(value, part, "text")?,
             "text" => found.text(value, part, "text")?,
-            "inlineData" => found.opaque("inlineData"),
-            "fileData" => found.opaque("fileData"),
+            "inlineData" => found.hides("inlineData", item)?,
+            "fileData" => found.hides("fileData", item)?,
             "functionCall" => call(value, found)?,
             "functionResponse" => response(value, found)?,
             "executableCode" => code(value, Part::ToolArguments, found)?,
@@ -93,13 +93,13 @@ fn note(
     match name {
         "thought" => flag(value, "thought").map(drop),
         // Reasoning that only the provider can read: it does not come in, and is left out of what goes out.
-        "thoughtSignature" if reading == Reading::Request => found.hides("thoughtSignature"),
+        "thoughtSignature" if reading == Reading::Request => found.hides("thoughtSignature", value),
         "thoughtSignature" => {
             base64(value, "thoughtSignature")?;
             found.remove(item, value);
             Ok(())
         }
-        "videoMetadata" | "mediaResolution" => found.hides("videoMetadata"),
+        "videoMetadata" | "mediaResolution" => found.hides("videoMetadata", value),
         "toolCall" | "toolResponse" => Err(DialectError::Unsupported { what: "toolCall" }),
         _ => Err(unknown(key, "parts[]")),
     }
@@ -133,7 +133,7 @@ fn response(value: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
                 found.json_value(value, Part::ToolResult);
             }
             "willContinue" => scalar(value, Kind::Bool, "willContinue")?,
-            "parts" => found.opaque("functionResponse.parts"),
+            "parts" => found.hides("functionResponse.parts", value)?,
             _ => return Err(unknown(key, "functionResponse")),
         }
     }

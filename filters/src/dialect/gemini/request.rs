@@ -68,7 +68,7 @@ fn field(
             found.tree(value, Part::User, &[]);
             Ok(())
         }
-        "cachedContent" => found.hides("cachedContent"),
+        "cachedContent" => found.hides("cachedContent", value),
         "serviceTier" => word(value, "serviceTier"),
         "store" => scalar(value, Kind::Bool, "store"),
         _ => Err(unknown(key, "request")),
@@ -98,7 +98,7 @@ fn generation(value: Value<'_>, found: &mut Found, facts: &mut Facts) -> Result<
             "responseModalities" => {
                 expect(value, Kind::Array, "responseModalities")?;
                 if !value.items().all(|item| item.is_text("TEXT")) {
-                    found.opaque("responseModalities");
+                    found.hides("responseModalities", value)?;
                 }
             }
             "thinkingConfig" => {

@@ -1,7 +1,7 @@
 //! A body of plain HTTP as a message: text, JSON, a form, or a form of parts. All its parts are `HttpBody`.
 
 use bytes::Bytes;
-use postern_config::Part;
+use postern_config::{Part, Revision};
 
 use super::form::Form;
 use super::multipart::Multipart;
@@ -60,6 +60,18 @@ impl HttpBody {
             _ => return Err(DialectError::MediaType),
         };
         Ok(Self(read))
+    }
+}
+
+impl HttpBody {
+    /// See [`crate::Message::revised`].
+    pub(crate) fn revised(&self, revision: &Revision) -> Result<Option<Bytes>, DialectError> {
+        match &self.0 {
+            Read::Json(body) => body.revised(revision, None),
+            Read::Empty => Ok(None),
+            Read::Text(_) | Read::Form(_) | Read::Multipart(_) if revision.minimize.is_empty() => Ok(None),
+            Read::Text(_) | Read::Form(_) | Read::Multipart(_) => Err(DialectError::MediaType),
+        }
     }
 }
 

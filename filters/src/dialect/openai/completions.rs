@@ -9,7 +9,7 @@ use super::chat::stream::Completions;
 use crate::dialect::DialectError;
 use crate::dialect::adapter::Adapter;
 use crate::dialect::ai::Facts;
-use crate::dialect::body::Found;
+use crate::dialect::body::{Found, Hidden};
 use crate::dialect::fields::{choices, count, expect, flag, member, scalar, shape, string, word};
 use crate::json::{Kind, Value};
 
@@ -50,7 +50,10 @@ pub(super) fn texts(value: Value<'_>, part: Part, what: &'static str, found: &mu
         Kind::String => found.text(value, part, what),
         Kind::Array if !value.is_empty() => value.items().try_for_each(|item| match item.kind() {
             Kind::String => found.text(item, part, what),
-            Kind::Number | Kind::Array => found.hides("token numbers"),
+            Kind::Number | Kind::Array => {
+                found.opaque("token numbers", Hidden::Everywhere);
+                Ok(())
+            }
             _ => Err(shape(item, what)),
         }),
         _ => Err(shape(value, what)),

@@ -44,7 +44,7 @@ fn piece(item: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
     let kind = member(item, "type", "input[].type")?;
     match kind.text().as_deref() {
         Some("text") => {}
-        Some("image_url") => return found.hides("image_url"),
+        Some("image_url") => return found.hides("image_url", item),
         _ => return Err(shape(kind, "input[].type")),
     }
     for (key, value) in item.entries() {

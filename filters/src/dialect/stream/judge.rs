@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use postern_config::Part;
+use postern_config::{Opaque, Part};
 
 use super::texts::Print;
 use super::{Cut, StreamLimits, StreamOut};
@@ -69,7 +69,7 @@ impl Judge {
         walk: impl FnOnce(Value<'_>, &mut Found) -> Result<(), DialectError>,
     ) -> Result<Bytes, Cut> {
         let (body, ()) = JsonBody::parse(json, self.limits.json, walk)?;
-        if let Some(what) = body.opaque() {
+        if let Some(what) = body.opaque().filter(|_| self.limits.opaque != Opaque::Allow) {
             return Err(DialectError::Unsupported { what }.into());
         }
         let mut edits: Vec<(usize, Vec<Edit>)> = Vec::new();

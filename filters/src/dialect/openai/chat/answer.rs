@@ -112,7 +112,7 @@ fn message(item: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
             "content" | "refusal" => found.text(value, Part::Assistant, "content")?,
             "reasoning_content" | "reasoning" => found.text(value, Part::Reasoning, "reasoning_content")?,
             "annotations" => found.tree(value, Part::Assistant, &["type", "url_citation", "title", "url"]),
-            "audio" => found.opaque("audio"),
+            "audio" => found.hides("audio", value)?,
             other => dropped(other, item, key, value, |within, child| found.remove(within, child))?,
         }
     }

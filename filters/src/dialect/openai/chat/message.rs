@@ -86,8 +86,7 @@ fn content_part(item: Value<'_>, part: Part, found: &mut Found) -> Result<(), Di
         _ => return Err(shape(kind, "content[].type")),
     };
     if !matches!(field, "text" | "refusal") {
-        found.opaque(field);
-        return Ok(());
+        return found.hides(field, item);
     }
     if item.get(field).is_none() {
         return Err(DialectError::Missing { what: "content[].text" });

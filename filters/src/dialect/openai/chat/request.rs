@@ -166,10 +166,7 @@ fn assistant(name: &str, key: Value<'_>, value: Value<'_>, found: &mut Found) ->
         "refusal" => found.text(value, Part::Assistant, "refusal"),
         "reasoning_content" | "reasoning" => found.text(value, Part::Reasoning, "reasoning_content"),
         // An earlier answer that the provider keeps.
-        "audio" => {
-            found.opaque("audio");
-            Ok(())
-        }
+        "audio" => found.hides("audio", value),
         _ => Err(unknown(key, "messages[]")),
     }
 }
@@ -207,7 +204,7 @@ fn modalities(value: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
     for item in value.items() {
         match item.text().as_deref() {
             Some("text") => {}
-            Some(_) => found.opaque("modalities"),
+            Some(_) => found.hides("modalities", item)?,
             None => return Err(shape(item, "modalities")),
         }
     }

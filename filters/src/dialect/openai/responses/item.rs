@@ -24,8 +24,8 @@ pub(super) fn of_request(item: Value<'_>, found: &mut Found) -> Result<(), Diale
         }
         Some("function_call_output" | "custom_tool_call_output") => output(item, found),
         // What the provider keeps, or can read alone.
-        Some("item_reference") => found.hides("item_reference"),
-        Some("compaction" | "compaction_summary") => found.hides("compaction"),
+        Some("item_reference") => found.hides("item_reference", item),
+        Some("compaction" | "compaction_summary") => found.hides("compaction", item),
         Some(_) => of_answer(item, found),
     }
 }
@@ -69,9 +69,9 @@ pub(super) fn content(item: Value<'_>, part: Part, found: &mut Found) -> Result<
         Some("input_text" | "output_text" | "text") => ("text", part),
         Some("refusal") => ("refusal", part),
         Some("reasoning_text" | "summary_text") => ("text", Part::Reasoning),
-        Some("input_image") => return found.hides("input_image"),
-        Some("input_file") => return found.hides("input_file"),
-        Some("input_audio") => return found.hides("input_audio"),
+        Some("input_image") => return found.hides("input_image", item),
+        Some("input_file") => return found.hides("input_file", item),
+        Some("input_audio") => return found.hides("input_audio", item),
         _ => return Err(shape(kind, "content[].type")),
     };
     member(item, field, "content[].text")?;
@@ -141,7 +141,7 @@ fn reasoning(item: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
                 value.items().try_for_each(|item| content(item, Part::Reasoning, found))?;
             }
             "encrypted_content" if value.is_null() => {}
-            "encrypted_content" => found.opaque("encrypted reasoning"),
+            "encrypted_content" => found.hides("encrypted reasoning", value)?,
             _ => return Err(unknown(key, "reasoning")),
         }
     }

@@ -69,7 +69,7 @@ pub(super) fn request(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> 
 fn beyond(name: &str, key: Value<'_>, value: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
     let is_off = value.is_null() || value.boolean() == Some(false);
     if let Some(what) = KEPT.iter().find(|known| **known == name) {
-        return if value.is_null() { Ok(()) } else { found.hides(what) };
+        return if value.is_null() { Ok(()) } else { found.hides(what, value) };
     }
     match UNSUPPORTED.iter().find(|known| **known == name) {
         Some(_) if is_off => Ok(()),
@@ -82,7 +82,7 @@ fn beyond(name: &str, key: Value<'_>, value: Value<'_>, found: &mut Found) -> Re
 fn include(value: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
     scalar(value, Kind::Array, "include")?;
     value.items().try_for_each(|what| match what.text().as_deref() {
-        Some("reasoning.encrypted_content") => found.hides("reasoning.encrypted_content"),
+        Some("reasoning.encrypted_content") => found.hides("reasoning.encrypted_content", what),
         Some(_) => Err(DialectError::Unsupported { what: "include" }),
         None => Err(shape(what, "include")),
     })
