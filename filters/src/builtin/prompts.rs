@@ -86,7 +86,7 @@ impl Prompts {
         if !endpoint.has_output() {
             return Ok(Flow::Continue);
         }
-        let isolated = self.isolates && message.from_outside().next().is_some();
+        let isolated = self.isolates && message.outside_texts().next().is_some();
         if !self.says() && !isolated {
             return Ok(Flow::Continue);
         }
@@ -112,7 +112,7 @@ impl Prompts {
         if isolated {
             let (open, close) = marks(&placeholder);
             let marks = [open, close].concat();
-            for raw in message.from_outside() {
+            for raw in message.outside_texts() {
                 // A result that is an object becomes a string, with its quotes escaped.
                 let grown = escaped(raw).saturating_sub(raw.len()).saturating_add(marks.len()).saturating_add(AROUND);
                 added.bytes = added.bytes.saturating_add(grown);
@@ -137,14 +137,14 @@ impl Prompts {
             None
         };
         let message = again.as_ref().unwrap_or(message);
-        let isolated = self.isolates && message.from_outside().next().is_some();
+        let isolated = self.isolates && message.outside_texts().next().is_some();
         if !self.says() && !isolated {
             return Ok(Flow::Continue);
         }
         let canary = if self.plants { Some(Arc::new(Canary::new(cx.random()?))) } else { None };
         let name = if isolated { Some(letters(&cx.random()?)) } else { None };
         if let Some(name) = &name
-            && message.from_outside().any(|raw| memchr::memmem::find(raw, name.as_bytes()).is_some())
+            && message.outside_texts().any(|raw| memchr::memmem::find(raw, name.as_bytes()).is_some())
         {
             // Nobody can know it, so this is chance, or bytes that are not random.
             return Err(FilterError::Random);

@@ -139,8 +139,8 @@ impl AiMessage {
     }
 
     /// Texts from outside, each with the bytes that it has in the body.
-    pub(crate) fn from_outside(&self) -> impl Iterator<Item = &[u8]> {
-        self.body.iter().flat_map(|body| body.from_outside()).map(|value| value.raw())
+    pub(crate) fn outside_texts(&self) -> impl Iterator<Item = &[u8]> {
+        self.body.iter().flat_map(|body| body.outside_texts()).map(|value| value.raw())
     }
 
     /// Bytes of the body, with what policy will put into it, at most.

@@ -72,7 +72,7 @@ impl JsonBody {
         if !texts.is_empty() {
             put(self.doc().root(), texts, &mut editor)?;
         }
-        for value in marks.iter().flat_map(|_| self.from_outside()) {
+        for value in marks.iter().flat_map(|_| self.outside_texts()) {
             let Some(marks) = marks else { continue };
             match value.kind() {
                 Kind::String => editor.enclose(value.id(), marks.open, marks.close)?,
@@ -86,7 +86,7 @@ impl JsonBody {
 
     /// Values with texts that nobody the operator trusts wrote. Names, which have no other spelling, are not among them, nor are
     /// numbers that stand alone.
-    pub(super) fn from_outside(&self) -> impl Iterator<Item = Value<'_>> {
+    pub(super) fn outside_texts(&self) -> impl Iterator<Item = Value<'_>> {
         let untrusted = self.parts().iter().filter(|part| capability::is_untrusted(part.part) && !part.fixed);
         let values = untrusted.filter_map(|part| match part.place {
             Place::Node(node) => Some(self.doc().value(node)),

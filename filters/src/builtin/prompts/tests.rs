@@ -278,7 +278,7 @@ fn an_endpoint_without_a_place_is_refused_where_a_model_writes_and_left_alone_el
 }
 
 #[test]
-fn texts_from_outside_stand_between_marks_that_the_model_is_told_of() {
+fn texts_outside_texts_stand_between_marks_that_the_model_is_told_of() {
     let (open, close) = marks(NAME);
     let told = serde_json::to_string(&notice(NAME)).unwrap();
     let told = told.trim_matches('"');
