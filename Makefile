@@ -36,7 +36,7 @@ check: ## Everything CI runs, with times and counts
 test-full: need ## The long suites: more property cases, the dependency rules broken on purpose, TLS, logins, grid, storm and soak
 	@scripts/need redis
 	@POSTERN_REQUIRE_REDIS=1 POSTERN_TEST_FULL=1 PROPTEST_CASES=$${PROPTEST_CASES:-2000} PROPTEST_MAX_GLOBAL_REJECTS=100000 scripts/test-rust
-	@$(MAKE) sdk deny-self-test tls oidc grid storm soak
+	@$(MAKE) sdk deny-self-test tls oidc grid readers storm soak
 
 # Parts of the above
 
@@ -68,6 +68,14 @@ grid: build $(VENV)/ready ## What policy saw is what five servers got: some thou
 
 grid-short: GRID := --cases 390
 grid-short: grid
+
+.PHONY: readers readers-short
+readers: build $(VENV)/ready ## What policy saw of a body is what Python, Node and Go read of it: twenty thousand odd bodies
+	@scripts/need readers
+	@$(VENV)/bin/python load-tests/readers/run.py --postern $(POSTERN) $(READERS)
+
+readers-short: READERS := --cases 660
+readers-short: readers
 
 .PHONY: storm storm-short
 storm: build $(VENV)/ready ## Floods, slow clients and idle connections, with an honest client beside: a quarter of an hour

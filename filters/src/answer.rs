@@ -17,6 +17,7 @@ use crate::encoding::{Coding, DecodeError, UnknownCoding};
 use crate::json::apply;
 use crate::limit::Used;
 use crate::message::{Message, MessageLimits};
+use crate::output::{Bounded, length_of, too_long};
 use crate::scan::restore::{self, Restorer, Restoring, Values};
 use crate::scan::{Canary, Exchange, InExchange, TokenMap};
 use crate::{ContentFinding, Context, Edit, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
@@ -61,6 +62,8 @@ pub(crate) struct Answers {
     pub(crate) opaque: Opaque,
     /// Who may answer.
     pub(crate) models: Option<Arc<Models>>,
+    /// Bytes of text of one answer.
+    pub(crate) max_length: Option<u64>,
     /// Guards on trial, and which manifests they are of. Only where answers are read anyway.
     pub(crate) tried: Option<Arc<(Content, Blame)>>,
     /// Guards of answers that are read whole, as the matrix names them.
@@ -120,6 +123,10 @@ impl Answers {
         let guards: Arc<dyn TextGuards> = match &self.tried {
             None => guards,
             Some(tried) => Arc::new(Mirror { acting: guards, tried: tried.0.guards().clone(), found: found.clone() }),
+        };
+        let guards: Arc<dyn TextGuards> = match self.max_length {
+            None => guards,
+            Some(most) => Arc::new(Bounded::new(guards, most)),
         };
         // What the model said is counted, not what is put back into it.
         let count = Count::default();
@@ -191,6 +198,12 @@ impl Answers {
             let outcome = content.judge(message, &Exchange::default());
             let blocked = outcome.verdicts.refusal(Reason::AnswerRefused).is_some();
             note_tried(blame, blocked, outcome.findings, cx);
+        }
+        if self.max_length.is_some_and(|most| length_of(message) > most) {
+            let finding = too_long(Part::Assistant);
+            let refusal = blocked(Reason::AnswerRefused, std::slice::from_ref(&finding));
+            cx.add_findings([finding]);
+            return Err(refusal);
         }
         let content = self.content.as_ref();
         let outcome = content.map(|content| content.judge(message, &head.exchange())).unwrap_or_default();

@@ -304,11 +304,14 @@ impl Compiler<'_> {
         }
         let names = content.as_ref().map(|content| content.names()).unwrap_or_default();
         buffered.extend(names.iter().map(|name| Arc::from(name.as_str())));
+        let max_length = self.route.policy.runtime.output.max_length.as_ref().map(|most| most.value);
+        buffered.extend(max_length.map(|_| Arc::from(postern_config::Output::LENGTH)));
         Answers {
             dialect: self.route.dialect,
             content,
             opaque: self.route.policy.data.revision.opaque,
             models,
+            max_length,
             tried,
             streamed: buffered.clone(),
             buffered,

@@ -25,6 +25,7 @@ pub mod limit;
 mod media;
 mod message;
 mod need;
+mod output;
 pub mod path;
 mod permit;
 mod principal;

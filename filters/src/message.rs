@@ -6,7 +6,7 @@ use http::header::COOKIE;
 use postern_config::{Dialect, Part, Revision, percent};
 
 use crate::Edit;
-use crate::dialect::http::{HttpBody, media_type};
+use crate::dialect::http::{HttpBody, keeps_charset, media_type};
 use crate::dialect::{
     AiMessage, DialectError, Endpoint, Facts, Message as Parsed, MessagePart, StreamLimits, Target, Usage,
 };
@@ -95,6 +95,7 @@ impl Message {
         if target.endpoint.takes_body() && !is_json(content_type) {
             return Err(DialectError::MediaType);
         }
+        content_type.map_or(Ok(()), |content_type| keeps_charset(content_type, &body))?;
         Ok(Self::Ai(Box::new(AiMessage::request(target, body, limits.json())?)))
     }
 
@@ -111,6 +112,7 @@ impl Message {
         if !is_json(content_type) {
             return Err(DialectError::MediaType);
         }
+        content_type.map_or(Ok(()), |content_type| keeps_charset(content_type, &body))?;
         Ok(Self::Ai(Box::new(AiMessage::answer(endpoint, body, limits.json())?)))
     }
 

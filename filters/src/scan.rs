@@ -56,6 +56,7 @@ pub(crate) use tokens::TokenMaker;
 pub use tokens::{TokenKey, TokenMap};
 pub use words::{ExactHash, exact_hash};
 
+use crate::output::Output;
 use crate::text::{Judgement, TextGuard, TextGuards};
 use hit::Source;
 use matcher::{Member, PatternSet};
@@ -95,6 +96,8 @@ pub enum ScanError {
 #[derive(Debug)]
 pub struct ContentGuards {
     plans: BTreeMap<Part, Arc<Plan>>,
+    /// Demands on what these guards leave of answers.
+    output: Option<Output>,
     names: Vec<String>,
     unbounded: Vec<String>,
 }
@@ -154,10 +157,13 @@ impl ContentGuards {
         names.sort_unstable();
         names.dedup();
         let unbounded = compiler.unbounded();
-        Ok(Self { plans, names, unbounded })
+        let output = Output::new(&runtime.output, data.hold_back).filter(|_| direction == Direction::Response);
+        names.extend(output.iter().flat_map(Output::names).map(str::to_owned));
+        names.sort_unstable();
+        Ok(Self { plans, output, names, unbounded })
     }
 
-    /// Names as in the coverage matrix, sorted: `data/<rule>` and `runtime/<detector>`.
+    /// Names as in the coverage matrix, sorted: `data/<rule>`, `runtime/<detector>` and `output/<demand>`.
     #[must_use]
     pub fn guard_names(&self) -> &[String] {
         &self.names
@@ -173,7 +179,14 @@ impl ContentGuards {
     /// Names of the guards that look at `part`, sorted.
     #[must_use]
     pub fn guards_of(&self, part: Part) -> Vec<&str> {
-        self.plans.get(&part).map(|p| p.guard_names()).unwrap_or_default()
+        let mut names: Vec<&str> = self.plans.get(&part).map(|p| p.guard_names()).unwrap_or_default();
+        names.extend(self.output_of(part).into_iter().flat_map(Output::names));
+        names.sort_unstable();
+        names
+    }
+
+    fn output_of(&self, part: Part) -> Option<&Output> {
+        self.output.as_ref().filter(|_| Output::reads(part))
     }
 
     /// Data detectors in use whose match can be longer than the hold-back. Whole texts are judged exactly; on a stream
@@ -187,7 +200,11 @@ impl ContentGuards {
 impl ContentGuards {
     /// As [`TextGuards::judge`], in an exchange.
     pub(crate) fn judge_for(&self, part: Part, text: &str, exchange: &Exchange) -> Judgement {
-        self.plans.get(&part).map(|plan| stream::judge(plan, text, exchange)).unwrap_or_default()
+        let judgement = self.plans.get(&part).map(|plan| stream::judge(plan, text, exchange)).unwrap_or_default();
+        match self.output_of(part).filter(|_| !judgement.blocked) {
+            Some(output) => output.after(judgement, part, text),
+            None => judgement,
+        }
     }
 
     /// Whether a rule makes tokens.
@@ -197,11 +214,15 @@ impl ContentGuards {
 
     /// As [`TextGuards::open`], in an exchange.
     pub(crate) fn open_for(&self, part: Part, exchange: &Exchange) -> Box<dyn TextGuard> {
-        match self.plans.get(&part) {
+        let guard: Box<dyn TextGuard> = match self.plans.get(&part) {
             // The load refuses it. Nothing of a text leaves that cannot be judged.
             Some(plan) if !plan.web.is_empty() => Box::new(stream::Undecided),
             Some(plan) => Box::new(stream::Stream::new(plan, exchange)),
             None => Box::new(stream::Unguarded),
+        };
+        match self.output_of(part) {
+            Some(output) => output.behind(guard, part),
+            None => guard,
         }
     }
 }

@@ -24,7 +24,8 @@
 //! | act | `guards::{body_of_plain_http, data_on_the_way_in, hidden_text, injection, query_of_plain_http}` |
 //! | the decision after a rewrite | `guards::decided_again` |
 //! | parse of answers | `guards::parse_of_answers` and the four below |
-//! | content of whole answers | `guards::{answers_of_plain_http, blocked_on_the_way_out, data_on_the_way_out, hidden_text_in_answers}` |
+//! | content of whole answers | `guards::{answers_of_plain_http, blocked_on_the_way_out, data_on_the_way_out, hidden_text_in_answers, links_in_answers, markup_in_answers}` |
+//! | the length of answers | `guards::length_of_answers` |
 //! | content of streams | `guards::{blocked_on_the_way_out, data_on_the_way_out, hidden_text_in_answers}`, both of `streams` |
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]

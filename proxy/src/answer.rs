@@ -248,7 +248,7 @@ pub(crate) fn forwarded_head(
 
 /// Takes back what the upstream said of bytes that are not sent (RFC 9530), and of a coding that was undone.
 fn tell_change(head: &mut ResponseHeader, story: &Story) -> pingora_core::Result<()> {
-    if story.answer_coding.is_some() {
+    if story.answer_read {
         head.remove_header(&header::CONTENT_ENCODING);
     }
     if !story.answer_changed && story.answer_coding.is_none() {

@@ -52,6 +52,8 @@ pub(crate) struct Story {
     pub(crate) streamed: bool,
     /// The coding in which the answer came, where it was undone.
     pub(crate) answer_coding: Option<Coding>,
+    /// The answer was read, and is in no coding any more.
+    pub(crate) answer_read: bool,
     /// The answer is not sent as it came, or may not be.
     pub(crate) answer_changed: bool,
     /// A tunnel that was permitted and waits to be run.
@@ -86,6 +88,7 @@ impl Story {
             trouble: None,
             streamed: false,
             answer_coding: None,
+            answer_read: false,
             answer_changed: false,
             tunnel: None,
             bytes_in: 0,

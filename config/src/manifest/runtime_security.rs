@@ -1,7 +1,9 @@
 //! RuntimeSecurityPolicy: hostile content.
 
+mod output;
 mod prompts;
 
+pub use output::*;
 pub use prompts::{CanarySpec, LayerRole, PromptLayer, SystemText};
 
 use crate::decode::{At, Setting, spec, tagged, words};
@@ -22,10 +24,10 @@ spec! {
         /// Encloses text from outside (ToolResult, Resource, AgentMessage) in marks that are new for every request, and tells the
         /// model what they mean.
         [E] isolate: Setting<bool> = "false",
+        /// Demands on answers: links, markup, length. On routes to models.
+        [E] output: Option<At<OutputSpec>>,
     }
     later {
-        /// Demands on answers: schemas, length, links, markup.
-        [E] "output",
         /// Limits on the course of a task.
         [E] "behaviour",
         /// Learned baselines.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::attach::{Attachments, Place, listed};
+use super::content::output::answers_come;
 use super::content::{managed, seen_parts};
 use super::{outbound, subjects};
 use crate::bootstrap::{ListenerProtocol, RouteSpec};
@@ -117,6 +118,7 @@ impl<'c> Check<'c, '_> {
             Spec::RuntimeSecurityPolicy(policy) => {
                 policy.detectors.iter().for_each(|detector| self.detector(detector));
                 self.prompts(policy);
+                self.output(manifest, policy);
             }
             Spec::WorkloadSecurityPolicy(policy) => {
                 let models = policy.models.as_ref();
@@ -232,6 +234,25 @@ impl<'c> Check<'c, '_> {
         if let Some(word) = policy.isolate.written().filter(|word| word.value) {
             let message = "`isolate`, and no route the manifest is attached to leads to a model";
             word.error(self.report, PV_BLIND, message, help);
+        }
+    }
+
+    /// Demands on answers need a model that answers, and a policy needs something to ask for.
+    fn output(&mut self, manifest: &Manifest, policy: &manifest::RuntimeSecurityPolicy) {
+        let Some(output) = &policy.output else {
+            let says = policy.system_text.written().is_some() || policy.isolate.written().is_some();
+            if policy.detectors.is_empty() && policy.prompt_layers.is_empty() && !says {
+                let help = "write `detectors`, `promptLayers` or `output`, or remove the manifest";
+                let message = format!("{} asks for nothing", manifest.id);
+                manifest.name().error(self.report, PV_BLIND, message, help);
+            }
+            return;
+        };
+        let specs = &self.bootstrap.spec.routes.value;
+        let mut routes = self.reached.iter().filter_map(|index| specs.get(*index));
+        if !routes.any(|route| answers_come(route)) {
+            let message = "`output` can never act: no model answers on the routes it is attached to";
+            output.error(self.report, PV_BLIND, message, "attach the manifest to an AI route");
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod eligible;
 pub(super) mod managed;
+pub(super) mod output;
 pub(super) mod revise;
 mod streams;
 
@@ -240,13 +241,14 @@ pub(super) fn runtime(
         }
     }
     let may_miss = attached.may_miss(Kind::RuntimeSecurityPolicy);
-    if detectors.is_empty() && spec.dialect.value != Dialect::Http && !may_miss {
+    let output = output::output(&policies, spec);
+    if detectors.is_empty() && output.is_empty() && spec.dialect.value != Dialect::Http && !may_miss {
         waived.extend(attached.waive(Waiver::Unguarded, Place::Route(route), || {
             unguarded("RuntimeSecurityPolicy", !policies.is_empty(), spec, report);
         }));
     }
     let prompts = prompts::rules(&policies, spec.dialect.value, attached, report);
-    RuntimeSecurity { detectors, prompts }
+    RuntimeSecurity { detectors, prompts, output }
 }
 
 /// As [`data_rule`].

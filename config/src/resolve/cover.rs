@@ -144,6 +144,8 @@ fn content(policy: &EffectivePolicy, dialect: Dialect, direction: Direction) -> 
     let runtime = policy.runtime.detectors.iter();
     let runtime = runtime.filter(|d| !capability::parts_for(&d.kind, dialect, direction).is_empty());
     let runtime = runtime.filter_map(|d| guard(format!("runtime/{}", d.name), &d.owner, &d.parts));
+    let output = policy.runtime.output.guards().into_iter().filter(|_| direction == Direction::Response);
+    let output = output.filter_map(|(name, owner)| guard(name.to_owned(), owner, &[Part::Assistant, Part::Reasoning]));
     let leaks = policy.leaks.iter().filter_map(|leaks| guard("secrets/leak".to_owned(), &leaks.owner, &leaks.parts));
-    data.chain(runtime).chain(leaks).collect()
+    data.chain(runtime).chain(output).chain(leaks).collect()
 }

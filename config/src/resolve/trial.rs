@@ -52,7 +52,7 @@ fn check_fields(manifest: &Manifest, report: &mut Report) {
     let apart = "put it into a manifest of its own that acts";
     let policy = match &manifest.spec {
         Spec::ApiAccessPolicy(policy) => policy,
-        Spec::RuntimeSecurityPolicy(policy) => return prompt_fields(policy, apart, report),
+        Spec::RuntimeSecurityPolicy(policy) => return runtime_fields(policy, apart, report),
         Spec::DataProtectionPolicy(policy) => return data_fields(policy, apart, report),
         _ => return,
     };
@@ -97,7 +97,7 @@ fn data_fields(policy: &DataProtectionPolicy, apart: &str, report: &mut Report) 
 }
 
 /// What changes a request cannot only be looked at.
-fn prompt_fields(policy: &RuntimeSecurityPolicy, apart: &str, report: &mut Report) {
+fn runtime_fields(policy: &RuntimeSecurityPolicy, apart: &str, report: &mut Report) {
     if let Some(layer) = policy.prompt_layers.first() {
         untried(layer, "`promptLayers`", apart, report);
     }
@@ -106,6 +106,9 @@ fn prompt_fields(policy: &RuntimeSecurityPolicy, apart: &str, report: &mut Repor
     }
     if let Some(word) = policy.isolate.written() {
         untried(word, "`isolate`", apart, report);
+    }
+    if let Some(length) = policy.output.as_ref().and_then(|output| output.max_length.as_ref()) {
+        untried(length, "`maxLength`", apart, report);
     }
     for detector in &policy.detectors {
         if let RuntimeDetector::Canary(spec) = &detector.value {

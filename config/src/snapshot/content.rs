@@ -299,6 +299,7 @@ pub enum TokenScope {
 pub struct RuntimeSecurity {
     pub detectors: Vec<RuntimeDetector>,
     pub prompts: PromptRules,
+    pub output: super::Output,
 }
 
 #[derive(Debug, Clone)]

@@ -96,6 +96,13 @@ fn of_route(route: &Route) -> Vec<String> {
     let prompts = &policy.runtime.prompts;
     lines.push(format!("system {} isolate {}", prompts.system_denied_by.is_some(), prompts.isolated_by.is_some()));
     lines.extend(prompts.layers.iter().map(|layer| format!("layer {:?} {:?}", layer.position, layer.digest)));
+    let output = &policy.runtime.output;
+    lines.extend(output.links.iter().map(|links| format!("links {:?}", sorted(&links.value))));
+    lines.push(format!(
+        "markup {:?} length {:?}",
+        output.markup.as_ref().map(|one| one.value),
+        output.max_length.as_ref().map(|one| one.value)
+    ));
     lines.extend(policy.trials.iter().map(|trial| format!("trial {} {:?}", trial.from, trial.authz)));
     lines.extend(of_ingress(&policy.network.ingress));
     lines.extend(policy.guards.iter().enumerate().flat_map(|(listener, guard)| of_requests(listener, guard)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use postern_config::{
     Action, AddressClass, Anchor, Api, Cidr, ClientAuth, ConnectionGuard, ContentAction, CountedIn, CrossSite,
     CryptoProfile, Curve, Demand, Dialect, Direction, Effect, Egress, EgressRule, Harden, Ingress, IngressRule,
-    KeyExchange, ListenerTls, Material, NamedRate, OnUnavailable, Opaque, Part, PrincipalType, PrivateRanges,
+    KeyExchange, ListenerTls, Markup, Material, NamedRate, OnUnavailable, Opaque, Part, PrincipalType, PrivateRanges,
     RateLimit, Redirects, RequestGuard, Require, Route, RuntimeAction, Segment, Snapshot, TlsVersion, TokenForwarding,
     address, host_matches,
 };
@@ -52,6 +52,8 @@ pub(crate) struct Facts {
     secret: (u64, Option<u64>),
     /// A secret of the upstream stands in the part.
     leaked: bool,
+    /// Where a link in the part leads, and how long the part is.
+    said: (&'static str, u64),
     /// Something is in the message that nobody can read.
     unread: bool,
     busy: Busy,
@@ -146,6 +148,10 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         option::of(select(vec!["card", "mail"])),
         0_u8..=100,
         (prop_oneof![3 => Just(0_u32), 1 => 0_u32..120], mostly(&[false, true])),
+        (
+            select(vec!["a.example", "b.example", "x.c.example", "evil.example"]),
+            mostly(&[10_u64, 200, 8 << 10, 80 << 10]),
+        ),
     );
     let leaks = (mostly(&[false, true]), mostly(&[false, true]));
     let network = (
@@ -183,7 +189,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         |(
             (version, (exchange, approved), certificate, presented, (principal, proven)),
             ((route, method, path, content_type), body, origin),
-            (part, direction, data, score, (spent, away)),
+            (part, direction, data, score, (spent, away), said),
             (source, dialled, redirect, hardened, (days, behind, (leaked, unread))),
             busy,
         )| Facts {
@@ -210,6 +216,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             dialled,
             redirect,
             hardened,
+            said,
             secret: (days, behind),
             leaked,
             unread,
@@ -442,6 +449,23 @@ fn is_shown(snapshot: &Snapshot, route: &Route, facts: &Facts) -> bool {
     })
 }
 
+/// What demands on answers make of a link, a tag, and so much text.
+fn output(route: &Route, facts: &Facts) -> [Option<u8>; 3] {
+    let output = &route.policy.runtime.output;
+    if facts.part != Part::Assistant || facts.direction != Direction::Response {
+        return [Some(0); 3];
+    }
+    let (link, length) = facts.said;
+    let allowed = output.links.iter().all(|list| list.value.iter().any(|host| host_matches(host, link)));
+    let markup = match output.markup.as_ref().map(|one| one.value) {
+        None | Some(Markup::Allow) => 0,
+        Some(Markup::Escape) => 1,
+        Some(Markup::Strip) => 2,
+    };
+    let fits = output.max_length.as_ref().is_none_or(|most| length <= most.value);
+    [Some(if allowed { 0 } else { 2 }), Some(markup), fits.then_some(0)]
+}
+
 fn change(route: &Route, facts: &Facts) -> Option<u8> {
     let data = route.policy.data.rules.iter().filter(|rule| {
         let direction = if facts.direction == Direction::Request { rule.request } else { rule.response };
@@ -468,6 +492,7 @@ fn change(route: &Route, facts: &Facts) -> Option<u8> {
     }
     let leaks = route.policy.leaks.iter().filter(|leaks| facts.leaked && leaks.parts.contains(&facts.part));
     let leaks = leaks.map(|leaks| (leaks.action != ContentAction::Block).then_some(2));
+    let output = output(route, facts).into_iter();
     // What upstreams are told of the caller is not content; told nothing is more strict.
     let token = u8::from(route.policy.token_forwarding == TokenForwarding::Strip);
     let unread = facts.unread.then_some(match route.policy.data.revision.opaque {
@@ -478,6 +503,7 @@ fn change(route: &Route, facts: &Facts) -> Option<u8> {
     data.chain(runtime)
         .chain(leaks)
         .chain(unread)
+        .chain(output)
         .chain([Some(token)])
         .try_fold(0, |most, one| one.map(|one: u8| most.max(one)))
 }

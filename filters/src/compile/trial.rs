@@ -158,7 +158,11 @@ impl Compiler<'_> {
             owners.insert(format!("data/{}", rule.name), Arc::from(rule.owner.as_str()));
             data.rules.push(rule.clone());
         }
-        let mut runtime = RuntimeSecurity::default();
+        let output = policy.runtime.output.of(|owner| tried.manifests.contains(owner));
+        let mut runtime = RuntimeSecurity { output, ..RuntimeSecurity::default() };
+        for (name, owner) in runtime.output.guards() {
+            owners.insert(name.to_owned(), Arc::from(owner));
+        }
         for detector in policy.runtime.detectors.iter().filter(|one| tried.manifests.contains(one.owner.as_str())) {
             owners.insert(format!("runtime/{}", detector.name), Arc::from(detector.owner.as_str()));
             runtime.detectors.push(detector.clone());

@@ -4,6 +4,7 @@ mod body;
 mod form;
 mod multipart;
 
+pub(crate) use body::keeps_charset;
 pub use body::{HttpBody, media_type};
 
 use serde_json::json;

@@ -14,10 +14,13 @@ impl ContentGuards {
     /// Every finding in a whole text, also behind one that blocks, where the data path stops looking.
     #[must_use]
     pub fn findings(&self, part: Part, text: &str) -> Vec<ContentFinding> {
-        let Some(plan) = self.plans.get(&part) else { return Vec::new() };
-        let mut run = run::Run::to_the_end(&Arc::clone(plan));
-        let mut findings = run.push(plan, text).findings;
-        findings.extend(run.finish(plan).findings);
+        let mut findings = Vec::new();
+        if let Some(plan) = self.plans.get(&part) {
+            let mut run = run::Run::to_the_end(&Arc::clone(plan));
+            findings.extend(run.push(plan, text).findings);
+            findings.extend(run.finish(plan).findings);
+        }
+        findings.extend(self.output_of(part).into_iter().flat_map(|output| output.findings(part, text)));
         findings
     }
 }

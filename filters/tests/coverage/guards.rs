@@ -136,7 +136,8 @@ const CHAT_DATA: &str = "  detectors:
 
 const CHAT_RUNTIME: &str = "  detectors:
     - {name: injection, type: PromptInjection, parts: [User], untrustedOnly: false, threshold: 70, action: Block}
-    - {name: hidden, type: HiddenText, parts: [User, Assistant], action: Block}";
+    - {name: hidden, type: HiddenText, parts: [User, Assistant], action: Block}
+  output: {links: {allowHosts: [good.example]}, markup: Strip, maxLength: 200}";
 
 const SHOP_ACCESS: &str = "  authentication: {providers: [sso]}
   allow:
@@ -207,6 +208,9 @@ const PROVED: &[(Direction, &str, fn())] = &[
     (Direction::Response, "data/no-badges", blocked_on_the_way_out),
     (Direction::Response, "data/body", answers_of_plain_http),
     (Direction::Response, "runtime/hidden", hidden_text_in_answers),
+    (Direction::Response, "output/links", links_in_answers),
+    (Direction::Response, "output/markup", markup_in_answers),
+    (Direction::Response, "output/length", length_of_answers),
 ];
 
 #[test]
@@ -475,6 +479,34 @@ fn hidden_text_in_answers() {
     assert_eq!((refusal.reason, refusal.rule.as_deref()), (Reason::AnswerRefused, Some("runtime/hidden")));
     let (_, reason) = site.streams(&["fine", &tags]);
     assert_eq!(reason, Some(Reason::AnswerRefused));
+}
+
+#[test]
+fn links_in_answers() {
+    let site = Site::new();
+    let said = site.answers("chat", &reply("see https://good.example/a or ![x](https://evil.example/?q=1)")).unwrap();
+    assert_eq!(said, reply("see https://good.example/a or ![x]([redacted:link])"));
+    let (out, reason) = site.streams(&["![x](htt", "ps://evil.exa", "mple/?q=1) done"]);
+    assert!(reason.is_none() && out.contains("[redacted:link]") && !out.contains("evil"), "{out}");
+}
+
+#[test]
+fn markup_in_answers() {
+    let site = Site::new();
+    let said = site.answers("chat", &reply("a <b onclick=x>bold</b> word")).unwrap();
+    assert_eq!(said, reply("a bold word"));
+    let (out, reason) = site.streams(&["a <b onc", "lick=x>bold</", "b> word"]);
+    assert!(reason.is_none() && out.contains("bold") && !out.contains("onclick"), "{out}");
+}
+
+#[test]
+fn length_of_answers() {
+    let site = Site::new();
+    assert_eq!(site.answers("chat", &reply(&"a".repeat(200))).unwrap(), reply(&"a".repeat(200)));
+    let refusal = site.answers("chat", &reply(&"a".repeat(201))).unwrap_err();
+    assert_eq!((refusal.reason, refusal.rule.as_deref()), (Reason::AnswerRefused, Some("output/length")));
+    let (out, reason) = site.streams(&["b ".repeat(100).as_str(), "c"]);
+    assert!(reason == Some(Reason::AnswerRefused) && out.contains("b b") && !out.contains("\"c\""), "{out}");
 }
 
 #[test]

@@ -14,6 +14,8 @@ struct Policies {
     dialect: Dialect,
     data: Vec<DataRule>,
     runtime: Vec<Detector>,
+    /// Demands on answers, where a model gives them.
+    output: Option<&'static str>,
     limits: Vec<Vec<&'static str>>,
     prompts: Vec<&'static str>,
 }
@@ -90,17 +92,27 @@ fn policies() -> impl Strategy<Value = Policies> {
         // A route to a model has to have one of each.
         let least = usize::from(dialect != Dialect::Http);
         let prompts = prop::sample::subsequence(PROMPTS.to_vec(), 0..=if least == 0 { 0 } else { PROMPTS.len() });
+        let outputs = [
+            "links: {allowHosts: [good.example]}",
+            "markup: Escape",
+            "markup: Allow, maxLength: 1Mi",
+            "maxLength: 1Mi",
+        ];
+        let output = prop::option::of(prop::sample::select(outputs.to_vec()));
+        let output = output.prop_map(move |output| output.filter(|_| dialect != Dialect::Http));
         (
             Just(dialect),
             prop::collection::vec(data_rule(dialect), least..4),
             prop::collection::vec(detector(dialect), least..3),
+            output,
             prop::collection::vec(keys, least..4),
             prompts,
         )
-            .prop_map(|(dialect, data, runtime, limits, prompts)| Policies {
+            .prop_map(|(dialect, data, runtime, output, limits, prompts)| Policies {
                 dialect,
                 data,
                 runtime,
+                output,
                 limits,
                 prompts,
             })
@@ -168,8 +180,10 @@ impl Policies {
         // One of both.
         said.retain(|field| *field != fields[3] || !self.prompts.contains(&fields[1]));
         let data = Some(manifest("DataProtectionPolicy", "r", &data)).filter(|_| !self.data.is_empty());
-        let runtime = manifest("RuntimeSecurityPolicy", "r", &(list("detectors", runtime) + &said.concat()));
-        let runtime = Some(runtime).filter(|_| !self.runtime.is_empty());
+        let output = self.output.map(|output| format!("  output: {{{output}}}\n")).unwrap_or_default();
+        let said = said.concat() + &output;
+        let runtime = manifest("RuntimeSecurityPolicy", "r", &(list("detectors", runtime) + &said));
+        let runtime = Some(runtime).filter(|_| !self.runtime.is_empty() || self.output.is_some());
         data.into_iter().chain(runtime).collect()
     }
 }

@@ -53,11 +53,11 @@ impl Exchange<'_> {
         let request =
             upstream_head::build(permit, session.req_header(), head, matched.route, &upstream.settings, length);
         let mut request = request.map_err(|error| unmade(&error))?;
-        let decoded = story.context.decoded().is_some();
-        if decoded {
+        if matched.chain.decodes() {
+            // Not even that there is none.
             request.remove_header(&http::header::CONTENT_ENCODING);
         }
-        if decoded || story.context.is_rewritten() {
+        if story.context.decoded().is_some() || story.context.is_rewritten() {
             upstream_head::remove_digests(&mut request);
         }
         let principal = story.context.known_principal().cloned();

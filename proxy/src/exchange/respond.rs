@@ -96,6 +96,7 @@ fn decoded<'u>(
     let head = answer_head(response, matched.chain, story);
     // An unknown one was refused with the head.
     story.answer_coding = head.coding.ok().flatten();
+    story.answer_read = true;
     let ratio = matched.message_limits().decoded.ratio;
     let limits = DecodeLimits { output: u64::try_from(most).unwrap_or(u64::MAX), ratio };
     let decoder = story.answer_coding.map(|coding| Decoder::new(coding, limits));

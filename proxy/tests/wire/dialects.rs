@@ -3,6 +3,7 @@
 mod anthropic;
 mod gemini;
 mod openai;
+mod output;
 
 use serde_json::Value;
 

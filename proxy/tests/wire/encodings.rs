@@ -59,6 +59,9 @@ async fn a_request_is_decoded_read_and_sent_on_as_it_was_read() {
     let reply = house.call(&house.who.mia, Ask::get("/forms").header("content-encoding", "gzip")).await;
     assert_eq!(reply.status, 200);
     assert!(house.plain.seen().pop().unwrap().header("content-encoding").is_empty());
+    let reply = house.call(&house.who.mia, coded("/forms", "identity", "{}")).await;
+    assert_eq!(reply.status, 200);
+    assert!(house.plain.seen().pop().unwrap().header("content-encoding").is_empty());
     let page = house.metrics().await;
     for coding in Coding::ALL {
         let line = format!(
@@ -197,6 +200,13 @@ async fn an_answer_is_decoded_judged_and_sent_as_it_was_judged() {
         }
         assert_eq!(house.model.seen().pop().unwrap().header("accept-encoding"), ["identity"]);
     }
+    house.plain.says(answer(
+        200,
+        &[("content-type", JSON), ("content-encoding", "identity"), ("etag", "\"v1\"")],
+        b"{}",
+    ));
+    let reply = house.call(&house.who.mia, Ask::get("/forms")).await;
+    assert_eq!((reply.status, reply.header("content-encoding"), reply.header("etag")), (200, "", "\"v1\""));
     // Without a body there is nothing to decode, whatever its head says.
     house.plain.says(answer(304, &[("content-encoding", "br"), ("etag", "\"v1\"")], b""));
     let reply = house.call(&house.who.mia, Ask::get("/forms")).await;

@@ -22,6 +22,7 @@ mod house;
 mod hygiene;
 mod identity;
 mod issuers;
+mod json_suite;
 mod jwt_svids;
 mod length;
 mod limits;

@@ -59,9 +59,17 @@ pub(super) fn runtime() -> impl Strategy<Value = Content> {
     });
     let system = select(vec!["Deny", "Allow"]).prop_map(|word| format!("systemText: {word}"));
     let isolate = select(vec![true, false]).prop_map(|word| format!("isolate: {word}"));
+    let prompts = (option::weighted(0.2, layer), option::weighted(0.2, system), option::weighted(0.2, isolate));
+    let output = select(vec![
+        "output: {links: {allowHosts: [a.example]}}",
+        "output: {links: {allowHosts: [b.example, x.c.example]}, markup: Escape}",
+        "output: {links: {allowHosts: []}, maxLength: 100}",
+        "output: {markup: Allow, maxLength: 4Ki}",
+        "output: {markup: Strip}",
+    ]);
+    let output = option::weighted(0.3, output.prop_map(str::to_owned));
     let fields =
-        (detectors, option::weighted(0.2, layer), option::weighted(0.2, system), option::weighted(0.2, isolate))
-            .prop_map(|(a, b, c, d)| vec![Some(a), b, c, d]);
+        (detectors, prompts, output).prop_map(|(detectors, (a, b, c), output)| vec![Some(detectors), a, b, c, output]);
     content("RuntimeSecurityPolicy", &[GATEWAY, APP, CHAT], fields)
 }
 

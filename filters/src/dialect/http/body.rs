@@ -41,6 +41,7 @@ impl HttpBody {
         }
         let content_type = content_type.ok_or(DialectError::MediaType)?;
         let essence = media_type(content_type).ok_or(DialectError::MediaType)?;
+        keeps_charset(content_type, &body)?;
         let read = match essence.as_str() {
             "application/x-www-form-urlencoded" => Read::Form(Form::parse(body, limits.nodes)?),
             "multipart/form-data" => Read::Multipart(Box::new(Multipart::parse(content_type, body, limits)?)),
@@ -106,6 +107,18 @@ impl Message for HttpBody {
             Read::Form(form) => form.rewrite(edits),
             Read::Multipart(form) => form.rewrite(edits),
         }
+    }
+}
+
+/// That a body is in the charset that is said of it. All but one are the one in which it is read anyway: what is not ASCII and
+/// said to be, its reader would take for something else than guards did.
+pub(crate) fn keeps_charset(content_type: &str, body: &[u8]) -> Result<(), DialectError> {
+    let Some((_, parameters)) = media::read(content_type) else { return Err(DialectError::MediaType) };
+    let ascii =
+        |(name, value): &(&str, &str)| name.eq_ignore_ascii_case("charset") && value.eq_ignore_ascii_case("us-ascii");
+    match body.iter().position(|byte| !byte.is_ascii()).filter(|_| parameters.iter().any(ascii)) {
+        Some(offset) => Err(DialectError::Encoding { offset }),
+        None => Ok(()),
     }
 }
 

@@ -45,6 +45,20 @@ fn textual_bodies_are_read_and_rewritten() {
     assert!(empty.parts().is_empty() && empty.rewrite(&[]).unwrap().is_empty());
 }
 
+/// Its reader would see other letters than the guards did.
+#[test]
+fn attack_48_what_is_said_to_be_ascii_is_ascii() {
+    for (content_type, body, want) in [
+        ("application/json; charset=us-ascii", r#"{"a":"s\u00e9"}"#, true),
+        ("application/json; charset=us-ascii", r#"{"a":"sé"}"#, false),
+        ("text/plain; Charset=\"US-ASCII\"", "é", false),
+        ("text/plain; charset=utf-8", "é", true),
+        ("application/json", r#"{"a":"sé"}"#, true),
+    ] {
+        assert_eq!(read(content_type, body).is_ok(), want, "{content_type} {body}");
+    }
+}
+
 #[test]
 fn names_are_fixed() {
     for (content_type, body) in

@@ -12,6 +12,9 @@ use super::tell::{self, Detector};
 use super::{Scan, part};
 use crate::clock::{Clock, SystemClock};
 
+/// Demands on answers have no detector of their own.
+const OUTPUT: Detector = Detector { class: None, kind: "Output" };
+
 /// Guards of both directions.
 pub(super) struct Policy {
     request: ContentGuards,
@@ -72,8 +75,10 @@ impl Policy {
         let guards = if direction == Direction::Request { &self.request } else { &self.response };
         let findings = guards.findings(part, &row.text);
         let score = injection_score(&row.text).map_err(|error| told(&error))?;
-        let detector = |guard: &str, name: &str| {
-            if guard.starts_with("data/") { self.data.get(name) } else { self.hostile.get(name) }
+        let detector = |guard: &str, name: &str| match guard.split('/').next() {
+            Some("data") => self.data.get(name),
+            Some("output") => Some(&OUTPUT),
+            _ => self.hostile.get(name),
         };
         Ok(tell::line(row, part, &findings, &guards.guards_of(part), score, detector))
     }
@@ -89,7 +94,10 @@ fn usual(part: Part) -> Direction {
 
 /// The route that is asked for, or the only one with policies of content.
 fn choose<'s>(snapshot: &'s Snapshot, name: Option<&str>, config: &Path) -> Result<&'s Route, String> {
-    let guarded = |route: &&Route| !route.policy.data.rules.is_empty() || !route.policy.runtime.detectors.is_empty();
+    let guarded = |route: &&Route| {
+        let (data, runtime) = (&route.policy.data, &route.policy.runtime);
+        !data.rules.is_empty() || !runtime.detectors.is_empty() || !runtime.output.is_empty()
+    };
     let names =
         |routes: &[&Route]| routes.iter().map(|route| format!("`{}`", route.name)).collect::<Vec<_>>().join(", ");
     let guarded: Vec<&Route> = snapshot.routes.iter().filter(guarded).collect();

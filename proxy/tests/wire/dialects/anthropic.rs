@@ -4,20 +4,20 @@ use super::{CARD, INJECTION, SECRET, data, events, refused, speaks, whole};
 use crate::house::Ask;
 use crate::house::upstream::Act;
 
-const ALLOW: &str = "    - {methods: [POST], paths: [/v1/messages, /v1/messages/count_tokens, /v1/files], contentTypes: [application/json]}\n";
+pub(super) const ALLOW: &str = "    - {methods: [POST], paths: [/v1/messages, /v1/messages/count_tokens, /v1/files], contentTypes: [application/json]}\n";
 
-fn ask(content: &Value, stream: bool) -> Ask {
+pub(super) fn ask(content: &Value, stream: bool) -> Ask {
     let messages = json!([{"role": "user", "content": content}]);
     Ask::json("/v1/messages", &json!({"model": "small", "max_tokens": 64, "messages": messages, "stream": stream}))
 }
 
-fn says(text: &str) -> Value {
+pub(super) fn says(text: &str) -> Value {
     json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "small", "stop_reason": "end_turn",
         "content": [{"type": "text", "text": text}, {"type": "tool_use", "id": "t1", "name": "note", "input": {"n": text}}],
         "stop_sequence": null, "usage": {"input_tokens": 1, "output_tokens": 2}})
 }
 
-fn streamed(pieces: &[&str]) -> Vec<u8> {
+pub(super) fn streamed(pieces: &[&str]) -> Vec<u8> {
     let mut all = vec![
         json!({"type": "message_start", "message": {"id": "msg_1", "type": "message", "role": "assistant", "content": [],
             "model": "small", "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 1, "output_tokens": 1}}}),

@@ -4,7 +4,7 @@ use super::{CARD, INJECTION, SECRET, data, events, refused, speaks, whole};
 use crate::house::upstream::Act;
 use crate::house::{Ask, Plan};
 
-fn plan() -> Plan {
+pub(super) fn plan() -> Plan {
     speaks("gemini", "    - {methods: [POST], paths: [/v1beta/**], contentTypes: [application/json]}\n")
         .with("postern.yaml", "{name: chat, match: {pathPrefix: /v1}", "{name: chat, match: {pathPrefix: /v1beta}")
         .with(
@@ -14,12 +14,12 @@ fn plan() -> Plan {
         )
 }
 
-fn ask(verb: &str, parts: Value) -> Ask {
+pub(super) fn ask(verb: &str, parts: Value) -> Ask {
     let contents = json!([{"role": "user", "parts": parts}]);
     Ask::json(&format!("/v1beta/models/small:{verb}"), &json!({ "contents": contents }))
 }
 
-fn says(text: &str, finish: bool) -> Value {
+pub(super) fn says(text: &str, finish: bool) -> Value {
     let mut candidate = json!({"index": 0, "content": {"role": "model", "parts": [{"text": text}]}});
     if finish {
         candidate["finishReason"] = json!("STOP");

@@ -1,0 +1,50 @@
+//! Demands on answers: every list of hosts must match, the strictest word counts, and the smallest length.
+
+use crate::bootstrap::RouteSpec;
+use crate::decode::At;
+use crate::manifest::{Manifest, OutputSpec, RuntimeSecurityPolicy};
+use crate::{Direction, Markup, Output, Owned, Part, capability};
+
+type Policies<'m, P> = [(P, &'m Manifest, &'m RuntimeSecurityPolicy)];
+
+/// Nothing where no model answers.
+pub(super) fn output<P>(policies: &Policies<'_, P>, spec: &RouteSpec) -> Output {
+    let mut merged = Output::default();
+    if !answers_come(spec) {
+        return merged;
+    }
+    let outputs = || policies.iter().filter_map(|(_, manifest, policy)| Some((*manifest, policy.output.as_ref()?)));
+    for (manifest, output) in outputs() {
+        let owner = manifest.id.to_string();
+        if let Some(links) = &output.links {
+            let value = links.allow_hosts.iter().map(|host| host.as_str().to_owned()).collect();
+            merged.links.push(Owned { value, owner: owner.clone() });
+        }
+        if let Some(most) = &output.max_length {
+            let smaller = merged.max_length.as_ref().is_none_or(|known| most.value.0 < known.value);
+            if smaller {
+                merged.max_length = Some(Owned { value: most.value.0, owner });
+            }
+        }
+    }
+    merged.markup = markup(outputs());
+    merged
+}
+
+/// The strictest that was written, or the default; with `links` tags do not stay, whoever would have them stay.
+fn markup<'m>(outputs: impl Iterator<Item = (&'m Manifest, &'m At<OutputSpec>)> + Clone) -> Option<Owned<Markup>> {
+    let owned =
+        |(manifest, _): (&'m Manifest, &'m At<OutputSpec>), value| Owned { value, owner: manifest.id.to_string() };
+    let written = outputs.clone().filter(|(_, output)| output.markup.is_written);
+    let strictest = written.map(|one| owned(one, *one.1.markup)).reduce(|a, b| if b.value > a.value { b } else { a });
+    let merged = strictest.or_else(|| outputs.clone().next().map(|one| owned(one, *one.1.markup)))?;
+    if merged.value != Markup::Allow {
+        return Some(merged);
+    }
+    outputs.into_iter().find(|(_, output)| output.links.is_some()).map(|one| owned(one, Markup::Strip))
+}
+
+/// Whether a model answers on the route.
+pub(in crate::resolve) fn answers_come(spec: &RouteSpec) -> bool {
+    capability::parts(spec.dialect.value, Direction::Response).contains(&Part::Assistant)
+}

@@ -1,0 +1,191 @@
+//! Demands on what a model answers: where its links lead, what markup it has, how long it is.
+//!
+//! They are met on what the content guards leave of a text, as what they take out may join what stood apart: first markup, then
+//! links in what is left of it. Values that come back for their tokens come back behind both, where no link is.
+
+mod hosts;
+mod length;
+mod links;
+mod markup;
+#[cfg(test)]
+mod tests;
+mod tops;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use postern_config::{ContentAction, Markup, Output as Demands, Part};
+
+use crate::json::apply;
+use crate::text::{ContentFinding, Edit, Judgement, TextGuard, TextStep};
+use hosts::Hosts;
+pub(crate) use length::{Bounded, length_of, too_long};
+use markup::Sink;
+
+/// Bytes of a tag or of a destination that are waited for, at most: so many are held besides what guards hold back.
+const REACH: usize = 4096;
+
+/// Demands on the texts of a model's answer, ready to be met.
+#[derive(Debug)]
+pub(crate) struct Output {
+    markup: Option<Markup>,
+    links: Option<Arc<Hosts>>,
+    reach: usize,
+}
+
+impl Output {
+    /// Nothing where nothing is asked for that a text by itself can meet. `hold_back` bounds what is held of a stream.
+    pub(crate) fn new(demands: &Demands, hold_back: usize) -> Option<Self> {
+        let markup = demands.markup.as_ref().map(|one| one.value).filter(|markup| *markup != Markup::Allow);
+        let lists = || demands.links.iter().map(|one| one.value.as_slice());
+        let links = (!demands.links.is_empty()).then(|| Arc::new(Hosts::new(lists())));
+        let reach = hold_back.min(REACH);
+        (markup.is_some() || links.is_some()).then_some(Self { markup, links, reach })
+    }
+
+    /// Whether texts of this part are what a model says to its reader.
+    pub(crate) fn reads(part: Part) -> bool {
+        matches!(part, Part::Assistant | Part::Reasoning)
+    }
+
+    /// Names of its guards.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let links = self.links.as_ref().map(|_| Demands::LINKS);
+        links.into_iter().chain(self.markup.map(|_| Demands::MARKUP))
+    }
+
+    /// What is found in a text, as it stands.
+    pub(crate) fn findings(&self, part: Part, text: &str) -> Vec<ContentFinding> {
+        let mut state = self.state(part);
+        let mut step = state.take(text, Then::Push);
+        step.findings.extend(state.take("", Then::Finish).findings);
+        step.findings
+    }
+
+    /// A judgement with what the demands change of the text that it leaves.
+    pub(crate) fn after(&self, judgement: Judgement, part: Part, text: &str) -> Judgement {
+        // Edits that do not fit are for whoever makes them to refuse.
+        let Ok(left) = apply(text, &judgement.edits) else { return judgement };
+        let mut state = self.state(part);
+        let pushed = state.take(&left, Then::Push);
+        let rest = state.take("", Then::Finish);
+        let mut findings = judgement.findings;
+        findings.extend(pushed.findings);
+        findings.extend(rest.findings);
+        let with = pushed.release + &rest.release;
+        let edits = if with == *left { judgement.edits } else { vec![Edit { range: 0..text.len(), with }] };
+        Judgement { edits, findings, blocked: judgement.blocked }
+    }
+
+    /// Meets the demands on what `inner` releases.
+    pub(crate) fn behind(&self, inner: Box<dyn TextGuard>, part: Part) -> Box<dyn TextGuard> {
+        Box::new(Stream { inner, state: self.state(part) })
+    }
+
+    fn state(&self, part: Part) -> State {
+        State {
+            part,
+            markup: self.markup.map(|mode| markup::Reader::new(mode, self.reach)),
+            links: self.links.as_ref().map(|hosts| links::Reader::new(hosts, self.reach)),
+        }
+    }
+}
+
+/// What comes with a piece of text, or without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Push,
+    Finish,
+    Stall,
+}
+
+/// The state on one text.
+#[derive(Debug)]
+struct State {
+    part: Part,
+    markup: Option<markup::Reader>,
+    links: Option<links::Reader>,
+}
+
+impl State {
+    fn take(&mut self, text: &str, then: Then) -> TextStep {
+        let mut step = TextStep::default();
+        let plain = match &mut self.markup {
+            None => text.to_owned(),
+            Some(reader) => {
+                let mut sink = Sink::default();
+                reader.push(text, &mut sink);
+                if then != Then::Push {
+                    reader.finish(&mut sink);
+                }
+                step.findings
+                    .extend(sink.found.into_iter().map(|range| self.finding(Demands::MARKUP, "markup", range)));
+                sink.text
+            }
+        };
+        step.release = match &mut self.links {
+            None => plain,
+            Some(reader) => {
+                let mut sink = Sink::default();
+                reader.push(&plain, &mut sink);
+                match then {
+                    Then::Push => {}
+                    Then::Finish => reader.finish(&mut sink),
+                    Then::Stall => reader.stall(&mut sink),
+                }
+                step.findings.extend(sink.found.into_iter().map(|range| self.finding(Demands::LINKS, "link", range)));
+                sink.text
+            }
+        };
+        step
+    }
+
+    fn finding(&self, guard: &str, detector: &str, range: Range<usize>) -> ContentFinding {
+        let (guard, detector) = (guard.to_owned(), detector.to_owned());
+        ContentFinding { guard, detector, part: self.part, action: ContentAction::Redact, score: 100, range }
+    }
+
+    fn is_holding(&self) -> bool {
+        self.markup.as_ref().is_some_and(markup::Reader::is_holding)
+            || self.links.as_ref().is_some_and(links::Reader::is_holding)
+    }
+}
+
+#[derive(Debug)]
+struct Stream {
+    inner: Box<dyn TextGuard>,
+    state: State,
+}
+
+impl Stream {
+    fn meet(&mut self, step: TextStep, then: Then) -> TextStep {
+        if step.blocked {
+            return step;
+        }
+        let met = self.state.take(&step.release, then);
+        let mut findings = step.findings;
+        findings.extend(met.findings);
+        TextStep { release: met.release, findings, blocked: false }
+    }
+}
+
+impl TextGuard for Stream {
+    fn push(&mut self, text: &str) -> TextStep {
+        let step = self.inner.push(text);
+        self.meet(step, Then::Push)
+    }
+
+    fn finish(&mut self) -> TextStep {
+        let step = self.inner.finish();
+        self.meet(step, Then::Finish)
+    }
+
+    fn stall(&mut self) -> TextStep {
+        let step = self.inner.stall();
+        self.meet(step, Then::Stall)
+    }
+
+    fn is_holding(&self) -> bool {
+        self.inner.is_holding() || self.state.is_holding()
+    }
+}
