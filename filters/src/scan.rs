@@ -6,11 +6,13 @@
 //! (`injection`). Whole texts and streams run through the same engine (`run`): a text cut anywhere gives the same
 //! output, and no more than the hold-back is ever held.
 //!
-//! Encodings are not looked into: text in percent, base64, hex or HTML-entity form is read as it stands.
+//! Text in an encoding (percent, base64, hex, HTML entities) is read as it stands by all but one, which decodes it and looks for
+//! injections (`encoded`).
 
 mod builtin;
 mod canary;
 mod defaults;
+mod encoded;
 mod exchange;
 mod fold;
 mod hidden;
@@ -61,7 +63,7 @@ use crate::text::{Judgement, TextGuard, TextGuards};
 use hit::Source;
 use matcher::{Member, PatternSet};
 use pattern::Pattern;
-use plan::{Plan, Target};
+use plan::{Plan, Signed, Target};
 use words::{Hashes, Phrases, WordSet};
 
 /// Why guards could not be made ready. All are errors of a load.
@@ -108,7 +110,9 @@ pub struct ContentGuards {
 pub fn streams(kind: &RuntimeDetectorKind) -> bool {
     match kind {
         RuntimeDetectorKind::PromptInjection
+        | RuntimeDetectorKind::Jailbreak
         | RuntimeDetectorKind::HiddenText
+        | RuntimeDetectorKind::EncodedPayload
         | RuntimeDetectorKind::Regex(_)
         | RuntimeDetectorKind::Canary => true,
         RuntimeDetectorKind::Web(_) => false,
@@ -299,9 +303,16 @@ impl Compiler<'_> {
         }
         let hidden = self.runtime_targets(part, &RuntimeDetectorKind::HiddenText);
         let injection = self.runtime_targets(part, &RuntimeDetectorKind::PromptInjection);
-        let signatures = if injection.is_empty() { None } else { Some(injection::signatures()?) };
-        if signatures.is_some() {
-            self.check_hold_back("PromptInjection", injection::NEEDS)?;
+        let jailbreak = self.runtime_targets(part, &RuntimeDetectorKind::Jailbreak);
+        let encoded = self.runtime_targets(part, &RuntimeDetectorKind::EncodedPayload);
+        for (targets, detector, needs) in [
+            (&injection, "PromptInjection", injection::NEEDS),
+            (&jailbreak, "Jailbreak", injection::NEEDS),
+            (&encoded, "EncodedPayload", encoded::NEEDS),
+        ] {
+            if !targets.is_empty() {
+                self.check_hold_back(detector, needs)?;
+            }
         }
         let canary = match self.direction {
             // What is planted can only come back.
@@ -326,7 +337,20 @@ impl Compiler<'_> {
         let hostile = hostile.into_iter().map(|(_, target)| vec![target]);
         let data = wanted.into_values().chain(hostile).chain(leaks).collect();
         let web = web.into_iter().filter(|(_, targets)| !targets.is_empty()).collect();
-        Ok(Plan { part, hold_back: self.data.hold_back, sets, words, data, web, hidden, injection, canary, signatures })
+        let signed = |targets, signatures| Signed { targets, signatures };
+        Ok(Plan {
+            part,
+            hold_back: self.data.hold_back,
+            sets,
+            words,
+            data,
+            web,
+            hidden,
+            injection: signed(injection, injection::signatures()?),
+            jailbreak: signed(jailbreak, injection::jailbreaks()?),
+            encoded: signed(encoded, injection::signatures()?),
+            canary,
+        })
     }
 
     /// Lists of words among the detectors, each with its place among them.

@@ -40,8 +40,14 @@ tagged! {
     pub enum RuntimeDetector {
         /// Text that tries to give the model orders, found by signatures on normalised text.
         PromptInjection(InjectionSpec),
+        /// Text by which a user would have the model do what it must not: another character, no rules, no refusals. Found by
+        /// signatures on normalised text.
+        Jailbreak(HiddenTextSpec),
         /// Characters that people do not see but models read: zero-width and tag characters, direction changes.
         HiddenText(HiddenTextSpec),
+        /// Text in an encoding that only a model reads: base64, hexadecimal, escapes, one inside of another. Orders in it score as
+        /// those that stand in the open, and ten more; other readable text scores 50.
+        EncodedPayload(InjectionSpec),
         /// A value that would end a string of SQL and go on as SQL.
         SqlInjection(WebSpec),
         /// A value that a browser would run as a script.
@@ -57,15 +63,15 @@ tagged! {
         /// A planted value, which shows that a model repeats what it was told.
         Canary(CanarySpec),
     }
-    later { "Jailbreak", "EncodedPayload", "External" }
+    later { "External" }
 }
 
 impl RuntimeDetector {
     #[must_use]
     pub fn name(&self) -> &At<Name> {
         match self {
-            Self::PromptInjection(spec) => &spec.name,
-            Self::HiddenText(spec) => &spec.name,
+            Self::PromptInjection(spec) | Self::EncodedPayload(spec) => &spec.name,
+            Self::HiddenText(spec) | Self::Jailbreak(spec) => &spec.name,
             Self::SqlInjection(spec)
             | Self::Xss(spec)
             | Self::CommandInjection(spec)
@@ -79,8 +85,8 @@ impl RuntimeDetector {
     #[must_use]
     pub fn parts(&self) -> &At<Vec<At<Part>>> {
         match self {
-            Self::PromptInjection(spec) => &spec.parts,
-            Self::HiddenText(spec) => &spec.parts,
+            Self::PromptInjection(spec) | Self::EncodedPayload(spec) => &spec.parts,
+            Self::HiddenText(spec) | Self::Jailbreak(spec) => &spec.parts,
             Self::SqlInjection(spec)
             | Self::Xss(spec)
             | Self::CommandInjection(spec)
@@ -94,8 +100,8 @@ impl RuntimeDetector {
     #[must_use]
     pub fn untrusted_only(&self) -> bool {
         match self {
-            Self::PromptInjection(spec) => *spec.untrusted_only,
-            Self::HiddenText(spec) => *spec.untrusted_only,
+            Self::PromptInjection(spec) | Self::EncodedPayload(spec) => *spec.untrusted_only,
+            Self::HiddenText(spec) | Self::Jailbreak(spec) => *spec.untrusted_only,
             Self::SqlInjection(spec)
             | Self::Xss(spec)
             | Self::CommandInjection(spec)
@@ -109,8 +115,8 @@ impl RuntimeDetector {
     #[must_use]
     pub fn threshold(&self) -> Percent {
         match self {
-            Self::PromptInjection(spec) => *spec.threshold,
-            Self::HiddenText(spec) => *spec.threshold,
+            Self::PromptInjection(spec) | Self::EncodedPayload(spec) => *spec.threshold,
+            Self::HiddenText(spec) | Self::Jailbreak(spec) => *spec.threshold,
             Self::SqlInjection(spec)
             | Self::Xss(spec)
             | Self::CommandInjection(spec)
@@ -123,8 +129,8 @@ impl RuntimeDetector {
     #[must_use]
     pub fn action(&self) -> RuntimeAction {
         match self {
-            Self::PromptInjection(spec) => spec.action.value,
-            Self::HiddenText(spec) => spec.action.value,
+            Self::PromptInjection(spec) | Self::EncodedPayload(spec) => spec.action.value,
+            Self::HiddenText(spec) | Self::Jailbreak(spec) => spec.action.value,
             Self::SqlInjection(spec)
             | Self::Xss(spec)
             | Self::CommandInjection(spec)
@@ -137,7 +143,7 @@ impl RuntimeDetector {
 }
 
 spec! {
-    /// Looks for prompt injection.
+    /// Looks for orders to the model.
     pub struct InjectionSpec {
         /// For records and explanations.
         [E] name: At<Name>,
@@ -154,7 +160,7 @@ spec! {
 }
 
 spec! {
-    /// Looks for hidden text.
+    /// Looks for text that has no business there.
     pub struct HiddenTextSpec {
         /// For records and explanations.
         [E] name: At<Name>,

@@ -259,7 +259,9 @@ fn runtime_detector(
 ) -> Option<RuntimeDetector> {
     let kind = match detector {
         manifest::RuntimeDetector::PromptInjection(_) => RuntimeDetectorKind::PromptInjection,
+        manifest::RuntimeDetector::Jailbreak(_) => RuntimeDetectorKind::Jailbreak,
         manifest::RuntimeDetector::HiddenText(_) => RuntimeDetectorKind::HiddenText,
+        manifest::RuntimeDetector::EncodedPayload(_) => RuntimeDetectorKind::EncodedPayload,
         manifest::RuntimeDetector::SqlInjection(_) => RuntimeDetectorKind::Web(WebAttack::SqlInjection),
         manifest::RuntimeDetector::Xss(_) => RuntimeDetectorKind::Web(WebAttack::Xss),
         manifest::RuntimeDetector::CommandInjection(_) => RuntimeDetectorKind::Web(WebAttack::CommandInjection),

@@ -317,7 +317,9 @@ pub struct RuntimeDetector {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RuntimeDetectorKind {
     PromptInjection,
+    Jailbreak,
     HiddenText,
+    EncodedPayload,
     Web(WebAttack),
     Regex(String),
     /// A value that is planted in the request and looked for in its answer.
@@ -330,7 +332,9 @@ impl RuntimeDetectorKind {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::PromptInjection => "PromptInjection",
+            Self::Jailbreak => "Jailbreak",
             Self::HiddenText => "HiddenText",
+            Self::EncodedPayload => "EncodedPayload",
             Self::Web(attack) => attack.as_str(),
             Self::Regex(_) => "Regex",
             Self::Canary => "Canary",

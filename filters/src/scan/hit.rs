@@ -9,6 +9,8 @@ pub(crate) enum Source {
     Data(usize),
     Hidden,
     Injection,
+    Jailbreak,
+    Encoded,
     /// Of the whole text.
     Web(WebAttack),
     Canary,

@@ -80,7 +80,7 @@ fn data_rule(dialect: Dialect) -> impl Strategy<Value = DataRule> {
 }
 
 fn detector(dialect: Dialect) -> impl Strategy<Value = Detector> {
-    let kind = prop::sample::select(vec!["PromptInjection", "HiddenText"]);
+    let kind = prop::sample::select(vec!["PromptInjection", "Jailbreak", "HiddenText", "EncodedPayload"]);
     let action = prop::sample::select(vec!["Redact", "Block"]);
     (kind, parts(dialect, BOTH), action).prop_map(|(kind, parts, action)| Detector { kind, parts, action })
 }
