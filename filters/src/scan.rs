@@ -6,10 +6,14 @@
 //! (`injection`). Whole texts and streams run through the same engine (`run`): a text cut anywhere gives the same
 //! output, and no more than the hold-back is ever held.
 //!
-//! Encodings are not looked into: text in percent, base64, hex or HTML-entity form is read as it stands.
+//! Text in an encoding (percent, base64, hex, HTML entities) is read as it stands by all but one, which decodes it and looks for
+//! injections (`encoded`).
 
 mod builtin;
+mod canary;
 mod defaults;
+mod encoded;
+mod exchange;
 mod fold;
 mod hidden;
 mod hit;
@@ -42,7 +46,10 @@ use postern_config::{
     RuntimeSecurity, TokenRule, Validator, WebAttack,
 };
 
+pub use canary::Canary;
+pub(crate) use canary::letters;
 pub use defaults::defaults;
+pub(crate) use exchange::{Exchange, InExchange};
 pub use look::injection_score;
 pub(crate) use managed::can_be_searched_for;
 pub use managed::{GUARD as LEAK_GUARD, Managed};
@@ -56,7 +63,7 @@ use crate::text::{Judgement, TextGuard, TextGuards};
 use hit::Source;
 use matcher::{Member, PatternSet};
 use pattern::Pattern;
-use plan::{Plan, Target};
+use plan::{Plan, Signed, Target};
 use words::{Hashes, Phrases, WordSet};
 
 /// Why guards could not be made ready. All are errors of a load.
@@ -102,7 +109,12 @@ pub struct ContentGuards {
 #[must_use]
 pub fn streams(kind: &RuntimeDetectorKind) -> bool {
     match kind {
-        RuntimeDetectorKind::PromptInjection | RuntimeDetectorKind::HiddenText | RuntimeDetectorKind::Regex(_) => true,
+        RuntimeDetectorKind::PromptInjection
+        | RuntimeDetectorKind::Jailbreak
+        | RuntimeDetectorKind::HiddenText
+        | RuntimeDetectorKind::EncodedPayload
+        | RuntimeDetectorKind::Regex(_)
+        | RuntimeDetectorKind::Canary => true,
         RuntimeDetectorKind::Web(_) => false,
     }
 }
@@ -190,9 +202,9 @@ impl ContentGuards {
 }
 
 impl ContentGuards {
-    /// As [`TextGuards::judge`], with tokens for what is replaced by one; without them it is taken out.
-    pub(crate) fn judge_for(&self, part: Part, text: &str, tokens: Option<&TokenMap>) -> Judgement {
-        let judgement = self.plans.get(&part).map(|plan| stream::judge(plan, text, tokens)).unwrap_or_default();
+    /// As [`TextGuards::judge`], in an exchange.
+    pub(crate) fn judge_for(&self, part: Part, text: &str, exchange: &Exchange) -> Judgement {
+        let judgement = self.plans.get(&part).map(|plan| stream::judge(plan, text, exchange)).unwrap_or_default();
         match self.output_of(part).filter(|_| !judgement.blocked) {
             Some(output) => output.after(judgement, part, text),
             None => judgement,
@@ -204,11 +216,12 @@ impl ContentGuards {
         self.plans.values().any(|plan| plan.tokenizes())
     }
 
-    fn open_for(&self, part: Part, tokens: Option<&Arc<TokenMap>>) -> Box<dyn TextGuard> {
+    /// As [`TextGuards::open`], in an exchange.
+    pub(crate) fn open_for(&self, part: Part, exchange: &Exchange) -> Box<dyn TextGuard> {
         let guard: Box<dyn TextGuard> = match self.plans.get(&part) {
             // The load refuses it. Nothing of a text leaves that cannot be judged.
             Some(plan) if !plan.web.is_empty() => Box::new(stream::Undecided),
-            Some(plan) => Box::new(stream::Stream::new(plan, tokens.cloned())),
+            Some(plan) => Box::new(stream::Stream::new(plan, exchange)),
             None => Box::new(stream::Unguarded),
         };
         match self.output_of(part) {
@@ -218,30 +231,13 @@ impl ContentGuards {
     }
 }
 
-/// Guards that make tokens of what they find, for one exchange.
-#[derive(Debug)]
-pub(crate) struct Tokenizing {
-    pub(crate) guards: Arc<ContentGuards>,
-    pub(crate) tokens: Arc<TokenMap>,
-}
-
-impl TextGuards for Tokenizing {
-    fn judge(&self, part: Part, text: &str) -> Judgement {
-        self.guards.judge_for(part, text, Some(&self.tokens))
-    }
-
-    fn open(&self, part: Part) -> Box<dyn TextGuard> {
-        self.guards.open_for(part, Some(&self.tokens))
-    }
-}
-
 impl TextGuards for ContentGuards {
     fn judge(&self, part: Part, text: &str) -> Judgement {
-        self.judge_for(part, text, None)
+        self.judge_for(part, text, &Exchange::default())
     }
 
     fn open(&self, part: Part) -> Box<dyn TextGuard> {
-        self.open_for(part, None)
+        self.open_for(part, &Exchange::default())
     }
 }
 
@@ -307,9 +303,24 @@ impl Compiler<'_> {
         }
         let hidden = self.runtime_targets(part, &RuntimeDetectorKind::HiddenText);
         let injection = self.runtime_targets(part, &RuntimeDetectorKind::PromptInjection);
-        let signatures = if injection.is_empty() { None } else { Some(injection::signatures()?) };
-        if signatures.is_some() {
-            self.check_hold_back("PromptInjection", injection::NEEDS)?;
+        let jailbreak = self.runtime_targets(part, &RuntimeDetectorKind::Jailbreak);
+        let encoded = self.runtime_targets(part, &RuntimeDetectorKind::EncodedPayload);
+        for (targets, detector, needs) in [
+            (&injection, "PromptInjection", injection::NEEDS),
+            (&jailbreak, "Jailbreak", injection::NEEDS),
+            (&encoded, "EncodedPayload", encoded::NEEDS),
+        ] {
+            if !targets.is_empty() {
+                self.check_hold_back(detector, needs)?;
+            }
+        }
+        let canary = match self.direction {
+            // What is planted can only come back.
+            Direction::Request => Vec::new(),
+            Direction::Response => self.runtime_targets(part, &RuntimeDetectorKind::Canary),
+        };
+        if let Some(target) = canary.first() {
+            self.check_hold_back(&target.detector, canary::NEEDS)?;
         }
         let web = WebAttack::ALL.map(|attack| (attack, self.runtime_targets(part, &RuntimeDetectorKind::Web(attack))));
         let own = self.own_secrets(&wanted);
@@ -326,7 +337,20 @@ impl Compiler<'_> {
         let hostile = hostile.into_iter().map(|(_, target)| vec![target]);
         let data = wanted.into_values().chain(hostile).chain(leaks).collect();
         let web = web.into_iter().filter(|(_, targets)| !targets.is_empty()).collect();
-        Ok(Plan { part, hold_back: self.data.hold_back, sets, words, data, web, hidden, injection, signatures })
+        let signed = |targets, signatures| Signed { targets, signatures };
+        Ok(Plan {
+            part,
+            hold_back: self.data.hold_back,
+            sets,
+            words,
+            data,
+            web,
+            hidden,
+            injection: signed(injection, injection::signatures()?),
+            jailbreak: signed(jailbreak, injection::jailbreaks()?),
+            encoded: signed(encoded, injection::signatures()?),
+            canary,
+        })
     }
 
     /// Lists of words among the detectors, each with its place among them.

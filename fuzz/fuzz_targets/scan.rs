@@ -41,7 +41,12 @@ static GUARDS: LazyLock<ContentGuards> = LazyLock::new(|| {
         threshold: 60,
         action: RuntimeAction::Redact,
     };
-    let kinds = [RuntimeDetectorKind::PromptInjection, RuntimeDetectorKind::HiddenText];
+    let kinds = [
+        RuntimeDetectorKind::PromptInjection,
+        RuntimeDetectorKind::Jailbreak,
+        RuntimeDetectorKind::HiddenText,
+        RuntimeDetectorKind::EncodedPayload,
+    ];
     let runtime = RuntimeSecurity { detectors: kinds.map(detector).to_vec(), ..RuntimeSecurity::default() };
     ContentGuards::compile(&data, &runtime, Direction::Request).unwrap()
 });

@@ -1,8 +1,10 @@
 //! RuntimeSecurityPolicy: hostile content.
 
 mod output;
+mod prompts;
 
 pub use output::*;
+pub use prompts::{CanarySpec, LayerRole, PromptLayer, SystemText};
 
 use crate::decode::{At, Setting, spec, tagged, words};
 use crate::values::{Name, Pattern, Percent};
@@ -13,16 +15,19 @@ spec! {
     pub struct RuntimeSecurityPolicy {
         /// What is looked for; all of them apply.
         [E] detectors: Vec<At<RuntimeDetector>>,
+        /// Texts of the operator's that every request to a model carries; all of them apply. They are in the requests of every
+        /// endpoint at which a model writes; one that has no place for them (`/completions`) is refused.
+        [E] prompt_layers: Vec<At<PromptLayer>>,
+        /// Whether clients may send system text. It holds where it is written and where `promptLayers` is; `Deny` of one manifest
+        /// is not undone by another.
+        [E] system_text: Setting<SystemText> = "Deny",
+        /// Encloses text from outside (ToolResult, Resource, AgentMessage) in marks that are new for every request, and tells the
+        /// model what they mean.
+        [E] isolate: Setting<bool> = "false",
         /// Demands on answers: links, markup, length. On routes to models.
         [E] output: Option<At<OutputSpec>>,
     }
     later {
-        /// Prompt text that clients cannot change.
-        [E] "promptLayers",
-        /// Whether clients may send system text of their own.
-        [E] "systemText",
-        /// Marks untrusted parts for the model.
-        [E] "isolate",
         /// Limits on the course of a task.
         [E] "behaviour",
         /// Learned baselines.
@@ -35,8 +40,14 @@ tagged! {
     pub enum RuntimeDetector {
         /// Text that tries to give the model orders, found by signatures on normalised text.
         PromptInjection(InjectionSpec),
+        /// Text by which a user would have the model do what it must not: another character, no rules, no refusals. Found by
+        /// signatures on normalised text.
+        Jailbreak(HiddenTextSpec),
         /// Characters that people do not see but models read: zero-width and tag characters, direction changes.
         HiddenText(HiddenTextSpec),
+        /// Text in an encoding that only a model reads: base64, hexadecimal, escapes, one inside of another. Orders in it score as
+        /// those that stand in the open, and ten more; other readable text scores 50.
+        EncodedPayload(InjectionSpec),
         /// A value that would end a string of SQL and go on as SQL.
         SqlInjection(WebSpec),
         /// A value that a browser would run as a script.
@@ -49,84 +60,90 @@ tagged! {
         Ssrf(WebSpec),
         /// A regular expression.
         Regex(RuntimeRegexSpec),
+        /// A planted value, which shows that a model repeats what it was told.
+        Canary(CanarySpec),
     }
-    later { "Jailbreak", "EncodedPayload", "Canary", "External" }
+    later { "External" }
 }
 
 impl RuntimeDetector {
     #[must_use]
     pub fn name(&self) -> &At<Name> {
         match self {
-            Self::PromptInjection(spec) => &spec.name,
-            Self::HiddenText(spec) => &spec.name,
+            Self::PromptInjection(spec) | Self::EncodedPayload(spec) => &spec.name,
+            Self::HiddenText(spec) | Self::Jailbreak(spec) => &spec.name,
             Self::SqlInjection(spec)
             | Self::Xss(spec)
             | Self::CommandInjection(spec)
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => &spec.name,
             Self::Regex(spec) => &spec.name,
+            Self::Canary(spec) => &spec.name,
         }
     }
 
     #[must_use]
     pub fn parts(&self) -> &At<Vec<At<Part>>> {
         match self {
-            Self::PromptInjection(spec) => &spec.parts,
-            Self::HiddenText(spec) => &spec.parts,
+            Self::PromptInjection(spec) | Self::EncodedPayload(spec) => &spec.parts,
+            Self::HiddenText(spec) | Self::Jailbreak(spec) => &spec.parts,
             Self::SqlInjection(spec)
             | Self::Xss(spec)
             | Self::CommandInjection(spec)
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => &spec.parts,
             Self::Regex(spec) => &spec.parts,
+            Self::Canary(spec) => &spec.parts,
         }
     }
 
     #[must_use]
     pub fn untrusted_only(&self) -> bool {
         match self {
-            Self::PromptInjection(spec) => *spec.untrusted_only,
-            Self::HiddenText(spec) => *spec.untrusted_only,
+            Self::PromptInjection(spec) | Self::EncodedPayload(spec) => *spec.untrusted_only,
+            Self::HiddenText(spec) | Self::Jailbreak(spec) => *spec.untrusted_only,
             Self::SqlInjection(spec)
             | Self::Xss(spec)
             | Self::CommandInjection(spec)
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => *spec.untrusted_only,
             Self::Regex(spec) => *spec.untrusted_only,
+            Self::Canary(_) => false,
         }
     }
 
     #[must_use]
     pub fn threshold(&self) -> Percent {
         match self {
-            Self::PromptInjection(spec) => *spec.threshold,
-            Self::HiddenText(spec) => *spec.threshold,
+            Self::PromptInjection(spec) | Self::EncodedPayload(spec) => *spec.threshold,
+            Self::HiddenText(spec) | Self::Jailbreak(spec) => *spec.threshold,
             Self::SqlInjection(spec)
             | Self::Xss(spec)
             | Self::CommandInjection(spec)
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => *spec.threshold,
-            Self::Regex(_) => Percent(100),
+            Self::Regex(_) | Self::Canary(_) => Percent(100),
         }
     }
 
     #[must_use]
     pub fn action(&self) -> RuntimeAction {
         match self {
-            Self::PromptInjection(spec) => spec.action.value,
-            Self::HiddenText(spec) => spec.action.value,
+            Self::PromptInjection(spec) | Self::EncodedPayload(spec) => spec.action.value,
+            Self::HiddenText(spec) | Self::Jailbreak(spec) => spec.action.value,
             Self::SqlInjection(spec)
             | Self::Xss(spec)
             | Self::CommandInjection(spec)
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => spec.action.value,
             Self::Regex(spec) => spec.action.value,
+            Self::Canary(spec) => spec.action.value,
         }
     }
 }
 
 spec! {
-    /// Looks for prompt injection.
+    /// Looks for orders to the model.
     pub struct InjectionSpec {
         /// For records and explanations.
         [E] name: At<Name>,
@@ -143,7 +160,7 @@ spec! {
 }
 
 spec! {
-    /// Looks for hidden text.
+    /// Looks for text that has no business there.
     pub struct HiddenTextSpec {
         /// For records and explanations.
         [E] name: At<Name>,

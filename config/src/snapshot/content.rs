@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Digest, Redacted};
+use crate::{Digest, PromptRules, Redacted};
 
 /// Where in a message a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -298,6 +298,7 @@ pub enum TokenScope {
 #[derive(Debug, Clone, Default)]
 pub struct RuntimeSecurity {
     pub detectors: Vec<RuntimeDetector>,
+    pub prompts: PromptRules,
     pub output: super::Output,
 }
 
@@ -316,9 +317,13 @@ pub struct RuntimeDetector {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RuntimeDetectorKind {
     PromptInjection,
+    Jailbreak,
     HiddenText,
+    EncodedPayload,
     Web(WebAttack),
     Regex(String),
+    /// A value that is planted in the request and looked for in its answer.
+    Canary,
 }
 
 impl RuntimeDetectorKind {
@@ -327,9 +332,12 @@ impl RuntimeDetectorKind {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::PromptInjection => "PromptInjection",
+            Self::Jailbreak => "Jailbreak",
             Self::HiddenText => "HiddenText",
+            Self::EncodedPayload => "EncodedPayload",
             Self::Web(attack) => attack.as_str(),
             Self::Regex(_) => "Regex",
+            Self::Canary => "Canary",
         }
     }
 }

@@ -29,6 +29,7 @@ pub fn defaults() -> (DataProtection, RuntimeSecurity) {
     let hostile = [
         ("injection", RuntimeDetectorKind::PromptInjection, RuntimeAction::Block),
         ("hidden-text", RuntimeDetectorKind::HiddenText, RuntimeAction::Redact),
+        ("encoded-payload", RuntimeDetectorKind::EncodedPayload, RuntimeAction::Block),
     ];
     let hostile = hostile.map(|(name, kind, action)| RuntimeDetector {
         name: name.to_owned(),

@@ -9,8 +9,11 @@ pub(crate) enum Source {
     Data(usize),
     Hidden,
     Injection,
+    Jailbreak,
+    Encoded,
     /// Of the whole text.
     Web(WebAttack),
+    Canary,
 }
 
 /// Positions are bytes of the text as received, from its beginning.

@@ -13,7 +13,7 @@ mod words;
 use std::sync::{Arc, LazyLock};
 
 use super::ScanError;
-use super::hit::Hit;
+use super::hit::{Hit, Source};
 use super::view::View;
 use evidence::Evidence;
 pub(crate) use signatures::Signatures;
@@ -32,6 +32,24 @@ pub(crate) fn signatures() -> Result<Arc<Signatures>, ScanError> {
     SHIPPED.clone().map_err(|message| ScanError::Builtin { id: "PromptInjection".into(), message })
 }
 
+/// Families of signatures that are about what a model may do, and not about whose orders it takes.
+const JAILBREAKS: [&str; 11] =
+    ["answer", "brand", "dan", "devmode", "fiction", "illegal", "norms", "override", "permit", "persona", "refuse"];
+
+/// As [`signatures`], of users who would have a model do what it must not.
+///
+/// # Errors
+/// As there.
+pub(crate) fn jailbreaks() -> Result<Arc<Signatures>, ScanError> {
+    static SHIPPED: LazyLock<Result<Arc<Signatures>, String>> = LazyLock::new(|| {
+        let family = |rule: &str| rule.split(' ').next().is_some_and(|family| JAILBREAKS.contains(&family));
+        let wanted = |line: &&str| line.strip_prefix("rule ").is_none_or(family);
+        let text: Vec<&str> = include_str!("injection/signatures.txt").lines().filter(wanted).collect();
+        Signatures::parse(&text.join("\n")).map(Arc::new)
+    });
+    SHIPPED.clone().map_err(|message| ScanError::Builtin { id: "Jailbreak".into(), message })
+}
+
 /// The state on one text.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -45,8 +63,9 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(signatures: &Arc<Signatures>, limit: usize, least: u8) -> Self {
-        let (words, evidence) = (Words::new(limit), Evidence::new(limit, least));
+    /// Its hits are of `source`.
+    pub(crate) fn new(signatures: &Arc<Signatures>, source: Source, limit: usize, least: u8) -> Self {
+        let (words, evidence) = (Words::new(limit), Evidence::new(source, limit, least));
         Self { signatures: Arc::clone(signatures), words, evidence, limit, next: 0, let_go: 0 }
     }
 

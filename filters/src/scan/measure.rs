@@ -153,6 +153,45 @@ fn injection_signatures_keep_their_floors() {
 }
 
 #[test]
+fn jailbreaks_and_encoded_orders_keep_their_floors() {
+    use base64::Engine as _;
+    let jailbreak = guards(&data(vec![]), &runtime(&[(RuntimeDetectorKind::Jailbreak, RuntimeAction::Block, 80)]));
+    let encoded = guards(&data(vec![]), &runtime(&[(RuntimeDetectorKind::EncodedPayload, RuntimeAction::Block, 80)]));
+    let injection =
+        guards(&data(vec![]), &runtime(&[(RuntimeDetectorKind::PromptInjection, RuntimeAction::Block, 80)]));
+    let (mut caught, mut alarms, mut hidden, mut stray) =
+        (Tally::default(), Tally::default(), Tally::default(), Tally::default());
+    for file in ["prompts-dev.jsonl", "indirect-dev.jsonl"] {
+        let Some(rows) = shared(file) else { return };
+        for row in &rows {
+            let text = text(row);
+            match row["label"].as_str().unwrap() {
+                "jailbreak" => caught.add(jailbreak.judge(Part::User, text).blocked),
+                "benign" => {
+                    let blocked = encoded.judge(Part::User, text).blocked;
+                    if blocked && std::env::var_os("SHOW").is_some() {
+                        let range = encoded.judge(Part::User, text).findings[0].range.clone();
+                        println!("ALARM {} {:?}", row["source"], text.get(range).unwrap_or_default());
+                    }
+                    stray.add(blocked);
+                    alarms.add(jailbreak.judge(Part::User, text).blocked);
+                }
+                // What is found in the open is found in an encoding.
+                _ if injection.judge(Part::User, text).blocked => {
+                    let text = format!("see {}", base64::engine::general_purpose::STANDARD.encode(text));
+                    hidden.add(encoded.judge(Part::User, &text).blocked);
+                }
+                _ => {}
+            }
+        }
+    }
+    println!("jailbreaks {:.1} %, false alarms {:.2} %", caught.percent(), alarms.percent());
+    println!("orders in base64 {:.1} %, false alarms {:.2} % of {}", hidden.percent(), stray.percent(), stray.of);
+    assert!(caught.percent() >= 40.0 && alarms.percent() <= 0.1);
+    assert!(hidden.percent() >= 97.0 && stray.hits == 0);
+}
+
+#[test]
 fn hidden_text_raises_few_alarms_on_innocent_texts() {
     let guards = guards(&data(vec![]), &runtime(&[(RuntimeDetectorKind::HiddenText, RuntimeAction::Redact, 80)]));
     for file in ["prompts-dev.jsonl", "indirect-dev.jsonl"] {

@@ -49,9 +49,30 @@ pub(crate) struct Plan {
     /// Attacks that are looked for in whole values.
     pub(crate) web: Vec<(WebAttack, Vec<Target>)>,
     pub(crate) hidden: Vec<Target>,
-    pub(crate) injection: Vec<Target>,
-    /// There where `injection` is not empty.
-    pub(crate) signatures: Option<Arc<Signatures>>,
+    pub(crate) injection: Signed,
+    pub(crate) jailbreak: Signed,
+    /// What is decoded is judged as `injection` judges.
+    pub(crate) encoded: Signed,
+    /// What is planted for one exchange.
+    pub(crate) canary: Vec<Target>,
+}
+
+/// Rules' interest in what signatures find, and the signatures.
+#[derive(Debug)]
+pub(crate) struct Signed {
+    pub(crate) targets: Vec<Target>,
+    pub(crate) signatures: Arc<Signatures>,
+}
+
+impl Signed {
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.targets.is_empty()
+    }
+
+    /// The score below which nobody asked.
+    pub(crate) fn least(&self) -> u8 {
+        least(&self.targets).max(1)
+    }
 }
 
 impl Plan {
@@ -60,8 +81,11 @@ impl Plan {
         let targets = match hit.source {
             Source::Data(i) => self.data.get(i).map_or(&[][..], Vec::as_slice),
             Source::Hidden => &self.hidden,
-            Source::Injection => &self.injection,
+            Source::Injection => &self.injection.targets,
+            Source::Jailbreak => &self.jailbreak.targets,
+            Source::Encoded => &self.encoded.targets,
             Source::Web(attack) => self.web_targets(attack),
+            Source::Canary => &self.canary,
         };
         let score = hit.score;
         targets.iter().filter(move |t| score >= t.threshold)
@@ -76,7 +100,14 @@ impl Plan {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.data.is_empty() && self.hidden.is_empty() && self.injection.is_empty() && self.web.is_empty()
+        [&self.hidden, &self.canary].into_iter().all(Vec::is_empty)
+            && self.data.is_empty()
+            && self.web.is_empty()
+            && !self.signed().into_iter().any(Signed::is_wanted)
+    }
+
+    fn signed(&self) -> [&Signed; 3] {
+        [&self.injection, &self.jailbreak, &self.encoded]
     }
 
     /// Whether a pattern of the operator counts as hostile.
@@ -92,7 +123,8 @@ impl Plan {
     /// Names of the guards that look at this part, sorted, each once.
     pub(crate) fn guard_names(&self) -> Vec<&str> {
         let web = self.web.iter().flat_map(|(_, targets)| targets);
-        let all = self.data.iter().flatten().chain(&self.hidden).chain(&self.injection).chain(web);
+        let signed = self.signed().into_iter().flat_map(|signed| &signed.targets);
+        let all = self.data.iter().flatten().chain(&self.hidden).chain(&self.canary).chain(signed).chain(web);
         let mut names: Vec<&str> = all.map(|t| t.guard.as_str()).collect();
         names.sort_unstable();
         names.dedup();

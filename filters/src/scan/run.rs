@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::canary::{Canary, CanaryRun};
+use super::encoded::{self, EncodedRuns};
 use super::fold::Form;
 use super::hidden::HiddenRuns;
 use super::hit::{Hit, Source};
@@ -20,8 +22,10 @@ pub(crate) struct Run {
     skeleton: View,
     matchers: Vec<Matcher>,
     hidden: Option<HiddenRuns>,
-    injection: Option<Reader>,
+    readers: Vec<Reader>,
+    encoded: Option<EncodedRuns>,
     words: Vec<WordRun>,
+    canary: Option<CanaryRun>,
     /// The text comes whole, so that its attacks can be judged.
     whole: bool,
     resolver: Resolver,
@@ -39,12 +43,28 @@ impl Run {
             skeleton: View::new(Form::Skeleton),
             matchers: plan.sets.iter().map(|set| Matcher::new(set, limit, whole)).collect(),
             hidden: (!plan.hidden.is_empty()).then(|| HiddenRuns::new(limit, least(&plan.hidden).max(1))),
-            injection: plan.signatures.as_ref().map(|s| Reader::new(s, limit, least(&plan.injection).max(1))),
+            readers: [(&plan.injection, Source::Injection), (&plan.jailbreak, Source::Jailbreak)]
+                .into_iter()
+                .filter(|(signed, _)| signed.is_wanted())
+                .map(|(signed, source)| Reader::new(&signed.signatures, source, limit, signed.least()))
+                .collect(),
+            encoded: plan
+                .encoded
+                .is_wanted()
+                .then(|| EncodedRuns::new(&plan.encoded.signatures, limit, plan.encoded.least())),
             words: plan.words.iter().map(|(slot, set)| WordRun::new(set, Source::Data(*slot), limit)).collect(),
+            canary: None,
             whole,
             resolver: Resolver::default(),
             text_end: 0,
         }
+    }
+
+    /// Looks for this one as well, where anybody asks for it.
+    pub(crate) fn with_canary(mut self, canary: Option<&Arc<Canary>>) -> Self {
+        let wanted = canary.filter(|_| !self.plan.canary.is_empty());
+        self.canary = wanted.map(|canary| CanaryRun::new(canary, self.plan.hold_back));
+        self
     }
 
     /// Over a whole text, and on behind a hit that blocks.
@@ -70,12 +90,20 @@ impl Run {
         if let Some(hidden) = &mut self.hidden {
             hidden.read(text, at, &mut hits);
         }
-        if let Some(injection) = &mut self.injection {
+        if !self.readers.is_empty() {
             self.skeleton.push(text, at);
-            injection.read(&self.skeleton, self.text_end, &mut hits);
+        }
+        for reader in &mut self.readers {
+            reader.read(&self.skeleton, self.text_end, &mut hits);
+        }
+        if let Some(encoded) = &mut self.encoded {
+            encoded.read(text, at, &mut hits);
         }
         for words in &mut self.words {
             words.read(text, at, &mut hits);
+        }
+        if let Some(canary) = &mut self.canary {
+            canary.read(text, at, &mut hits);
         }
         if self.whole {
             web_hits(plan, text, &mut hits);
@@ -93,11 +121,17 @@ impl Run {
         if let Some(hidden) = &mut self.hidden {
             hidden.finish(self.text_end, &mut hits);
         }
-        if let Some(injection) = &mut self.injection {
-            injection.finish(&self.skeleton, self.text_end, &mut hits);
+        for reader in &mut self.readers {
+            reader.finish(&self.skeleton, self.text_end, &mut hits);
+        }
+        if let Some(encoded) = &mut self.encoded {
+            encoded.finish(self.text_end, &mut hits);
         }
         for words in &mut self.words {
             words.finish(self.text_end, &mut hits);
+        }
+        if let Some(canary) = &mut self.canary {
+            canary.finish(self.text_end, &mut hits);
         }
         self.resolve(plan, hits, true)
     }
@@ -111,11 +145,17 @@ impl Run {
         if let Some(hidden) = &mut self.hidden {
             hidden.stall(self.text_end, &mut hits);
         }
-        if let Some(injection) = &mut self.injection {
-            injection.stall(self.text_end);
+        for reader in &mut self.readers {
+            reader.stall(self.text_end);
+        }
+        if let Some(encoded) = &mut self.encoded {
+            encoded.stall(self.text_end, &mut hits);
         }
         for words in &mut self.words {
             words.stall(self.text_end, &mut hits);
+        }
+        if let Some(canary) = &mut self.canary {
+            canary.stall(self.text_end, &mut hits);
         }
         let resolved = self.resolve(plan, hits, true);
         self.resolver.skip_to(self.text_end);
@@ -132,9 +172,11 @@ impl Run {
     fn live(&self) -> usize {
         let matchers = self.matchers.iter().filter_map(|m| m.live(&self.plain, self.text_end));
         let hidden = self.hidden.as_ref().and_then(HiddenRuns::live);
-        let injection = self.injection.as_ref().and_then(|r| r.live(self.text_end));
+        let readers = self.readers.iter().filter_map(|reader| reader.live(self.text_end));
+        let encoded = self.encoded.as_ref().and_then(EncodedRuns::live);
         let words = self.words.iter().filter_map(|w| w.live(self.text_end));
-        matchers.chain(hidden).chain(injection).chain(words).min().unwrap_or(self.text_end)
+        let canary = self.canary.as_ref().and_then(|c| c.live(self.text_end));
+        matchers.chain(hidden).chain(readers).chain(encoded).chain(words).chain(canary).min().unwrap_or(self.text_end)
     }
 
     fn forget(&mut self, floor: usize) {
@@ -170,16 +212,18 @@ pub(crate) fn risk(plan: &Arc<Plan>, text: &str) -> u8 {
         hidden.read(text, 0, &mut hits);
         hidden.finish(text.len(), &mut hits);
     }
-    let injection = plan.signatures.as_ref().map_or(0, |signatures| injection(signatures, plan.hold_back, text));
-    let others = patterns.flatten().into_iter().chain(web);
-    hits.iter().map(|hit| hit.score).chain(others).fold(injection, u8::max)
+    let signed = [&plan.injection, &plan.jailbreak].into_iter().filter(|signed| signed.is_wanted());
+    let signed = signed.map(|signed| injection(&signed.signatures, plan.hold_back, text));
+    let encoded = plan.encoded.is_wanted().then(|| encoded::score(&plan.encoded.signatures, plan.hold_back, text));
+    let others = patterns.flatten().into_iter().chain(web).chain(signed).chain(encoded);
+    hits.iter().map(|hit| hit.score).chain(others).max().unwrap_or(0)
 }
 
 /// The highest score of an injection in `text`, whatever threshold it has to reach.
 pub(crate) fn injection(signatures: &Arc<Signatures>, limit: usize, text: &str) -> u8 {
     let mut hits = Vec::new();
     let mut view = View::new(Form::Skeleton);
-    let mut reader = Reader::new(signatures, limit, 1);
+    let mut reader = Reader::new(signatures, Source::Injection, limit, 1);
     view.push(text, 0);
     reader.read(&view, text.len(), &mut hits);
     reader.finish(&view, text.len(), &mut hits);

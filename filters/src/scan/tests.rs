@@ -41,7 +41,11 @@ pub(super) fn runtime(kinds: &[(RuntimeDetectorKind, RuntimeAction, u8)]) -> Run
         name: match kind {
             RuntimeDetectorKind::PromptInjection => "injection".into(),
             RuntimeDetectorKind::HiddenText => "hidden".into(),
-            RuntimeDetectorKind::Web(_) | RuntimeDetectorKind::Regex(_) => kind.as_str().to_lowercase(),
+            RuntimeDetectorKind::Jailbreak
+            | RuntimeDetectorKind::EncodedPayload
+            | RuntimeDetectorKind::Web(_)
+            | RuntimeDetectorKind::Regex(_)
+            | RuntimeDetectorKind::Canary => kind.as_str().to_lowercase(),
         },
         owner: "RuntimeSecurityPolicy/default/test".into(),
         kind: kind.clone(),

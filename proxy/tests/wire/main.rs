@@ -33,6 +33,7 @@ mod mounted;
 mod mtls;
 mod network;
 mod outbound;
+mod prompts;
 mod proxies;
 mod redis;
 mod relay;

@@ -38,7 +38,11 @@ pub(super) fn check_hostile(detector: &RuntimeDetector, hold_back: usize, dialec
     let streamed = super::seen_parts(detector).into_iter().find(|part| comes_as_stream(dialect, *part));
     let Some(streamed) = streamed else { return };
     match detector {
-        RuntimeDetector::PromptInjection(_) | RuntimeDetector::HiddenText(_) => {}
+        RuntimeDetector::PromptInjection(_)
+        | RuntimeDetector::Jailbreak(_)
+        | RuntimeDetector::HiddenText(_)
+        | RuntimeDetector::EncodedPayload(_)
+        | RuntimeDetector::Canary(_) => {}
         RuntimeDetector::Regex(regex) => {
             if let Some(message) = outgrows(regex.name.as_str(), regex.pattern.as_str(), hold_back) {
                 let help = "bound the repetitions of the pattern, raise `streaming.holdBack`, or leave out parts that models stream";

@@ -26,6 +26,7 @@ struct Piece {
 /// The state on one text.
 #[derive(Debug)]
 pub(super) struct Evidence {
+    source: Source,
     limit: usize,
     least: u8,
     /// With how far a rule reaches that the word can begin.
@@ -36,8 +37,8 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    pub(super) fn new(limit: usize, least: u8) -> Self {
-        Self { limit, least, words: VecDeque::new(), pieces: VecDeque::new(), talk: VecDeque::new() }
+    pub(super) fn new(source: Source, limit: usize, least: u8) -> Self {
+        Self { source, limit, least, words: VecDeque::new(), pieces: VecDeque::new(), talk: VecDeque::new() }
     }
 
     /// Where the evidence and the words stand that a finding could begin with.
@@ -142,6 +143,6 @@ impl Evidence {
         }
         let start = self.pieces.iter().map(|p| p.start).min().unwrap_or(word.start);
         let end = self.pieces.iter().map(|p| p.end).max().unwrap_or(word.end);
-        hits.push(Hit { start, end, seen: word.seen, source: Source::Injection, score, open: false, tail: false });
+        hits.push(Hit { start, end, seen: word.seen, source: self.source, score, open: false, tail: false });
     }
 }

@@ -1,6 +1,7 @@
 //! The file of signatures, read into classes and rules.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use super::vocabulary::{Classes, Vocabulary};
 use crate::scan::fold::{Form, fold_str};
@@ -14,7 +15,6 @@ pub(super) const LINE: Classes = 2;
 pub(super) const MAX_SPAN: u64 = 24;
 
 /// Words and rules.
-#[derive(Debug)]
 pub(crate) struct Signatures {
     pub(super) vocabulary: Vocabulary,
     pub(super) rules: Vec<Rule>,
@@ -55,6 +55,13 @@ impl Rule {
     /// Whether words of these classes could fulfil it, wherever they stand.
     pub(super) fn could_be(&self, recent: Classes) -> bool {
         self.slots.iter().all(|s| s.any & recent != 0)
+    }
+}
+
+/// Shows how many rules there are.
+impl fmt::Debug for Signatures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signatures({} rules)", self.rules.len())
     }
 }
 
