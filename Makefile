@@ -162,6 +162,12 @@ words: ## Nothing unfinished, no machine's paths
 fuzz-check: need ## Do the fuzz targets compile?
 	@$(CARGO) check --locked --manifest-path fuzz/Cargo.toml --target-dir $(TARGET)/fuzz
 
+.PHONY: streams
+streams: release $(VENV)/ready ## What a stream costs: time to its first event, processor time of each, memory of a thousand open ones
+	@scripts/need readers
+	@$(VENV)/bin/python load-tests/streams/run.py --postern $(TARGET)/release/postern $(STREAMS)
+	@$(CARGO) bench --locked --package postern-filters --bench streams
+
 .PHONY: callgrind
 callgrind: release ## Instructions per request of the plain route with the whole chain
 	@scripts/need python valgrind

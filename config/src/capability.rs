@@ -1,7 +1,7 @@
 //! What each dialect can show a guard: which parts occur in which direction, read whole and as a stream. Coverage is
 //! judged against these tables, so a policy that could never see anything is found at load.
 
-use crate::{Action, Dialect, Direction, Part};
+use crate::{Action, Dialect, Direction, Part, RuntimeDetectorKind};
 
 /// Parts that are read when a message is read whole.
 #[must_use]
@@ -22,6 +22,16 @@ pub fn parts(dialect: Dialect, direction: Direction) -> &'static [Part] {
         (Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini, Direction::Response) => {
             &[Assistant, Reasoning, ToolArguments]
         }
+    }
+}
+
+/// Those of [`parts`] that a detector of this kind can look at: what is planted in what a model is told can only come back in
+/// what a model says.
+#[must_use]
+pub fn parts_for(kind: &RuntimeDetectorKind, dialect: Dialect, direction: Direction) -> &'static [Part] {
+    match (kind, dialect, direction) {
+        (RuntimeDetectorKind::Canary, Dialect::Http, _) | (RuntimeDetectorKind::Canary, _, Direction::Request) => &[],
+        _ => parts(dialect, direction),
     }
 }
 

@@ -25,6 +25,7 @@ mod names;
 mod network;
 mod outbound;
 mod posture;
+mod prompts;
 mod secrets;
 mod signature;
 mod subjects;
@@ -77,12 +78,14 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
             files.extend(parsed.manifests.iter().map(|manifest| bootstrap.base.join(&*manifest.file)));
             let routes = snapshot.routes.iter();
             files.extend(routes.flat_map(|route| &route.policy.access.contracts).map(|contract| contract.file.clone()));
-            let detectors = snapshot
-                .routes
-                .iter()
-                .flat_map(|route| std::iter::once(route).chain(route.later.iter().map(|later| &later.route)))
-                .flat_map(|route| &route.policy.data.detectors);
+            let versions = || {
+                let routes = snapshot.routes.iter();
+                routes.flat_map(|route| std::iter::once(route).chain(route.later.iter().map(|later| &later.route)))
+            };
+            let detectors = versions().flat_map(|route| &route.policy.data.detectors);
             files.extend(detectors.filter_map(|one| one.kind.file()).map(Path::to_owned));
+            let layers = versions().flat_map(|route| &route.policy.runtime.prompts.layers);
+            files.extend(layers.map(|layer| layer.file.clone()));
             files.sort();
             files.dedup();
             Ok(Loaded { snapshot, warnings: report, files })
@@ -98,6 +101,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     attached.apis = Rc::new(contracts::Apis::read(bootstrap, &attached, report));
     contracts::check(bootstrap, &attached, report);
     attached.lists = Rc::new(lists::Lists::read(bootstrap, &attached, report));
+    attached.prompts = Rc::new(prompts::Texts::read(bootstrap, &attached, report));
     let keys = keys::Keys::find(&attached, report);
     names::check(&attached, report);
     trial::check(&attached, now, report);
@@ -300,7 +304,8 @@ fn digest_of(bootstrap: &Bootstrap, manifests: &[ManifestRef], attached: &Attach
         }
         context.update(&manifest.digest);
     }
-    for file in attached.apis.digests().into_iter().chain(attached.lists.digests()) {
+    let files = attached.apis.digests().into_iter().chain(attached.lists.digests());
+    for file in files.chain(attached.prompts.digests()) {
         context.update(&file);
     }
     let mut out = Digest::default();

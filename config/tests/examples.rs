@@ -102,10 +102,20 @@ fn the_api_with_a_document_loads() {
     assert!(snapshot.routes[0].policy.coverage.guards.iter().any(|guard| guard.name == "schema/orders"));
 }
 
+#[test]
+fn the_assistant_with_house_rules_loads() {
+    let snapshot = loaded("examples/assistant");
+    let prompts = &snapshot.routes[0].policy.runtime.prompts;
+    let layers: Vec<&str> = prompts.layers.iter().map(|layer| layer.name.as_str()).collect();
+    assert_eq!(layers, ["house-rules", "closing"]);
+    assert!(prompts.system_denied_by.is_some() && prompts.isolated_by.is_some());
+}
+
 /// Whole file names only: a shipped file that was cut must not load, whoever copies it.
 #[test]
 fn shipped_sets_ask_for_an_end() {
     for folder in [
+        "examples/assistant",
         "examples/exceptions",
         "examples/demo",
         "examples/init",

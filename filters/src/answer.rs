@@ -19,7 +19,7 @@ use crate::limit::Used;
 use crate::message::{Message, MessageLimits};
 use crate::output::{Bounded, length_of, too_long};
 use crate::scan::restore::{self, Restorer, Restoring, Values};
-use crate::scan::{TokenMap, Tokenizing};
+use crate::scan::{Canary, Exchange, InExchange, TokenMap};
 use crate::{ContentFinding, Context, Edit, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep, mutant};
 use counting::{Count, Counting};
 use mirror::{Found, Mirror};
@@ -36,6 +36,8 @@ pub struct AnswerHead {
     pub asked_to_stream: bool,
     /// What [`crate::Chain::tokens`] has for the answer.
     pub tokens: Option<Arc<TokenMap>>,
+    /// What was planted in the request and must not come back.
+    pub canary: Option<Arc<Canary>>,
     /// What the request asked, on a route to a model.
     pub endpoint: Option<Endpoint>,
 }
@@ -114,10 +116,7 @@ impl Answers {
         limits: MessageLimits,
     ) -> Option<Box<AnswerStream>> {
         let guards: Arc<dyn TextGuards> = match self.content.as_ref().filter(|_| !mutant::is("stream content")) {
-            Some(content) => match &head.tokens {
-                Some(tokens) => Arc::new(Tokenizing { guards: content.guards().clone(), tokens: tokens.clone() }),
-                None => content.guards().clone(),
-            },
+            Some(content) => Arc::new(InExchange { guards: content.guards().clone(), exchange: head.exchange() }),
             None => Arc::new(Unguarded),
         };
         let found = Found::default();
@@ -196,7 +195,7 @@ impl Answers {
         }
         if let Some(tried) = &self.tried {
             let (content, blame) = &**tried;
-            let outcome = content.judge(message, None);
+            let outcome = content.judge(message, &Exchange::default());
             let blocked = outcome.verdicts.refusal(Reason::AnswerRefused).is_some();
             note_tried(blame, blocked, outcome.findings, cx);
         }
@@ -206,9 +205,8 @@ impl Answers {
             cx.add_findings([finding]);
             return Err(refusal);
         }
-        let tokens = head.tokens.as_deref();
         let content = self.content.as_ref().filter(|_| !mutant::is("answer content"));
-        let outcome = content.map(|content| content.judge(message, tokens)).unwrap_or_default();
+        let outcome = content.map(|content| content.judge(message, &head.exchange())).unwrap_or_default();
         cx.add_findings(outcome.findings);
         if let Some(refusal) = outcome.verdicts.refusal(Reason::AnswerRefused) {
             return Err(refusal);
@@ -283,6 +281,11 @@ impl AnswerHead {
 
     fn media_type(&self) -> Option<String> {
         self.content_type.as_deref().and_then(media_type)
+    }
+
+    /// What guards know of the exchange.
+    fn exchange(&self) -> Exchange {
+        Exchange { tokens: self.tokens.clone(), canary: self.canary.clone() }
     }
 
     fn succeeded(&self) -> bool {
@@ -465,7 +468,7 @@ mod tests {
     fn head(status: u16, content_type: &str, asked_to_stream: bool) -> AnswerHead {
         let content_type = (!content_type.is_empty()).then(|| content_type.to_owned());
         let endpoint = Some(Endpoint::OpenAi(crate::dialect::openai::Endpoint::ChatCompletions));
-        AnswerHead { status, content_type, coding: Ok(None), asked_to_stream, endpoint, tokens: None }
+        AnswerHead { status, content_type, coding: Ok(None), asked_to_stream, endpoint, tokens: None, canary: None }
     }
 
     fn way(way: Result<AnswerWay, Refusal>) -> Result<&'static str, Reason> {

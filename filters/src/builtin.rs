@@ -15,6 +15,7 @@ mod identify;
 mod limits;
 mod models;
 mod parse;
+mod prompts;
 mod rehearse;
 mod tenant;
 
@@ -33,5 +34,6 @@ pub(crate) use identify::Identify;
 pub(crate) use limits::Limits;
 pub(crate) use models::Models;
 pub(crate) use parse::Parse;
+pub(crate) use prompts::Prompts;
 pub(crate) use rehearse::{Blame, Rehearse};
 pub(crate) use tenant::OfTenant;

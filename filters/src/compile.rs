@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use managed::UpstreamSecrets;
 use postern_config::{
     Code, Credential, DataDetectorKind, DataProtection, Dialect, Direction, LeakDetection, OwnKey, Part, Position,
-    Report, Route, RuntimeSecurity, Snapshot, TenantSource, Upstream, Waived, capability,
+    Report, Route, RuntimeDetectorKind, RuntimeSecurity, Snapshot, TenantSource, Upstream, Waived, capability,
 };
 
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
     Assure, Authorize, Blame, Browser, Conform, Content, Cors, CrossSite, Decode, Digest, Exceptions, Frame, Identify,
-    Limits, Models, OfTenant, Parse,
+    Limits, Models, OfTenant, Parse, Prompts,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
@@ -253,6 +253,11 @@ impl Compiler<'_> {
         let parse = parse.with_headers(request.is_some_and(|content| content.looks_at(Part::HttpHeader)));
         let minimized: BTreeSet<&str> = revision.minimize.iter().map(|one| one.guard.as_str()).collect();
         steps.push(step(Filter::Parse(parse), [Parse::GUARD].into_iter().chain(minimized)));
+        let prompts = self.prompts();
+        if let Some(prompts) = &prompts {
+            let guard = prompts.denies_system().then_some(Prompts::SYSTEM);
+            steps.push(step(Filter::Prompts(prompts.clone()), guard));
+        }
         steps.extend(contracts.iter().map(|contract| step(Filter::Schema(contract.clone()), [contract.guard()])));
         steps.extend(limited(Stage::Model));
         if let Some(content) = request {
@@ -262,12 +267,19 @@ impl Compiler<'_> {
         let authorize = Arc::new(authorize.with_answers(policy.classes_answers(self.route.dialect)));
         steps.push(step(Filter::Authorize(authorize.clone()), [Authorize::GUARD]));
         steps.extend(models.map(|models| step(Filter::Models(models.clone()), [Models::GUARD])));
-        if let Some(content) = request {
-            steps.push(step(Filter::Act(content.clone()), content.names()));
+        steps.extend(request.map(|content| step(Filter::Act(content.clone()), content.names())));
+        steps.extend(prompts.as_ref().map(|prompts| step(Filter::PutPrompts(prompts.clone()), prompts.names())));
+        if request.is_some() || prompts.is_some() {
             steps.push(step(Filter::Reauthorize(authorize), [""; 0]));
             steps.extend(contracts.iter().map(|contract| step(Filter::SchemaAgain(contract.clone()), [""; 0])));
         }
         steps
+    }
+
+    fn prompts(&self) -> Option<Arc<Prompts>> {
+        let runtime = &self.route.policy.runtime;
+        let plants = runtime.detectors.iter().any(|detector| detector.kind == RuntimeDetectorKind::Canary);
+        Prompts::new(&runtime.prompts, plants).map(Arc::new)
     }
 
     fn cors(&self) -> Option<Arc<Cors>> {
@@ -395,7 +407,11 @@ impl Compiler<'_> {
             },
             dialect: self.route.dialect,
             sets_compliance: policy.posture.sets_compliance,
-            sets_risk: policy.runtime.detectors.iter().any(|detector| self.asks_for(&detector.parts)),
+            sets_risk: policy
+                .runtime
+                .detectors
+                .iter()
+                .any(|detector| detector.kind != RuntimeDetectorKind::Canary && self.asks_for(&detector.parts)),
             sets_data_class: policy.data.rules.iter().any(|rule| {
                 rule.request && self.asks_for(&rule.parts) || rule.response && self.answers_with(&rule.parts)
             }),

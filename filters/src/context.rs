@@ -11,9 +11,9 @@ use crate::authz::Rehearsal;
 use crate::builtin::Verdicts;
 use crate::encoding::Coding;
 use crate::limit::{Hold, Meter, Rating, Tally, Tokens, Wait};
-use crate::message::{Message, MessageLimits};
+use crate::message::{Added, Message, MessageLimits};
 use crate::need::{self, Kind};
-use crate::scan::TokenMap;
+use crate::scan::{Canary, TokenMap};
 use crate::{ContentFinding, FilterError, Given, Need, Principal, Refusal};
 
 /// Which chain checked which head: [`crate::Chain`] number, and a digest of the head.
@@ -36,6 +36,9 @@ struct Pause {
     step: usize,
     asked: Kind,
 }
+
+/// Fills bytes with random ones; `false` where there are none.
+pub type Random = fn(&mut [u8]) -> bool;
 
 /// What a chain is walked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +87,8 @@ pub struct Context {
     message: Option<Message>,
     verdicts: Option<Verdicts>,
     token_map: Option<Arc<TokenMap>>,
+    canary: Option<Arc<Canary>>,
+    random: Random,
     risk: u8,
     data_class: DataClass,
     /// Classes of data that the reader of the answer may see, where rules say something about that.
@@ -137,6 +142,8 @@ impl Context {
             message: None,
             verdicts: None,
             token_map: None,
+            canary: None,
+            random: |_| false,
             risk: 0,
             data_class: DataClass::Public,
             readable: None,
@@ -163,6 +170,18 @@ impl Context {
             tally: Tally::default(),
             meter: Meter::default(),
         }
+    }
+
+    /// Where random bytes come from. Without it nothing passes that needs some.
+    #[must_use]
+    pub fn with_random(self, random: Random) -> Self {
+        Self { random, ..self }
+    }
+
+    /// Random bytes that nobody has seen.
+    pub(crate) fn random(&self) -> Result<[u8; 16], FilterError> {
+        let mut bytes = [0; 16];
+        if (self.random)(&mut bytes) { Ok(bytes) } else { Err(FilterError::Random) }
     }
 
     /// How large what is read may be; from the policy of route and listener.
@@ -323,6 +342,15 @@ impl Context {
         self.rewritten = true;
     }
 
+    /// As [`Context::replace_body`], with all that policy puts into it.
+    pub(crate) fn complete_body(&mut self, body: Bytes) {
+        let bytes = body.len();
+        self.replace_body(body);
+        if let Some(message) = &mut self.message {
+            message.set_whole_size(bytes);
+        }
+    }
+
     /// Whether the body that is sent differs from the one received.
     #[must_use]
     pub fn is_rewritten(&self) -> bool {
@@ -400,6 +428,13 @@ impl Context {
         self.message.as_ref().ok_or(FilterError::NoMessage)
     }
 
+    /// Notes what will be put into the request, at most.
+    pub(crate) fn expect_added(&mut self, added: Added) {
+        if let Some(message) = &mut self.message {
+            message.expect_added(added);
+        }
+    }
+
     /// Keeps what the content guards saw: the verdicts until the inspect stage acts on them, the rest for good.
     pub(crate) fn set_seen(&mut self, verdicts: Verdicts, risk: u8, class: DataClass) {
         self.verdicts = Some(verdicts);
@@ -429,6 +464,16 @@ impl Context {
     #[must_use]
     pub fn token_map(&self) -> Option<&Arc<TokenMap>> {
         self.token_map.as_ref().filter(|tokens| tokens.restores())
+    }
+
+    pub(crate) fn set_canary(&mut self, canary: Option<Arc<Canary>>) {
+        self.canary = canary;
+    }
+
+    /// What was planted in the request and must not come back.
+    #[must_use]
+    pub fn canary(&self) -> Option<&Arc<Canary>> {
+        self.canary.as_ref()
     }
 
     pub(crate) fn take_verdicts(&mut self) -> Option<Verdicts> {

@@ -19,6 +19,7 @@ mod part;
 mod revise;
 pub mod sse;
 mod stream;
+mod system;
 #[cfg(test)]
 mod testing;
 
@@ -30,6 +31,7 @@ pub use adapter::{Endpoint, Line, Target, refusal};
 pub use ai::{AiMessage, Facts, Usage};
 pub use part::{MessagePart, Text};
 pub use stream::{EventStream, StreamLimits, StreamOut};
+pub use system::{Marks, SystemTexts};
 
 use crate::json::{EditError, JsonError, JsonErrorKind};
 use crate::{ContentFinding, Edit, Reason, TextGuards};

@@ -186,7 +186,7 @@ fn facts(filter: &Filter, req: &RequestView<'_>, cx: &Context) -> Map<String, Va
             );
             facts.insert("findings".to_owned(), found.collect());
         }
-        Filter::Act(_) => {
+        Filter::Act(_) | Filter::PutPrompts(_) => {
             facts.insert("rewritten".to_owned(), json!(cx.is_rewritten()));
         }
         _ => {}

@@ -6,7 +6,7 @@ use postern_config::Stage;
 
 use crate::builtin::{
     Assure, Authorize, Conform, Content, Cors, CrossSite, Decode, Digest, Exceptions, Frame, Identify, Limits, Models,
-    OfTenant, Parse, Rehearse,
+    OfTenant, Parse, Prompts, Rehearse,
 };
 use crate::{Context, Flow, RequestView, Verdict, mutant};
 
@@ -30,6 +30,8 @@ pub(crate) enum Filter {
     /// The body without its coding.
     Decode(Decode),
     Parse(Parse),
+    /// Who may say what operators say.
+    Prompts(Arc<Prompts>),
     /// The body, as a document has it.
     Schema(Arc<Conform>),
     /// Content guards looking, before the decision.
@@ -39,6 +41,8 @@ pub(crate) enum Filter {
     Models(Arc<Models>),
     /// Content guards acting, after the decision.
     Act(Arc<Content>),
+    /// What models are told is put in, over a body that the guards are done with.
+    PutPrompts(Arc<Prompts>),
     /// The decision once more, over a body that the guards changed: what is decided is what is sent.
     Reauthorize(Arc<Authorize>),
     /// The document once more, over a body that the guards changed.
@@ -69,6 +73,8 @@ impl Filter {
             Self::Digest(_)
             | Self::Decode(_)
             | Self::Parse(_)
+            | Self::Prompts(_)
+            | Self::PutPrompts(_)
             | Self::Schema(_)
             | Self::Look(_)
             | Self::Authorize(_)
@@ -95,8 +101,8 @@ impl Filter {
             | Self::Models(_) => true,
             #[cfg(test)]
             Self::Asks(_) => true,
-            // What was recalled of the body is what the guards left of it.
-            Self::Digest(_) | Self::Decode(_) => false,
+            // What was recalled of the body is what the guards left of it, with all that was put in.
+            Self::Digest(_) | Self::Decode(_) | Self::Prompts(_) | Self::PutPrompts(_) => false,
             Self::Cors(_)
             | Self::Limits(_)
             | Self::Look(_)
@@ -119,10 +125,11 @@ impl Filter {
             | Self::Digest(_)
             | Self::Decode(_)
             | Self::Parse(_)
+            | Self::Prompts(_)
             | Self::Schema(_)
             | Self::Look(_) => Stage::Parse,
             Self::Authorize(_) | Self::Models(_) | Self::Reauthorize(_) => Stage::Authorize,
-            Self::Act(_) | Self::SchemaAgain(_) => Stage::Inspect,
+            Self::Act(_) | Self::PutPrompts(_) | Self::SchemaAgain(_) => Stage::Inspect,
             Self::Rehearse(filter) => filter.stage(),
             #[cfg(test)]
             Self::Asks(_) => Stage::Frame,
@@ -144,11 +151,13 @@ impl Filter {
             Self::Digest(_) => Digest::GUARD,
             Self::Decode(_) => Decode::NAME,
             Self::Parse(_) => Parse::GUARD,
+            Self::Prompts(_) => "prompts",
             Self::Schema(_) => "schema",
             Self::Look(_) => "look",
             Self::Authorize(_) => Authorize::GUARD,
             Self::Models(_) => Models::GUARD,
             Self::Act(_) => "act",
+            Self::PutPrompts(_) => "putPrompts",
             Self::Reauthorize(_) => "reauthorize",
             Self::SchemaAgain(_) => "schemaAgain",
             Self::Rehearse(_) => Rehearse::NAME,
@@ -177,11 +186,13 @@ impl Filter {
             Self::Digest(filter) => filter.check(req, cx),
             Self::Decode(filter) => filter.check(req, cx),
             Self::Parse(filter) => filter.check(req, cx),
+            Self::Prompts(filter) => filter.check(cx),
             Self::Schema(filter) => filter.check_body(req, cx),
             Self::Look(filter) => filter.look(cx),
             Self::Authorize(filter) => filter.check(req, cx),
             Self::Models(filter) => filter.check(cx),
             Self::Act(filter) => filter.act(cx),
+            Self::PutPrompts(filter) => filter.put(cx),
             Self::Reauthorize(filter) => filter.check_again(req, cx),
             Self::SchemaAgain(filter) => filter.check_again(req, cx),
             Self::Rehearse(filter) => filter.check(req, cx),

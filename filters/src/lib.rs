@@ -47,7 +47,7 @@ pub use answer::{AnswerHead, AnswerStream, AnswerWay};
 pub use builtin::Browser;
 pub use chain::Chain;
 pub use compile::{Chains, Kept, UpstreamSecrets, check, compile, compile_without_keys};
-pub use context::{Context, Seen};
+pub use context::{Context, Random, Seen};
 pub use message::{Message, MessageLimits, PartText};
 pub use need::{Given, IntrospectionGiven, IntrospectionWanted, KeysGiven, KeysWanted, Need, Progress, WhyKeys};
 pub use permit::{Checked, Permit};

@@ -48,6 +48,13 @@ impl MessageLimits {
 /// Tokens around a text: roles and marks of the dialect.
 const PER_TEXT: usize = 4;
 
+/// What policy puts into a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Added {
+    pub(crate) bytes: usize,
+    pub(crate) tokens: usize,
+}
+
 /// A parsed message, or an unread body.
 #[derive(Debug)]
 pub enum Message {
@@ -241,6 +248,13 @@ impl Message {
         }
     }
 
+    /// So much will be put into it, at most.
+    pub(crate) fn expect_added(&mut self, added: Added) {
+        if let Self::Ai(message) = self {
+            message.expect_added(added);
+        }
+    }
+
     /// The body was rewritten and has `bytes` now.
     pub(crate) fn set_size(&mut self, bytes: usize) {
         if let Self::Ai(message) = self {
@@ -248,14 +262,20 @@ impl Message {
         }
     }
 
+    /// As [`Message::set_size`], with all that policy puts into it.
+    pub(crate) fn set_whole_size(&mut self, bytes: usize) {
+        if let Self::Ai(message) = self {
+            message.set_whole_size(bytes);
+        }
+    }
+
     /// What a request may come to: the first an estimate by its texts, of four bytes to a token in ASCII and two elsewhere.
     #[must_use]
     pub(crate) fn tokens(&self) -> Tokens {
-        let of = |text: &str| {
-            let ascii = text.bytes().filter(u8::is_ascii).count();
-            ascii.div_ceil(4) + (text.len() - ascii).div_ceil(2) + PER_TEXT
-        };
-        let input: usize = self.texts().map(|text| of(text.text)).sum();
+        let added = if let Self::Ai(message) = self { message.added().tokens } else { 0 };
+        // What stands inside of another text is counted with it.
+        let parts = self.parsed().map(Parsed::parts).unwrap_or_default().iter().filter(|part| !part.is_inside());
+        let input = parts.map(|part| tokens_of(part.text.as_str())).fold(added, usize::saturating_add);
         let facts = self.facts();
         let choices = facts.map_or(1, |facts| facts.choices).into();
         let asked = facts.and_then(|facts| facts.max_tokens).map(|most| most.saturating_mul(choices));
@@ -286,6 +306,12 @@ impl Message {
     pub fn max_output_tokens(&self) -> u64 {
         self.facts().and_then(|facts| facts.max_tokens).unwrap_or(u64::MAX)
     }
+}
+
+/// An estimate of what a text of a message counts.
+pub(crate) fn tokens_of(text: &str) -> usize {
+    let ascii = text.bytes().filter(u8::is_ascii).count();
+    ascii.div_ceil(4) + (text.len() - ascii).div_ceil(2) + PER_TEXT
 }
 
 /// Texts that have no other spelling.

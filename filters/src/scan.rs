@@ -10,8 +10,10 @@
 //! injections (`encoded`).
 
 mod builtin;
+mod canary;
 mod defaults;
 mod encoded;
+mod exchange;
 mod fold;
 mod hidden;
 mod hit;
@@ -44,7 +46,10 @@ use postern_config::{
     RuntimeSecurity, TokenRule, Validator, WebAttack,
 };
 
+pub use canary::Canary;
+pub(crate) use canary::letters;
 pub use defaults::defaults;
+pub(crate) use exchange::{Exchange, InExchange};
 pub use look::injection_score;
 pub(crate) use managed::can_be_searched_for;
 pub use managed::{GUARD as LEAK_GUARD, Managed};
@@ -108,7 +113,8 @@ pub fn streams(kind: &RuntimeDetectorKind) -> bool {
         | RuntimeDetectorKind::Jailbreak
         | RuntimeDetectorKind::HiddenText
         | RuntimeDetectorKind::EncodedPayload
-        | RuntimeDetectorKind::Regex(_) => true,
+        | RuntimeDetectorKind::Regex(_)
+        | RuntimeDetectorKind::Canary => true,
         RuntimeDetectorKind::Web(_) => false,
     }
 }
@@ -196,9 +202,9 @@ impl ContentGuards {
 }
 
 impl ContentGuards {
-    /// As [`TextGuards::judge`], with tokens for what is replaced by one; without them it is taken out.
-    pub(crate) fn judge_for(&self, part: Part, text: &str, tokens: Option<&TokenMap>) -> Judgement {
-        let judgement = self.plans.get(&part).map(|plan| stream::judge(plan, text, tokens)).unwrap_or_default();
+    /// As [`TextGuards::judge`], in an exchange.
+    pub(crate) fn judge_for(&self, part: Part, text: &str, exchange: &Exchange) -> Judgement {
+        let judgement = self.plans.get(&part).map(|plan| stream::judge(plan, text, exchange)).unwrap_or_default();
         match self.output_of(part).filter(|_| !judgement.blocked) {
             Some(output) => output.after(judgement, part, text),
             None => judgement,
@@ -210,11 +216,12 @@ impl ContentGuards {
         self.plans.values().any(|plan| plan.tokenizes())
     }
 
-    fn open_for(&self, part: Part, tokens: Option<&Arc<TokenMap>>) -> Box<dyn TextGuard> {
+    /// As [`TextGuards::open`], in an exchange.
+    pub(crate) fn open_for(&self, part: Part, exchange: &Exchange) -> Box<dyn TextGuard> {
         let guard: Box<dyn TextGuard> = match self.plans.get(&part) {
             // The load refuses it. Nothing of a text leaves that cannot be judged.
             Some(plan) if !plan.web.is_empty() => Box::new(stream::Undecided),
-            Some(plan) => Box::new(stream::Stream::new(plan, tokens.cloned())),
+            Some(plan) => Box::new(stream::Stream::new(plan, exchange)),
             None => Box::new(stream::Unguarded),
         };
         match self.output_of(part) {
@@ -224,30 +231,13 @@ impl ContentGuards {
     }
 }
 
-/// Guards that make tokens of what they find, for one exchange.
-#[derive(Debug)]
-pub(crate) struct Tokenizing {
-    pub(crate) guards: Arc<ContentGuards>,
-    pub(crate) tokens: Arc<TokenMap>,
-}
-
-impl TextGuards for Tokenizing {
-    fn judge(&self, part: Part, text: &str) -> Judgement {
-        self.guards.judge_for(part, text, Some(&self.tokens))
-    }
-
-    fn open(&self, part: Part) -> Box<dyn TextGuard> {
-        self.guards.open_for(part, Some(&self.tokens))
-    }
-}
-
 impl TextGuards for ContentGuards {
     fn judge(&self, part: Part, text: &str) -> Judgement {
-        self.judge_for(part, text, None)
+        self.judge_for(part, text, &Exchange::default())
     }
 
     fn open(&self, part: Part) -> Box<dyn TextGuard> {
-        self.open_for(part, None)
+        self.open_for(part, &Exchange::default())
     }
 }
 
@@ -324,6 +314,14 @@ impl Compiler<'_> {
                 self.check_hold_back(detector, needs)?;
             }
         }
+        let canary = match self.direction {
+            // What is planted can only come back.
+            Direction::Request => Vec::new(),
+            Direction::Response => self.runtime_targets(part, &RuntimeDetectorKind::Canary),
+        };
+        if let Some(target) = canary.first() {
+            self.check_hold_back(&target.detector, canary::NEEDS)?;
+        }
         let web = WebAttack::ALL.map(|attack| (attack, self.runtime_targets(part, &RuntimeDetectorKind::Web(attack))));
         let own = self.own_secrets(&wanted);
         let leaks = self.leak_targets(part, &own)?;
@@ -351,6 +349,7 @@ impl Compiler<'_> {
             injection: signed(injection, injection::signatures()?),
             jailbreak: signed(jailbreak, injection::jailbreaks()?),
             encoded: signed(encoded, injection::signatures()?),
+            canary,
         })
     }
 

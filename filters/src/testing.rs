@@ -118,7 +118,11 @@ pub fn svid(id: &str, number: u8) -> PeerFacts {
 }
 
 pub fn context() -> Context {
-    Context::new(NOW * 1000, Duration::from_secs(10))
+    let random = |bytes: &mut [u8]| {
+        bytes.fill(7);
+        true
+    };
+    Context::new(NOW * 1000, Duration::from_secs(10)).with_random(random)
 }
 
 /// Walks the whole chain.
@@ -145,6 +149,7 @@ impl House {
     pub fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let key = SigningKey::generate_es256("k1").unwrap();
+        std::fs::write(dir.path().join("layer.txt"), "House rules: 4111 1111 1111 1111 is a test card.\n").unwrap();
         for name in ["jwks.json", "partners.json"] {
             std::fs::write(dir.path().join(name), key.jwks()).unwrap();
         }

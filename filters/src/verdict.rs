@@ -67,6 +67,8 @@ pub enum FilterError {
     WaitsTooLate,
     #[error("policy could not be evaluated: {0}")]
     Evaluation(String),
+    #[error("there are no random bytes")]
+    Random,
     #[error("the content guards could not run: {0}")]
     Content(String),
 }

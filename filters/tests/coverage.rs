@@ -17,6 +17,8 @@
 //! | digest | `guards::digest` |
 //! | principal limits | `guards::principal_limits` |
 //! | parse | `guards::parse`, and all that passes |
+//! | prompts | `prompts::system_text_of_clients` |
+//! | what is put into prompts | `prompts::{layers, canaries_in_answers_and_streams, marks_around_results}` |
 //! | look | `guards::look`, and all that passes where content is inspected |
 //! | authorize | `guards::authorize` |
 //! | act | `guards::{body_of_plain_http, data_on_the_way_in, hidden_text, injection, query_of_plain_http}` |
@@ -37,6 +39,8 @@ mod matrix;
 mod planted;
 #[path = "coverage/plants.rs"]
 mod plants;
+#[path = "coverage/prompts.rs"]
+mod prompts;
 #[path = "coverage/streams.rs"]
 mod streams;
 #[path = "../src/testing.rs"]

@@ -264,6 +264,16 @@ def zstd(body):
     return out
 
 
+def stored(frame):
+    """What `zstd` made a frame of."""
+    out, at, last = b"", 6, 0
+    while not last:
+        head = int.from_bytes(frame[at : at + 3], "little")
+        last, size = head & 1, head >> 3
+        out, at = out + frame[at + 3 : at + 3 + size], at + 3 + size
+    return out
+
+
 def encode(coding, body):
     if coding == "br":
         return BROTLI[body]

@@ -31,7 +31,7 @@ use postern_filters::{Chains, Context, Principal, Reason, Refusal, RequestView, 
 
 use crate::guard::{Gate, message_limits};
 use crate::head::{self, Head};
-use crate::{build, record};
+use crate::{build, random, record};
 pub(crate) use caller::{Caller, Who};
 pub(crate) use marks::{Mark, marks_of};
 pub(crate) use question::Question;
@@ -214,7 +214,7 @@ impl Set {
         let Some(chain) = self.chains.at(found, now) else {
             return Err(Misasked(format!("route `{}` has no chain: please report it", route.name)));
         };
-        let mut cx = Context::new(question.at_ms, self.next_moment(found));
+        let mut cx = Context::new(question.at_ms, self.next_moment(found)).with_random(random::fill);
         if let Some(answered) = chain.preflight(&view, &mut cx) {
             let outcome = if answered.is_ok() { "Pass" } else { "Deny" };
             answer.trace.push(Line::built_in(4, "cors", outcome));

@@ -32,6 +32,7 @@ mod outside;
 mod own_key;
 mod private;
 mod proxied;
+mod random;
 mod record;
 mod relay;
 pub mod reload;

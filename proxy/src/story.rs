@@ -13,6 +13,7 @@ use crate::budget::Share;
 use crate::connection::Connection;
 use crate::guard::{Pace, Patience};
 use crate::head::Head;
+use crate::random;
 use crate::shared::Shared;
 use crate::tunnel::Tunnel;
 use crate::upstream::Told;
@@ -69,7 +70,7 @@ impl Story {
             id: Uuid::now_v7(),
             began: Instant::now(),
             sequence: connection.next_sequence(),
-            context: Context::new(shared.clock.unix_ms(), shared.uptime()),
+            context: Context::new(shared.clock.unix_ms(), shared.uptime()).with_random(random::fill),
             place: None,
             share: shared.budget.share(),
             head: None,

@@ -98,7 +98,6 @@ Defaults of the contract that belong to fields of PV-007 and therefore do nothin
 
 - `eligibility` of DataProtectionPolicy (contract: no class for an upstream without an entry). Which upstream a route has is in
   the bootstrap.
-- `systemText` and `isolate` of RuntimeSecurityPolicy.
 - `rules` of AuditPolicy: every request is recorded at the level of its metadata, and content never is.
 - `integrity.durability` of AuditPolicy (contract: tool calls are on disk before they go out). No dialect of this version calls
   tools.

@@ -1,8 +1,10 @@
 //! RuntimeSecurityPolicy: hostile content.
 
 mod output;
+mod prompts;
 
 pub use output::*;
+pub use prompts::{CanarySpec, LayerRole, PromptLayer, SystemText};
 
 use crate::decode::{At, Setting, spec, tagged, words};
 use crate::values::{Name, Pattern, Percent};
@@ -13,16 +15,19 @@ spec! {
     pub struct RuntimeSecurityPolicy {
         /// What is looked for; all of them apply.
         [E] detectors: Vec<At<RuntimeDetector>>,
+        /// Texts of the operator's that every request to a model carries; all of them apply. They are in the requests of every
+        /// endpoint at which a model writes; one that has no place for them (`/completions`) is refused.
+        [E] prompt_layers: Vec<At<PromptLayer>>,
+        /// Whether clients may send system text. It holds where it is written and where `promptLayers` is; `Deny` of one manifest
+        /// is not undone by another.
+        [E] system_text: Setting<SystemText> = "Deny",
+        /// Encloses text from outside (ToolResult, Resource, AgentMessage) in marks that are new for every request, and tells the
+        /// model what they mean.
+        [E] isolate: Setting<bool> = "false",
         /// Demands on answers: links, markup, length. On routes to models.
         [E] output: Option<At<OutputSpec>>,
     }
     later {
-        /// Prompt text that clients cannot change.
-        [E] "promptLayers",
-        /// Whether clients may send system text of their own.
-        [E] "systemText",
-        /// Marks untrusted parts for the model.
-        [E] "isolate",
         /// Limits on the course of a task.
         [E] "behaviour",
         /// Learned baselines.
@@ -55,8 +60,10 @@ tagged! {
         Ssrf(WebSpec),
         /// A regular expression.
         Regex(RuntimeRegexSpec),
+        /// A planted value, which shows that a model repeats what it was told.
+        Canary(CanarySpec),
     }
-    later { "Canary", "External" }
+    later { "External" }
 }
 
 impl RuntimeDetector {
@@ -71,6 +78,7 @@ impl RuntimeDetector {
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => &spec.name,
             Self::Regex(spec) => &spec.name,
+            Self::Canary(spec) => &spec.name,
         }
     }
 
@@ -85,6 +93,7 @@ impl RuntimeDetector {
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => &spec.parts,
             Self::Regex(spec) => &spec.parts,
+            Self::Canary(spec) => &spec.parts,
         }
     }
 
@@ -99,6 +108,7 @@ impl RuntimeDetector {
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => *spec.untrusted_only,
             Self::Regex(spec) => *spec.untrusted_only,
+            Self::Canary(_) => false,
         }
     }
 
@@ -112,7 +122,7 @@ impl RuntimeDetector {
             | Self::CommandInjection(spec)
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => *spec.threshold,
-            Self::Regex(_) => Percent(100),
+            Self::Regex(_) | Self::Canary(_) => Percent(100),
         }
     }
 
@@ -127,6 +137,7 @@ impl RuntimeDetector {
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => spec.action.value,
             Self::Regex(spec) => spec.action.value,
+            Self::Canary(spec) => spec.action.value,
         }
     }
 }

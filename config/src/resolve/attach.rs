@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::contracts::Apis;
 use super::exceptions::Exceptions;
 use super::lists::Lists;
+use super::prompts::Texts;
 use crate::bootstrap::{RouteSpec, UpstreamSpec};
 use crate::decode::At;
 use crate::manifest::{Kind, LabelName, Manifest, Parsed, Target, TargetKind, TargetRef, TargetSelector};
@@ -35,6 +36,7 @@ pub(super) struct Attachments<'m> {
     /// Documents that manifests name, once they were read.
     pub(super) apis: Rc<Apis>,
     pub(super) lists: Rc<Lists>,
+    pub(super) prompts: Rc<Texts>,
 }
 
 impl<'m> Attachments<'m> {
@@ -54,7 +56,14 @@ impl<'m> Attachments<'m> {
         pairs.sort_by(|a, b| (&a.1.id, a.0).cmp(&(&b.1.id, b.0)));
         pairs.dedup_by(|a, b| a.0 == b.0 && a.1.id == b.1.id);
         let exceptions = Exceptions::find(bootstrap, pairs.iter().map(|(_, manifest)| *manifest), now, report);
-        Self { pairs, unread, exceptions: Rc::new(exceptions), apis: Rc::default(), lists: Rc::default() }
+        Self {
+            pairs,
+            unread,
+            exceptions: Rc::new(exceptions),
+            apis: Rc::default(),
+            lists: Rc::default(),
+            prompts: Rc::default(),
+        }
     }
 
     /// What acts at `moment`: a manifest in `mode: Audit` until later counts as absent.
@@ -66,6 +75,7 @@ impl<'m> Attachments<'m> {
             exceptions: Rc::clone(&self.exceptions),
             apis: Rc::clone(&self.apis),
             lists: Rc::clone(&self.lists),
+            prompts: Rc::clone(&self.prompts),
         }
     }
 

@@ -117,6 +117,7 @@ impl<'c> Check<'c, '_> {
             }
             Spec::RuntimeSecurityPolicy(policy) => {
                 policy.detectors.iter().for_each(|detector| self.detector(detector));
+                self.prompts(policy);
                 self.output(manifest, policy);
             }
             Spec::WorkloadSecurityPolicy(policy) => {
@@ -202,15 +203,46 @@ impl<'c> Check<'c, '_> {
             detector.parts().error(self.report, PV_BLIND, message, help);
             return;
         }
-        let both = [Direction::Request, Direction::Response];
-        self.parts(detector.name().as_str(), detector.parts(), &parts, &both);
+        let ways: &[Direction] = match detector {
+            manifest::RuntimeDetector::Canary(_) => &[Direction::Response],
+            _ => &[Direction::Request, Direction::Response],
+        };
+        if matches!(detector, manifest::RuntimeDetector::Canary(_))
+            && self.dialects() == BTreeSet::from([Dialect::Http])
+        {
+            let message = "a detector of type `Canary`, and no route it is attached to leads to a model";
+            detector.parts().error(self.report, PV_BLIND, message, "attach the manifest to an AI route");
+            return;
+        }
+        self.parts(detector.name().as_str(), detector.parts(), &parts, ways);
+    }
+
+    /// What models are told, where there are none.
+    fn prompts(&mut self, policy: &manifest::RuntimeSecurityPolicy) {
+        if self.dialects().iter().any(|dialect| *dialect != Dialect::Http) {
+            return;
+        }
+        let help = "attach the manifest to an AI route";
+        if let Some(layer) = policy.prompt_layers.first() {
+            let message = "`promptLayers`, and no route the manifest is attached to leads to a model";
+            layer.error(self.report, PV_BLIND, message, help);
+        }
+        if let Some(word) = policy.system_text.written() {
+            let message = "`systemText`, and no route the manifest is attached to leads to a model";
+            word.error(self.report, PV_BLIND, message, help);
+        }
+        if let Some(word) = policy.isolate.written().filter(|word| word.value) {
+            let message = "`isolate`, and no route the manifest is attached to leads to a model";
+            word.error(self.report, PV_BLIND, message, help);
+        }
     }
 
     /// Demands on answers need a model that answers, and a policy needs something to ask for.
     fn output(&mut self, manifest: &Manifest, policy: &manifest::RuntimeSecurityPolicy) {
         let Some(output) = &policy.output else {
-            if policy.detectors.is_empty() {
-                let help = "write `detectors` or `output`, or remove the manifest";
+            let says = policy.system_text.written().is_some() || policy.isolate.written().is_some();
+            if policy.detectors.is_empty() && policy.prompt_layers.is_empty() && !says {
+                let help = "write `detectors`, `promptLayers` or `output`, or remove the manifest";
                 let message = format!("{} asks for nothing", manifest.id);
                 manifest.name().error(self.report, PV_BLIND, message, help);
             }

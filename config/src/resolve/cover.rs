@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Coverage, Dialect, Direction, EffectivePolicy, Guard, Part, Stage, capability};
+use crate::{Coverage, Dialect, Direction, EffectivePolicy, Guard, Part, PromptRules, Stage, capability};
 
 const BUILT_IN: &str = "built-in";
 
@@ -50,6 +50,7 @@ pub(super) fn coverage(policy: &EffectivePolicy, dialect: Dialect, tunnel: bool)
         // The first bytes in it; nothing reads what follows, in either direction.
         guards.push(on_request("tunnel".to_owned(), BUILT_IN, Stage::Inspect, Vec::new()));
     }
+    guards.extend(prompts(&policy.runtime.prompts, dialect));
     guards.extend(content(policy, dialect, Direction::Request));
     let answers = content(policy, dialect, Direction::Response);
     if !answers.is_empty() || dialect != Dialect::Http {
@@ -96,6 +97,21 @@ fn on_request(name: String, owner: &str, stage: Stage, parts: Vec<Part>) -> Guar
     Guard { name, owner, stage, direction: Direction::Request, parts, buffered: true, streamed: false }
 }
 
+/// What is put into prompts, and what is kept out of them.
+fn prompts(rules: &PromptRules, dialect: Dialect) -> Vec<Guard> {
+    let untrusted = capability::parts(dialect, Direction::Request).iter().copied();
+    let untrusted: Vec<Part> = untrusted.filter(|part| capability::is_untrusted(*part)).collect();
+    let denied = rules.system_denied_by.iter();
+    let denied = denied.map(|owner| on_request("systemText".to_owned(), owner, Stage::Parse, vec![Part::System]));
+    let isolated = rules.isolated_by.iter();
+    let isolated = isolated.map(|owner| on_request("isolate".to_owned(), owner, Stage::Inspect, untrusted.clone()));
+    let layers = rules
+        .layers
+        .iter()
+        .map(|layer| on_request(format!("layer/{}", layer.name), &layer.owner, Stage::Inspect, vec![Part::System]));
+    denied.chain(isolated).chain(layers).collect()
+}
+
 /// The content guards that can see something in this direction.
 fn content(policy: &EffectivePolicy, dialect: Dialect, direction: Direction) -> Vec<Guard> {
     let there = capability::parts(dialect, direction);
@@ -126,6 +142,7 @@ fn content(policy: &EffectivePolicy, dialect: Dialect, direction: Direction) -> 
         guard(format!("data/{name}"), owner, &parts.into_iter().collect::<Vec<_>>())
     });
     let runtime = policy.runtime.detectors.iter();
+    let runtime = runtime.filter(|d| !capability::parts_for(&d.kind, dialect, direction).is_empty());
     let runtime = runtime.filter_map(|d| guard(format!("runtime/{}", d.name), &d.owner, &d.parts));
     let output = policy.runtime.output.guards().into_iter().filter(|_| direction == Direction::Response);
     let output = output.filter_map(|(name, owner)| guard(name.to_owned(), owner, &[Part::Assistant, Part::Reasoning]));

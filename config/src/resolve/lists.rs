@@ -118,7 +118,7 @@ impl Lists {
 }
 
 /// At most one byte more than `most`, so that one sees that there is more.
-fn read(path: &Path, most: usize, own: bool) -> io::Result<Vec<u8>> {
+pub(super) fn read(path: &Path, most: usize, own: bool) -> io::Result<Vec<u8>> {
     // Opening a pipe would wait for somebody to write.
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a file"));
@@ -133,7 +133,7 @@ fn read(path: &Path, most: usize, own: bool) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn digest_of(text: &str) -> Digest {
+pub(super) fn digest_of(text: &str) -> Digest {
     let mut out = Digest::default();
     let made = digest::digest(&digest::SHA256, text.as_bytes());
     out.iter_mut().zip(made.as_ref()).for_each(|(to, from)| *to = *from);

@@ -47,9 +47,10 @@ fn lists(manifest: &Manifest) -> Vec<(&'static str, Vec<&At<Name>>)> {
             ("detectors", policy.detectors.iter().map(|item| item.name()).collect()),
             ("rules", policy.rules.iter().map(|item| &item.name).collect()),
         ],
-        Spec::RuntimeSecurityPolicy(policy) => {
-            vec![("detectors", policy.detectors.iter().map(|item| item.name()).collect())]
-        }
+        Spec::RuntimeSecurityPolicy(policy) => vec![
+            ("detectors", policy.detectors.iter().map(|item| item.name()).collect()),
+            ("prompt layers", policy.prompt_layers.iter().map(|item| &item.name).collect()),
+        ],
         Spec::AuditPolicy(policy) => vec![("sinks", policy.sinks.iter().map(|item| &item.name).collect())],
         Spec::KeyManagementPolicy(policy) => vec![("keys", policy.keys.iter().map(|item| &item.name).collect())],
         Spec::SecretManagement(policy) => {

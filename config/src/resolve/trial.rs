@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::attach::Attachments;
 use crate::decode::At;
-use crate::manifest::{CountedWhere, CrossSite, Manifest, OverLimit, Spec};
+use crate::manifest::{
+    CountedWhere, CrossSite, DataProtectionPolicy, Manifest, OverLimit, RuntimeDetector, RuntimeSecurityPolicy, Spec,
+};
 use crate::values::Time;
 use crate::{Authz, AuthzTrial, Code, LimitUnit, Opaque, Report};
 
@@ -48,20 +50,12 @@ pub(super) fn ends(attached: &Attachments<'_>, route: usize, now: i64) -> Vec<(i
 /// Refuses what nobody could say of what it would have done: a trial that is silent about a field would be one of something else.
 fn check_fields(manifest: &Manifest, report: &mut Report) {
     let apart = "put it into a manifest of its own that acts";
-    if let Spec::RuntimeSecurityPolicy(policy) = &manifest.spec
-        && let Some(length) = policy.output.as_ref().and_then(|output| output.max_length.as_ref())
-    {
-        untried(length, "`maxLength`", apart, report);
-    }
-    if let Spec::DataProtectionPolicy(policy) = &manifest.spec {
-        if let Some(first) = policy.minimize.first() {
-            untried(first, "`minimize`", apart, report);
-        }
-        if let Some(opaque) = policy.opaque.written().filter(|opaque| opaque.value != Opaque::Deny) {
-            untried(opaque, "content that nobody reads", apart, report);
-        }
-    }
-    let Spec::ApiAccessPolicy(policy) = &manifest.spec else { return };
+    let policy = match &manifest.spec {
+        Spec::ApiAccessPolicy(policy) => policy,
+        Spec::RuntimeSecurityPolicy(policy) => return runtime_fields(policy, apart, report),
+        Spec::DataProtectionPolicy(policy) => return data_fields(policy, apart, report),
+        _ => return,
+    };
     if let Some(authentication) = &policy.authentication {
         untried(authentication, "`authentication`", apart, report);
     }
@@ -89,6 +83,36 @@ fn check_fields(manifest: &Manifest, report: &mut Report) {
         }
         if limit.unit.value == LimitUnit::Bytes || limit.unit.value.is_tokens() {
             untried(&limit.unit, "a limit of bytes or tokens", "count `Requests` while it is tried out", report);
+        }
+    }
+}
+
+fn data_fields(policy: &DataProtectionPolicy, apart: &str, report: &mut Report) {
+    if let Some(first) = policy.minimize.first() {
+        untried(first, "`minimize`", apart, report);
+    }
+    if let Some(opaque) = policy.opaque.written().filter(|opaque| opaque.value != Opaque::Deny) {
+        untried(opaque, "content that nobody reads", apart, report);
+    }
+}
+
+/// What changes a request cannot only be looked at.
+fn runtime_fields(policy: &RuntimeSecurityPolicy, apart: &str, report: &mut Report) {
+    if let Some(layer) = policy.prompt_layers.first() {
+        untried(layer, "`promptLayers`", apart, report);
+    }
+    if let Some(word) = policy.system_text.written() {
+        untried(word, "`systemText`", apart, report);
+    }
+    if let Some(word) = policy.isolate.written() {
+        untried(word, "`isolate`", apart, report);
+    }
+    if let Some(length) = policy.output.as_ref().and_then(|output| output.max_length.as_ref()) {
+        untried(length, "`maxLength`", apart, report);
+    }
+    for detector in &policy.detectors {
+        if let RuntimeDetector::Canary(spec) = &detector.value {
+            untried(&spec.name, "a detector of type `Canary`", apart, report);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Digest, Redacted};
+use crate::{Digest, PromptRules, Redacted};
 
 /// Where in a message a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -298,6 +298,7 @@ pub enum TokenScope {
 #[derive(Debug, Clone, Default)]
 pub struct RuntimeSecurity {
     pub detectors: Vec<RuntimeDetector>,
+    pub prompts: PromptRules,
     pub output: super::Output,
 }
 
@@ -321,6 +322,8 @@ pub enum RuntimeDetectorKind {
     EncodedPayload,
     Web(WebAttack),
     Regex(String),
+    /// A value that is planted in the request and looked for in its answer.
+    Canary,
 }
 
 impl RuntimeDetectorKind {
@@ -334,6 +337,7 @@ impl RuntimeDetectorKind {
             Self::EncodedPayload => "EncodedPayload",
             Self::Web(attack) => attack.as_str(),
             Self::Regex(_) => "Regex",
+            Self::Canary => "Canary",
         }
     }
 }

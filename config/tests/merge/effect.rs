@@ -93,6 +93,9 @@ fn of_route(route: &Route) -> Vec<String> {
             .iter()
             .map(|d| format!("runtime {:?} {:?} {} {:?}", d.kind, d.parts, d.threshold, d.action)),
     );
+    let prompts = &policy.runtime.prompts;
+    lines.push(format!("system {} isolate {}", prompts.system_denied_by.is_some(), prompts.isolated_by.is_some()));
+    lines.extend(prompts.layers.iter().map(|layer| format!("layer {:?} {:?}", layer.position, layer.digest)));
     let output = &policy.runtime.output;
     lines.extend(output.links.iter().map(|links| format!("links {:?}", sorted(&links.value))));
     lines.push(format!(

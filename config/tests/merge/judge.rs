@@ -143,7 +143,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
         ),
     );
     let content = (
-        select(vec![Part::User, Part::Assistant, Part::ToolResult, Part::HttpBody]),
+        select(vec![Part::User, Part::System, Part::Assistant, Part::ToolResult, Part::HttpBody]),
         select(vec![Direction::Request, Direction::Response]),
         option::of(select(vec!["card", "mail"])),
         0_u8..=100,
@@ -486,6 +486,10 @@ fn change(route: &Route, facts: &Facts) -> Option<u8> {
         RuntimeAction::Redact => Some(2),
         RuntimeAction::Block => None,
     });
+    let denied = &route.policy.runtime.prompts.system_denied_by;
+    if denied.is_some() && (facts.part, facts.direction) == (Part::System, Direction::Request) {
+        return None;
+    }
     let leaks = route.policy.leaks.iter().filter(|leaks| facts.leaked && leaks.parts.contains(&facts.part));
     let leaks = leaks.map(|leaks| (leaks.action != ContentAction::Block).then_some(2));
     let output = output(route, facts).into_iter();

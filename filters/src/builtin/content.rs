@@ -8,7 +8,7 @@ use std::sync::Arc;
 use postern_config::{ContentAction, DataClass, DataProtection, Part};
 
 use crate::message::{Message, PartText};
-use crate::scan::{ContentGuards, TokenKey, TokenMaker, TokenMap};
+use crate::scan::{ContentGuards, Exchange, TokenKey, TokenMaker, TokenMap};
 use crate::{ContentFinding, Context, Edit, FilterError, Flow, Judgement, Reason, Refusal, Verdict};
 
 /// Guards of one direction.
@@ -117,11 +117,11 @@ impl Content {
     /// Judges every part, without acting. What was found is recorded even if the decision falls before anything is done
     /// about it.
     pub(crate) fn look(&self, cx: &mut Context) -> Verdict {
-        let tokens = self.tokens(cx);
-        let Outcome { verdicts, findings, class, .. } = self.judge_texts(cx.message()?.texts(), tokens.as_deref());
+        let exchange = Exchange { tokens: self.tokens(cx), canary: None };
+        let Outcome { verdicts, findings, class, .. } = self.judge_texts(cx.message()?.texts(), &exchange);
         let risk = if self.scores_risk { self.risk(cx.message()?) } else { 0 };
         cx.set_seen(verdicts, risk, class.unwrap_or(DataClass::Public));
-        cx.set_token_map(tokens);
+        cx.set_token_map(exchange.tokens);
         cx.add_findings(findings);
         Ok(Flow::Continue)
     }
@@ -147,18 +147,14 @@ impl Content {
         message.texts().map(|text| self.guards.risk(text.part, text.text)).max().unwrap_or(0)
     }
 
-    pub(crate) fn judge(&self, message: &Message, tokens: Option<&TokenMap>) -> Outcome {
-        self.judge_texts(message.texts(), tokens)
+    pub(crate) fn judge(&self, message: &Message, exchange: &Exchange) -> Outcome {
+        self.judge_texts(message.texts(), exchange)
     }
 
-    pub(crate) fn judge_texts<'t>(
-        &self,
-        texts: impl Iterator<Item = PartText<'t>>,
-        tokens: Option<&TokenMap>,
-    ) -> Outcome {
+    pub(crate) fn judge_texts<'t>(&self, texts: impl Iterator<Item = PartText<'t>>, exchange: &Exchange) -> Outcome {
         let mut outcome = Outcome::default();
         for text in texts {
-            outcome.add(text.index, self.guards.judge_for(text.part, text.text, tokens), &self.classes);
+            outcome.add(text.index, self.guards.judge_for(text.part, text.text, exchange), &self.classes);
         }
         outcome
     }

@@ -15,6 +15,7 @@ use super::frame::Frame;
 use crate::authz::Rehearsal;
 use crate::limit::{Facts, LimitSet, Stage, Tokens};
 use crate::message::{Message, fixed_texts, read_headers};
+use crate::scan::Exchange;
 use crate::{ContentFinding, Context, Flow, Reason, RequestView, Verdict};
 
 /// One look, in the place in the chain where it would have been acted on.
@@ -188,20 +189,19 @@ fn content(content: &Content, blame: &Blame, req: &RequestView<'_>, cx: &mut Con
                 Ok(message) if message.opaque().is_some() => {
                     return Some(blame.refusal(Reason::ContentRefused, String::new()));
                 }
-                Ok(message) => content.judge(&message, None),
+                Ok(message) => content.judge(&message, &Exchange::default()),
                 Err(error) => return Some(blame.refusal(error.reason(), String::new())),
             }
         }
         // Nothing that acts reads header lines here.
         Ok(message) if content.looks_at(Part::HttpHeader) && !message.has_headers() => {
             match read_headers(req.headers) {
-                Ok(headers) => {
-                    content.judge_texts(message.texts().chain(fixed_texts(Part::HttpHeader, &headers)), None)
-                }
+                Ok(headers) => content
+                    .judge_texts(message.texts().chain(fixed_texts(Part::HttpHeader, &headers)), &Exchange::default()),
                 Err(error) => return Some(blame.refusal(error.reason(), String::new())),
             }
         }
-        Ok(message) => content.judge(message, None),
+        Ok(message) => content.judge(message, &Exchange::default()),
         Err(_) => return Some(blame.refusal(Reason::Undecided, String::new())),
     };
     let blocked = outcome.verdicts.refusal(Reason::ContentRefused).is_some();

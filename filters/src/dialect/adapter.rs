@@ -7,6 +7,7 @@ use postern_config::{Action, Dialect};
 use super::ai::Facts;
 use super::body::Found;
 use super::stream::Events;
+use super::system::Put;
 use super::{DialectError, anthropic, gemini, openai};
 use crate::Reason;
 use crate::json::Value;
@@ -19,6 +20,8 @@ pub(super) struct Adapter {
     pub(super) action: Action,
     /// Whether a model writes the answer, so that it may be longer and shorter.
     pub(super) writes: bool,
+    /// How a request is made to say what the operator says; `None` where it has no place for that.
+    pub(super) put: Option<Put>,
     /// `None`: requests have no body.
     pub(super) request: Option<Walk>,
     /// Of a success and of an error status.
@@ -69,6 +72,12 @@ impl Endpoint {
     #[must_use]
     pub fn has_output(self) -> bool {
         self.adapter().writes
+    }
+
+    /// Whether a request can say something as the operator.
+    #[must_use]
+    pub fn has_system_place(self) -> bool {
+        self.adapter().put.is_some()
     }
 
     /// All that are served.

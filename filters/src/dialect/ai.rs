@@ -5,9 +5,11 @@ use postern_config::Revision;
 
 use super::adapter::{Endpoint, Target, Walk};
 use super::body::JsonBody;
+use super::system::{Marks, SystemTexts};
 use super::{DialectError, Message, MessagePart};
 use crate::Edit;
 use crate::json::{Limits, Value};
+use crate::message::Added;
 
 /// What a message says beside its texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +58,8 @@ pub struct AiMessage {
     body: Option<JsonBody>,
     facts: Facts,
     size: usize,
+    /// What policy will put into it, or did.
+    added: Added,
 }
 
 impl AiMessage {
@@ -68,7 +72,9 @@ impl AiMessage {
         let facts = Facts { model: target.model.map(str::to_owned), ..Facts::default() };
         match target.endpoint.adapter().request {
             Some(walk) => Self::read(target.endpoint, walk, facts, body, limits),
-            None if body.is_empty() => Ok(Self { endpoint: target.endpoint, body: None, facts, size: 0 }),
+            None if body.is_empty() => {
+                Ok(Self { endpoint: target.endpoint, body: None, facts, size: 0, added: Added::default() })
+            }
             None => Err(DialectError::MediaType),
         }
     }
@@ -90,7 +96,7 @@ impl AiMessage {
     ) -> Result<Self, DialectError> {
         let size = body.len();
         let (body, ()) = JsonBody::parse(body, limits, |root, found| walk(root, found, &mut facts))?;
-        Ok(Self { endpoint, body: Some(body), facts, size })
+        Ok(Self { endpoint, body: Some(body), facts, size, added: Added::default() })
     }
 
     #[must_use]
@@ -118,15 +124,48 @@ impl AiMessage {
         self.body.as_ref()?.field(names)
     }
 
-    /// Bytes of the body.
+    /// The body with what the operator says put in, and with texts from outside between marks.
+    ///
+    /// # Errors
+    /// [`DialectError::Fixed`] where there is no place for it.
+    pub fn with_system(&self, texts: SystemTexts<'_>, marks: Option<Marks<'_>>) -> Result<Bytes, DialectError> {
+        let put = self.endpoint.adapter().put.ok_or(DialectError::Fixed)?;
+        self.body.as_ref().map_or(Err(DialectError::Fixed), |body| body.with_system(put, texts, marks))
+    }
+
+    /// What cannot be read, and may say something as the operator: a stored prompt, an earlier turn.
+    pub(crate) fn unseen_system(&self) -> Option<&'static str> {
+        self.body.as_ref().and_then(JsonBody::unseen_system)
+    }
+
+    /// Texts from outside, each with the bytes that it has in the body.
+    pub(crate) fn outside_texts(&self) -> impl Iterator<Item = &[u8]> {
+        self.body.iter().flat_map(|body| body.outside_texts()).map(|value| value.raw())
+    }
+
+    /// Bytes of the body, with what policy will put into it, at most.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.size
+        self.size.saturating_add(self.added.bytes)
+    }
+
+    pub(crate) fn added(&self) -> Added {
+        self.added
+    }
+
+    pub(crate) fn expect_added(&mut self, added: Added) {
+        self.added = added;
     }
 
     /// The body was rewritten and has `bytes` now.
     pub(crate) fn set_size(&mut self, bytes: usize) {
         self.size = bytes;
+    }
+
+    /// As [`AiMessage::set_size`], with all that policy puts into it.
+    pub(crate) fn set_whole_size(&mut self, bytes: usize) {
+        self.size = bytes;
+        self.added.bytes = 0;
     }
 }
 

@@ -5,6 +5,7 @@ mod answer;
 mod block;
 mod request;
 mod stream;
+mod system;
 mod tools;
 
 use postern_config::Action;
@@ -27,6 +28,7 @@ const ENDPOINTS: [(&str, &str, Endpoint); 2] =
 
 static MESSAGES: Adapter = Adapter {
     writes: true,
+    put: Some(system::put),
     action: Action::Chat,
     request: Some(request::messages),
     answer: answer::message,
@@ -34,6 +36,7 @@ static MESSAGES: Adapter = Adapter {
 };
 static COUNT: Adapter = Adapter {
     writes: false,
+    put: None,
     action: Action::Chat,
     request: Some(request::counted),
     answer: answer::count,

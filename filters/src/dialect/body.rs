@@ -14,6 +14,10 @@ use crate::{Edit, mutant};
 /// A number shorter than this holds nothing a detector looks for.
 const TELLING_DIGITS: usize = 9;
 
+/// What the provider keeps of turns and prompts, whoever speaks in it.
+const CONVERSATIONS: [&str; 6] =
+    ["previous_response_id", "conversation", "prompt", "item_reference", "compaction", "cachedContent"];
+
 /// A parsed JSON body, its texts, and what is stripped from it.
 #[derive(Debug)]
 pub(super) struct JsonBody {
@@ -27,6 +31,8 @@ pub(super) struct Found {
     pub(super) parts: Vec<MessagePart>,
     /// What it carries that nobody can read: how the first of it is called, and where all of it is.
     opaque: Option<&'static str>,
+    /// Of it, what may say something as the operator.
+    unseen_system: Option<&'static str>,
     hidden: Vec<Hidden>,
     /// Container and child that do not pass.
     removed: Vec<(NodeId, NodeId)>,
@@ -83,6 +89,7 @@ impl JsonBody {
         let mut found = Found {
             parts: Vec::new(),
             opaque: None,
+            unseen_system: None,
             hidden: Vec::new(),
             removed: Vec::new(),
             blanked: Vec::new(),
@@ -97,8 +104,17 @@ impl JsonBody {
         &self.found.parts
     }
 
+    pub(super) fn doc(&self) -> &Document {
+        &self.doc
+    }
+
     pub(super) fn opaque(&self) -> Option<&'static str> {
         self.found.opaque
+    }
+
+    /// What cannot be read, and may say something as the operator.
+    pub(super) fn unseen_system(&self) -> Option<&'static str> {
+        self.found.unseen_system
     }
 
     /// Where what nobody can read is.
@@ -301,6 +317,9 @@ impl Found {
             return;
         }
         self.opaque.get_or_insert(what);
+        if CONVERSATIONS.contains(&what) {
+            self.unseen_system.get_or_insert(what);
+        }
         self.hidden.push(at);
     }
 

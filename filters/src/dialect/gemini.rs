@@ -7,6 +7,7 @@ mod embed;
 mod names;
 mod request;
 mod stream;
+mod system;
 
 use postern_config::Action;
 use serde_json::json;
@@ -36,6 +37,7 @@ const ENDPOINTS: [(&str, Endpoint); 5] = [
 
 static GENERATE: Adapter = Adapter {
     writes: true,
+    put: Some(system::put),
     action: Action::Chat,
     request: Some(request::generate),
     answer: answer::generated,
@@ -43,6 +45,7 @@ static GENERATE: Adapter = Adapter {
 };
 static STREAM: Adapter = Adapter {
     writes: true,
+    put: Some(system::put),
     action: Action::Chat,
     request: Some(request::stream),
     answer: answer::generated,
@@ -50,15 +53,28 @@ static STREAM: Adapter = Adapter {
 };
 static COUNT: Adapter = Adapter {
     writes: false,
+    put: None,
     action: Action::Chat,
     request: Some(request::count),
     answer: answer::counted,
     events: None,
 };
-static EMBED: Adapter =
-    Adapter { writes: false, action: Action::Embed, request: Some(embed::one), answer: embed::answer, events: None };
-static BATCH: Adapter =
-    Adapter { writes: false, action: Action::Embed, request: Some(embed::batch), answer: embed::answer, events: None };
+static EMBED: Adapter = Adapter {
+    writes: false,
+    put: None,
+    action: Action::Embed,
+    request: Some(embed::one),
+    answer: embed::answer,
+    events: None,
+};
+static BATCH: Adapter = Adapter {
+    writes: false,
+    put: None,
+    action: Action::Embed,
+    request: Some(embed::batch),
+    answer: embed::answer,
+    events: None,
+};
 
 impl Endpoint {
     pub(super) fn adapter(self) -> &'static Adapter {

@@ -19,6 +19,14 @@ pub struct MessagePart {
     pub(super) place: Place,
 }
 
+impl MessagePart {
+    /// Whether it is a piece of another text, which is a part as well.
+    #[must_use]
+    pub fn is_inside(&self) -> bool {
+        matches!(self.place, Place::Inner { .. })
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place {
     /// A string or number of the body.

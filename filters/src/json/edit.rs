@@ -100,6 +100,48 @@ impl<'d> Editor<'d> {
         }
     }
 
+    /// Puts what comes before all items of an array or members of an object: `json` is an item, or a key with its value.
+    pub fn put_first(&mut self, container: NodeId, json: &[u8]) {
+        let value = self.doc.value(container);
+        let comma: &[u8] = if value.is_empty() { b"" } else { b"," };
+        self.insert(value.span().start + 1, &[json, comma].concat());
+    }
+
+    /// As [`Editor::put_first`], behind all of them.
+    pub fn put_last(&mut self, container: NodeId, json: &[u8]) {
+        match self.children(container).last() {
+            Some((_, span)) => self.insert(span.end, &[b",", json].concat()),
+            None => self.put_first(container, json),
+        }
+    }
+
+    /// Puts an item right behind another one of the same array.
+    pub fn put_behind(&mut self, item: NodeId, json: &[u8]) {
+        self.insert(self.doc.value(item).span().end, &[b",", json].concat());
+    }
+
+    /// Puts text before and behind that of a string, which stays as it is.
+    ///
+    /// # Errors
+    /// [`EditError::NotText`] for other kinds.
+    pub fn enclose(&mut self, node: NodeId, before: &str, behind: &str) -> Result<(), EditError> {
+        let value = self.doc.value(node);
+        if value.kind() != Kind::String {
+            return Err(EditError::NotText);
+        }
+        let span = value.span();
+        for (at, text) in [(span.start + 1, before), (span.end - 1, behind)] {
+            let mut json = Vec::with_capacity(text.len());
+            escape_into(&mut json, text);
+            self.insert(at, &json);
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, at: usize, json: &[u8]) {
+        self.changes.push((at..at, json.to_vec()));
+    }
+
     /// The changed body. Any parser reads in it what this reader would.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ pub(crate) enum Source {
     Encoded,
     /// Of the whole text.
     Web(WebAttack),
+    Canary,
 }
 
 /// Positions are bytes of the text as received, from its beginning.

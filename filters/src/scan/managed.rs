@@ -57,7 +57,8 @@ pub(crate) fn pattern(name: &str, secret: &Redacted<Vec<u8>>) -> Result<(Pattern
 fn expression(secret: &[u8]) -> String {
     let escaped: String = secret.iter().map(|byte| format!("(?:{}|%(?i:{byte:02x}))", literal(*byte))).collect();
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    let encoded: Vec<String> = (0..3).map(|place| base64(secret, place)).collect();
+    let either = |text: String| text.replace('+', "[+\\-]").replace('/', "[/_]");
+    let encoded: Vec<String> = (0..3).map(|place| either(base64(secret, place))).collect();
     format!("{escaped}|(?i:{hex})|{}", encoded.join("|"))
 }
 
@@ -66,19 +67,14 @@ fn literal(byte: u8) -> String {
 }
 
 /// The characters that depend on nothing but the secret where `place` bytes stand before it in a group of three.
-fn base64(secret: &[u8], place: usize) -> String {
+pub(super) fn base64(secret: &[u8], place: usize) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let bit = |at: usize| secret.get(at / 8).map(|byte| usize::from(byte >> (7 - at % 8) & 1));
     let bits = secret.len().saturating_mul(8);
     // The first whole group of six bits that begins within the secret.
     let first = (6 - place.saturating_mul(8) % 6) % 6;
     let groups = (first..bits).step_by(6).map_while(|at| (at..at + 6).try_fold(0, |sum, at| Some(sum << 1 | bit(at)?)));
-    let text = groups.filter_map(|group: usize| ALPHABET.get(group)).map(|character| match character {
-        b'+' => "[+\\-]".to_owned(),
-        b'/' => "[/_]".to_owned(),
-        other => char::from(*other).to_string(),
-    });
-    text.collect()
+    groups.filter_map(|group: usize| ALPHABET.get(group)).map(|character| char::from(*character)).collect()
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) jailbreak: Signed,
     /// What is decoded is judged as `injection` judges.
     pub(crate) encoded: Signed,
+    /// What is planted for one exchange.
+    pub(crate) canary: Vec<Target>,
 }
 
 /// Rules' interest in what signatures find, and the signatures.
@@ -83,6 +85,7 @@ impl Plan {
             Source::Jailbreak => &self.jailbreak.targets,
             Source::Encoded => &self.encoded.targets,
             Source::Web(attack) => self.web_targets(attack),
+            Source::Canary => &self.canary,
         };
         let score = hit.score;
         targets.iter().filter(move |t| score >= t.threshold)
@@ -97,8 +100,8 @@ impl Plan {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.data.is_empty()
-            && self.hidden.is_empty()
+        [&self.hidden, &self.canary].into_iter().all(Vec::is_empty)
+            && self.data.is_empty()
             && self.web.is_empty()
             && !self.signed().into_iter().any(Signed::is_wanted)
     }
@@ -121,7 +124,7 @@ impl Plan {
     pub(crate) fn guard_names(&self) -> Vec<&str> {
         let web = self.web.iter().flat_map(|(_, targets)| targets);
         let signed = self.signed().into_iter().flat_map(|signed| &signed.targets);
-        let all = self.data.iter().flatten().chain(&self.hidden).chain(signed).chain(web);
+        let all = self.data.iter().flatten().chain(&self.hidden).chain(&self.canary).chain(signed).chain(web);
         let mut names: Vec<&str> = all.map(|t| t.guard.as_str()).collect();
         names.sort_unstable();
         names.dedup();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::canary::{Canary, CanaryRun};
 use super::encoded::{self, EncodedRuns};
 use super::fold::Form;
 use super::hidden::HiddenRuns;
@@ -24,6 +25,7 @@ pub(crate) struct Run {
     readers: Vec<Reader>,
     encoded: Option<EncodedRuns>,
     words: Vec<WordRun>,
+    canary: Option<CanaryRun>,
     /// The text comes whole, so that its attacks can be judged.
     whole: bool,
     resolver: Resolver,
@@ -51,10 +53,18 @@ impl Run {
                 .is_wanted()
                 .then(|| EncodedRuns::new(&plan.encoded.signatures, limit, plan.encoded.least())),
             words: plan.words.iter().map(|(slot, set)| WordRun::new(set, Source::Data(*slot), limit)).collect(),
+            canary: None,
             whole,
             resolver: Resolver::default(),
             text_end: 0,
         }
+    }
+
+    /// Looks for this one as well, where anybody asks for it.
+    pub(crate) fn with_canary(mut self, canary: Option<&Arc<Canary>>) -> Self {
+        let wanted = canary.filter(|_| !self.plan.canary.is_empty());
+        self.canary = wanted.map(|canary| CanaryRun::new(canary, self.plan.hold_back));
+        self
     }
 
     /// Over a whole text, and on behind a hit that blocks.
@@ -92,6 +102,9 @@ impl Run {
         for words in &mut self.words {
             words.read(text, at, &mut hits);
         }
+        if let Some(canary) = &mut self.canary {
+            canary.read(text, at, &mut hits);
+        }
         if self.whole {
             web_hits(plan, text, &mut hits);
         }
@@ -117,6 +130,9 @@ impl Run {
         for words in &mut self.words {
             words.finish(self.text_end, &mut hits);
         }
+        if let Some(canary) = &mut self.canary {
+            canary.finish(self.text_end, &mut hits);
+        }
         self.resolve(plan, hits, true)
     }
 
@@ -138,6 +154,9 @@ impl Run {
         for words in &mut self.words {
             words.stall(self.text_end, &mut hits);
         }
+        if let Some(canary) = &mut self.canary {
+            canary.stall(self.text_end, &mut hits);
+        }
         let resolved = self.resolve(plan, hits, true);
         self.resolver.skip_to(self.text_end);
         Resolved { floor: self.text_end, ..resolved }
@@ -156,7 +175,8 @@ impl Run {
         let readers = self.readers.iter().filter_map(|reader| reader.live(self.text_end));
         let encoded = self.encoded.as_ref().and_then(EncodedRuns::live);
         let words = self.words.iter().filter_map(|w| w.live(self.text_end));
-        matchers.chain(hidden).chain(readers).chain(encoded).chain(words).min().unwrap_or(self.text_end)
+        let canary = self.canary.as_ref().and_then(|c| c.live(self.text_end));
+        matchers.chain(hidden).chain(readers).chain(encoded).chain(words).chain(canary).min().unwrap_or(self.text_end)
     }
 
     fn forget(&mut self, floor: usize) {

@@ -1,5 +1,6 @@
 //! One text as it arrives: what is judged leaves, rewritten; what may still be part of a match stays.
 
+use super::exchange::Exchange;
 use super::plan::Plan;
 use super::resolve::{Group, Resolved};
 use super::run::Run;
@@ -32,8 +33,9 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(plan: &Arc<Plan>, tokens: Option<Arc<TokenMap>>) -> Self {
-        Self { run: Run::new(plan, false), held: String::new(), released: 0, blocked: false, tokens }
+    pub(crate) fn new(plan: &Arc<Plan>, exchange: &Exchange) -> Self {
+        let run = Run::new(plan, false).with_canary(exchange.canary.as_ref());
+        Self { run, held: String::new(), released: 0, blocked: false, tokens: exchange.tokens.clone() }
     }
 
     fn apply(&mut self, resolved: Resolved<'_>) -> TextStep {
@@ -150,8 +152,8 @@ impl TextGuard for Undecided {
 }
 
 /// The same engine over a text that is there as a whole.
-pub(crate) fn judge(plan: &Arc<Plan>, text: &str, tokens: Option<&TokenMap>) -> Judgement {
-    let mut run = Run::new(plan, true);
+pub(crate) fn judge(plan: &Arc<Plan>, text: &str, exchange: &Exchange) -> Judgement {
+    let mut run = Run::new(plan, true).with_canary(exchange.canary.as_ref());
     let mut pushed = run.push(plan, text);
     if !pushed.blocked {
         let rest = run.finish(plan);
@@ -160,7 +162,7 @@ pub(crate) fn judge(plan: &Arc<Plan>, text: &str, tokens: Option<&TokenMap>) -> 
         pushed.blocked = rest.blocked;
     }
     let edit = |g: &Group<'_>| {
-        let with = g.rewrite.apply(text.get(g.start..g.end).unwrap_or_default(), tokens);
+        let with = g.rewrite.apply(text.get(g.start..g.end).unwrap_or_default(), exchange.tokens.as_deref());
         Edit { range: g.start..g.end, with }
     };
     let edits = if pushed.blocked { Vec::new() } else { pushed.groups.iter().map(edit).collect() };

@@ -164,6 +164,7 @@ fn head() -> AnswerHead {
         asked_to_stream: false,
         endpoint: Some(CHAT),
         tokens: None,
+        canary: None,
     }
 }
 

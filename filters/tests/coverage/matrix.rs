@@ -17,6 +17,7 @@ struct Policies {
     /// Demands on answers, where a model gives them.
     output: Option<&'static str>,
     limits: Vec<Vec<&'static str>>,
+    prompts: Vec<&'static str>,
 }
 
 #[derive(Debug, Clone)]
@@ -33,6 +34,15 @@ struct Detector {
     parts: Vec<Part>,
     action: &'static str,
 }
+
+/// What may be said of prompts; the last is a detector.
+const PROMPTS: [&str; 5] = [
+    "  promptLayers: [{name: house, position: First, contentFrom: \"file:layer.txt\"}, {name: end, position: Last, contentFrom: \"file:layer.txt\"}]\n",
+    "  systemText: Deny\n",
+    "  isolate: true\n",
+    "  systemText: Allow\n",
+    "name: canary, type: Canary, parts: [Assistant, User], action: Block",
+];
 
 const REQUEST: &[Direction] = &[Direction::Request];
 const RESPONSE: &[Direction] = &[Direction::Response];
@@ -81,6 +91,7 @@ fn policies() -> impl Strategy<Value = Policies> {
         let keys = prop::sample::subsequence(vec!["Principal", "Tenant", "SourceIp", "Route"], 1..=4);
         // A route to a model has to have one of each.
         let least = usize::from(dialect != Dialect::Http);
+        let prompts = prop::sample::subsequence(PROMPTS.to_vec(), 0..=if least == 0 { 0 } else { PROMPTS.len() });
         let outputs = [
             "links: {allowHosts: [good.example]}",
             "markup: Escape",
@@ -95,13 +106,15 @@ fn policies() -> impl Strategy<Value = Policies> {
             prop::collection::vec(detector(dialect), least..3),
             output,
             prop::collection::vec(keys, least..4),
+            prompts,
         )
-            .prop_map(|(dialect, data, runtime, output, limits)| Policies {
+            .prop_map(|(dialect, data, runtime, output, limits, prompts)| Policies {
                 dialect,
                 data,
                 runtime,
                 output,
                 limits,
+                prompts,
             })
     })
 }
@@ -161,9 +174,15 @@ impl Policies {
         let runtime = self.runtime.iter().enumerate().map(|(n, Detector { kind, parts, action })| {
             format!("name: h{n}, type: {kind}, parts: [{}], untrustedOnly: false, action: {action}", words(parts))
         });
+        let [fields @ .., canary] = &PROMPTS;
+        let runtime = runtime.chain(self.prompts.iter().filter(|one| *one == canary).map(|one| (*one).to_owned()));
+        let mut said = fields.iter().filter(|field| self.prompts.contains(field)).copied().collect::<Vec<_>>();
+        // One of both.
+        said.retain(|field| *field != fields[3] || !self.prompts.contains(&fields[1]));
         let data = Some(manifest("DataProtectionPolicy", "r", &data)).filter(|_| !self.data.is_empty());
         let output = self.output.map(|output| format!("  output: {{{output}}}\n")).unwrap_or_default();
-        let runtime = manifest("RuntimeSecurityPolicy", "r", &(list("detectors", runtime) + &output));
+        let said = said.concat() + &output;
+        let runtime = manifest("RuntimeSecurityPolicy", "r", &(list("detectors", runtime) + &said));
         let runtime = Some(runtime).filter(|_| !self.runtime.is_empty() || self.output.is_some());
         data.into_iter().chain(runtime).collect()
     }
@@ -179,6 +198,7 @@ fn answered(vendor: &Vendor, chain: &Chain, asked_to_stream: bool, cx: &mut Cont
         asked_to_stream,
         endpoint,
         tokens: None,
+        canary: cx.canary().cloned(),
     };
     match chain.open_answer(&head, "d1", postern_filters::MessageLimits::default()).unwrap() {
         AnswerWay::Pass => {}

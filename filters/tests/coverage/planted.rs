@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use postern_config::{Coverage, Dialect, Direction, Part, capability};
-use postern_filters::{AnswerHead, AnswerWay, Chains, Context, MessageLimits};
+use postern_filters::{AnswerHead, AnswerWay, Chains, Context, MessageLimits, Reason};
 use serde_json::{Value, json};
 
 use crate::plants::{self, Plant};
@@ -19,12 +19,12 @@ struct Garden {
 }
 
 impl Garden {
-    fn new(house: &House, dialect: Dialect, direction: Direction, part: Part) -> Self {
+    fn new(house: &House, dialect: Dialect, direction: Direction, part: Part, action: &str) -> Self {
         let word = if direction == Direction::Request { "Request" } else { "Response" };
         let http = dialect == Dialect::Http;
         let data = format!(
             "  detectors: [{{name: marker, type: Regex, pattern: 'MARKER-[0-9]{{6}}', class: Internal}}]
-  rules: [{{name: planted, direction: {word}, parts: [{}], match: {{detectors: [marker]}}, action: Annotate}}]",
+  rules: [{{name: planted, direction: {word}, parts: [{}], match: {{detectors: [marker]}}, action: {action}}}]",
             part.as_str()
         );
         let types = "[application/json, text/plain, application/x-www-form-urlencoded, multipart/form-data]";
@@ -60,49 +60,46 @@ impl Garden {
         })
     }
 
-    fn asks(&self, asked: Asked) -> Context {
+    /// What goes on of a request, and the state behind it; nothing where it is refused.
+    fn asks(&self, asked: &Asked) -> (String, Context) {
         let mut cx = context();
-        let asked = asked.bearer(&self.token);
-        if let Err(refusal) = run(self.chains.of("r").unwrap(), &asked, &mut cx) {
-            panic!("{refusal:?}: {}", String::from_utf8_lossy(&asked.body));
+        let asked = asked.clone().bearer(&self.token);
+        match run(self.chains.of("r").unwrap(), &asked, &mut cx) {
+            Ok((_, body)) => (String::from_utf8_lossy(&body).into_owned(), cx),
+            Err(_) => (String::new(), cx),
         }
-        cx
     }
 
-    /// What is found in an answer to `asked`.
-    fn answers(&self, asked: Asked, status: u16, streams: bool, body: &str) -> Context {
-        let mut cx = self.asks(asked);
-        let kind = if streams { "text/event-stream" } else { "application/json" };
-        let head = AnswerHead {
-            status,
-            content_type: Some(kind.to_owned()),
-            coding: Ok(None),
-            asked_to_stream: streams,
-            endpoint: cx.endpoint(),
-            tokens: None,
-        };
-        match self.chains.of("r").unwrap().open_answer(&head, "d1", MessageLimits::default()).unwrap() {
-            AnswerWay::Pass => {}
+    /// What leaves of a message, and the state behind it.
+    fn passes(&self, plant: &Plant) -> (String, Context) {
+        let (out, mut cx) = self.asks(&plant.asked);
+        let Some((status, streams, body)) = &plant.answer else { return (out, cx) };
+        let head = head(*status, *streams, &cx);
+        let chain = self.chains.of("r").unwrap();
+        let out = match chain.open_answer(&head, "d1", MessageLimits::default()).unwrap() {
+            AnswerWay::Pass => body.clone().into_bytes(),
             AnswerWay::Whole => {
-                let judged =
-                    self.chains.of("r").unwrap().judge_answer(&head, Bytes::copy_from_slice(body.as_bytes()), &mut cx);
-                if let Err(refusal) = judged {
-                    panic!("{refusal:?}: {body}");
-                }
+                let judged = chain.judge_answer(&head, Bytes::copy_from_slice(body.as_bytes()), &mut cx);
+                judged.map(|bytes| bytes.to_vec()).unwrap_or_default()
             }
             AnswerWay::Stream(mut stream) => {
+                let mut out = Vec::new();
                 // Piece by piece, so that nothing is found because it came in one.
                 for piece in body.as_bytes().chunks(7) {
-                    if stream.push(piece, &mut cx).is_err() {
-                        // An error that the upstream tells ends it.
-                        assert!(body.contains("error"), "{body}");
-                        return cx;
+                    match stream.push(piece, &mut cx) {
+                        Ok(bytes) => out.extend(bytes),
+                        Err((bytes, _)) => {
+                            out.extend(bytes);
+                            return (String::from_utf8(out).unwrap(), cx);
+                        }
                     }
                 }
-                let _ = stream.finish(&mut cx);
+                let (Ok(bytes) | Err((bytes, _))) = stream.finish(&mut cx);
+                out.extend(bytes);
+                out
             }
-        }
-        cx
+        };
+        (String::from_utf8(out).unwrap(), cx)
     }
 }
 
@@ -122,12 +119,17 @@ fn every_place(dialect: Dialect, direction: Direction, plants: &[Plant]) {
             plants.iter().any(|plant| plant.part == *part),
             "{dialect:?} {direction:?}: nothing is planted in {part:?}"
         );
-        let garden = Garden::new(&house, dialect, direction, *part);
+        let garden = Garden::new(&house, dialect, direction, *part, "Annotate");
+        let without = Garden::new(&house, dialect, direction, *part, "Redact");
         for plant in plants {
-            let cx = match &plant.answer {
-                None => garden.asks(plant.asked.clone()),
-                Some((status, streams, body)) => garden.answers(plant.asked.clone(), *status, *streams, body),
-            };
+            let (out, cx) = garden.passes(plant);
+            // What is only noted leaves as it came; text of arguments may be put together from its pieces.
+            let header = matches!(plant.part, Part::HttpHeader | Part::HttpQuery);
+            assert!(header || out.contains("7777"), "{part:?} {}", plant.what);
+            if plant.part == *part {
+                let (out, _) = without.passes(plant);
+                assert!(!out.contains("7777"), "{part:?} {}: {out}", plant.what);
+            }
             let streams = plant.answer.as_ref().is_some_and(|(_, streams, _)| *streams);
             let promised = garden.promises(direction, plant.part, streams);
             assert_eq!(promised, plant.part == *part, "{part:?} {}", plant.what);
@@ -172,6 +174,41 @@ fn complaint_5_every_place_of_a_gemini_answer_whole_and_streamed() {
 fn every_place_of_plain_http() {
     every_place(Dialect::Http, Direction::Request, &plants::http_requests());
     every_place(Dialect::Http, Direction::Response, &plants::http_answers());
+}
+
+#[test]
+fn attack_49_what_nobody_can_read_is_refused_wherever_it_stands() {
+    let house = House::new();
+    let of = |dialect| Garden::new(&house, dialect, Direction::Request, Part::User, "Annotate");
+    let gardens = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Gemini].map(|dialect| (dialect, of(dialect)));
+    let garden = |wanted: Dialect| &gardens.iter().find(|(dialect, _)| *dialect == wanted).unwrap().1;
+    for (dialect, asked) in plants::unread() {
+        let garden = garden(dialect);
+        let asked = asked.bearer(&garden.token);
+        let refusal = run(garden.chains.of("r").unwrap(), &asked, &mut context()).map(|_| ()).unwrap_err();
+        let body = String::from_utf8_lossy(&asked.body).into_owned();
+        assert_eq!(refusal.reason, Reason::ContentRefused, "{refusal:?}: {body}");
+    }
+    for (dialect, asked, body) in plants::unread_answers() {
+        let garden = garden(dialect);
+        let (_, mut cx) = garden.asks(&asked);
+        let head = head(200, false, &cx);
+        let judged = garden.chains.of("r").unwrap().judge_answer(&head, body.to_string().into(), &mut cx);
+        assert_eq!(judged.unwrap_err().reason, Reason::AnswerRefused, "{body}");
+    }
+}
+
+fn head(status: u16, streams: bool, cx: &Context) -> AnswerHead {
+    let kind = if streams { "text/event-stream" } else { "application/json" };
+    AnswerHead {
+        status,
+        content_type: Some(kind.to_owned()),
+        coding: Ok(None),
+        asked_to_stream: streams,
+        endpoint: cx.endpoint(),
+        tokens: None,
+        canary: None,
+    }
 }
 
 /// A request to `path` with `body`.

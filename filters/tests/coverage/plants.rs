@@ -1,5 +1,6 @@
 //! Places of messages that hold text, each with the marker in it, and the part that it is of.
 
+use postern_config::Dialect;
 use postern_config::Part::{
     self, Assistant, Embedding, HttpBody, HttpHeader, HttpQuery, Reasoning, System, ToolArguments, ToolDefinition,
     ToolResult, User,
@@ -101,6 +102,12 @@ pub fn openai_requests() -> Vec<Plant> {
             (Assistant, of("assistant", json!([{"type": "refusal", "refusal": MARKER}]))),
             (Assistant, said(json!({"role": "assistant", "content": null, "refusal": MARKER}))),
             (Assistant, json!({"prediction": {"type": "content", "content": MARKER}})),
+            (
+                Assistant,
+                said(
+                    json!({"role": "assistant", "content": "a", "annotations": [{"type": "url_citation", "title": MARKER}]}),
+                ),
+            ),
             (Reasoning, said(json!({"role": "assistant", "content": "a", "reasoning_content": MARKER}))),
             (Reasoning, said(json!({"role": "assistant", "content": "a", "reasoning": MARKER}))),
             (
@@ -161,6 +168,10 @@ pub fn openai_requests() -> Vec<Plant> {
         (ToolArguments, item(json!({"type": "function_call", "call_id": "c", "name": "f", "arguments": escaped()}))),
         (ToolArguments, item(json!({"type": "function_call", "call_id": "c", "name": MARKER, "arguments": "{}"}))),
         (ToolArguments, item(json!({"type": "custom_tool_call", "call_id": "c", "name": "f", "input": MARKER}))),
+            (
+                ToolArguments,
+                item(json!({"type": "function_call", "call_id": "c", "name": "f", "namespace": MARKER, "arguments": "{}"})),
+            ),
         (ToolResult, item(json!({"type": "function_call_output", "call_id": "c", "output": MARKER}))),
         (ToolResult, item(json!({"type": "function_call_output", "call_id": "c", "output": escaped()}))),
         (ToolResult, item(json!({"type": "custom_tool_call_output", "call_id": "c", "output": input}))),
@@ -388,6 +399,12 @@ pub fn openai_answers() -> Vec<Plant> {
         vec![
             (Assistant, field("content")),
             (Assistant, field("refusal")),
+            (
+                Assistant,
+                flow(vec![
+                    json!({"annotations": [{"type": "url_citation", "url_citation": {"title": MARKER, "url": "u"}}]}),
+                ]),
+            ),
             (Reasoning, field("reasoning_content")),
             (ToolArguments, flow(vec![begun.clone(), more("{\"to\":\"MARKER-77"), more("7777\"}")])),
             (ToolArguments, flow(vec![begun, more(front), more(back)])),
@@ -414,6 +431,9 @@ pub fn openai_answers() -> Vec<Plant> {
         (Assistant, 400, json!({"error": {"message": MARKER, "type": "invalid_request_error", "param": null, "code": null}})),
     ]));
     all.extend(streams(&responses(true), true, response_streams(&response, &message)));
+    let moderated = post("/v1/moderations", &json!({"model": "m", "input": "hi"}));
+    let results = json!({"id": "m", "model": "m", "results": [{"flagged": true, "reason": MARKER}]});
+    all.extend(wholes(&moderated, vec![(Assistant, 200, results)]));
     let completed = |text: &str| json!({"id": "c", "object": "text_completion", "created": 1, "model": "m", "choices": [{"index": 0, "text": text, "finish_reason": "stop"}]});
     let old = |stream: bool| post(COMPLETIONS, &json!({"model": "m", "prompt": "hi", "stream": stream}));
     all.extend(wholes(&old(false), vec![(Assistant, 200, completed(MARKER))]));
@@ -480,10 +500,28 @@ fn response_streams(response: &dyn Fn(Value) -> Value, message: &dyn Fn(Value) -
         place(json!({"type": "response.function_call_arguments.done", "arguments": arguments()})),
         json!({"type": "response.output_item.done", "output_index": 0, "item": call(&arguments())}),
     ];
+    let named = vec![
+        json!({"type": "response.output_item.added", "output_index": 0, "item": call("")}),
+        place(json!({"type": "response.function_call_arguments.delta", "delta": "{}"})),
+        place(json!({"type": "response.function_call_arguments.done", "arguments": "{}", "name": MARKER})),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": call("{}")}),
+    ];
+    let free =
+        |input: &str| json!({"type": "custom_tool_call", "id": "m", "call_id": "c", "name": "f", "input": input});
+    let [one, two] = pieces();
+    let custom = vec![
+        json!({"type": "response.output_item.added", "output_index": 0, "item": free("")}),
+        place(json!({"type": "response.custom_tool_call_input.delta", "delta": one})),
+        place(json!({"type": "response.custom_tool_call_input.delta", "delta": two})),
+        place(json!({"type": "response.custom_tool_call_input.done", "input": whole})),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": free(&whole)}),
+    ];
     vec![
         (Assistant, frame(texts, output)),
         (Reasoning, frame(thoughts, json!([summary]))),
         (ToolArguments, frame(calls, json!([call(&arguments())]))),
+        (ToolArguments, frame(named, json!([call("{}")]))),
+        (ToolArguments, frame(custom, json!([free(&whole)]))),
         // A text that no delta carried.
         (Assistant, frame(Vec::new(), message(json!({"type": "output_text", "text": MARKER, "annotations": []})))),
         (Assistant, numbered(vec![json!({"type": "error", "code": "server_error", "message": MARKER, "param": null})])),
@@ -520,6 +558,18 @@ pub fn anthropic_answers() -> Vec<Plant> {
             (Assistant, 400, json!({"type": "error", "error": {"type": "invalid_request_error", "message": MARKER}})),
         ],
     );
+    let stopped = |field: &str, value: Value| {
+        let mut whole = message(json!([]));
+        whole[field] = value;
+        (Assistant, 200, whole)
+    };
+    all.extend(wholes(
+        &ask(false),
+        vec![
+            stopped("stop_sequence", json!(MARKER)),
+            stopped("stop_details", json!({"type": "refusal", "explanation": MARKER})),
+        ],
+    ));
     let flow = |start: Value, deltas: Vec<Value>| {
         let mut events = vec![
             json!({"type": "message_start", "message": message(json!([]))}),
@@ -541,6 +591,15 @@ pub fn anthropic_answers() -> Vec<Plant> {
         true,
         vec![
             (Assistant, flow(json!({"type": "text", "text": ""}), deltas("text_delta", "text", pieces()))),
+            (
+                Assistant,
+                flow(
+                    json!({"type": "text", "text": ""}),
+                    vec![
+                        json!({"type": "citations_delta", "citation": {"type": "char_location", "cited_text": MARKER}}),
+                    ],
+                ),
+            ),
             (
                 Reasoning,
                 flow(
@@ -579,6 +638,24 @@ pub fn gemini_answers() -> Vec<Plant> {
             (Assistant, 400, json!({"error": {"code": 400, "message": MARKER, "status": "INVALID_ARGUMENT"}})),
         ],
     );
+    let beside = |field: &str, value: Value| {
+        let mut whole = said(json!({"text": "a"}));
+        whole[field] = value;
+        (Assistant, 200, whole)
+    };
+    let mut finished = said(json!({"text": "a"}));
+    finished["candidates"][0]["finishMessage"] = json!(MARKER);
+    let mut cited = said(json!({"text": "a"}));
+    cited["candidates"][0]["citationMetadata"] = json!({"citationSources": [{"uri": "u", "title": MARKER}]});
+    all.extend(wholes(
+        &whole,
+        vec![
+            beside("modelStatus", json!({ "message": MARKER })),
+            beside("promptFeedback", json!({"blockReasonMessage": MARKER})),
+            (Assistant, 200, finished),
+            (Assistant, 200, cited),
+        ],
+    ));
     let [one, two] = pieces();
     let thought = |text: &str| json!({"text": text, "thought": true});
     all.extend(streams(
@@ -632,4 +709,103 @@ pub fn http_answers() -> Vec<Plant> {
             (HttpBody, 500, json!({"error": MARKER})),
         ],
     )
+}
+
+/// Requests with something in them that nobody can read.
+pub fn unread() -> Vec<(Dialect, Asked)> {
+    let chat = |message: Value| {
+        (Dialect::OpenAi, post(CHAT, &json!({"model": "m", "messages": [{"role": "user", "content": "hi"}, message]})))
+    };
+    let part = |part: Value| chat(json!({"role": "user", "content": [{"type": "text", "text": "a"}, part]}));
+    let with = |field: &str, value: Value| {
+        let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+        body[field] = value;
+        (Dialect::OpenAi, post(CHAT, &body))
+    };
+    let response = |field: &str, value: Value| {
+        let mut body = json!({"model": "m", "input": "hi"});
+        body[field] = value;
+        (Dialect::OpenAi, post(RESPONSES, &body))
+    };
+    let item = |item: Value| response("input", json!([{"role": "user", "content": "hi"}, item]));
+    let piece = |piece: Value| item(json!({"type": "message", "role": "user", "content": [piece]}));
+    let claude = |role: &str, block: Value| {
+        let messages = json!([{"role": "user", "content": "hi"}, {"role": role, "content": [{"type": "text", "text": "a"}, block]}]);
+        (Dialect::Anthropic, post(MESSAGES, &json!({"model": "m", "max_tokens": 9, "messages": messages})))
+    };
+    let source = |source: Value| claude("user", json!({"type": "document", "source": source}));
+    let gemini = |part: Value| {
+        let body =
+            json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}, {"role": "model", "parts": [part]}]});
+        (Dialect::Gemini, post(GENERATE, &body))
+    };
+    let beside = |field: &str, value: Value| {
+        let mut body = json!({"contents": [{"parts": [{"text": "hi"}]}]});
+        body[field] = value;
+        (Dialect::Gemini, post(GENERATE, &body))
+    };
+    let kept =
+        json!({"model": "m", "max_tokens": 9, "container": "c", "messages": [{"role": "user", "content": "hi"}]});
+    let seen = json!({"model": "m", "input": [{"type": "image_url", "image_url": {"url": "u"}}]});
+    vec![
+        part(json!({"type": "image_url", "image_url": {"url": "u"}})),
+        part(json!({"type": "input_audio", "input_audio": {"data": "eA==", "format": "wav"}})),
+        part(json!({"type": "file", "file": {"file_id": "f"}})),
+        chat(json!({"role": "assistant", "audio": {"id": "a"}})),
+        with("modalities", json!(["text", "audio"])),
+        (Dialect::OpenAi, post(COMPLETIONS, &json!({"model": "m", "prompt": [1, 2, 3]}))),
+        (Dialect::OpenAi, post("/v1/embeddings", &json!({"model": "m", "input": [1, 2, 3]}))),
+        (Dialect::OpenAi, post("/v1/moderations", &seen)),
+        response("previous_response_id", json!("r")),
+        response("conversation", json!("c")),
+        response("prompt", json!({"id": "p"})),
+        response("include", json!(["reasoning.encrypted_content"])),
+        item(json!({"type": "item_reference", "id": "i"})),
+        item(json!({"type": "compaction", "encrypted_content": "eA=="})),
+        item(json!({"type": "reasoning", "id": "r", "summary": [], "encrypted_content": "eA=="})),
+        piece(json!({"type": "input_image", "image_url": "u"})),
+        piece(json!({"type": "input_file", "file_id": "f"})),
+        piece(json!({"type": "input_audio", "input_audio": {"data": "eA==", "format": "wav"}})),
+        claude("user", json!({"type": "image", "source": {"type": "url", "url": "u"}})),
+        claude("user", json!({"type": "container_upload", "file_id": "f"})),
+        claude("assistant", json!({"type": "redacted_thinking", "data": "eA=="})),
+        claude("assistant", json!({"type": "compaction", "content": "eA=="})),
+        claude("assistant", json!({"type": "thinking", "thinking": "", "signature": "eA=="})),
+        source(json!({"type": "base64", "media_type": "application/pdf", "data": "eA=="})),
+        source(json!({"type": "url", "url": "u"})),
+        source(json!({"type": "file", "file_id": "f"})),
+        (Dialect::Anthropic, post(MESSAGES, &kept)),
+        gemini(json!({"inlineData": {"mimeType": "image/png", "data": "eA=="}})),
+        gemini(json!({"fileData": {"fileUri": "u"}})),
+        gemini(json!({"text": "a", "thoughtSignature": "eA=="})),
+        gemini(json!({"text": "a", "videoMetadata": {"fps": 1}})),
+        gemini(json!({"functionResponse": {"name": "f", "response": {}, "parts": [{"inlineData": {}}]}})),
+        beside("cachedContent", json!("c")),
+        beside("generationConfig", json!({"responseModalities": ["IMAGE"]})),
+    ]
+}
+
+/// Answers with something in them that nobody can read, each to a request.
+pub fn unread_answers() -> Vec<(Dialect, Asked, Value)> {
+    let chat = post(CHAT, &json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]}));
+    let spoken = json!({"role": "assistant", "content": null, "audio": {"id": "a", "data": "eA=="}});
+    let spoken = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{"index": 0, "message": spoken, "finish_reason": "stop"}]});
+    let responses = post(RESPONSES, &json!({"model": "m", "input": "hi"}));
+    let sealed = json!({"id": "r", "object": "response", "created_at": 1, "status": "completed", "model": "m",
+        "output": [{"type": "reasoning", "id": "r", "summary": [], "encrypted_content": "eA=="}]});
+    let claude =
+        post(MESSAGES, &json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}));
+    let mut kept = json!({"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": "end_turn",
+        "stop_sequence": null, "usage": {"input_tokens": 1, "output_tokens": 1}});
+    kept["container"] = json!({"id": "c", "expires_at": "2027-01-01T00:00:00Z"});
+    let gemini = post(GENERATE, &json!({"contents": [{"parts": [{"text": "hi"}]}]}));
+    let drawn = json!({"candidates": [{"index": 0, "finishReason": "STOP",
+        "content": {"role": "model", "parts": [{"inlineData": {"mimeType": "image/png", "data": "eA=="}}]}}], "modelVersion": "m"});
+    vec![
+        (Dialect::OpenAi, chat, spoken),
+        (Dialect::OpenAi, responses, sealed),
+        (Dialect::Anthropic, claude, kept),
+        (Dialect::Gemini, gemini, drawn),
+    ]
 }

@@ -54,6 +54,7 @@ pub fn feed<'c>(chain: &Chain, cuts: impl Iterator<Item = &'c [u8]>, cx: &mut Co
         asked_to_stream: true,
         endpoint: Some(CHAT),
         tokens: None,
+        canary: None,
     };
     let AnswerWay::Stream(mut stream) =
         chain.open_answer(&head, "d1", postern_filters::MessageLimits::default()).unwrap()

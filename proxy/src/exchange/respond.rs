@@ -119,6 +119,7 @@ fn answer_head(response: &ResponseHeader, chain: &Chain, story: &Story) -> Answe
         coding: Coding::of(&response.headers),
         asked_to_stream: story.streamed,
         tokens: chain.tokens(&story.context),
+        canary: story.context.canary().cloned(),
         endpoint: story.context.endpoint(),
     }
 }

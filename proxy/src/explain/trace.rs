@@ -138,7 +138,7 @@ impl Scribe<'_> {
             "operation" | "schema" => vec![self.schema(one())],
             "schemaAgain" if refusal.is_none() => Vec::new(),
             "schemaAgain" => vec![self.schema(one())],
-            "look" | "act" => self.content(step, &one, refusal),
+            "look" | "act" | "prompts" | "putPrompts" => self.content(step, &one, refusal),
             "reauthorize" if refusal.is_none() => Vec::new(),
             // What it saw is told as the shadow of the decision.
             "rehearse" => Vec::new(),
@@ -271,18 +271,19 @@ impl Scribe<'_> {
             let blocks = blocked.contains(&&**guard);
             let outcome = if blocks { "Deny" } else { "Pass" };
             let by = owner(guard).unwrap_or_else(|| BUILT_IN.to_owned());
-            let (list, name) = match guard.split_once('/') {
-                Some(("data", name)) => ("rules", name),
-                Some((_, name)) => ("detectors", name),
-                None => ("", &**guard),
+            let steps = match guard.split_once('/') {
+                Some(("data", name)) => vec![Step::Key("rules"), Step::Named(name)],
+                Some(("layer", name)) => vec![Step::Key("promptLayers"), Step::Named(name)],
+                Some((_, name)) => vec![Step::Key("detectors"), Step::Named(name)],
+                None => vec![Step::Key(guard)],
             };
             let place = self.set.opened.written.get(&by);
-            let place = place.and_then(|manifest| manifest.place(&[Step::Key(list), Step::Named(name)]));
+            let place = place.and_then(|manifest| manifest.place(&steps));
             Line::of(number(step.stage), &by, outcome).at(place).rule(guard)
         });
         let mut lines: Vec<Line> = guards.collect();
         if refusal.is_some() && !lines.iter().any(|line| line.outcome == "Deny") {
-            lines.push(one().rule("act"));
+            lines.push(one().rule(step.filter));
         }
         lines
     }

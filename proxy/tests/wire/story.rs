@@ -1,8 +1,6 @@
 //! One record whatever happens: clients that leave, upstreams that fail, connections that carry nothing; and what a
 //! connection carries in turn.
 
-use std::time::{Duration, Instant};
-
 use crate::house::upstream::{Act, answer, chat, delta, stream_head};
 use crate::house::{Ask, House};
 
@@ -56,45 +54,6 @@ async fn an_answer_that_ends_in_the_middle_does_not_look_whole() {
     let records = house.stop().await;
     assert_eq!(records.requests().len(), 4);
     assert!(records.requests().iter().all(|r| r.detail().contains("the upstream broke off")), "{records:?}");
-}
-
-#[tokio::test]
-async fn a_client_that_leaves_before_the_answer_ends_the_upstream_request() {
-    let house = House::start().await;
-    house.model.does(|_| Act::Hang);
-    for (turn, h2) in [false, true].into_iter().enumerate() {
-        let asked = Ask::chat("hello").over(h2);
-        let call = house.call(&house.who.mia, asked);
-        tokio::select! {
-            _ = call => panic!("answered"),
-            () = house.model.arrived(turn + 1) => {}
-        }
-        let since = Instant::now();
-        house.model.left(turn + 1).await;
-        assert!(since.elapsed() < Duration::from_millis(100), "{:?}", since.elapsed());
-    }
-    let records = house.stop().await;
-    assert_eq!(records.requests().len(), 2);
-    assert!(records.requests().iter().all(|r| r.detail().contains("client left")), "{records:?}");
-}
-
-#[tokio::test]
-async fn a_client_that_leaves_in_the_middle_of_a_stream_ends_it_and_the_record_says_so() {
-    let house = House::start().await;
-    for (turn, h2) in [false, true].into_iter().enumerate() {
-        let tell = house.model.steps();
-        tell.send([stream_head(), delta("some words. "), delta("more. ")].concat()).await.unwrap();
-        let mut open = house.open(&house.who.mia, Ask::streamed("hello").over(h2)).await;
-        open.until("some").await;
-        drop(open);
-        let since = Instant::now();
-        house.model.left(turn + 1).await;
-        assert!(since.elapsed() < Duration::from_millis(100), "{:?}", since.elapsed());
-        drop(tell);
-    }
-    let records = house.stop().await;
-    assert_eq!(records.requests().len(), 2);
-    assert!(records.requests().iter().all(|r| r.detail().contains("client left")), "{records:?}");
 }
 
 #[tokio::test]

@@ -41,7 +41,8 @@ pub(super) fn check_hostile(detector: &RuntimeDetector, hold_back: usize, dialec
         RuntimeDetector::PromptInjection(_)
         | RuntimeDetector::Jailbreak(_)
         | RuntimeDetector::HiddenText(_)
-        | RuntimeDetector::EncodedPayload(_) => {}
+        | RuntimeDetector::EncodedPayload(_)
+        | RuntimeDetector::Canary(_) => {}
         RuntimeDetector::Regex(regex) => {
             if let Some(message) = outgrows(regex.name.as_str(), regex.pattern.as_str(), hold_back) {
                 let help = "bound the repetitions of the pattern, raise `streaming.holdBack`, or leave out parts that models stream";

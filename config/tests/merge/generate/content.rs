@@ -1,5 +1,6 @@
 //! What is looked for and what is forbidden: DataProtectionPolicy, RuntimeSecurityPolicy, AccessControlPolicy.
 
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -44,12 +45,21 @@ pub(super) fn runtime() -> impl Strategy<Value = Content> {
         1_u8..100,
         select(vec!["Block", "Redact", "Annotate"]),
     );
-    let fields = fields.prop_map(|(kind, parts, threshold, action)| {
-        Some(format!(
+    let detectors = fields.prop_map(|(kind, parts, threshold, action)| {
+        format!(
             "detectors: [{{name: %, type: {kind}, parts: {}, untrustedOnly: false, threshold: {threshold}, action: {action}}}]",
             list(&parts)
-        ))
+        )
     });
+    let layer = select(vec!["First", "Last"]);
+    let layer = layer.prop_map(|position| {
+        format!(
+            "promptLayers: [{{name: %, position: {position}, contentFrom: \"file:tests/rejects/documents/rules.txt\"}}]"
+        )
+    });
+    let system = select(vec!["Deny", "Allow"]).prop_map(|word| format!("systemText: {word}"));
+    let isolate = select(vec![true, false]).prop_map(|word| format!("isolate: {word}"));
+    let prompts = (option::weighted(0.2, layer), option::weighted(0.2, system), option::weighted(0.2, isolate));
     let output = select(vec![
         "output: {links: {allowHosts: [a.example]}}",
         "output: {links: {allowHosts: [b.example, x.c.example]}, markup: Escape}",
@@ -57,8 +67,9 @@ pub(super) fn runtime() -> impl Strategy<Value = Content> {
         "output: {markup: Allow, maxLength: 4Ki}",
         "output: {markup: Strip}",
     ]);
-    let output = proptest::option::weighted(0.3, output.prop_map(str::to_owned));
-    let fields = (fields, output).prop_map(|(detectors, output)| vec![detectors, output]);
+    let output = option::weighted(0.3, output.prop_map(str::to_owned));
+    let fields =
+        (detectors, prompts, output).prop_map(|(detectors, (a, b, c), output)| vec![Some(detectors), a, b, c, output]);
     content("RuntimeSecurityPolicy", &[GATEWAY, APP, CHAT], fields)
 }
 

@@ -30,8 +30,13 @@ pub(super) fn members<'a>(value: Value<'a>, what: &'static str) -> Result<Vec<Me
 
 /// The member with this name, if it is there and not `null`.
 pub(super) fn find<'a>(value: Value<'a>, name: &str) -> Option<Value<'a>> {
+    written(value, name).filter(|value| !value.is_null())
+}
+
+/// As [`find`], also where it is `null`.
+pub(super) fn written<'a>(value: Value<'a>, name: &str) -> Option<Value<'a>> {
     let of = |key: &Value<'a>| key.text().is_some_and(|key| camel(&key) == name);
-    value.entries().find(|(key, _)| of(key)).map(|(_, value)| value).filter(|value| !value.is_null())
+    value.entries().find(|(key, _)| of(key)).map(|(_, value)| value)
 }
 
 fn camel(name: &str) -> String {

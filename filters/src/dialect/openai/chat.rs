@@ -4,6 +4,7 @@ pub(super) mod answer;
 mod message;
 pub(super) mod request;
 pub(super) mod stream;
+mod system;
 mod tables;
 
 use postern_config::Action;
@@ -12,6 +13,7 @@ use crate::dialect::adapter::Adapter;
 
 pub(super) static ADAPTER: Adapter = Adapter {
     writes: true,
+    put: Some(system::put),
     action: Action::Chat,
     request: Some(request::request),
     answer: answer::answer,

@@ -13,8 +13,14 @@ use crate::dialect::body::{Found, Hidden};
 use crate::dialect::fields::{choices, count, expect, flag, member, scalar, shape, string, word};
 use crate::json::{Kind, Value};
 
-pub(super) static ADAPTER: Adapter =
-    Adapter { writes: true, action: Action::Chat, request: Some(request), answer, events: Some(Completions::text) };
+pub(super) static ADAPTER: Adapter = Adapter {
+    writes: true,
+    put: None,
+    action: Action::Chat,
+    request: Some(request),
+    answer,
+    events: Some(Completions::text),
+};
 
 fn request(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> Result<(), DialectError> {
     expect(root, Kind::Object, "request")?;

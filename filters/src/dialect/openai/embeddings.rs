@@ -13,7 +13,7 @@ use crate::dialect::fields::{base64, count, expect, identifier, member, scalar, 
 use crate::json::{Kind, Value};
 
 pub(super) static ADAPTER: Adapter =
-    Adapter { writes: false, action: Action::Embed, request: Some(request), answer, events: None };
+    Adapter { writes: false, put: None, action: Action::Embed, request: Some(request), answer, events: None };
 
 fn request(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> Result<(), DialectError> {
     expect(root, Kind::Object, "request")?;

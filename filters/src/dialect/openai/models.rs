@@ -11,7 +11,7 @@ use crate::dialect::fields::{expect, shape};
 use crate::json::{Kind, Value};
 
 pub(super) static ADAPTER: Adapter =
-    Adapter { writes: false, action: Action::Read, request: None, answer, events: None };
+    Adapter { writes: false, put: None, action: Action::Read, request: None, answer, events: None };
 
 /// Whether a path is the list, or one model in it.
 pub(super) fn is_asked(line: Line<'_>) -> bool {

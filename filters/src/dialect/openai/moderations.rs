@@ -12,7 +12,7 @@ use crate::dialect::fields::{expect, identifier, member, shape, string, unknown}
 use crate::json::{Kind, Value};
 
 pub(super) static ADAPTER: Adapter =
-    Adapter { writes: false, action: Action::Chat, request: Some(request), answer, events: None };
+    Adapter { writes: false, put: None, action: Action::Chat, request: Some(request), answer, events: None };
 
 fn request(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> Result<(), DialectError> {
     expect(root, Kind::Object, "request")?;

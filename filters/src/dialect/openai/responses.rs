@@ -5,6 +5,7 @@ mod answer;
 mod item;
 mod request;
 mod stream;
+mod system;
 
 use postern_config::Action;
 
@@ -12,6 +13,7 @@ use crate::dialect::adapter::Adapter;
 
 pub(super) static ADAPTER: Adapter = Adapter {
     writes: true,
+    put: Some(system::put),
     action: Action::Chat,
     request: Some(request::request),
     answer: answer::response,
