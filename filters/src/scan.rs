@@ -9,6 +9,7 @@
 //! Text in an encoding (percent, base64, hex, HTML entities) is read as it stands by all but one, which decodes it and looks for
 //! injections (`encoded`).
 
+mod blocks;
 mod builtin;
 mod canary;
 mod defaults;

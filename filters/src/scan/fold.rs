@@ -25,14 +25,24 @@ pub(crate) fn fold(form: Form, c: char, mut emit: impl FnMut(char)) {
     }
     match form {
         Form::Plain => plain(c, emit),
-        Form::Skeleton => plain(c, |p| {
-            decompose_canonical(p, |d| {
-                if !is_accent(d) {
-                    emit(latin_lookalike(d));
-                }
-            });
-        }),
+        Form::Skeleton if is_ideograph(c) => emit(c),
+        Form::Skeleton => skeleton(c, emit),
     }
+}
+
+fn skeleton(c: char, mut emit: impl FnMut(char)) {
+    plain(c, |p| {
+        decompose_canonical(p, |d| {
+            if !is_accent(d) {
+                emit(latin_lookalike(d));
+            }
+        });
+    });
+}
+
+/// Unified ideographs, which have one form only.
+fn is_ideograph(c: char) -> bool {
+    matches!(c, '\u{4E00}'..='\u{9FFF}')
 }
 
 fn plain(c: char, mut emit: impl FnMut(char)) {
@@ -178,6 +188,15 @@ mod tests {
             (Form::Skeleton, "sy\u{e0041}stem\u{fe0f}", "system"),
         ] {
             assert_eq!(fold_str(form, text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_one_form_only_is_folded_to_itself() {
+        for c in (0..0x11_0000).filter_map(char::from_u32).filter(|c| is_ideograph(*c)) {
+            let mut folded = String::new();
+            skeleton(c, |f| folded.push(f));
+            assert_eq!(folded, c.to_string(), "U+{:04X}", u32::from(c));
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod markup;
 
+use super::blocks::ascii_run;
 use super::fold::is_invisible;
 use super::hit::{Hit, Source};
 
@@ -44,12 +45,18 @@ impl HiddenRuns {
 
     /// Reads `text`, which begins at position `at`.
     pub(crate) fn read(&mut self, text: &str, at: usize, hits: &mut Vec<Hit>) {
-        if self.run.is_none() && text.is_ascii() {
-            self.before = text.chars().next_back().or(self.before);
-            return;
-        }
-        for (i, c) in text.char_indices() {
+        let mut i = 0;
+        while let Some(rest) = text.get(i..).filter(|rest| !rest.is_empty()) {
+            // Of ASCII all is seen, and only the last is asked for.
+            let ascii = if self.run.is_none() { ascii_run(rest.as_bytes()) } else { 0 };
+            if let Some(last) = ascii.checked_sub(1) {
+                self.before = rest.as_bytes().get(last).map(|b| char::from(*b));
+                i += ascii;
+                continue;
+            }
+            let Some(c) = rest.chars().next() else { break };
             let (start, end) = (at + i, at + i + c.len_utf8());
+            i += c.len_utf8();
             if is_invisible(c) {
                 self.extend(c, start, end, hits);
             } else {

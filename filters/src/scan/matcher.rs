@@ -16,7 +16,7 @@ use regex_automata::util::primitives::StateID;
 use super::hit::{Hit, Source};
 use super::pattern::Pattern;
 use super::view::View;
-use starts::Starts;
+use starts::{Places, Starts};
 use thread::{Reader, Thread};
 
 /// Detectors per set; one bit each in the table of starts.
@@ -86,16 +86,18 @@ impl Matcher {
         let set = Arc::clone(&self.set);
         let bytes = view.bytes();
         let mut i = self.next.saturating_sub(view.base());
+        let mut places = Places::of(&set.starts, bytes);
+        let all_near = view.is_near_everywhere(AHEAD, self.limit);
         while i < bytes.len() {
-            if self.active == 0 && view.is_ascii() {
-                i = set.starts.skip(bytes, i);
+            if self.active == 0 && all_near {
+                i = places.next(i);
             }
             let Some(&byte) = bytes.get(i) else { break };
             if self.active != 0 {
                 self.step_all(&set, view, view.base() + i, byte, hits);
             }
             // Behind many invisible characters the next byte is out of reach: on a stream the limit comes first.
-            let near = view.is_near(view.base() + i, AHEAD, self.limit);
+            let near = all_near || view.is_near(view.base() + i, AHEAD, self.limit);
             let mut starting = set.starts.at(bytes, i, near);
             while starting != 0 {
                 let member = starting.trailing_zeros();

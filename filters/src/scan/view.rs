@@ -3,6 +3,7 @@
 //! A view grows with what arrives and forgets what was released, but for a short tail that look-behind needs. As long
 //! as all of it is ASCII it keeps no map: positions are then equal but for one constant.
 
+use super::blocks::ascii_run;
 use super::fold::{Form, fold};
 
 /// Folded bytes kept behind what was released, for look-behind and for the local part of an address.
@@ -24,6 +25,8 @@ pub(crate) struct View {
     map: Option<Vec<Origin>>,
     /// Without a map: text position of the byte at `base`.
     offset: usize,
+    /// With a map: no more text than this lies between the ends of two neighbours.
+    widest: usize,
 }
 
 /// Shows lengths, never text.
@@ -35,7 +38,7 @@ impl std::fmt::Debug for View {
 
 impl View {
     pub(crate) fn new(form: Form) -> Self {
-        Self { form, bytes: Vec::new(), base: 0, map: None, offset: 0 }
+        Self { form, bytes: Vec::new(), base: 0, map: None, offset: 0, widest: 1 }
     }
 
     /// Appends `text`, which begins at position `at` of the whole text.
@@ -48,14 +51,33 @@ impl View {
         let map = self.map.get_or_insert_with(|| {
             (0..self.bytes.len()).map(|i| Origin { start: offset + i, end: offset + i + 1 }).collect()
         });
-        for (i, c) in text.char_indices() {
+        let mut last = map.last().map_or(at, |o| o.end);
+        let mut i = 0;
+        while let Some(rest) = text.get(i..).filter(|rest| !rest.is_empty()) {
+            let ascii = ascii_run(rest.as_bytes());
+            if ascii > 0 {
+                let begin = at + i;
+                self.bytes.extend_from_slice(rest.as_bytes().get(..ascii).unwrap_or_default());
+                map.extend((begin..begin + ascii).map(|start| Origin { start, end: start + 1 }));
+                self.widest = self.widest.max((begin + 1).saturating_sub(last));
+                last = begin + ascii;
+                i += ascii;
+                continue;
+            }
+            let Some(c) = rest.chars().next() else { break };
             let origin = Origin { start: at + i, end: at + i + c.len_utf8() };
+            let before = self.bytes.len();
             fold(self.form, c, |f| {
                 let mut buffer = [0; 4];
                 let encoded = f.encode_utf8(&mut buffer).as_bytes();
                 self.bytes.extend_from_slice(encoded);
                 map.extend(std::iter::repeat_n(origin, encoded.len()));
             });
+            if self.bytes.len() > before {
+                self.widest = self.widest.max(origin.end.saturating_sub(last));
+                last = origin.end;
+            }
+            i += c.len_utf8();
         }
     }
 
@@ -104,9 +126,10 @@ impl View {
         self.map.is_none() || self.end_of(last).saturating_sub(self.start_of(position)) <= limit
     }
 
-    /// Whether no invisible or wide character stands among the kept bytes.
-    pub(crate) fn is_ascii(&self) -> bool {
-        self.map.is_none()
+    /// Whether that holds wherever one asks.
+    pub(crate) fn is_near_everywhere(&self, count: usize, limit: usize) -> bool {
+        // A character, which is no wider than its distance from the one before, and `count` more.
+        self.map.is_none() || self.widest.saturating_mul(count).saturating_add(4) <= limit
     }
 
     /// Forgets what stands before text position `released`, but for the look-behind. `text_end` is how much text has
@@ -138,6 +161,7 @@ impl View {
         if map.iter().enumerate().all(|(i, o)| o.start == begin + i && o.end == begin + i + 1) {
             self.offset = begin;
             self.map = None;
+            self.widest = 1;
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod command;
 mod layers;
+mod rules;
 mod ssrf;
 mod traversal;
 
@@ -39,6 +40,10 @@ fn sql(text: &str) -> u8 {
 }
 
 fn script(text: &str) -> u8 {
+    // What runs stands in an element or, inside one, in the value of an attribute.
+    if memchr::memchr2(b'<', b'=', text.as_bytes()).is_none() {
+        return 0;
+    }
     if !libinjectionrs::detect_xss(text.as_bytes()).is_injection() {
         return 0;
     }

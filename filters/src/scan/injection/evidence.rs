@@ -62,6 +62,9 @@ impl Evidence {
             self.words.pop_front();
         }
         self.words.push_back((word, signatures.reach(word.classes)));
+        if !signatures.completes_any(word.classes) {
+            return;
+        }
         let recent = self.recent(word);
         let mut fired = false;
         for rule in signatures.completed_by(word.classes).filter(|r| r.could_be(recent)) {

@@ -22,6 +22,8 @@ pub(crate) struct Signatures {
     pub(super) discuss: Classes,
     /// By class: the rules that a word of it can complete.
     completed: Vec<Vec<usize>>,
+    /// Classes of words that can complete a rule.
+    completing: Classes,
     /// By class: how far the longest rule reaches that a word of it can begin, in units; 0 where there is none.
     reaches: Vec<u64>,
 }
@@ -73,6 +75,11 @@ impl Signatures {
             let first = move |r: &&Rule| (r.last & classes).trailing_zeros() as usize == bit;
             rules.filter_map(|i| self.rules.get(*i)).filter(first)
         })
+    }
+
+    #[inline]
+    pub(super) fn completes_any(&self, classes: Classes) -> bool {
+        classes & self.completing != 0
     }
 
     /// How far a rule reaches that a word of `classes` can begin, in units; 0 where there is none.
@@ -194,6 +201,7 @@ impl FileReader {
         for (word, classes) in &self.words {
             vocabulary.insert(word, *classes)?;
         }
+        let completing = self.rules.iter().fold(0, |sum, rule| sum | rule.last);
         let mut completed = vec![Vec::new(); self.classes.len()];
         let mut reaches = vec![0; self.classes.len()];
         for (i, rule) in self.rules.iter().enumerate() {
@@ -210,7 +218,7 @@ impl FileReader {
                 }
             }
         }
-        Ok(Signatures { vocabulary, rules: self.rules, discuss, completed, reaches })
+        Ok(Signatures { vocabulary, rules: self.rules, discuss, completed, completing, reaches })
     }
 }
 

@@ -1,7 +1,8 @@
 //! From folded text to words of the vocabulary, with their places.
 
 use super::signatures::{COLON, LINE};
-use super::vocabulary::{Classes, Node, Vocabulary, is_anywhere, is_unspaced};
+use super::vocabulary::{Classes, Glance, Node, Vocabulary, is_anywhere, is_unspaced};
+use crate::scan::blocks::Letters;
 use crate::scan::view::View;
 
 /// Beginnings followed at once among words that are found anywhere.
@@ -101,13 +102,20 @@ impl Words {
         let first = from.saturating_sub(view.base());
         // A view holds whole characters, and so does each addition to it.
         let Some(text) = view.bytes().get(first..).and_then(|b| std::str::from_utf8(b).ok()) else { return };
-        let mut i = 0;
+        let (mut i, mut runs) = (0, Letters::of(text.as_bytes()));
         while let Some(&byte) = text.as_bytes().get(i) {
             if byte.is_ascii_alphabetic() && self.walks.is_empty() && !self.escaped {
-                let run = text.as_bytes().get(i..).unwrap_or_default();
-                let run = run.split(|b| !b.is_ascii_alphabetic()).next().unwrap_or_default();
+                if self.current.is_none() {
+                    let end = self.whole_words(vocabulary, view, (from, i), &mut runs, &mut found);
+                    if end > i {
+                        i = end;
+                        continue;
+                    }
+                }
+                let end = runs.end(i);
+                let run = text.as_bytes().get(i..end).unwrap_or_default();
                 self.letters(vocabulary, view, from + i, run);
-                i += run.len();
+                i = end;
                 continue;
             }
             if byte.is_ascii() {
@@ -119,6 +127,50 @@ impl Words {
             self.character(vocabulary, view, from + i, c, &mut found);
             i += c.len_utf8();
         }
+    }
+
+    /// Reads words of several letters that have ended, with a space behind each but the last, from `first` on, which has
+    /// position `from` + `first`. Returns where it stopped: behind the last one's space, or at what else stands there.
+    fn whole_words(
+        &mut self,
+        vocabulary: &Vocabulary,
+        view: &View,
+        (from, first): (usize, usize),
+        runs: &mut Letters<'_>,
+        found: &mut impl FnMut(Word),
+    ) -> usize {
+        let bytes = runs.bytes();
+        let (mut at, mut unit, mut line_begins) = (first, self.unit, self.line_begins);
+        while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+            let end = runs.end(at);
+            let (length, behind) = (end - at, bytes.get(end).copied());
+            let Some(behind) = behind.filter(|b| length > 1 && (*b == b' ' || only_ends(*b))) else { break };
+            let letters = u64::MAX >> (64 - 8 * length.min(8));
+            match vocabulary.glance((u64::from_le_bytes(*eight) | 0x2020_2020_2020_2020) & letters, length) {
+                Glance::Unknown => {}
+                Glance::Known(classes) => {
+                    let (start, seen) = (view.start_of(from + at), view.end_of(from + end));
+                    if seen - start <= self.limit {
+                        let mark = if behind == b':' { COLON } else { 0 } | if line_begins { LINE } else { 0 };
+                        let (classes, end, sentence) = (classes | mark, view.end_of(from + end - 1), self.sentence);
+                        found(Word { classes, start, end, seen, unit, sentence });
+                    }
+                }
+                Glance::Unsure => break,
+            }
+            unit += 2;
+            line_begins = false;
+            at = end;
+            if behind != b' ' {
+                break;
+            }
+            at += 1;
+        }
+        if at > first {
+            (self.unit, self.spelled) = (unit, None);
+            (self.line_begins, self.stopped, self.newlines) = (false, false, 0);
+        }
+        at
     }
 
     fn character(&mut self, vocabulary: &Vocabulary, view: &View, at: usize, c: char, found: &mut impl FnMut(Word)) {
@@ -284,6 +336,12 @@ impl Current {
             self.stem |= vocabulary.stem(node);
         }
     }
+}
+
+/// Whether `b` ends a word and begins nothing: apostrophes and what is not ASCII may belong to a word, as digits do.
+#[inline]
+fn only_ends(b: u8) -> bool {
+    b.is_ascii() && !b.is_ascii_alphanumeric() && b != b'\'' && !is_anywhere(char::from(b))
 }
 
 #[inline]

@@ -2,12 +2,10 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
-
-use super::{DOUBT, PROSE, SURE, is_prose};
+use super::rules::Rules;
 
 /// What may stand between a command and what it is separated by: spaces, `${IFS}`, quotes and backslashes inside names.
-static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+static RULES: LazyLock<Rules> = LazyLock::new(|| {
     const GAP: &str = r"(?:\s|\$\{?IFS\}?|\$@|\\\n){0,8}";
     const UNIX: &str = r"(?:cat|tac|ls|id|whoami|who|uname|hostname|wget|curl|lynx|nc|ncat|netcat|socat|telnet|ssh|scp|ftp|tftp|bash|sh|zsh|ksh|csh|dash|busybox|python[23]?|perl|ruby|php|node|lua|gcc|ping[6]?|nslookup|dig|host|traceroute|sleep|rm|mv|cp|ln|chmod|chown|kill|pkill|killall|ps|top|netstat|ss|ifconfig|ip|route|arp|echo|printf|head|tail|less|more|tee|find|grep|egrep|awk|sed|base64|xxd|od|strings|openssl|env|printenv|export|set|eval|exec|sudo|su|passwd|crontab|at|mail|touch|mkdir|mkfifo|mknod|dd|tar|zip|unzip|gzip|xargs|nohup|time|watch|pwd|cd|df|du|mount|lsof|last|w|date|uptime|history|alias|source|docker|kubectl|systemctl|service|reboot|shutdown|halt)";
     const WINDOWS: &str = r"(?:cmd(?:\.exe)?|powershell(?:\.exe)?|pwsh|dir|type|net|netsh|tasklist|taskkill|ipconfig|systeminfo|certutil|bitsadmin|mshta|regsvr32|rundll32|wmic|wscript|cscript|reg|sc|schtasks|whoami|ver|del|copy|xcopy|attrib|findstr|nslookup|ping|echo|set|start|ftp|telnet)";
@@ -32,20 +30,20 @@ static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"(?i)\b(?:system|passthru|shell_exec|popen|proc_open|pcntl_exec|os\.system|subprocess\.\w{1,16}|Runtime\.getRuntime|ProcessBuilder|child_process)\b\s{0,4}[.(]".to_owned(),
         r"(?i)\$\{(?:jndi|env|sys|lower|upper|java|date|::-)[^}]{0,64}:".to_owned(),
     ];
-    patterns.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect()
+    Rules::new(&patterns)
 });
 
 pub(super) fn score(text: &str) -> u8 {
-    let found = RULES.iter().filter_map(|rule| rule.find(text)).map(|found| found.start()).min();
-    match found {
-        Some(at) if is_prose(text, at, PROSE) => DOUBT,
-        Some(_) => SURE,
-        None => 0,
-    }
+    RULES.score(text)
+}
+
+#[cfg(test)]
+pub(super) fn rules() -> &'static Rules {
+    &RULES
 }
 
 #[cfg(test)]
 #[test]
 fn every_rule_compiles() {
-    assert_eq!(RULES.len(), 11);
+    RULES.assert_compiled(11);
 }

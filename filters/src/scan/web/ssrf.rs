@@ -4,21 +4,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 
 use postern_config::address::AddressClass;
-use regex::Regex;
+use regex::{Captures, Regex};
 
 use super::{DOUBT, PROSE, SURE, is_prose};
 
-/// Schemes that a server follows and no client needs, and all with an authority.
+/// Schemes that a server follows and no client needs, and all with an authority. That a scheme is no end of a longer word is
+/// looked at behind the match: automata that know Unicode's words are slow where a text is not ASCII.
 static URL: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)(?:\b(?P<odd>gopher|dict|ldaps?|tftp|sftp|netdoc|jar|rmi|smb|cifs)\s{0,2}:|\b(?:https?|ftp|wss?)\s{0,2}:|^)\s{0,2}[/\\]{2}(?P<authority>[^/\\?#\s\x22'<>]{1,256})").ok()
+    Regex::new(r"(?i)(?:(?P<odd>gopher|dict|ldaps?|tftp|sftp|netdoc|jar|rmi|smb|cifs)\s{0,2}:|(?:https?|ftp|wss?)\s{0,2}:|^)\s{0,2}[/\\]{2}(?P<authority>[^/\\?#\s\x22'<>]{1,256})").ok()
 });
 
 /// URLs that are looked at in one value.
 const MOST: usize = 64;
 
 pub(super) fn score(text: &str) -> u8 {
+    if !has_authority(text.as_bytes()) {
+        return 0;
+    }
     let Some(pattern) = URL.as_ref() else { return 100 };
-    let inside = pattern.captures_iter(text).take(MOST).find(|url| {
+    let inside = urls(pattern, text).take(MOST).find(|url| {
         url.name("odd").is_some() || url.name("authority").is_some_and(|authority| leads_inside(authority.as_str()))
     });
     match inside.and_then(|url| url.get(0)) {
@@ -26,6 +30,35 @@ pub(super) fn score(text: &str) -> u8 {
         Some(_) => SURE,
         None => 0,
     }
+}
+
+/// Whether two slashes stand next to each other, of whichever kind: no authority begins without them.
+fn has_authority(text: &[u8]) -> bool {
+    let is_slash = |b: &u8| matches!(b, b'/' | b'\\');
+    memchr::memchr2_iter(b'/', b'\\', text).any(|at| text.get(at + 1).is_some_and(is_slash))
+}
+
+/// URLs in `text` from left to right; none begins inside a word.
+fn urls<'t>(pattern: &'t Regex, text: &'t str) -> impl Iterator<Item = Captures<'t>> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let url = pattern.captures_at(text, from)?;
+            let whole = url.get(0)?;
+            let before = text.get(..whole.start()).and_then(|before| before.chars().next_back());
+            if before.is_some_and(is_of_word) {
+                // A scheme begins with one letter of ASCII, or with one that is written like it.
+                from = whole.start() + whole.as_str().chars().next().map_or(1, char::len_utf8);
+                continue;
+            }
+            from = whole.end();
+            return Some(url);
+        }
+    })
+}
+
+fn is_of_word(c: char) -> bool {
+    regex_syntax::try_is_word_character(c).unwrap_or(false)
 }
 
 /// `user@host:port`: of several `@` the last counts, and what stands before it may be what a careless reader takes for the host.

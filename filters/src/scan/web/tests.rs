@@ -98,18 +98,20 @@ fn attack_45_what_is_made_to_cost_takes_no_longer_than_its_length() {
         for piece in pieces {
             let cost = |size: usize| {
                 let text = piece.repeat(size / piece.len());
-                (0..3)
-                    .map(|_| {
-                        let began = Instant::now();
-                        score(attack, &text);
-                        began.elapsed()
-                    })
-                    .min()
-                    .unwrap()
+                let began = Instant::now();
+                score(attack, &text);
+                began.elapsed()
             };
-            let (short, long) = (cost(2_000), cost(16_000));
-            // Eight times the length; the square would be 64 times the cost.
-            assert!(long < short * 30 + Duration::from_millis(4), "{attack:?} {piece:?}: {short:?}, {long:?}");
+            // Eight times the length; the square would be 64 times the cost. A loaded machine makes some rounds long, and
+            // none short: what holds for the best of thirty holds.
+            let (mut short, mut long) = (Duration::MAX, Duration::MAX);
+            let is_linear = (0..10).any(|_| {
+                for _ in 0..3 {
+                    (short, long) = (short.min(cost(2_000)), long.min(cost(16_000)));
+                }
+                long < short * 30 + Duration::from_millis(4)
+            });
+            assert!(is_linear, "{attack:?} {piece:?}: {short:?}, {long:?}");
         }
     }
 }

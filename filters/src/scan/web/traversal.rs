@@ -2,11 +2,9 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use super::rules::Rules;
 
-use super::{DOUBT, PROSE, SURE, is_prose};
-
-static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+static RULES: LazyLock<Rules> = LazyLock::new(|| {
     let patterns = [
         // ../../   ..\..\   ..;/   ....//
         r"(?:^|[/\\=:\s\x22'(])\.{2,4}(?:;[^/\\]{0,16})?[/\\]{1,4}(?:\.{1,4}[/\\]{1,4}){1,64}",
@@ -30,20 +28,20 @@ static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"(?i)^(?:ht|f)tps?://\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}/[^\s]{0,256}$",
         r"\x00",
     ];
-    patterns.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect()
+    Rules::new(&patterns)
 });
 
 pub(super) fn score(text: &str) -> u8 {
-    let found = RULES.iter().filter_map(|rule| rule.find(text)).map(|found| found.start()).min();
-    match found {
-        Some(at) if is_prose(text, at, PROSE) => DOUBT,
-        Some(_) => SURE,
-        None => 0,
-    }
+    RULES.score(text)
+}
+
+#[cfg(test)]
+pub(super) fn rules() -> &'static Rules {
+    &RULES
 }
 
 #[cfg(test)]
 #[test]
 fn every_rule_compiles() {
-    assert_eq!(RULES.len(), 16);
+    RULES.assert_compiled(16);
 }
