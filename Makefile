@@ -36,13 +36,17 @@ check: ## Everything CI runs, with times and counts
 test-full: need ## The long suites: more property cases, the dependency rules broken on purpose, TLS, logins, grid, storm and soak
 	@scripts/need redis
 	@POSTERN_REQUIRE_REDIS=1 POSTERN_TEST_FULL=1 PROPTEST_CASES=$${PROPTEST_CASES:-2000} PROPTEST_MAX_GLOBAL_REJECTS=100000 scripts/test-rust
-	@$(MAKE) sdk deny-self-test tls oidc grid readers storm soak
+	@$(MAKE) sdk deny-self-test mutants tls oidc grid readers storm soak
 
 # Parts of the above
 
 .PHONY: need
 need:
 	@scripts/need build
+
+.PHONY: mutants
+mutants: need ## Every guard and every extractor made to do nothing, one at a time: a test must notice
+	@scripts/mutants
 
 .PHONY: build
 build: need ## The dev binary, target/debug/postern

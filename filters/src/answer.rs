@@ -20,7 +20,7 @@ use crate::message::{Message, MessageLimits};
 use crate::output::{Bounded, length_of, too_long};
 use crate::scan::restore::{self, Restorer, Restoring, Values};
 use crate::scan::{Canary, Exchange, InExchange, TokenMap};
-use crate::{ContentFinding, Context, Edit, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep};
+use crate::{ContentFinding, Context, Edit, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep, mutant};
 use counting::{Count, Counting};
 use mirror::{Found, Mirror};
 
@@ -115,7 +115,7 @@ impl Answers {
         decision: &str,
         limits: MessageLimits,
     ) -> Option<Box<AnswerStream>> {
-        let guards: Arc<dyn TextGuards> = match &self.content {
+        let guards: Arc<dyn TextGuards> = match self.content.as_ref().filter(|_| !mutant::is("stream content")) {
             Some(content) => Arc::new(InExchange { guards: content.guards().clone(), exchange: head.exchange() }),
             None => Arc::new(Unguarded),
         };
@@ -205,7 +205,7 @@ impl Answers {
             cx.add_findings([finding]);
             return Err(refusal);
         }
-        let content = self.content.as_ref();
+        let content = self.content.as_ref().filter(|_| !mutant::is("answer content"));
         let outcome = content.map(|content| content.judge(message, &head.exchange())).unwrap_or_default();
         cx.add_findings(outcome.findings);
         if let Some(refusal) = outcome.verdicts.refusal(Reason::AnswerRefused) {
@@ -237,7 +237,7 @@ impl Answers {
 
 /// Data of a class that whoever asked may not see goes nowhere.
 fn for_reader(class: Option<DataClass>, cx: &Context) -> Result<(), Refusal> {
-    match class.filter(|class| !cx.may_read(*class)) {
+    match class.filter(|class| !cx.may_read(*class) && !mutant::is("answer reader")) {
         None => Ok(()),
         Some(class) => {
             let detail =

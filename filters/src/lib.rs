@@ -24,6 +24,7 @@ pub mod json;
 pub mod limit;
 mod media;
 mod message;
+mod mutant;
 mod need;
 mod output;
 pub mod path;

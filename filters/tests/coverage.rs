@@ -35,6 +35,10 @@
 mod guards;
 #[path = "coverage/matrix.rs"]
 mod matrix;
+#[path = "coverage/planted.rs"]
+mod planted;
+#[path = "coverage/plants.rs"]
+mod plants;
 #[path = "coverage/prompts.rs"]
 mod prompts;
 #[path = "coverage/streams.rs"]

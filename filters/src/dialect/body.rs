@@ -8,8 +8,8 @@ use postern_config::Part;
 use super::fields::string;
 use super::part::Place;
 use super::{DialectError, MessagePart, Text, embedded};
-use crate::Edit;
 use crate::json::{Document, Editor, Kind, Limits, NodeId, Value, apply};
+use crate::{Edit, mutant};
 
 /// A number shorter than this holds nothing a detector looks for.
 const TELLING_DIGITS: usize = 9;
@@ -178,15 +178,23 @@ impl Found {
     }
 
     /// A string that may be rewritten.
+    #[cfg_attr(feature = "mutants", track_caller)]
     pub(super) fn text(&mut self, value: Value<'_>, part: Part, what: &'static str) -> Result<(), DialectError> {
         string(value, what)?;
+        if mutant::is_here() {
+            return Ok(());
+        }
         self.push(value, part, false);
         Ok(())
     }
 
     /// A string without another spelling.
+    #[cfg_attr(feature = "mutants", track_caller)]
     pub(super) fn fixed(&mut self, value: Value<'_>, part: Part, what: &'static str) -> Result<(), DialectError> {
         string(value, what)?;
+        if mutant::is_here() {
+            return Ok(());
+        }
         self.push(value, part, true);
         Ok(())
     }
@@ -197,8 +205,12 @@ impl Found {
     ///
     /// A string that is not strict JSON is judged as plain text if it has no backslash, for then nothing can be hidden.
     /// With one it is refused: a lenient reader behind us would see what no guard saw.
+    #[cfg_attr(feature = "mutants", track_caller)]
     pub(super) fn json_text(&mut self, value: Value<'_>, part: Part, what: &'static str) -> Result<(), DialectError> {
         let text = string(value, what)?;
+        if mutant::is_here() {
+            return Ok(());
+        }
         self.push(value, part, false);
         if !self.embed(value, &text, part, true) && text.contains('\\') {
             return Err(DialectError::Unreadable { what, offset: value.span().start });
@@ -208,8 +220,12 @@ impl Found {
 
     /// A string that often holds JSON, but need not: the result of a tool, the input of a custom tool. The model reads
     /// it as it stands; where it is JSON with escapes, the strings in it are judged as well.
+    #[cfg_attr(feature = "mutants", track_caller)]
     pub(super) fn maybe_json(&mut self, value: Value<'_>, part: Part, what: &'static str) -> Result<(), DialectError> {
         let text = string(value, what)?;
+        if mutant::is_here() {
+            return Ok(());
+        }
         self.push(value, part, false);
         if text.contains('\\') && text.trim_start().starts_with(['{', '[', '"']) {
             self.embed(value, &text, part, false);
@@ -219,7 +235,11 @@ impl Found {
 
     /// JSON that stands where other vendors have a string of JSON, and is judged as that one is ([`Found::json_text`]): as
     /// it is written, and once more string by string where escapes hide text.
+    #[cfg_attr(feature = "mutants", track_caller)]
     pub(super) fn json_value(&mut self, value: Value<'_>, part: Part) {
+        if mutant::is_here() {
+            return;
+        }
         let text = String::from_utf8_lossy(value.raw()).into_owned();
         if matches!(text.as_str(), "null" | "{}" | "[]" | "\"\"") {
             return;
@@ -247,7 +267,11 @@ impl Found {
 
     /// Every key, string and long number below `value`. Keys are fixed. `words` are constants of the format, which hold
     /// nothing and are skipped.
+    #[cfg_attr(feature = "mutants", track_caller)]
     pub(super) fn tree(&mut self, value: Value<'_>, part: Part, words: &[&str]) {
+        if mutant::is_here() {
+            return;
+        }
         let skip = |value: Value<'_>| words.iter().any(|word| value.is_text(word));
         for leaf in embedded::leaves(value) {
             match leaf.value.kind() {
@@ -259,7 +283,11 @@ impl Found {
     }
 
     /// As [`Found::tree`], for what decides what is called.
+    #[cfg_attr(feature = "mutants", track_caller)]
     pub(super) fn fixed_tree(&mut self, value: Value<'_>, part: Part, words: &[&str]) {
+        if mutant::is_here() {
+            return;
+        }
         let from = self.parts.len();
         self.tree(value, part, words);
         self.parts.iter_mut().skip(from).for_each(|part| part.fixed = true);
@@ -283,7 +311,11 @@ impl Found {
     }
 
     /// Something nobody can read.
+    #[cfg_attr(feature = "mutants", track_caller)]
     pub(super) fn opaque(&mut self, what: &'static str, at: Hidden) {
+        if mutant::is_here() {
+            return;
+        }
         self.opaque.get_or_insert(what);
         if CONVERSATIONS.contains(&what) {
             self.unseen_system.get_or_insert(what);
@@ -292,7 +324,11 @@ impl Found {
     }
 
     /// As [`Found::opaque`], for a member or an item of which nothing else is to be read.
+    #[cfg_attr(feature = "mutants", track_caller)]
     pub(super) fn hides(&mut self, what: &'static str, value: Value<'_>) -> Result<(), DialectError> {
+        if mutant::is_here() {
+            return Ok(());
+        }
         self.opaque(what, Hidden::Here(value.id()));
         Ok(())
     }

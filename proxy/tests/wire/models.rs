@@ -7,11 +7,10 @@ use crate::house::{Ask, House};
 
 const RULES: &str = "apiVersion: secure.platformspec.io/v1alpha1\nkind: WorkloadSecurityPolicy\nmetadata: {name: models}\nspec:\n  \
      targetRefs: [{kind: Route, name: chat}]\n  models:\n    allow: [\"small*\", \"embed-*\"]\n    maxOutputTokens: 500\n    \
-     maxInputTokens: 100\n    params:\n      temperature: {max: 1}\n      top_p: {min: \"0.1\", max: \"0.9\"}\n      store: {is: \"false\"}\n";
+     maxInputTokens: 100\n    params:\n      temperature: {max: 1}\n      top_p: {min: \"0.1\", max: \"0.9\"}\n      parallel_tool_calls: {is: \"false\"}\n";
 
 fn chat(change: &Value) -> Ask {
-    let mut body =
-        json!({"model": "small", "max_tokens": 500, "store": false, "messages": [{"role": "user", "content": "hi"}]});
+    let mut body = json!({"model": "small", "max_tokens": 500, "parallel_tool_calls": false, "messages": [{"role": "user", "content": "hi"}]});
     for (name, value) in change.as_object().unwrap() {
         match value {
             Value::Null => drop(body.as_object_mut().unwrap().remove(name)),
@@ -42,8 +41,8 @@ async fn what_may_be_asked_of_which_model_is_what_is_sent() {
         ("within bounds", json!({"temperature": 1.0, "top_p": 0.5}), 200),
         ("above", json!({"temperature": 1.01}), 403),
         ("below", json!({"top_p": 0.05}), 403),
-        ("what is fixed, otherwise", json!({"store": true}), 403),
-        ("what is fixed, missing", json!({"store": null}), 403),
+        ("what is fixed, otherwise", json!({"parallel_tool_calls": true}), 403),
+        ("what is fixed, missing", json!({"parallel_tool_calls": null}), 403),
     ] {
         let before = house.model.count();
         let reply = house.call(&house.who.mia, chat(&change)).await;

@@ -7,7 +7,7 @@ use std::hash::Hasher as _;
 use postern_config::Part;
 
 use super::{Cut, Judge};
-use crate::{TextGuard, TextStep};
+use crate::{TextGuard, TextStep, mutant};
 
 /// Tells texts apart, without keeping them: length and hash. Only ever compared with texts of the same answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +72,7 @@ impl<K: Ord + Copy> Texts<K> {
     }
 
     /// More of a text. Returns what may leave.
+    #[cfg_attr(feature = "mutants", track_caller)]
     pub(in crate::dialect) fn push(
         &mut self,
         key: K,
@@ -79,6 +80,9 @@ impl<K: Ord + Copy> Texts<K> {
         text: &str,
         judge: &mut Judge,
     ) -> Result<String, Cut> {
+        if mutant::is_here() {
+            return Ok(text.to_owned());
+        }
         let repeats = self.repeats;
         let open = self.open.entry(key).or_insert_with(|| Open {
             part,
