@@ -3,6 +3,7 @@
 //! A document is read strictly: what it says about requests is compiled into [`Api`], what it says about answers and for people is
 //! passed by, and anything else is a problem with its place and a way out. A keyword that nothing enforces never loads.
 
+mod alone;
 mod body;
 mod keys;
 mod operation;
@@ -19,6 +20,7 @@ use aws_lc_rs::digest;
 
 use crate::yaml::{self, End, Node};
 use crate::{Api, Code, Digest, Position, Report, Schema, SchemaId};
+pub use alone::{SchemaForm, schema_alone};
 use keys::Spot;
 
 const PV_SHAPE: Code = Code(2);

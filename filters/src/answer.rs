@@ -17,7 +17,7 @@ use crate::encoding::{Coding, DecodeError, UnknownCoding};
 use crate::json::apply;
 use crate::limit::Used;
 use crate::message::{Message, MessageLimits};
-use crate::output::{Bounded, length_of, too_long};
+use crate::output::{Bounded, are_allowed, length_of, too_long, uncalled_for};
 use crate::scan::restore::{self, Restorer, Restoring, Values};
 use crate::scan::{Canary, Exchange, InExchange, TokenMap};
 use crate::{ContentFinding, Context, Edit, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep, mutant};
@@ -64,6 +64,8 @@ pub(crate) struct Answers {
     pub(crate) models: Option<Arc<Models>>,
     /// Bytes of text of one answer.
     pub(crate) max_length: Option<u64>,
+    /// Tools are called only if the request offered them.
+    pub(crate) only_offered: bool,
     /// Guards on trial, and which manifests they are of. Only where answers are read anyway.
     pub(crate) tried: Option<Arc<(Content, Blame)>>,
     /// Guards of answers that are read whole, as the matrix names them.
@@ -137,6 +139,7 @@ impl Answers {
         };
         Some(Box::new(AnswerStream {
             count,
+            only_offered: self.only_offered,
             models: self.models.clone(),
             content: self.content.clone(),
             decision: decision.to_owned(),
@@ -199,8 +202,10 @@ impl Answers {
             let blocked = outcome.verdicts.refusal(Reason::AnswerRefused).is_some();
             note_tried(blame, blocked, outcome.findings, cx);
         }
-        if self.max_length.is_some_and(|most| length_of(message) > most) {
-            let finding = too_long(Part::Assistant);
+        let too_long = self.max_length.filter(|most| length_of(message) > *most).map(|_| too_long(Part::Assistant));
+        let limits = cx.message_limits().json();
+        let uncalled = self.only_offered && !are_allowed(message, cx.offered().map(|offered| &**offered), limits);
+        if let Some(finding) = too_long.or_else(|| uncalled.then(uncalled_for)) {
             let refusal = blocked(Reason::AnswerRefused, std::slice::from_ref(&finding));
             cx.add_findings([finding]);
             return Err(refusal);
@@ -307,6 +312,8 @@ fn alien(head: &AnswerHead) -> Refusal {
 /// A streamed answer on its way through the hold-back window.
 #[derive(Debug)]
 pub struct AnswerStream {
+    /// Tools are called only if the request offered them.
+    only_offered: bool,
     models: Option<Arc<Models>>,
     content: Option<Arc<Content>>,
     /// Bytes of text that have come.
@@ -324,6 +331,10 @@ impl AnswerStream {
     /// # Errors
     /// What may still be written, which ends with the dialect's error event, and the refusal.
     pub fn push(&mut self, bytes: &[u8], cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
+        if self.only_offered {
+            // Nothing was offered to a request that was not read.
+            self.events.allow_only(&cx.offered().cloned().unwrap_or_default());
+        }
         let out = self.events.push(bytes);
         self.conclude(out, cx)
     }

@@ -253,6 +253,10 @@ impl Compiler<'_> {
         let parse = parse.with_headers(request.is_some_and(|content| content.looks_at(Part::HttpHeader)));
         let minimized: BTreeSet<&str> = revision.minimize.iter().map(|one| one.guard.as_str()).collect();
         steps.push(step(Filter::Parse(parse), [Parse::GUARD].into_iter().chain(minimized)));
+        if self.judges_calls() {
+            let calls = Filter::ToolCalls(Box::default());
+            steps.push(step(calls, [postern_config::Output::TOOL_CALLS]));
+        }
         let prompts = self.prompts();
         if let Some(prompts) = &prompts {
             let guard = prompts.denies_system().then_some(Prompts::SYSTEM);
@@ -274,6 +278,10 @@ impl Compiler<'_> {
             steps.extend(contracts.iter().map(|contract| step(Filter::SchemaAgain(contract.clone()), [""; 0])));
         }
         steps
+    }
+
+    fn judges_calls(&self) -> bool {
+        self.route.policy.runtime.output.tool_calls.is_some()
     }
 
     fn prompts(&self) -> Option<Arc<Prompts>> {
@@ -306,12 +314,15 @@ impl Compiler<'_> {
         buffered.extend(names.iter().map(|name| Arc::from(name.as_str())));
         let max_length = self.route.policy.runtime.output.max_length.as_ref().map(|most| most.value);
         buffered.extend(max_length.map(|_| Arc::from(postern_config::Output::LENGTH)));
+        let only_offered = self.judges_calls();
+        buffered.extend(only_offered.then(|| Arc::from(postern_config::Output::TOOL_CALLS)));
         Answers {
             dialect: self.route.dialect,
             content,
             opaque: self.route.policy.data.revision.opaque,
             models,
             max_length,
+            only_offered,
             tried,
             streamed: buffered.clone(),
             buffered,

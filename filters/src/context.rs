@@ -13,6 +13,7 @@ use crate::encoding::Coding;
 use crate::limit::{Hold, Meter, Rating, Tally, Tokens, Wait};
 use crate::message::{Added, Message, MessageLimits};
 use crate::need::{self, Kind};
+use crate::output::Offered;
 use crate::scan::{Canary, TokenMap};
 use crate::{ContentFinding, FilterError, Given, Need, Principal, Refusal};
 
@@ -86,6 +87,8 @@ pub struct Context {
     decoded: Option<Coding>,
     message: Option<Message>,
     verdicts: Option<Verdicts>,
+    /// Tools that the request offers, where calls are judged.
+    offered: Option<Arc<Offered>>,
     token_map: Option<Arc<TokenMap>>,
     canary: Option<Arc<Canary>>,
     random: Random,
@@ -142,6 +145,7 @@ impl Context {
             message: None,
             verdicts: None,
             token_map: None,
+            offered: None,
             canary: None,
             random: |_| false,
             risk: 0,
@@ -449,6 +453,15 @@ impl Context {
     /// Whether an answer with data of this class may go to whoever asked.
     pub(crate) fn may_read(&self, class: DataClass) -> bool {
         self.readable.as_ref().is_none_or(|classes| classes.contains(&class))
+    }
+
+    /// Keeps the tools that the request offers, for the answer.
+    pub(crate) fn set_offered(&mut self, offered: Arc<Offered>) {
+        self.offered = Some(offered);
+    }
+
+    pub(crate) fn offered(&self) -> Option<&Arc<Offered>> {
+        self.offered.as_ref()
     }
 
     pub(crate) fn set_token_map(&mut self, tokens: Option<Arc<TokenMap>>) {

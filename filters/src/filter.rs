@@ -8,6 +8,7 @@ use crate::builtin::{
     Assure, Authorize, Conform, Content, Cors, CrossSite, Decode, Digest, Exceptions, Frame, Identify, Limits, Models,
     OfTenant, Parse, Prompts, Rehearse,
 };
+use crate::output::ToolCalls;
 use crate::{Context, Flow, RequestView, Verdict, mutant};
 
 /// A check of requests. It holds settings, never request state.
@@ -30,6 +31,8 @@ pub(crate) enum Filter {
     /// The body without its coding.
     Decode(Decode),
     Parse(Parse),
+    /// The tools that it offers.
+    ToolCalls(Box<ToolCalls>),
     /// Who may say what operators say.
     Prompts(Arc<Prompts>),
     /// The body, as a document has it.
@@ -73,6 +76,7 @@ impl Filter {
             Self::Digest(_)
             | Self::Decode(_)
             | Self::Parse(_)
+            | Self::ToolCalls(_)
             | Self::Prompts(_)
             | Self::PutPrompts(_)
             | Self::Schema(_)
@@ -105,6 +109,7 @@ impl Filter {
             Self::Digest(_) | Self::Decode(_) | Self::Prompts(_) | Self::PutPrompts(_) => false,
             Self::Cors(_)
             | Self::Limits(_)
+            | Self::ToolCalls(_)
             | Self::Look(_)
             | Self::Act(_)
             | Self::Reauthorize(_)
@@ -125,6 +130,7 @@ impl Filter {
             | Self::Digest(_)
             | Self::Decode(_)
             | Self::Parse(_)
+            | Self::ToolCalls(_)
             | Self::Prompts(_)
             | Self::Schema(_)
             | Self::Look(_) => Stage::Parse,
@@ -151,6 +157,7 @@ impl Filter {
             Self::Digest(_) => Digest::GUARD,
             Self::Decode(_) => Decode::NAME,
             Self::Parse(_) => Parse::GUARD,
+            Self::ToolCalls(_) => "toolCalls",
             Self::Prompts(_) => "prompts",
             Self::Schema(_) => "schema",
             Self::Look(_) => "look",
@@ -186,6 +193,7 @@ impl Filter {
             Self::Digest(filter) => filter.check(req, cx),
             Self::Decode(filter) => filter.check(req, cx),
             Self::Parse(filter) => filter.check(req, cx),
+            Self::ToolCalls(filter) => filter.check(cx),
             Self::Prompts(filter) => filter.check(cx),
             Self::Schema(filter) => filter.check_body(req, cx),
             Self::Look(filter) => filter.look(cx),

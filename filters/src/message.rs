@@ -239,6 +239,22 @@ impl Message {
         self.facts().map(|facts| facts.tools.as_slice()).unwrap_or_default()
     }
 
+    /// Tools on offer, with the schemas of their arguments.
+    pub(crate) fn offers(&self) -> Vec<crate::dialect::Offer<'_>> {
+        match self {
+            Self::Ai(message) => message.offers(),
+            Self::Http { .. } | Self::Unread => Vec::new(),
+        }
+    }
+
+    /// Calls of tools.
+    pub(crate) fn calls(&self) -> Vec<crate::dialect::Call<'_>> {
+        match self {
+            Self::Ai(message) => message.calls(),
+            Self::Http { .. } | Self::Unread => Vec::new(),
+        }
+    }
+
     /// Never too low: no tokenizer makes more tokens than bytes.
     #[must_use]
     pub fn input_tokens(&self) -> u64 {

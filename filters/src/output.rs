@@ -3,6 +3,7 @@
 //! They are met on what the content guards leave of a text, as what they take out may join what stood apart: first markup, then
 //! links in what is left of it. Values that come back for their tokens come back behind both, where no link is.
 
+mod calls;
 mod hosts;
 mod length;
 mod links;
@@ -18,6 +19,7 @@ use postern_config::{ContentAction, Markup, Output as Demands, Part};
 
 use crate::json::apply;
 use crate::text::{ContentFinding, Edit, Judgement, TextGuard, TextStep};
+pub(crate) use calls::{Offered, ToolCalls, are_allowed, uncalled_for};
 use hosts::Hosts;
 pub(crate) use length::{Bounded, length_of, too_long};
 use markup::Sink;

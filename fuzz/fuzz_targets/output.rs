@@ -15,8 +15,7 @@ fn guards(markup: Markup) -> ContentGuards {
     let links = Owned { value: vec!["good.example".to_owned()], owner: owner() };
     let output =
         Output { links: vec![links], markup: Some(Owned { value: markup, owner: owner() }), ..Output::default() };
-    let data =
-        DataProtection { detectors: Vec::new(), rules: Vec::new(), hold_back: 512, stall: Duration::from_secs(5) };
+    let data = DataProtection { hold_back: 512, stall: Duration::from_secs(5), ..DataProtection::default() };
     let runtime = RuntimeSecurity { output, ..RuntimeSecurity::default() };
     ContentGuards::compile(&data, &runtime, Direction::Response).unwrap()
 }

@@ -32,7 +32,13 @@ static GUARDS: LazyLock<ContentGuards> = LazyLock::new(|| {
         action: ContentAction::Mask,
         tokens: postern_config::TokenRule::default(),
     };
-    let data = DataProtection { detectors, rules: vec![rule], hold_back: 512, stall: Duration::from_secs(5) };
+    let data = DataProtection {
+        detectors,
+        rules: vec![rule],
+        hold_back: 512,
+        stall: Duration::from_secs(5),
+        ..DataProtection::default()
+    };
     let detector = |kind| RuntimeDetector {
         name: format!("{kind:?}"),
         owner: "RuntimeSecurityPolicy/default/fuzz".into(),

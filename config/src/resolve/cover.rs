@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Coverage, Dialect, Direction, EffectivePolicy, Guard, Part, PromptRules, Stage, capability};
+use crate::{Coverage, Dialect, Direction, EffectivePolicy, Guard, Output, Part, PromptRules, Stage, capability};
 
 const BUILT_IN: &str = "built-in";
 
@@ -146,6 +146,9 @@ fn content(policy: &EffectivePolicy, dialect: Dialect, direction: Direction) -> 
     let runtime = runtime.filter_map(|d| guard(format!("runtime/{}", d.name), &d.owner, &d.parts));
     let output = policy.runtime.output.guards().into_iter().filter(|_| direction == Direction::Response);
     let output = output.filter_map(|(name, owner)| guard(name.to_owned(), owner, &[Part::Assistant, Part::Reasoning]));
+    let calls = policy.runtime.output.tool_calls.as_ref();
+    let read = if direction == Direction::Request { Part::ToolDefinition } else { Part::ToolArguments };
+    let calls = calls.and_then(|calls| guard(Output::TOOL_CALLS.to_owned(), &calls.owner, &[read]));
     let leaks = policy.leaks.iter().filter_map(|leaks| guard("secrets/leak".to_owned(), &leaks.owner, &leaks.parts));
-    data.chain(runtime).chain(output).chain(leaks).collect()
+    data.chain(runtime).chain(output).chain(calls).chain(leaks).collect()
 }

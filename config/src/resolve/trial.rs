@@ -110,6 +110,9 @@ fn runtime_fields(policy: &RuntimeSecurityPolicy, apart: &str, report: &mut Repo
     if let Some(length) = policy.output.as_ref().and_then(|output| output.max_length.as_ref()) {
         untried(length, "`maxLength`", apart, report);
     }
+    if let Some(calls) = policy.output.as_ref().and_then(|output| output.tool_calls.as_ref()) {
+        untried(calls, "`toolCalls`", apart, report);
+    }
     for detector in &policy.detectors {
         if let RuntimeDetector::Canary(spec) = &detector.value {
             untried(&spec.name, "a detector of type `Canary`", apart, report);

@@ -9,6 +9,8 @@ pub struct Output {
     pub markup: Option<Owned<Markup>>,
     /// Bytes of text in one answer.
     pub max_length: Option<Owned<u64>>,
+    /// Tools that are called, where that is judged.
+    pub tool_calls: Option<Owned<ToolCalls>>,
 }
 
 /// A demand, and whose it is.
@@ -16,6 +18,12 @@ pub struct Output {
 pub struct Owned<T> {
     pub value: T,
     pub owner: String,
+}
+
+/// Which tools may be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ToolCalls {
+    OnlyAllowed,
 }
 
 /// What becomes of HTML, strictest last.
@@ -31,6 +39,8 @@ impl Output {
     pub const LINKS: &str = "output/links";
     pub const MARKUP: &str = "output/markup";
     pub const LENGTH: &str = "output/length";
+    /// Of requests, whose tools are read, and of answers, whose calls are.
+    pub const TOOL_CALLS: &str = "output/toolCalls";
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -52,6 +62,7 @@ impl Output {
         let links = self.links.iter().filter(|one| whose(&one.owner)).cloned().collect();
         let markup = self.markup.clone().filter(|one| whose(&one.owner));
         let max_length = self.max_length.clone().filter(|one| whose(&one.owner));
-        Self { links, markup, max_length }
+        let tool_calls = self.tool_calls.clone().filter(|one| whose(&one.owner));
+        Self { links, markup, max_length, tool_calls }
     }
 }

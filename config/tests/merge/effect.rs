@@ -99,8 +99,9 @@ fn of_route(route: &Route) -> Vec<String> {
     let output = &policy.runtime.output;
     lines.extend(output.links.iter().map(|links| format!("links {:?}", sorted(&links.value))));
     lines.push(format!(
-        "markup {:?} length {:?}",
+        "markup {:?} calls {:?} length {:?}",
         output.markup.as_ref().map(|one| one.value),
+        output.tool_calls.as_ref().map(|one| one.value),
         output.max_length.as_ref().map(|one| one.value)
     ));
     lines.extend(policy.trials.iter().map(|trial| format!("trial {} {:?}", trial.from, trial.authz)));

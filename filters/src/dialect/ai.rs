@@ -119,6 +119,16 @@ impl AiMessage {
         self.body.as_ref().map_or(Err(DialectError::Fixed), JsonBody::stripped)
     }
 
+    /// Tools that a request offers.
+    pub(crate) fn offers(&self) -> Vec<super::Offer<'_>> {
+        self.body.iter().flat_map(JsonBody::offers).collect()
+    }
+
+    /// Tools that an answer calls, or that a request says were called.
+    pub(crate) fn calls(&self) -> Vec<super::Call<'_>> {
+        self.body.iter().flat_map(JsonBody::calls).collect()
+    }
+
     /// What stands at names inside each other.
     pub(crate) fn field(&self, names: &[String]) -> Option<Value<'_>> {
         self.body.as_ref()?.field(names)

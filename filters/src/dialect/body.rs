@@ -34,6 +34,10 @@ pub(super) struct Found {
     /// Of it, what may say something as the operator.
     unseen_system: Option<&'static str>,
     hidden: Vec<Hidden>,
+    /// Tools on offer: the name, and the schema of what they are called with.
+    offers: Vec<(NodeId, Option<NodeId>)>,
+    /// Calls: the name, and what it is called with.
+    calls: Vec<(Option<NodeId>, Input<NodeId>)>,
     /// Container and child that do not pass.
     removed: Vec<(NodeId, NodeId)>,
     /// Values that pass as something that says nothing.
@@ -42,6 +46,32 @@ pub(super) struct Found {
     embedded: BTreeMap<NodeId, Embedded>,
     /// For JSON inside strings: all of it together may have as many nodes as a body.
     limits: Limits,
+}
+
+/// A tool on offer.
+#[derive(Clone, Copy)]
+pub(crate) struct Offer<'v> {
+    pub(crate) name: Value<'v>,
+    /// Of what it is called with, where that is JSON and something is said about it.
+    pub(crate) schema: Option<Value<'v>>,
+}
+
+/// A call of a tool.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'v> {
+    /// Absent where it is not one that a caller can offer.
+    pub(crate) name: Option<Value<'v>>,
+    pub(crate) input: Input<Value<'v>>,
+}
+
+/// What a tool is called with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Input<T> {
+    Nothing,
+    /// Any text.
+    Text,
+    /// JSON, or a string that holds some.
+    Json(T),
 }
 
 /// Where something is that nobody can read.
@@ -91,6 +121,8 @@ impl JsonBody {
             opaque: None,
             unseen_system: None,
             hidden: Vec::new(),
+            offers: Vec::new(),
+            calls: Vec::new(),
             removed: Vec::new(),
             blanked: Vec::new(),
             embedded: BTreeMap::new(),
@@ -110,6 +142,25 @@ impl JsonBody {
 
     pub(super) fn opaque(&self) -> Option<&'static str> {
         self.found.opaque
+    }
+
+    /// Tools on offer, in their order.
+    pub(super) fn offers(&self) -> impl Iterator<Item = Offer<'_>> {
+        let value = |id| self.doc.value(id);
+        self.found.offers.iter().map(move |(name, schema)| Offer { name: value(*name), schema: schema.map(value) })
+    }
+
+    /// Calls of tools, in their order.
+    pub(super) fn calls(&self) -> impl Iterator<Item = Call<'_>> {
+        let value = |id| self.doc.value(id);
+        self.found.calls.iter().map(move |(name, input)| {
+            let input = match input {
+                Input::Nothing => Input::Nothing,
+                Input::Text => Input::Text,
+                Input::Json(id) => Input::Json(value(*id)),
+            };
+            Call { name: name.map(value), input }
+        })
     }
 
     /// What cannot be read, and may say something as the operator.
@@ -175,6 +226,22 @@ impl Found {
         if !text.as_str().is_empty() {
             self.parts.push(MessagePart { part, text, fixed, place: Place::Node(value.id()) });
         }
+    }
+
+    /// A tool that the model may call.
+    pub(super) fn offer(&mut self, name: Value<'_>, schema: Option<Value<'_>>) {
+        self.offers.push((name.id(), schema.filter(|schema| !schema.is_null()).map(|schema| schema.id())));
+    }
+
+    /// A tool that the model calls.
+    pub(super) fn called(&mut self, name: Option<Value<'_>>, input: Option<Value<'_>>) {
+        let input = input.map_or(Input::Nothing, |input| Input::Json(input.id()));
+        self.calls.push((name.map(|name| name.id()), input));
+    }
+
+    /// As [`Found::called`], with a text that need not be JSON.
+    pub(super) fn called_with_text(&mut self, name: Option<Value<'_>>) {
+        self.calls.push((name.map(|name| name.id()), Input::Text));
     }
 
     /// A string that may be rewritten.

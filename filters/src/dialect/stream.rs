@@ -31,6 +31,7 @@ use super::adapter::Endpoint;
 use super::ai::Usage;
 use super::sse::{SseItem, SseReader};
 use crate::json::Limits;
+use crate::output::Offered;
 use crate::{ContentFinding, Reason, TextGuards};
 pub(super) use judge::Judge;
 pub(super) use texts::Texts;
@@ -159,6 +160,11 @@ impl EventStream {
             models: Vec::new(),
             ended: false,
         })
+    }
+
+    /// From now on no other tools may be called.
+    pub(crate) fn allow_only(&mut self, offered: &Arc<Offered>) {
+        self.judge.offered.get_or_insert_with(|| Arc::clone(offered));
     }
 
     /// More bytes of the answer, cut anywhere.

@@ -15,7 +15,7 @@ fn guards(markup: Option<Markup>) -> ContentGuards {
     let (data, _) = defaults();
     let data = postern_config::DataProtection { rules: Vec::new(), ..data };
     let hosts = ["good.example", "*.docs.example"].map(str::to_owned).to_vec();
-    let output = Demands { links: vec![owned(hosts)], markup: markup.map(owned), max_length: None };
+    let output = Demands { links: vec![owned(hosts)], markup: markup.map(owned), ..Demands::default() };
     let runtime = RuntimeSecurity { output, ..RuntimeSecurity::default() };
     ContentGuards::compile(&data, &runtime, Direction::Response).unwrap()
 }

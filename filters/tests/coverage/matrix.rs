@@ -96,7 +96,7 @@ fn policies() -> impl Strategy<Value = Policies> {
             "links: {allowHosts: [good.example]}",
             "markup: Escape",
             "markup: Allow, maxLength: 1Mi",
-            "maxLength: 1Mi",
+            "toolCalls: OnlyAllowed",
         ];
         let output = prop::option::of(prop::sample::select(outputs.to_vec()));
         let output = output.prop_map(move |output| output.filter(|_| dialect != Dialect::Http));

@@ -1,6 +1,7 @@
 //! Every vendor's dialect through the whole proxy: read, refused in its own words, cut out of, cut.
 
 mod anthropic;
+mod calls;
 mod gemini;
 mod openai;
 mod output;

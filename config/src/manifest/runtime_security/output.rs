@@ -2,7 +2,7 @@
 
 use crate::decode::{At, Fields, Setting, spec, words};
 use crate::values::{Host, Size};
-use crate::{Code, Markup};
+use crate::{Code, Markup, ToolCalls};
 
 spec! {
     /// Demands on what a model answers, whole or as a stream. They are met on the text that the detectors leave of it: in parts
@@ -14,10 +14,10 @@ spec! {
         [E] markup: Setting<Markup> = "Strip",
         /// Most bytes of text in one answer, all its choices together. A longer one is refused; a stream ends there.
         [E] max_length: Option<At<Size>>,
+        /// Which tools a model may call. Without it, any.
+        [E] tool_calls: Option<At<ToolCalls>>,
     }
     later {
-        /// Calls of tools: only those that the request offered.
-        [E] "toolCalls",
         /// JSON Schemas of answers and of arguments.
         [E] "schemas",
     }
@@ -46,13 +46,22 @@ words! {
     }
 }
 
+words! {
+    /// Which tools a model may call.
+    impl ToolCalls {
+        /// Those that the request offered, with arguments that fit the JSON Schema that it offered them with. A request whose
+        /// schemas cannot be enforced is refused.
+        (ToolCalls::OnlyAllowed) = "OnlyAllowed",
+    }
+}
+
 fn consistent(spec: &OutputSpec, fields: &mut Fields<'_, '_, '_>) {
     if spec.links.is_some() && *spec.markup == Markup::Allow {
         let message = "`links` cannot hold with `markup: Allow`: HTML loads from anywhere in ways that no list of hosts can judge";
         let help = "write `markup: Strip` or `markup: Escape`, or remove `links`";
         spec.markup.at.error(fields.cx.report, Code(2), message, help);
     }
-    if spec.links.is_none() && *spec.markup == Markup::Allow && spec.max_length.is_none() {
+    if spec.links.is_none() && *spec.markup == Markup::Allow && spec.max_length.is_none() && spec.tool_calls.is_none() {
         let message = "`output` asks for nothing";
         spec.markup.at.error(fields.cx.report, Code(25), message, "remove `output`, or ask for something");
     }

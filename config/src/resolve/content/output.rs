@@ -20,6 +20,9 @@ pub(super) fn output<P>(policies: &Policies<'_, P>, spec: &RouteSpec) -> Output 
             let value = links.allow_hosts.iter().map(|host| host.as_str().to_owned()).collect();
             merged.links.push(Owned { value, owner: owner.clone() });
         }
+        if let (Some(calls), None) = (&output.tool_calls, &merged.tool_calls) {
+            merged.tool_calls = Some(Owned { value: calls.value, owner: owner.clone() });
+        }
         if let Some(most) = &output.max_length {
             let smaller = merged.max_length.as_ref().is_none_or(|known| most.value.0 < known.value);
             if smaller {

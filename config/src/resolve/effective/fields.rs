@@ -141,6 +141,7 @@ pub(super) const ITEMS: &[Items] = &[
     items(Kind::RuntimeSecurityPolicy, &["output", "links"], Nature::AllowList),
     items(Kind::RuntimeSecurityPolicy, &["output", "markup"], Nature::Demand),
     items(Kind::RuntimeSecurityPolicy, &["output", "maxLength"], Nature::Maximum),
+    items(Kind::RuntimeSecurityPolicy, &["output", "toolCalls"], Nature::Demand),
     items(Kind::NetworkPolicy, &["ingress", "allow"], Nature::AllowList),
     items(Kind::NetworkPolicy, &["ingress", "deny"], Nature::Union),
     items(Kind::NetworkPolicy, &["egress", "allow"], Nature::AllowList),

@@ -65,7 +65,7 @@ pub(super) fn runtime() -> impl Strategy<Value = Content> {
         "output: {links: {allowHosts: [b.example, x.c.example]}, markup: Escape}",
         "output: {links: {allowHosts: []}, maxLength: 100}",
         "output: {markup: Allow, maxLength: 4Ki}",
-        "output: {markup: Strip}",
+        "output: {markup: Strip, toolCalls: OnlyAllowed}",
     ]);
     let output = option::weighted(0.3, output.prop_map(str::to_owned));
     let fields =

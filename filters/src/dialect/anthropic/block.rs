@@ -58,7 +58,10 @@ pub(super) fn block(item: Value<'_>, role: Role, found: &mut Found) -> Result<()
         (Some("tool_result"), Role::User) => tool_result,
         (Some("mid_conv_system"), Role::User | Role::System) => mid_conv_system,
         (Some("thinking"), Role::Assistant) => return thinking(item, found),
-        (Some("tool_use"), Role::Assistant) => tool_use,
+        (Some("tool_use"), Role::Assistant) => {
+            found.called(item.get("name"), item.get("input"));
+            tool_use
+        }
         // Tools of the provider, and what they gave back.
         (Some(_), _) => return Err(DialectError::Unsupported { what: "content[].type" }),
         (None, _) => return Err(shape(kind, "content[].type")),

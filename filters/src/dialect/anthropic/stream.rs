@@ -45,6 +45,7 @@ enum Block {
     },
     /// A call, with its input as far as it has come.
     Tool {
+        name: String,
         input: String,
     },
     Ended,
@@ -102,7 +103,10 @@ impl Blocks {
         let begun = match kind.text().as_deref() {
             Some("text") => Block::Text,
             Some("thinking") => Block::Thinking { signed: false },
-            Some("tool_use") => Block::Tool { input: String::new() },
+            Some("tool_use") => {
+                let name = content.get("name").and_then(|name| name.text()).unwrap_or_default().into_owned();
+                Block::Tool { name, input: String::new() }
+            }
             _ => Block::Ended,
         };
         // What a block says comes in deltas, and what began here would be cut off from them.
@@ -112,7 +116,7 @@ impl Blocks {
         if says || !self.begun || self.blocks.insert(number, begun).is_some() {
             return Err(shape(content, "content_block").into());
         }
-        let judged = judge.whole(doc.bytes().clone(), |root, found| {
+        let judged = judge.beginning(doc.bytes().clone(), |root, found| {
             only(root, &["type", "index", "content_block"])?;
             block(member(root, "content_block", "content_block")?, Role::Assistant, found)
         })?;
@@ -127,7 +131,8 @@ impl Blocks {
         self.finish_texts(number, judge)?;
         match self.blocks.insert(number, Block::Ended) {
             Some(Block::Text | Block::Thinking { .. }) => {}
-            Some(Block::Tool { input }) => {
+            Some(Block::Tool { name, input }) => {
+                judge.called(&name, if input.is_empty() { "{}" } else { &input })?;
                 self.held = self.held.saturating_sub(input.len());
                 self.tool_input(number, input, judge)?;
             }

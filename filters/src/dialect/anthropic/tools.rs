@@ -22,7 +22,9 @@ fn definition(tool: Value<'_>, found: &mut Found, names: &mut Vec<String>) -> Re
     if tool.get("type").is_some_and(|kind| !kind.is_null() && !kind.is_text("custom")) {
         return Err(DialectError::Unsupported { what: "tools[].type" });
     }
-    names.push(tool_name(member(tool, "name", "tools[].name")?)?);
+    let name = member(tool, "name", "tools[].name")?;
+    names.push(tool_name(name)?);
+    found.offer(name, tool.get("input_schema"));
     for (key, value) in tool.entries() {
         match string(key, "tools[]")?.as_ref() {
             "type" => {}

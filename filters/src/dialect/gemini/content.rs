@@ -107,7 +107,8 @@ fn note(
 
 /// A call: the name decides what is called, so it is fixed.
 fn call(value: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
-    member(value, "name", "functionCall.name")?;
+    let called = member(value, "name", "functionCall.name")?;
+    found.called(Some(called), find(value, "args"));
     for Member { name, key, value } in members(value, "functionCall")? {
         match name.as_str() {
             "id" => word(value, "functionCall.id")?,

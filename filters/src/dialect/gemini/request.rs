@@ -145,8 +145,12 @@ fn declaration(value: Value<'_>, found: &mut Found, names: &mut Vec<String>) -> 
             _ => return Err(unknown(key, "functionDeclarations[]")),
         }
     }
+    let schema = find(value, "parametersJsonSchema").or_else(|| find(value, "parameters"));
     match find(value, "name") {
-        Some(_) => Ok(()),
+        Some(name) => {
+            found.offer(name, schema);
+            Ok(())
+        }
         None => Err(DialectError::Missing { what: "functionDeclarations[].name" }),
     }
 }

@@ -11,6 +11,7 @@ use super::{Cut, StreamLimits, StreamOut};
 use crate::dialect::DialectError;
 use crate::dialect::body::{Found, JsonBody};
 use crate::json::{Document, Value};
+use crate::output::{Offered, uncalled_for};
 use crate::{Edit, TextGuard, TextGuards, mutant};
 
 /// The guards of one stream, and what leaves of it.
@@ -25,6 +26,8 @@ pub(in crate::dialect) struct Judge {
     remembered: usize,
     /// The dialect says every text again at its end: what was found in one is noted once.
     pub(in crate::dialect) repeats: bool,
+    /// Tools that may be called, where that is judged.
+    pub(super) offered: Option<Arc<Offered>>,
 }
 
 /// Texts with findings of which a stream knows that they were noted.
@@ -40,7 +43,15 @@ enum Said {
 
 impl Judge {
     pub(super) fn new(guards: Arc<dyn TextGuards>, limits: StreamLimits) -> Self {
-        Self { guards, limits, out: StreamOut::default(), said: HashMap::new(), remembered: 0, repeats: false }
+        Self {
+            guards,
+            limits,
+            out: StreamOut::default(),
+            said: HashMap::new(),
+            remembered: 0,
+            repeats: false,
+            offered: None,
+        }
     }
 
     pub(super) fn open(&self, part: Part) -> Box<dyn TextGuard> {
@@ -73,6 +84,41 @@ impl Judge {
             return Ok(json);
         }
         let (body, ()) = JsonBody::parse(json, self.limits.json, walk)?;
+        let limits = self.limits.json;
+        self.calls(|offered| body.calls().all(|call| offered.allow(call, limits)))?;
+        self.judged(&body)
+    }
+
+    /// As [`Judge::whole`], of what says only that a call begins: its arguments come later.
+    #[cfg_attr(feature = "mutants", track_caller)]
+    pub(in crate::dialect) fn beginning(
+        &mut self,
+        json: Bytes,
+        walk: impl FnOnce(Value<'_>, &mut Found) -> Result<(), DialectError>,
+    ) -> Result<Bytes, Cut> {
+        if mutant::is_here() {
+            return Ok(json);
+        }
+        let (body, ()) = JsonBody::parse(json, self.limits.json, walk)?;
+        self.calls(|offered| body.calls().all(|call| offered.know(call)))?;
+        self.judged(&body)
+    }
+
+    /// Judges a call whose arguments have come by themselves, as JSON.
+    pub(in crate::dialect) fn called(&mut self, name: &str, input: &str) -> Result<(), Cut> {
+        let limits = self.limits.json;
+        self.calls(|offered| offered.allow_named(name, input, limits))
+    }
+
+    fn calls(&mut self, are_allowed: impl FnOnce(&Offered) -> bool) -> Result<(), Cut> {
+        if self.offered.as_ref().is_none_or(|offered| are_allowed(offered)) {
+            return Ok(());
+        }
+        self.out.findings.push(uncalled_for());
+        Err(Cut::Blocked)
+    }
+
+    fn judged(&mut self, body: &JsonBody) -> Result<Bytes, Cut> {
         if let Some(what) = body.opaque().filter(|_| self.limits.opaque != Opaque::Allow) {
             return Err(DialectError::Unsupported { what }.into());
         }

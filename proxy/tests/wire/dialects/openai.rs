@@ -4,7 +4,7 @@ use super::{CARD, INJECTION, SECRET, data, events, refused, speaks, whole};
 use crate::house::Ask;
 use crate::house::upstream::Act;
 
-const ALLOW: &str = "    - {methods: [POST], paths: [/v1/**], contentTypes: [application/json]}
+pub(super) const ALLOW: &str = "    - {methods: [POST], paths: [/v1/**], contentTypes: [application/json]}
     - {methods: [GET], paths: [/v1/models, /v1/models/*]}\n";
 
 #[tokio::test]

@@ -28,7 +28,7 @@ impl Blocks {
                 *signed = true;
                 self.signature(number, delta, judge)
             }
-            ("input_json_delta", Some(Block::Tool { input })) => {
+            ("input_json_delta", Some(Block::Tool { input, .. })) => {
                 only(delta, &["type", "partial_json"])?;
                 let piece = string(member(delta, "partial_json", "partial_json")?, "partial_json")?;
                 self.held += piece.len();

@@ -35,6 +35,7 @@ pub(super) fn function_call(value: Value<'_>, found: &mut Found) -> Result<(), D
         return Ok(());
     }
     expect(value, Kind::Object, "function_call")?;
+    found.called(value.get("name"), value.get("arguments"));
     for (key, value) in value.entries() {
         match key.text().as_deref() {
             Some("name") => found.fixed(value, Part::ToolArguments, "function_call.name")?,
@@ -50,6 +51,7 @@ fn custom_call(value: Value<'_>, found: &mut Found) -> Result<(), DialectError> 
         return Ok(());
     }
     expect(value, Kind::Object, "custom")?;
+    found.called_with_text(value.get("name"));
     for (key, value) in value.entries() {
         match key.text().as_deref() {
             Some("name") => found.fixed(value, Part::ToolArguments, "custom.name")?,

@@ -99,6 +99,13 @@ pub(super) fn annotations(value: Value<'_>, part: Part, found: &mut Found) {
 /// A call: the name decides what is called, so it is fixed. Arguments are JSON by contract, the input of a custom tool is any
 /// text.
 fn call(item: Value<'_>, field: &'static str, found: &mut Found) -> Result<(), DialectError> {
+    let in_namespace = item.get("namespace").is_some_and(|namespace| !namespace.is_null());
+    let name = item.get("name").filter(|_| !in_namespace);
+    if field == "arguments" {
+        found.called(name, item.get(field))
+    } else {
+        found.called_with_text(name)
+    }
     for (key, value) in item.entries() {
         match string(key, "function_call")?.as_ref() {
             "type" | "id" | "call_id" | "status" => word(value, "function_call.id")?,

@@ -96,7 +96,9 @@ fn tools(value: Value<'_>, found: &mut Found, names: &mut Vec<String>) -> Result
         if !matches!(member(tool, "type", "tools[].type")?.text().as_deref(), Some("function" | "custom")) {
             return Err(DialectError::Unsupported { what: "tools[].type" });
         }
-        names.push(tool_name(member(tool, "name", "tools[].name")?)?);
+        let name = member(tool, "name", "tools[].name")?;
+        names.push(tool_name(name)?);
+        found.offer(name, tool.get("parameters"));
         for (key, value) in tool.entries() {
             match string(key, "tools[]")?.as_ref() {
                 "type" => {}

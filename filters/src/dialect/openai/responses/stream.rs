@@ -35,6 +35,8 @@ pub(super) struct Items {
     texts: Texts<Key>,
     /// Of open texts, the item they are of.
     ids: BTreeMap<Key, String>,
+    /// Names of calls that have begun, by their item.
+    calls: BTreeMap<u32, String>,
     /// Texts that cannot go on: their guards are gone.
     ended: BTreeSet<Key>,
     /// The number of the next event that leaves, where the upstream counts.
@@ -48,6 +50,7 @@ impl Items {
         Box::new(Self {
             texts: Texts::repeating(),
             ids: BTreeMap::new(),
+            calls: BTreeMap::new(),
             ended: BTreeSet::new(),
             next: None,
             model: None,

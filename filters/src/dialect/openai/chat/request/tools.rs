@@ -43,6 +43,7 @@ fn definition(value: Value<'_>, found: &mut Found, names: &mut Vec<String>) -> R
     expect(value, Kind::Object, "tools[].function")?;
     let name = value.get("name").ok_or(DialectError::Missing { what: "tools[].function.name" })?;
     names.push(tool_name(name)?);
+    found.offer(name, value.get("parameters"));
     for (key, value) in value.entries() {
         match key.text().as_deref() {
             Some("name") => found.fixed(value, Part::ToolDefinition, "tools[].function.name")?,

@@ -47,14 +47,21 @@ impl Items {
             "response.output_item.added" | "response.output_item.done" => {
                 let number = index(root, "output_index", MOST_ITEMS, "output_index")?;
                 let one = member(root, "item", "item")?;
-                if kind.ends_with("added") {
-                    begins_empty(one)?;
-                }
                 self.finish_texts(|open| open.item == number, judge)?;
-                self.pass(kind, doc, judge, |name, value, found| match name {
+                let read = |name: &str, value: Value<'_>, found: &mut Found| match name {
                     "item" => item::of_answer(value, found).map(|()| true),
                     _ => Ok(false),
-                })
+                };
+                if kind.ends_with("done") {
+                    return self.pass(kind, doc, judge, read);
+                }
+                begins_empty(one)?;
+                if let Some(name) = one.get("name").and_then(|name| name.text()) {
+                    self.calls.insert(number, name.into_owned());
+                }
+                let judged = judge.beginning(doc.bytes().clone(), |root, found| fields(root, found, read))?;
+                self.send(kind, judged, judge)?;
+                Ok(Next::More)
             }
             "response.content_part.added"
             | "response.content_part.done"
@@ -127,6 +134,11 @@ impl Items {
             "input" if field == "input" => found.maybe_json(value, Part::ToolArguments, "input").map(|()| true),
             _ => Ok(false),
         };
+        if field == "arguments" {
+            let number = index(doc.root(), "output_index", MOST_ITEMS, "output_index")?;
+            let input = string(member(doc.root(), field, "arguments")?, "arguments")?;
+            judge.called(self.calls.get(&number).map(String::as_str).unwrap_or_default(), &input)?;
+        }
         let judged = judge.whole(doc.bytes().clone(), |root, found| fields(root, found, read))?;
         let judged = Document::parse(judged, judge.limits.json).map_err(DialectError::from)?;
         let root = judged.root();

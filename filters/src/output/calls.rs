@@ -1,0 +1,159 @@
+//! Calls of tools: each of one that the request offered, with arguments that fit the schema it was offered with.
+//!
+//! Schemas come from callers, so what they may cost is bounded: their bytes, their patterns, their depth. Those that were seen
+//! before are kept, by digest.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::digest;
+use bytes::Bytes;
+use postern_config::openapi::{SchemaForm, schema_alone};
+use postern_config::{ContentAction, Dialect, Output as Demands, Part, SchemaId};
+
+use crate::dialect::{Call, Input};
+use crate::json::{Document, Kind, Limits, Value};
+use crate::message::Message;
+use crate::schema::Schemas;
+use crate::{ContentFinding, Context, Flow, Reason, Verdict};
+
+/// Bytes of the schemas of one request.
+const MOST_BYTES: usize = 256 << 10;
+/// Schemas that are kept.
+const MOST_KEPT: usize = 512;
+
+/// What a tool may be called with.
+#[derive(Debug)]
+struct Fit {
+    schemas: Schemas,
+    id: SchemaId,
+}
+
+/// The tools of one request.
+#[derive(Debug, Default)]
+pub(crate) struct Offered(BTreeMap<String, Option<Arc<Fit>>>);
+
+impl Offered {
+    /// Whether the call is of one of them, with arguments that fit.
+    pub(crate) fn allow(&self, call: Call<'_>, limits: Limits) -> bool {
+        let name = call.name.and_then(|name| name.text());
+        let Some(fit) = name.and_then(|name| self.0.get(name.as_ref())) else { return false };
+        match (fit, call.input) {
+            (None, _) => true,
+            (Some(_), Input::Text) => false,
+            (Some(fit), Input::Nothing) => fit.holds(b"{}", limits),
+            (Some(fit), Input::Json(value)) => match (value.kind(), value.text()) {
+                (Kind::String, Some(text)) => fit.holds(text.as_bytes(), limits),
+                _ => fit.holds(value.raw(), limits),
+            },
+        }
+    }
+
+    /// As [`Offered::allow`], with no word on the arguments, which are still to come.
+    pub(crate) fn know(&self, call: Call<'_>) -> bool {
+        call.name.and_then(|name| name.text()).is_some_and(|name| self.0.contains_key(name.as_ref()))
+    }
+
+    /// As [`Offered::allow`], of a call whose arguments are JSON.
+    pub(crate) fn allow_named(&self, name: &str, input: &str, limits: Limits) -> bool {
+        match self.0.get(name) {
+            Some(Some(fit)) => fit.holds(input.as_bytes(), limits),
+            Some(None) => true,
+            None => false,
+        }
+    }
+}
+
+impl Fit {
+    fn holds(&self, input: &[u8], limits: Limits) -> bool {
+        let document = Document::parse(Bytes::copy_from_slice(input), limits);
+        document.is_ok_and(|document| self.schemas.judge(self.id, &document).is_ok())
+    }
+}
+
+/// What is told of a call that is none of them.
+pub(crate) fn uncalled_for() -> ContentFinding {
+    ContentFinding {
+        guard: Demands::TOOL_CALLS.to_owned(),
+        detector: "toolCalls".to_owned(),
+        part: Part::ToolArguments,
+        action: ContentAction::Block,
+        score: 100,
+        range: 0..0,
+    }
+}
+
+type Kept = HashMap<(Vec<u8>, SchemaForm), Option<Arc<Fit>>>;
+
+/// Reads the tools that requests offer.
+#[derive(Debug, Default)]
+pub(crate) struct ToolCalls {
+    kept: Mutex<Kept>,
+}
+
+impl ToolCalls {
+    pub(crate) fn check(&self, cx: &mut Context) -> Verdict {
+        let message = cx.message()?;
+        let form = |value: Value<'_>| {
+            // `parameters` of Gemini; `parametersJsonSchema` says so by its types.
+            let capitals = |text: &str| text.bytes().all(|b| b.is_ascii_uppercase());
+            let old = value.get("type").is_some_and(|kind| kind.text().is_some_and(|text| capitals(&text)));
+            if message.dialect() == Dialect::Gemini && old { SchemaForm::Gemini } else { SchemaForm::Json }
+        };
+        let (mut tools, mut left) = (BTreeMap::new(), MOST_BYTES);
+        for (number, offer) in message.offers().into_iter().enumerate() {
+            let name = offer.name.text().unwrap_or_default().into_owned();
+            let fit = match offer.schema {
+                None => None,
+                Some(schema) => {
+                    let Some(rest) = left.checked_sub(schema.raw().len()) else {
+                        let detail = format!("schemas of tools have more than {MOST_BYTES} bytes");
+                        return Ok(Flow::refuse(Reason::TooLarge, detail));
+                    };
+                    left = rest;
+                    let Some(fit) = self.fit(schema.raw(), form(schema)) else {
+                        let detail = format!("nothing can enforce the schema of tool {number} that the request offers");
+                        return Ok(Flow::refuse(Reason::ContentRefused, detail));
+                    };
+                    Some(fit)
+                }
+            };
+            if tools.insert(name, fit).is_some() {
+                return Ok(Flow::refuse(Reason::Malformed, "two tools on offer have one name"));
+            }
+        }
+        cx.set_offered(Arc::new(Offered(tools)));
+        Ok(Flow::Continue)
+    }
+
+    /// The schema, compiled; `None` where that cannot be.
+    fn fit(&self, schema: &[u8], form: SchemaForm) -> Option<Arc<Fit>> {
+        let key = (digest::digest(&digest::SHA256, schema).as_ref().to_vec(), form);
+        if let Some(known) = self.kept().get(&key) {
+            return known.clone();
+        }
+        let made = compile(schema, form).map(Arc::new);
+        let mut kept = self.kept();
+        if kept.len() >= MOST_KEPT {
+            kept.clear();
+        }
+        kept.insert(key, made.clone());
+        made
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn compile(schema: &[u8], form: SchemaForm) -> Option<Fit> {
+    let json = serde_json::from_slice(schema).ok()?;
+    let (api, id) = schema_alone(&json, form).ok()?;
+    let schemas = Schemas::new(&Arc::new(api)).ok()?;
+    Some(Fit { schemas, id })
+}
+
+/// Whether every call in a whole answer is of a tool that the request offered.
+pub(crate) fn are_allowed(message: &Message, offered: Option<&Offered>, limits: Limits) -> bool {
+    message.calls().into_iter().all(|call| offered.is_some_and(|offered| offered.allow(call, limits)))
+}
