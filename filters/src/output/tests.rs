@@ -156,7 +156,7 @@ fn what_leads_nowhere_or_to_an_allowed_host_stays() {
         "//good.example/x and www.docs.example and a.docs.example/x",
         "[x](//good.example/x) [x](/a//b) [x](#top) [x](a/b.md#c) [x](readme.md) [x]()",
         "[note]: see below\n[1]: https://good.example/x",
-        "// a comment\n//TODO: x\nlet y = a[0]; // done",
+        "// a comment\n//note: x\nlet y = a[0]; // done",
         "readme.md, main.rs:12:5, src/lib.rs, ASP.NET, node.js, self.config.value, v1.2.3.4",
         "C:\\\\Users\\x, \\frac{a}{b} \\\\ \\\\alpha, d:/x",
         "mia@mail.example.com said hello; AT&T &amp; &lt;b&gt; &unknown; &",
