@@ -19,8 +19,9 @@ use crate::{ContentFinding, Context, Flow, Reason, Verdict};
 
 /// Bytes of the schemas of one request.
 const MOST_BYTES: usize = 256 << 10;
-/// Schemas that are kept.
+/// Schemas that are kept, and bytes of all of them as they were written: what is made of one takes some multiple of that.
 const MOST_KEPT: usize = 512;
+const MOST_KEPT_BYTES: usize = 1 << 20;
 
 /// What a tool may be called with.
 #[derive(Debug)]
@@ -83,7 +84,24 @@ pub(crate) fn uncalled_for() -> ContentFinding {
     }
 }
 
-type Kept = HashMap<(Vec<u8>, SchemaForm), Option<Arc<Fit>>>;
+/// Schemas by digest.
+#[derive(Debug, Default)]
+struct Kept {
+    fits: HashMap<(Vec<u8>, SchemaForm), Option<Arc<Fit>>>,
+    bytes: usize,
+}
+
+impl Kept {
+    /// Keeps another one, of so many bytes. Where there are too many, all others go.
+    fn keep(&mut self, key: (Vec<u8>, SchemaForm), bytes: usize, fit: Option<Arc<Fit>>) {
+        if self.fits.len() >= MOST_KEPT || self.bytes.saturating_add(bytes) > MOST_KEPT_BYTES {
+            *self = Self::default();
+        }
+        if self.fits.insert(key, fit).is_none() {
+            self.bytes = self.bytes.saturating_add(bytes);
+        }
+    }
+}
 
 /// Reads the tools that requests offer.
 #[derive(Debug, Default)]
@@ -129,15 +147,11 @@ impl ToolCalls {
     /// The schema, compiled; `None` where that cannot be.
     fn fit(&self, schema: &[u8], form: SchemaForm) -> Option<Arc<Fit>> {
         let key = (digest::digest(&digest::SHA256, schema).as_ref().to_vec(), form);
-        if let Some(known) = self.kept().get(&key) {
+        if let Some(known) = self.kept().fits.get(&key) {
             return known.clone();
         }
         let made = compile(schema, form).map(Arc::new);
-        let mut kept = self.kept();
-        if kept.len() >= MOST_KEPT {
-            kept.clear();
-        }
-        kept.insert(key, made.clone());
+        self.kept().keep(key, schema.len(), made.clone());
         made
     }
 
@@ -156,4 +170,25 @@ fn compile(schema: &[u8], form: SchemaForm) -> Option<Fit> {
 /// Whether every call in a whole answer is of a tool that the request offered.
 pub(crate) fn are_allowed(message: &Message, offered: Option<&Offered>, limits: Limits) -> bool {
     message.calls().into_iter().all(|call| offered.is_some_and(|offered| offered.allow(call, limits)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attack_45_what_is_kept_of_schemas_is_bounded_by_their_bytes() {
+        let calls = ToolCalls::default();
+        for number in 0..40 {
+            let schema = format!(r#"{{"type":"object","description":"{number}{}"}}"#, "x".repeat(100 << 10));
+            assert!(calls.fit(schema.as_bytes(), SchemaForm::Json).is_some());
+            let kept = calls.kept();
+            assert!(kept.bytes <= MOST_KEPT_BYTES && !kept.fits.is_empty(), "{}", kept.bytes);
+        }
+        for number in 0..2 * MOST_KEPT {
+            let schema = format!(r#"{{"type":"object","maxProperties":{number}}}"#);
+            assert!(calls.fit(schema.as_bytes(), SchemaForm::Json).is_some());
+            assert!(calls.kept().fits.len() <= MOST_KEPT);
+        }
+    }
 }
