@@ -202,7 +202,9 @@ impl Message {
         match self {
             Self::Ai(message) => message.revised(revision),
             Self::Http { body, .. } => body.revised(revision),
-            Self::Unread => Ok(None),
+            Self::Unread if revision.minimize.is_empty() => Ok(None),
+            // Nothing of it was read, so nothing can be taken out.
+            Self::Unread => Err(DialectError::MediaType),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Demands on what a model answers: where its links lead, what markup it has, how long it is.
 //!
-//! They are met on what the content guards leave of a text, as what they take out may join what stood apart: first markup, then
-//! links in what is left of it. Values that come back for their tokens come back behind both, where no link is.
+//! Markup goes before the content guards look: what stood apart and is joined then is what they judge. What they take out may join
+//! tags in turn; those are made visible, which joins nothing. Links are looked for in what is left. Values that come back for their
+//! tokens come back behind all of it, where no link is.
 
 mod calls;
 mod hosts;
@@ -58,16 +59,25 @@ impl Output {
 
     /// What is found in a text, as it stands.
     pub(crate) fn findings(&self, part: Part, text: &str) -> Vec<ContentFinding> {
-        let mut state = self.state(part);
-        let mut step = state.take(text, Then::Push);
-        step.findings.extend(state.take("", Then::Finish).findings);
-        step.findings
+        self.around(part, text, |_| Judgement::default()).findings
     }
 
-    /// A judgement with what the demands change of the text that it leaves.
-    pub(crate) fn after(&self, judgement: Judgement, part: Part, text: &str) -> Judgement {
+    /// What `judge` says of a text without its markup, with what the demands change of what it leaves.
+    pub(crate) fn around(&self, part: Part, text: &str, judge: impl FnOnce(&str) -> Judgement) -> Judgement {
+        let mut front = self.front(part);
+        let mut plain = front.take(text, Then::Push);
+        let end = front.take("", Then::Finish);
+        plain.release.push_str(&end.release);
+        plain.findings.extend(end.findings);
+        let judgement = judge(&plain.release);
+        let mut findings = plain.findings;
+        findings.extend(judgement.findings);
+        let judgement = Judgement { findings, ..judgement };
+        if judgement.blocked {
+            return Judgement { edits: Vec::new(), ..judgement };
+        }
         // Edits that do not fit are for whoever makes them to refuse.
-        let Ok(left) = apply(text, &judgement.edits) else { return judgement };
+        let Ok(left) = apply(&plain.release, &judgement.edits) else { return judgement };
         let mut state = self.state(part);
         let pushed = state.take(&left, Then::Push);
         let rest = state.take("", Then::Finish);
@@ -75,19 +85,26 @@ impl Output {
         findings.extend(pushed.findings);
         findings.extend(rest.findings);
         let with = pushed.release + &rest.release;
-        let edits = if with == *left { judgement.edits } else { vec![Edit { range: 0..text.len(), with }] };
+        let same = with == *left && plain.release == text;
+        let edits = if same { judgement.edits } else { vec![Edit { range: 0..text.len(), with }] };
         Judgement { edits, findings, blocked: judgement.blocked }
     }
 
     /// Meets the demands on what `inner` releases.
     pub(crate) fn behind(&self, inner: Box<dyn TextGuard>, part: Part) -> Box<dyn TextGuard> {
-        Box::new(Stream { inner, state: self.state(part) })
+        Box::new(Stream { front: self.front(part), inner, state: self.state(part) })
     }
 
+    /// In front of the guards.
+    fn front(&self, part: Part) -> State {
+        State { part, markup: self.markup.map(|mode| markup::Reader::new(mode, self.reach)), links: None }
+    }
+
+    /// Behind them.
     fn state(&self, part: Part) -> State {
         State {
             part,
-            markup: self.markup.map(|mode| markup::Reader::new(mode, self.reach)),
+            markup: self.markup.map(|_| markup::Reader::new(Markup::Escape, self.reach)),
             links: self.links.as_ref().map(|hosts| links::Reader::new(hosts, self.reach)),
         }
     }
@@ -155,11 +172,27 @@ impl State {
 
 #[derive(Debug)]
 struct Stream {
+    front: State,
     inner: Box<dyn TextGuard>,
     state: State,
 }
 
+/// What two steps leave, one behind the other.
+fn joined(mut first: TextStep, second: TextStep) -> TextStep {
+    first.release.push_str(&second.release);
+    first.findings.extend(second.findings);
+    TextStep { blocked: second.blocked, ..first }
+}
+
 impl Stream {
+    /// Shows the guards what is left of a piece without its markup.
+    fn show(&mut self, text: &str, then: Then) -> TextStep {
+        let front = self.front.take(text, then);
+        let mut step = self.inner.push(&front.release);
+        step.findings.splice(0..0, front.findings);
+        step
+    }
+
     fn meet(&mut self, step: TextStep, then: Then) -> TextStep {
         if step.blocked {
             return step;
@@ -173,21 +206,27 @@ impl Stream {
 
 impl TextGuard for Stream {
     fn push(&mut self, text: &str) -> TextStep {
-        let step = self.inner.push(text);
+        let step = self.show(text, Then::Push);
         self.meet(step, Then::Push)
     }
 
     fn finish(&mut self) -> TextStep {
-        let step = self.inner.finish();
+        let mut step = self.show("", Then::Finish);
+        if !step.blocked {
+            step = joined(step, self.inner.finish());
+        }
         self.meet(step, Then::Finish)
     }
 
     fn stall(&mut self) -> TextStep {
-        let step = self.inner.stall();
+        let mut step = self.show("", Then::Stall);
+        if !step.blocked {
+            step = joined(step, self.inner.stall());
+        }
         self.meet(step, Then::Stall)
     }
 
     fn is_holding(&self) -> bool {
-        self.inner.is_holding() || self.state.is_holding()
+        self.front.is_holding() || self.inner.is_holding() || self.state.is_holding()
     }
 }

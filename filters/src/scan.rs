@@ -205,10 +205,11 @@ impl ContentGuards {
 impl ContentGuards {
     /// As [`TextGuards::judge`], in an exchange.
     pub(crate) fn judge_for(&self, part: Part, text: &str, exchange: &Exchange) -> Judgement {
-        let judgement = self.plans.get(&part).map(|plan| stream::judge(plan, text, exchange)).unwrap_or_default();
-        match self.output_of(part).filter(|_| !judgement.blocked) {
-            Some(output) => output.after(judgement, part, text),
-            None => judgement,
+        let judge =
+            |text: &str| self.plans.get(&part).map(|plan| stream::judge(plan, text, exchange)).unwrap_or_default();
+        match self.output_of(part) {
+            Some(output) => output.around(part, text, judge),
+            None => judge(text),
         }
     }
 

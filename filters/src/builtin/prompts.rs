@@ -101,8 +101,8 @@ impl Prompts {
 
     /// Never less than what [`Prompts::put`] adds.
     fn most(&self, message: &AiMessage, isolated: bool) -> Added {
-        let placeholder = "x".repeat(NAME);
-        let texts = self.texts(self.plants.then_some(&*placeholder), isolated.then_some(&*placeholder));
+        let of_that_length = "x".repeat(NAME);
+        let texts = self.texts(self.plants.then_some(&*of_that_length), isolated.then_some(&*of_that_length));
         let mut added = Added::default();
         for text in texts.iter().flat_map(|(first, last)| [first, last]).filter(|text| !text.expose().is_empty()) {
             let text = text.expose();
@@ -110,7 +110,7 @@ impl Prompts {
             added.tokens = added.tokens.saturating_add(tokens_of(text));
         }
         if isolated {
-            let (open, close) = marks(&placeholder);
+            let (open, close) = marks(&of_that_length);
             let marks = [open, close].concat();
             for raw in message.outside_texts() {
                 // A result that is an object becomes a string, with its quotes escaped.

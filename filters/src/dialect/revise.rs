@@ -145,23 +145,29 @@ fn minimize(root: Value<'_>, rule: &Minimized, gone: &mut Vec<Gone>) {
         keep_only(root, &keep, gone);
     }
     for pointer in &rule.drop {
-        let found = pointer.iter().try_fold((root, root), |(_, within), name| {
-            // Some readers take names without case, and with `_` or camels.
-            Some((within, step(within, |own| same_words(own, name), name)?))
-        });
-        if let Some((container, child)) = found.filter(|_| !pointer.is_empty()) {
-            gone.push(Gone { container: container.id(), child: child.id(), span: child.span() });
+        let mut within = vec![root];
+        for (at, name) in pointer.iter().enumerate() {
+            let found: Vec<(Value<'_>, Value<'_>)> =
+                within.iter().flat_map(|one| steps(*one, name).map(move |child| (*one, child))).collect();
+            if at + 1 == pointer.len() {
+                let one = |(container, child): &(Value<'_>, Value<'_>)| Gone {
+                    container: container.id(),
+                    child: child.id(),
+                    span: child.span(),
+                };
+                gone.extend(found.iter().map(one));
+            }
+            within = found.into_iter().map(|(_, child)| child).collect();
         }
     }
 }
 
-/// What `name` leads to: a member, or the item with that number (RFC 6901 §4).
-fn step<'v>(value: Value<'v>, is: impl Fn(&str) -> bool, name: &str) -> Option<Value<'v>> {
-    match value.kind() {
-        Kind::Object => value.entries().find(|(key, _)| key.text().is_some_and(|key| is(&key))).map(|(_, value)| value),
-        Kind::Array => value.items().nth(place(name)?),
-        _ => None,
-    }
+/// What `name` leads to: members, or the item with that number (RFC 6901 §4). Some readers take names without case, and with `_`
+/// or camels, so that several may be the one that is meant.
+fn steps<'v>(value: Value<'v>, name: &str) -> impl Iterator<Item = Value<'v>> {
+    let members = value.entries().filter(|(key, _)| key.text().is_some_and(|key| same_words(&key, name)));
+    let item = place(name).and_then(|place| value.items().nth(place));
+    members.map(|(_, value)| value).chain(item)
 }
 
 /// Digits without leading zeros.
@@ -232,6 +238,8 @@ mod tests {
             (r#"{"a":1}"#, &["/b", "/a/x", "/a/0"], None, None),
             // A reader behind us may take `userId` for `user_id`, or go without case.
             (r#"{"userId":1,"x":2}"#, &["/user_id"], None, Some(r#"{"x":2}"#)),
+            (r#"{"userId":1,"user_id":3,"u_serid":{},"x":2}"#, &["/user_id"], None, Some(r#"{"x":2}"#)),
+            (r#"{"aB":{"c":1},"a_b":{"C":2,"d":3}}"#, &["/ab/c"], None, Some(r#"{"aB":{},"a_b":{"d":3}}"#)),
             (r#"{"USER_ID":1,"x":2}"#, &["/user_id"], None, Some(r#"{"x":2}"#)),
             (r#"{"\u0061":1,"x":2}"#, &["/a"], None, Some(r#"{"x":2}"#)),
             (r#"{"a/b":1,"m~n":2,"":3}"#, &["/a~1b", "/m~0n"], None, Some(r#"{"":3}"#)),

@@ -196,6 +196,41 @@ fn links_are_looked_for_in_what_is_left_of_markup() {
 }
 
 #[test]
+fn attack_49_tags_hide_nothing_from_detectors() {
+    let (data, _) = defaults();
+    let hidden = postern_config::RuntimeDetector {
+        name: "hidden".to_owned(),
+        owner: "RuntimeSecurityPolicy/default/r".to_owned(),
+        kind: postern_config::RuntimeDetectorKind::HiddenText,
+        parts: vec![Part::Assistant],
+        threshold: 80,
+        action: postern_config::RuntimeAction::Redact,
+    };
+    for mode in [Markup::Strip, Markup::Escape] {
+        let output = Demands { markup: Some(owned(mode)), ..Demands::default() };
+        let runtime = RuntimeSecurity { output, detectors: vec![hidden.clone()], ..RuntimeSecurity::default() };
+        let guards = ContentGuards::compile(&data, &runtime, Direction::Response).unwrap();
+        for text in [
+            "key AKIA<b></b>IOSFODNN7EXAMPLQ.",
+            "key AKIA<!-- a -->IOSFODNN7<i>EXAMPLQ</i>.",
+            "key AKIA<style>x</style>IOSFODNN7EXAMPLQ.",
+            // What hides the tag is taken out by a detector.
+            "key AKIA<\u{200b}\u{200c}\u{200b}\u{200c}b>IOSFODNN7EXAMPLQ.",
+            "card 4111 <b>1111</b> 1111 1111",
+        ] {
+            let (got, found) = whole(&guards, text);
+            assert!(!got.contains("AKIAIOSF") && !got.contains("4111 1111"), "{mode:?} {text:?}: {got}");
+            assert!(found > 0, "{text:?}");
+            let places: Vec<usize> = text.char_indices().map(|(at, _)| at).skip(1).collect();
+            assert_eq!(streamed(&guards, text, &places).0, got, "{mode:?} {text:?}");
+            for at in places {
+                assert_eq!(streamed(&guards, text, &[at]).0, got, "{mode:?} {text:?} cut at {at}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_link_that_is_longer_than_what_is_held_is_taken_out_from_its_start() {
     let guards = guards(None);
     let (long, path) = ("a".repeat(5000), "/b".repeat(2500));
