@@ -9,6 +9,7 @@ use postern_config::{Action, ContentAction, DataClass, Direction, Waived};
 
 use crate::authz::Rehearsal;
 use crate::builtin::Verdicts;
+use crate::course::Calls;
 use crate::encoding::Coding;
 use crate::limit::{Hold, Meter, Rating, Tally, Tokens, Wait};
 use crate::message::{Added, Message, MessageLimits};
@@ -89,6 +90,8 @@ pub struct Context {
     verdicts: Option<Verdicts>,
     /// Tools that the request offers, where calls are judged.
     offered: Option<Arc<Offered>>,
+    /// Calls of tools in the request, where they are counted.
+    calls: Option<Arc<Calls>>,
     token_map: Option<Arc<TokenMap>>,
     canary: Option<Arc<Canary>>,
     random: Random,
@@ -146,6 +149,7 @@ impl Context {
             verdicts: None,
             token_map: None,
             offered: None,
+            calls: None,
             canary: None,
             random: |_| false,
             risk: 0,
@@ -462,6 +466,15 @@ impl Context {
 
     pub(crate) fn offered(&self) -> Option<&Arc<Offered>> {
         self.offered.as_ref()
+    }
+
+    /// Keeps the calls that the request tells of, for the answer.
+    pub(crate) fn set_calls(&mut self, calls: Arc<Calls>) {
+        self.calls = Some(calls);
+    }
+
+    pub(crate) fn calls(&self) -> Option<&Arc<Calls>> {
+        self.calls.as_ref()
     }
 
     pub(crate) fn set_token_map(&mut self, tokens: Option<Arc<TokenMap>>) {
