@@ -55,7 +55,7 @@ pub(crate) struct Facts {
     /// Where a link in the part leads, and how long the part is.
     said: (&'static str, u64),
     /// Something is in the message that nobody can read.
-    unread: bool,
+    pub(crate) unread: bool,
     /// How many calls the conversation has, all of them the same, and how many parties act for each other.
     task: u32,
     /// What the model says and calls fits the schemas that there are.
