@@ -1,11 +1,13 @@
 //! RuntimeSecurityPolicy: hostile content.
 
 mod behaviour;
+mod external;
 mod output;
 mod prompts;
 mod schemas;
 
 pub use behaviour::Behaviour;
+pub use external::ExternalSpec;
 pub use output::*;
 pub use prompts::{CanarySpec, LayerRole, PromptLayer, SystemText};
 pub use schemas::SchemaDemand;
@@ -66,8 +68,9 @@ tagged! {
         Regex(RuntimeRegexSpec),
         /// A planted value, which shows that a model repeats what it was told.
         Canary(CanarySpec),
+        /// A service of the operator's, which is asked over HTTP.
+        External(Box<ExternalSpec>),
     }
-    later { "External" }
 }
 
 impl RuntimeDetector {
@@ -83,6 +86,7 @@ impl RuntimeDetector {
             | Self::Ssrf(spec) => &spec.name,
             Self::Regex(spec) => &spec.name,
             Self::Canary(spec) => &spec.name,
+            Self::External(spec) => &spec.name,
         }
     }
 
@@ -98,6 +102,7 @@ impl RuntimeDetector {
             | Self::Ssrf(spec) => &spec.parts,
             Self::Regex(spec) => &spec.parts,
             Self::Canary(spec) => &spec.parts,
+            Self::External(spec) => &spec.parts,
         }
     }
 
@@ -113,6 +118,7 @@ impl RuntimeDetector {
             | Self::Ssrf(spec) => *spec.untrusted_only,
             Self::Regex(spec) => *spec.untrusted_only,
             Self::Canary(_) => false,
+            Self::External(spec) => *spec.untrusted_only,
         }
     }
 
@@ -127,6 +133,7 @@ impl RuntimeDetector {
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => *spec.threshold,
             Self::Regex(_) | Self::Canary(_) => Percent(100),
+            Self::External(spec) => *spec.threshold,
         }
     }
 
@@ -142,6 +149,7 @@ impl RuntimeDetector {
             | Self::Ssrf(spec) => spec.action.value,
             Self::Regex(spec) => spec.action.value,
             Self::Canary(spec) => spec.action.value,
+            Self::External(spec) => spec.action.value,
         }
     }
 }

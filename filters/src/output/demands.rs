@@ -79,5 +79,6 @@ pub(crate) fn uncalled_for(guard: &str, detector: &str) -> ContentFinding {
         action: ContentAction::Block,
         score: 100,
         range: 0..0,
+        label: None,
     }
 }

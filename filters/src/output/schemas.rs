@@ -118,7 +118,15 @@ impl Named {
 /// What is told of an answer that does not fit.
 pub(crate) fn unfit() -> ContentFinding {
     let (guard, detector) = (Demands::SCHEMAS.to_owned(), "schemas".to_owned());
-    ContentFinding { guard, detector, part: Part::Assistant, action: ContentAction::Block, score: 100, range: 0..0 }
+    ContentFinding {
+        guard,
+        detector,
+        part: Part::Assistant,
+        action: ContentAction::Block,
+        score: 100,
+        range: 0..0,
+        label: None,
+    }
 }
 
 /// What is told of a call of which the arguments do not.

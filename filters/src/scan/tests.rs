@@ -45,7 +45,8 @@ pub(super) fn runtime(kinds: &[(RuntimeDetectorKind, RuntimeAction, u8)]) -> Run
             | RuntimeDetectorKind::EncodedPayload
             | RuntimeDetectorKind::Web(_)
             | RuntimeDetectorKind::Regex(_)
-            | RuntimeDetectorKind::Canary => kind.as_str().to_lowercase(),
+            | RuntimeDetectorKind::Canary
+            | RuntimeDetectorKind::External(_) => kind.as_str().to_lowercase(),
         },
         owner: "RuntimeSecurityPolicy/default/test".into(),
         kind: kind.clone(),
