@@ -12,7 +12,7 @@ pub enum Dress {
     Cr,
     /// Comments, ids and times to wait between them, and no space behind colons.
     Comments,
-    /// Data over several lines.
+    /// Data over several lines, which end in CR and LF.
     Lines,
     /// A byte order mark in front, and what need not be escaped is, surrogate pairs among it.
     Escapes,
@@ -42,9 +42,9 @@ impl Dress {
             }
             event += &format!("data:{space}{data}\n\n");
             let end = match self {
-                Self::CrLf => "\r\n",
+                Self::CrLf | Self::Lines => "\r\n",
                 Self::Cr => "\r",
-                Self::Plain | Self::Comments | Self::Lines | Self::Escapes => "\n",
+                Self::Plain | Self::Comments | Self::Escapes => "\n",
             };
             out.extend(event.replace('\n', end).as_bytes());
         }
