@@ -38,6 +38,11 @@ const MANIFESTS: &[(Kind, &str)] = &[
     - {name: a, valueFrom: MATERIAL, inject: {type: TokenExchange, tokenUrl: \"https://a.example/token\", audience: a, clientAuthFrom: MATERIAL, caFrom: MATERIAL}}",
     ),
     (
+        Kind::RuntimeSecurityPolicy,
+        "targetRefs: [{kind: Route, name: app}]
+  detectors: [{name: a, type: External, url: \"https://a.example/ask\", authFrom: MATERIAL, caFrom: MATERIAL, parts: [HttpBody], action: Block}]",
+    ),
+    (
         Kind::KeyManagementPolicy,
         "keys: [{name: a, purpose: AuditSigning, algorithm: Ed25519, source: {type: Material, from: MATERIAL}}]",
     ),

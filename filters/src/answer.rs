@@ -14,13 +14,17 @@ use crate::builtin::{Authorize, Blame, Content, Models, blocked};
 use crate::dialect::http::media_type;
 use crate::dialect::{Endpoint, EventStream, StreamOut, Usage};
 use crate::encoding::{Coding, DecodeError, UnknownCoding};
+use crate::external::{Conclusion, Externals};
 use crate::json::apply;
 use crate::limit::Used;
 use crate::message::{Message, MessageLimits};
 use crate::output::{Bounded, are_allowed, length_of, too_long, uncalled_for};
 use crate::scan::restore::{self, Restorer, Restoring, Values};
 use crate::scan::{Canary, Exchange, InExchange, TokenMap};
-use crate::{ContentFinding, Context, Edit, Judgement, Reason, Refusal, TextGuard, TextGuards, TextStep, mutant};
+use crate::{
+    ContentFinding, Context, Edit, FilterError, Given, Judgement, Need, Reason, Refusal, TextGuard, TextGuards,
+    TextStep, mutant,
+};
 use counting::{Count, Counting};
 use mirror::{Found, Mirror};
 
@@ -42,12 +46,21 @@ pub struct AnswerHead {
     pub endpoint: Option<Endpoint>,
 }
 
+/// How far a whole answer has come.
+#[derive(Debug)]
+pub enum CheckedAnswer {
+    /// What may be written.
+    Passed(Bytes),
+    /// It goes on once [`crate::Context::supply`] has what it needs.
+    Waits(Need),
+}
+
 /// How an answer goes out.
 #[derive(Debug)]
 pub enum AnswerWay {
     /// No guard of the route reads answers: piece by piece, as it comes.
     Pass,
-    /// Read whole, then [`crate::Chain::judge_answer`].
+    /// Read whole, then [`crate::Chain::check_answer`].
     Whole,
     /// Event by event, through the hold-back window.
     Stream(Box<AnswerStream>),
@@ -58,6 +71,8 @@ pub enum AnswerWay {
 pub(crate) struct Answers {
     pub(crate) dialect: Dialect,
     pub(crate) content: Option<Arc<Content>>,
+    /// Services that are asked about what is left of whole ones.
+    pub(crate) external: Option<Arc<Externals>>,
     /// What becomes of content that nobody can read.
     pub(crate) opaque: Opaque,
     /// Who may answer.
@@ -79,7 +94,7 @@ const EVENT_STREAM: &str = "text/event-stream";
 
 impl Answers {
     pub(crate) fn inspect(&self) -> bool {
-        self.content.is_some() || self.dialect != Dialect::Http
+        self.content.is_some() || self.external.is_some() || self.dialect != Dialect::Http
     }
 
     pub(crate) fn open(&self, head: &AnswerHead, decision: &str, limits: MessageLimits) -> Result<AnswerWay, Refusal> {
@@ -150,16 +165,37 @@ impl Answers {
         }))
     }
 
-    pub(crate) fn judge(&self, head: &AnswerHead, body: Bytes, cx: &mut Context) -> Result<Bytes, Refusal> {
+    pub(crate) fn judge(&self, head: &AnswerHead, body: Bytes, cx: &mut Context) -> Result<CheckedAnswer, Refusal> {
         let judged = self.read(head, body.clone(), cx.message_limits()).and_then(|message| match message {
             Some(message) => self.look(head, &message, body, cx),
             None => {
                 cx.tally().end();
-                Ok(body)
+                Ok(CheckedAnswer::Passed(body))
             }
         });
         self.note(&self.buffered, cx);
+        if let Ok(CheckedAnswer::Passed(_)) = judged {
+            // Of a message without a text there is nothing to ask.
+            self.note_external(cx);
+        }
         judged
+    }
+
+    /// Goes on with an answer that services outside were asked about.
+    pub(crate) fn resume(&self, head: &AnswerHead, cx: &mut Context) -> Result<Bytes, Refusal> {
+        let (Some(Given::External(said)), Some((left, questions))) = (cx.take_given(), cx.take_waiting_answer()) else {
+            return Err(FilterError::Unanswered.into());
+        };
+        let mut concluded = Conclusion::of(&questions, &said);
+        cx.add_findings(std::mem::take(&mut concluded.findings));
+        self.note_external(cx);
+        if let Some(refusal) = concluded.refusal(Reason::AnswerRefused) {
+            return Err(refusal);
+        }
+        match self.read(head, left.clone(), cx.message_limits())? {
+            Some(message) => self.release(head, &message, left, concluded.edits()),
+            None => Ok(left),
+        }
     }
 
     /// The message in a body; `None` where there is nothing to read.
@@ -185,7 +221,13 @@ impl Answers {
     }
 
     /// Shows a message to the guards; returns what they leave of it.
-    fn look(&self, head: &AnswerHead, message: &Message, body: Bytes, cx: &mut Context) -> Result<Bytes, Refusal> {
+    fn look(
+        &self,
+        head: &AnswerHead,
+        message: &Message,
+        body: Bytes,
+        cx: &mut Context,
+    ) -> Result<CheckedAnswer, Refusal> {
         if let (Some(models), Some(model)) = (&self.models, message.model()) {
             models.check_answer(cx.model(), model)?;
         }
@@ -217,20 +259,74 @@ impl Answers {
             return Err(refusal);
         }
         for_reader(outcome.left, cx)?;
-        let edits = match head.tokens.as_ref().filter(|tokens| tokens.restores()) {
-            Some(tokens) => put_back(message, outcome.verdicts.edits, &self.values(tokens)),
-            None => outcome.verdicts.edits,
+        let edits = outcome.verdicts.edits;
+        match self.external.as_ref().filter(|_| !mutant::is("external answer")) {
+            None => self.release(head, message, body, edits).map(CheckedAnswer::Passed),
+            Some(external) => {
+                let left = self.rewritten(head, message, body, &edits)?;
+                self.ask(external, head, left, cx)
+            }
+        }
+    }
+
+    /// Asks services about what is left of an answer, before values are put back that nobody else is to see.
+    fn ask(
+        &self,
+        external: &Externals,
+        head: &AnswerHead,
+        left: Bytes,
+        cx: &mut Context,
+    ) -> Result<CheckedAnswer, Refusal> {
+        let Some(message) = self.read(head, left.clone(), cx.message_limits())? else {
+            return Ok(CheckedAnswer::Passed(left));
         };
+        let questions = external.ask(message.texts());
+        let questions = questions.map_err(|too_much| Refusal::new(Reason::AnswerRefused, too_much.to_string()))?;
+        if questions.is_empty() {
+            return self.release(head, &message, left, Vec::new()).map(CheckedAnswer::Passed);
+        }
+        cx.set_waiting_answer(left, questions.clone());
+        Ok(CheckedAnswer::Waits(Need::External(questions)))
+    }
+
+    /// What may be written of a message that was judged.
+    fn release(
+        &self,
+        head: &AnswerHead,
+        message: &Message,
+        body: Bytes,
+        edits: Vec<(usize, Vec<Edit>)>,
+    ) -> Result<Bytes, Refusal> {
+        let edits = match head.tokens.as_ref().filter(|tokens| tokens.restores()) {
+            Some(tokens) => put_back(message, edits, &self.values(tokens)),
+            None => edits,
+        };
+        self.rewritten(head, message, body, &edits)
+    }
+
+    fn rewritten(
+        &self,
+        head: &AnswerHead,
+        message: &Message,
+        body: Bytes,
+        edits: &[(usize, Vec<Edit>)],
+    ) -> Result<Bytes, Refusal> {
         if self.dialect == Dialect::Http && edits.is_empty() {
             return Ok(body);
         }
         // A vendor's dialect takes out what repeats text in forms that nobody judged, edits or not.
-        message.rewrite(&edits).map_err(|error| unreadable(head, &error.to_string()))
+        message.rewrite(edits).map_err(|error| unreadable(head, &error.to_string()))
     }
 
     /// What may be put back into answers.
     fn values(&self, tokens: &TokenMap) -> Values {
         restore::values(tokens, self.content.as_ref().map(|content| &**content.guards()))
+    }
+
+    fn note_external(&self, cx: &mut Context) {
+        for guard in self.external.iter().flat_map(|external| external.guards()) {
+            cx.note(Direction::Response, guard);
+        }
     }
 
     fn note(&self, guards: &[Arc<str>], cx: &mut Context) {

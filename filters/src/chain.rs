@@ -12,7 +12,9 @@ use crate::challenge::Challenge;
 use crate::context::{Seen, Ticket, Walk};
 use crate::filter::Filter;
 use crate::scan::TokenMap;
-use crate::{AnswerHead, AnswerWay, Checked, Context, Flow, MessageLimits, Permit, Progress, Refusal, RequestView};
+use crate::{
+    AnswerHead, AnswerWay, Checked, CheckedAnswer, Context, Flow, MessageLimits, Permit, Progress, Refusal, RequestView,
+};
 
 /// A filter in its place, with the names it has in the coverage matrix.
 #[derive(Debug)]
@@ -205,12 +207,31 @@ impl Chain {
         self.answers.open(head, decision, limits)
     }
 
-    /// Judges a whole answer; returns what may be written.
+    /// Judges a whole answer. Where it waits, [`Chain::resume_answer`] goes on once `cx` has what it needs.
     ///
     /// # Errors
     /// A refusal of the whole answer.
-    pub fn judge_answer(&self, head: &AnswerHead, body: Bytes, cx: &mut Context) -> Result<Bytes, Refusal> {
+    pub fn check_answer(&self, head: &AnswerHead, body: Bytes, cx: &mut Context) -> Result<CheckedAnswer, Refusal> {
         self.answers.judge(head, body, cx)
+    }
+
+    /// Goes on with an answer that waited; returns what may be written.
+    ///
+    /// # Errors
+    /// As [`Chain::check_answer`], and where `cx` lacks what it needs.
+    pub fn resume_answer(&self, head: &AnswerHead, cx: &mut Context) -> Result<Bytes, Refusal> {
+        self.answers.resume(head, cx)
+    }
+
+    /// As [`Chain::check_answer`], where nobody outside is to be asked.
+    ///
+    /// # Errors
+    /// As there, and where somebody is.
+    pub fn judge_answer(&self, head: &AnswerHead, body: Bytes, cx: &mut Context) -> Result<Bytes, Refusal> {
+        match self.check_answer(head, body, cx)? {
+            CheckedAnswer::Passed(body) => Ok(body),
+            CheckedAnswer::Waits(_) => self.resume_answer(head, cx),
+        }
     }
 }
 

@@ -17,11 +17,12 @@ use postern_config::{
 use crate::answer::Answers;
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    Assure, Authorize, Blame, Browser, Conform, Content, Cors, CrossSite, Decode, Digest, Exceptions, Frame, Identify,
-    Limits, Models, OfTenant, Parse, Prompts,
+    Assure, Authorize, Blame, Browser, Conform, Content, Cors, CrossSite, Decode, Digest, Exceptions, External, Frame,
+    Identify, Limits, Models, OfTenant, Parse, Prompts,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
+use crate::external::Externals;
 use crate::filter::Filter;
 use crate::limit::{LimitSet, LimitStore, Stage};
 use crate::scan::{ContentGuards, Managed, TokenKey};
@@ -158,6 +159,8 @@ impl Compiler<'_> {
         let authorizer = Authorizer::compile_with(&policy.authz, &policy.trials, &self.facts(), report).map(Arc::new);
         let recognised = self.recognised(report);
         let browser = self.browser(report);
+        let external = self.external(Direction::Request);
+        let external_answers = self.external(Direction::Response);
         let request = self.content(Direction::Request, report);
         let answer = self.content(Direction::Response, report);
         let limits = LimitSet::compile(&policy.access.rate_limits, self.limits)
@@ -169,7 +172,8 @@ impl Compiler<'_> {
         let contracts = contracts?;
         let (browser, mut rehearsals) = (browser?, rehearsals?);
         let tried = rehearsals.answers.take();
-        if tried.is_some() && answer.is_none() && self.route.dialect == Dialect::Http {
+        let reads_answers = answer.is_some() || external_answers.is_some();
+        if tried.is_some() && !reads_answers && self.route.dialect == Dialect::Http {
             let message = "nothing that acts reads the answers of the route, so what is on trial cannot look at them";
             self.problem(report, 7, message.to_owned(), "try out what looks at requests, or write `mode: Enforce`");
         }
@@ -184,12 +188,12 @@ impl Compiler<'_> {
                 &authorizer,
                 recognised,
                 &browser,
-                request.as_ref(),
-                answer.is_some(),
+                (request.as_ref(), external.as_ref()),
+                reads_answers,
                 (&limits, &contracts, models.as_ref()),
             )),
             cors: self.cors(),
-            answers: self.answers(answer.map(Arc::new), tried, models.clone()),
+            answers: self.answers((answer.map(Arc::new), external_answers), tried, models.clone()),
             browser,
             challenge: Challenge::new(policy.challenges.resource.as_ref()),
         })
@@ -200,13 +204,14 @@ impl Compiler<'_> {
         authorizer: &Arc<Authorizer>,
         recognised: Recognised,
         browser: &Option<Arc<Browser>>,
-        request: Option<&Arc<Content>>,
+        (request, external): (Option<&Arc<Content>>, Option<&Arc<Externals>>),
         reads_answers: bool,
         (limits, contracts, models): (&Arc<LimitSet>, &[Arc<Conform>], Option<&Arc<Models>>),
     ) -> Vec<Step> {
         let policy = &self.route.policy;
         let minimizes = !policy.data.revision.minimize.is_empty();
-        let reads = !contracts.is_empty() || request.is_some() || reads_answers || minimizes;
+        let looks = request.is_some() || external.is_some();
+        let reads = !contracts.is_empty() || looks || reads_answers || minimizes;
         let inspected = reads || self.route.dialect != Dialect::Http;
         let waived = self.waived();
         let excepted = (!waived.is_empty()).then(|| step(Filter::Exceptions(Exceptions::new(waived)), [""; 0]));
@@ -247,10 +252,12 @@ impl Compiler<'_> {
         if inspected {
             steps.push(step(Filter::Decode(Decode), [""; 0]));
         }
-        let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, request.is_some());
+        let parse = Parse::new(self.route.dialect, &self.route.matches.path_prefix, looks);
         let revision = &policy.data.revision;
         let parse = parse.revising(revision);
-        let parse = parse.with_headers(request.is_some_and(|content| content.looks_at(Part::HttpHeader)));
+        let headers = request.is_some_and(|content| content.looks_at(Part::HttpHeader));
+        let headers = headers || external.is_some_and(|external| external.looks_at(Part::HttpHeader));
+        let parse = parse.with_headers(headers);
         let minimized: BTreeSet<&str> = revision.minimize.iter().map(|one| one.guard.as_str()).collect();
         steps.push(step(Filter::Parse(parse), [Parse::GUARD].into_iter().chain(minimized)));
         if self.judges_calls() {
@@ -272,10 +279,18 @@ impl Compiler<'_> {
         steps.push(step(Filter::Authorize(authorize.clone()), [Authorize::GUARD]));
         steps.extend(models.map(|models| step(Filter::Models(models.clone()), [Models::GUARD])));
         steps.extend(request.map(|content| step(Filter::Act(content.clone()), content.names())));
+        let again = || {
+            let schemas = contracts.iter().map(|contract| step(Filter::SchemaAgain(contract.clone()), [""; 0]));
+            std::iter::once(step(Filter::Reauthorize(authorize.clone()), [""; 0])).chain(schemas)
+        };
+        if let Some(external) = external {
+            // Nobody is shown what is refused anyway.
+            steps.extend(request.into_iter().flat_map(|_| again()));
+            steps.push(step(Filter::External(External::new(external.clone())), external.guards()));
+        }
         steps.extend(prompts.as_ref().map(|prompts| step(Filter::PutPrompts(prompts.clone()), prompts.names())));
-        if request.is_some() || prompts.is_some() {
-            steps.push(step(Filter::Reauthorize(authorize), [""; 0]));
-            steps.extend(contracts.iter().map(|contract| step(Filter::SchemaAgain(contract.clone()), [""; 0])));
+        if looks || prompts.is_some() {
+            steps.extend(again());
         }
         steps
     }
@@ -297,11 +312,11 @@ impl Compiler<'_> {
 
     fn answers(
         &self,
-        content: Option<Arc<Content>>,
+        (content, external): (Option<Arc<Content>>, Option<Arc<Externals>>),
         tried: Option<Arc<(Content, Blame)>>,
         models: Option<Arc<Models>>,
     ) -> Answers {
-        let inspect = content.is_some() || self.route.dialect != Dialect::Http;
+        let inspect = content.is_some() || external.is_some() || self.route.dialect != Dialect::Http;
         let mut buffered: Vec<Arc<str>> = Vec::new();
         if inspect {
             buffered.push(Arc::from(Parse::GUARD));
@@ -319,6 +334,7 @@ impl Compiler<'_> {
         Answers {
             dialect: self.route.dialect,
             content,
+            external,
             opaque: self.route.policy.data.revision.opaque,
             models,
             max_length,
@@ -328,6 +344,12 @@ impl Compiler<'_> {
             buffered,
             stall: self.route.policy.data.stall,
         }
+    }
+
+    /// The services that are asked about messages of this direction.
+    fn external(&self, direction: Direction) -> Option<Arc<Externals>> {
+        let there = capability::parts(self.route.dialect, direction);
+        Externals::new(&self.route.policy.runtime, there, direction).map(Arc::new)
     }
 
     /// `Some(None)`: nothing to look for in this direction. `None`: a problem was reported.
@@ -422,7 +444,7 @@ impl Compiler<'_> {
                 .runtime
                 .detectors
                 .iter()
-                .any(|detector| detector.kind != RuntimeDetectorKind::Canary && self.asks_for(&detector.parts)),
+                .any(|detector| scores(&detector.kind) && self.asks_for(&detector.parts)),
             sets_data_class: policy.data.rules.iter().any(|rule| {
                 rule.request && self.asks_for(&rule.parts) || rule.response && self.answers_with(&rule.parts)
             }),
@@ -468,6 +490,11 @@ impl Compiler<'_> {
         let position = Position { file: Arc::from(format!("route {}", self.route.name)), line: 1, column: 1 };
         report.error(Code(code), &position, "", message, help);
     }
+}
+
+/// Whether rules may go by what it finds in a request: it is known before the decision.
+fn scores(kind: &RuntimeDetectorKind) -> bool {
+    !matches!(kind, RuntimeDetectorKind::Canary | RuntimeDetectorKind::External(_))
 }
 
 /// An error with its causes.

@@ -10,6 +10,7 @@ use postern_config::{Action, ContentAction, DataClass, Direction, Waived};
 use crate::authz::Rehearsal;
 use crate::builtin::Verdicts;
 use crate::encoding::Coding;
+use crate::external::Question;
 use crate::limit::{Hold, Meter, Rating, Tally, Tokens, Wait};
 use crate::message::{Added, Message, MessageLimits};
 use crate::need::{self, Kind};
@@ -89,6 +90,10 @@ pub struct Context {
     verdicts: Option<Verdicts>,
     /// Tools that the request offers, where calls are judged.
     offered: Option<Arc<Offered>>,
+    /// What services outside were asked about the request.
+    asked: Option<Vec<Arc<Question>>>,
+    /// What is left of an answer, and what they were asked about it.
+    waiting_answer: Option<(Bytes, Vec<Arc<Question>>)>,
     token_map: Option<Arc<TokenMap>>,
     canary: Option<Arc<Canary>>,
     random: Random,
@@ -144,6 +149,8 @@ impl Context {
             decoded: None,
             message: None,
             verdicts: None,
+            asked: None,
+            waiting_answer: None,
             token_map: None,
             offered: None,
             canary: None,
@@ -231,8 +238,8 @@ impl Context {
 
     /// The step that asks runs again, once [`Context::supply`] has brought the answer.
     pub(crate) fn wait(&mut self, walk: Walk, ticket: Ticket, step: usize, need: &Need) -> Result<(), FilterError> {
-        // A body waits in memory, so nothing but what is bounded by a limit lets it.
-        if walk == Walk::Message && *need != Need::Limits {
+        // A body waits in memory, so nothing lets it but what is bounded by a limit, or judges it.
+        if walk == Walk::Message && !matches!(need, Need::Limits | Need::External(_)) {
             return Err(FilterError::WaitsTooLate);
         }
         if self.rounds >= need::MAX_ROUNDS {
@@ -462,6 +469,24 @@ impl Context {
 
     pub(crate) fn offered(&self) -> Option<&Arc<Offered>> {
         self.offered.as_ref()
+    }
+
+    /// Keeps what is asked outside until there are answers.
+    pub(crate) fn set_asked(&mut self, questions: Vec<Arc<Question>>) {
+        self.asked = Some(questions);
+    }
+
+    pub(crate) fn take_asked(&mut self) -> Option<Vec<Arc<Question>>> {
+        self.asked.take()
+    }
+
+    /// As [`Context::set_asked`], about what is left of the answer.
+    pub(crate) fn set_waiting_answer(&mut self, left: Bytes, questions: Vec<Arc<Question>>) {
+        self.waiting_answer = Some((left, questions));
+    }
+
+    pub(crate) fn take_waiting_answer(&mut self) -> Option<(Bytes, Vec<Arc<Question>>)> {
+        self.waiting_answer.take()
     }
 
     pub(crate) fn set_token_map(&mut self, tokens: Option<Arc<TokenMap>>) {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use postern_config::Stage;
 
 use crate::builtin::{
-    Assure, Authorize, Conform, Content, Cors, CrossSite, Decode, Digest, Exceptions, Frame, Identify, Limits, Models,
-    OfTenant, Parse, Prompts, Rehearse,
+    Assure, Authorize, Conform, Content, Cors, CrossSite, Decode, Digest, Exceptions, External, Frame, Identify,
+    Limits, Models, OfTenant, Parse, Prompts, Rehearse,
 };
 use crate::output::ToolCalls;
 use crate::{Context, Flow, RequestView, Verdict, mutant};
@@ -44,6 +44,8 @@ pub(crate) enum Filter {
     Models(Arc<Models>),
     /// Content guards acting, after the decision.
     Act(Arc<Content>),
+    /// Services outside judging what those left.
+    External(External),
     /// What models are told is put in, over a body that the guards are done with.
     PutPrompts(Arc<Prompts>),
     /// The decision once more, over a body that the guards changed: what is decided is what is sent.
@@ -84,6 +86,7 @@ impl Filter {
             | Self::Authorize(_)
             | Self::Models(_)
             | Self::Act(_)
+            | Self::External(_)
             | Self::Reauthorize(_)
             | Self::SchemaAgain(_) => false,
         }
@@ -112,6 +115,7 @@ impl Filter {
             | Self::ToolCalls(_)
             | Self::Look(_)
             | Self::Act(_)
+            | Self::External(_)
             | Self::Reauthorize(_)
             | Self::SchemaAgain(_)
             | Self::Rehearse(_) => false,
@@ -135,7 +139,7 @@ impl Filter {
             | Self::Schema(_)
             | Self::Look(_) => Stage::Parse,
             Self::Authorize(_) | Self::Models(_) | Self::Reauthorize(_) => Stage::Authorize,
-            Self::Act(_) | Self::PutPrompts(_) | Self::SchemaAgain(_) => Stage::Inspect,
+            Self::Act(_) | Self::External(_) | Self::PutPrompts(_) | Self::SchemaAgain(_) => Stage::Inspect,
             Self::Rehearse(filter) => filter.stage(),
             #[cfg(test)]
             Self::Asks(_) => Stage::Frame,
@@ -164,6 +168,7 @@ impl Filter {
             Self::Authorize(_) => Authorize::GUARD,
             Self::Models(_) => Models::GUARD,
             Self::Act(_) => "act",
+            Self::External(_) => External::NAME,
             Self::PutPrompts(_) => "putPrompts",
             Self::Reauthorize(_) => "reauthorize",
             Self::SchemaAgain(_) => "schemaAgain",
@@ -200,6 +205,7 @@ impl Filter {
             Self::Authorize(filter) => filter.check(req, cx),
             Self::Models(filter) => filter.check(cx),
             Self::Act(filter) => filter.act(cx),
+            Self::External(filter) => filter.check(req, cx),
             Self::PutPrompts(filter) => filter.put(cx),
             Self::Reauthorize(filter) => filter.check_again(req, cx),
             Self::SchemaAgain(filter) => filter.check_again(req, cx),

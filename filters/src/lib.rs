@@ -17,6 +17,7 @@ pub mod contract;
 pub mod dialect;
 pub mod encoding;
 pub mod explain;
+pub mod external;
 mod filter;
 pub mod forwarded;
 pub mod hello;
@@ -43,7 +44,7 @@ mod text;
 pub mod token;
 mod verdict;
 
-pub use answer::{AnswerHead, AnswerStream, AnswerWay};
+pub use answer::{AnswerHead, AnswerStream, AnswerWay, CheckedAnswer};
 pub use builtin::Browser;
 pub use chain::Chain;
 pub use compile::{Chains, Kept, UpstreamSecrets, check, compile, compile_without_keys};

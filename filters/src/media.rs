@@ -11,6 +11,14 @@ pub(crate) fn read(content_type: &str) -> Option<(String, Vec<(&str, &str)>)> {
     Some((essence, parameters))
 }
 
+/// Whether it is JSON in the one charset that JSON has (RFC 8259 §8.1).
+pub(crate) fn is_json(content_type: &str) -> bool {
+    let charset =
+        |(name, value): &(&str, &str)| !name.eq_ignore_ascii_case("charset") || value.eq_ignore_ascii_case("utf-8");
+    read(content_type)
+        .is_some_and(|(essence, parameters)| essence == "application/json" && parameters.iter().all(charset))
+}
+
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
 }

@@ -2,10 +2,9 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::COOKIE;
+use http::header::{CONTENT_TYPE, COOKIE};
 use postern_config::{Dialect, Part, Revision, percent};
 
-use crate::Edit;
 use crate::dialect::http::{HttpBody, keeps_charset, media_type};
 use crate::dialect::{
     AiMessage, DialectError, Endpoint, Facts, Message as Parsed, MessagePart, StreamLimits, Target, Usage,
@@ -13,6 +12,7 @@ use crate::dialect::{
 use crate::encoding::DecodeLimits;
 use crate::json::{Limits, Value};
 use crate::limit::Tokens;
+use crate::{Edit, RequestView};
 
 /// How large what is read may be, beside the body itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +148,27 @@ impl Message {
         match self {
             Self::Ai(message) => Some(message.endpoint()),
             Self::Http { .. } | Self::Unread => None,
+        }
+    }
+
+    /// The message in `body`, which is what guards left of this request: read anew, and as strictly.
+    pub(crate) fn read_again(
+        &self,
+        req: &RequestView<'_>,
+        model: Option<&str>,
+        body: Bytes,
+        limits: MessageLimits,
+    ) -> Result<Self, DialectError> {
+        match self {
+            Self::Ai(message) => {
+                let target = Target { endpoint: message.endpoint(), model };
+                Ok(Self::Ai(Box::new(AiMessage::request(target, body, limits.json())?)))
+            }
+            Self::Http { headers, .. } => {
+                let headers = headers.as_ref().map(|_| req.headers);
+                Self::http(req.sole_header(&CONTENT_TYPE), req.query, headers, body, limits)
+            }
+            Self::Unread => Ok(Self::Unread),
         }
     }
 

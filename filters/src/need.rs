@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use postern_config::{IntrospectionSource, Redacted};
 
+use crate::external::{Failure, Question, Verdict};
 use crate::limit::Waited;
 use crate::token::{IntrospectionAnswer, KeyRing};
 
@@ -21,6 +22,8 @@ pub enum Need {
     Introspection(IntrospectionWanted),
     /// A seat, or a moment: what [`crate::Context::take_limits_wait`] has.
     Limits,
+    /// What services outside say about the texts of a message; all of them at once.
+    External(Vec<Arc<Question>>),
 }
 
 /// The answer to a [`Need`] of the same kind. That nobody knows is an answer as well; the filter decides what comes of it.
@@ -29,6 +32,8 @@ pub enum Given {
     Keys(KeysGiven),
     Introspection(IntrospectionGiven),
     Limits(Waited),
+    /// Each question with its answer.
+    External(Vec<(Arc<Question>, Result<Verdict, Failure>)>),
 }
 
 /// What a question and its answer have in common.
@@ -37,6 +42,7 @@ pub(crate) enum Kind {
     Keys,
     Introspection,
     Limits,
+    External,
 }
 
 impl Need {
@@ -45,6 +51,7 @@ impl Need {
             Self::Keys(_) => Kind::Keys,
             Self::Introspection(_) => Kind::Introspection,
             Self::Limits => Kind::Limits,
+            Self::External(_) => Kind::External,
         }
     }
 }
@@ -55,6 +62,7 @@ impl Given {
             Self::Keys(_) => Kind::Keys,
             Self::Introspection(_) => Kind::Introspection,
             Self::Limits(_) => Kind::Limits,
+            Self::External(_) => Kind::External,
         }
     }
 }

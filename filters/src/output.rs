@@ -161,7 +161,15 @@ impl State {
 
     fn finding(&self, guard: &str, detector: &str, range: Range<usize>) -> ContentFinding {
         let (guard, detector) = (guard.to_owned(), detector.to_owned());
-        ContentFinding { guard, detector, part: self.part, action: ContentAction::Redact, score: 100, range }
+        ContentFinding {
+            guard,
+            detector,
+            part: self.part,
+            action: ContentAction::Redact,
+            score: 100,
+            range,
+            label: None,
+        }
     }
 
     fn is_holding(&self) -> bool {

@@ -116,7 +116,7 @@ pub fn streams(kind: &RuntimeDetectorKind) -> bool {
         | RuntimeDetectorKind::EncodedPayload
         | RuntimeDetectorKind::Regex(_)
         | RuntimeDetectorKind::Canary => true,
-        RuntimeDetectorKind::Web(_) => false,
+        RuntimeDetectorKind::Web(_) | RuntimeDetectorKind::External(_) => false,
     }
 }
 

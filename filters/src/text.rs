@@ -1,6 +1,7 @@
 //! The seam between dialects and scanners: a dialect yields texts, guards judge them, whole or as they arrive.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use postern_config::{ContentAction, Part};
 
@@ -23,6 +24,8 @@ pub struct ContentFinding {
     pub score: u8,
     /// Where in its text, for the record: bytes of the decoded text, as received.
     pub range: Range<usize>,
+    /// What a service outside calls it; bounded, and plain.
+    pub label: Option<Arc<str>>,
 }
 
 /// What all guards of one direction say of one whole text.

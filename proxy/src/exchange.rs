@@ -4,6 +4,7 @@
 //! through the hold-back window. The parts live in `request`, `forward` and `respond`; this file is their order.
 
 mod deadline;
+mod external;
 mod forward;
 mod incoming;
 pub(crate) mod limits;

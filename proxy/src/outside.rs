@@ -4,6 +4,7 @@
 //! know says so in the answer, and the filter that asked decides what comes of that.
 
 mod calls;
+mod external;
 mod introspection;
 mod keys;
 pub(crate) mod limits;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_config::{Material, Snapshot};
+use postern_filters::external::{Failure, Question, Verdict};
 use postern_filters::limit::Waited;
 use postern_filters::token::KeyRings;
 use postern_filters::token::session::EndedSessions;
@@ -101,10 +103,22 @@ impl Outside {
                 Need::Introspection(wanted) => Given::Introspection(self.introspections.answer(wanted).await),
                 // Whoever serves a request waits with it; nothing else is counted.
                 Need::Limits => Given::Limits(Waited::in_vain()),
+                // No head is judged by services.
+                Need::External(_) => Given::External(Vec::new()),
             }
         };
         let late = |_| Refusal::new(Reason::Undecided, "what the chain has to know did not come in time");
         tokio::time::timeout_at(until, answered).await.map_err(late)
+    }
+
+    /// Asks services about texts, on behalf of the exchange `id`; each takes the time that policy gives it.
+    pub(crate) async fn ask(
+        &self,
+        questions: &[Arc<Question>],
+        id: &str,
+        metrics: &Metrics,
+    ) -> Vec<(Arc<Question>, Result<Verdict, Failure>)> {
+        external::ask(&self.calls, questions, id, metrics).await
     }
 
     /// What lacks at the moment, in words for people; requests that hang on it are refused.

@@ -1,8 +1,10 @@
 //! RuntimeSecurityPolicy: hostile content.
 
+mod external;
 mod output;
 mod prompts;
 
+pub use external::ExternalSpec;
 pub use output::*;
 pub use prompts::{CanarySpec, LayerRole, PromptLayer, SystemText};
 
@@ -62,8 +64,9 @@ tagged! {
         Regex(RuntimeRegexSpec),
         /// A planted value, which shows that a model repeats what it was told.
         Canary(CanarySpec),
+        /// A service of the operator's, which is asked over HTTP.
+        External(Box<ExternalSpec>),
     }
-    later { "External" }
 }
 
 impl RuntimeDetector {
@@ -79,6 +82,7 @@ impl RuntimeDetector {
             | Self::Ssrf(spec) => &spec.name,
             Self::Regex(spec) => &spec.name,
             Self::Canary(spec) => &spec.name,
+            Self::External(spec) => &spec.name,
         }
     }
 
@@ -94,6 +98,7 @@ impl RuntimeDetector {
             | Self::Ssrf(spec) => &spec.parts,
             Self::Regex(spec) => &spec.parts,
             Self::Canary(spec) => &spec.parts,
+            Self::External(spec) => &spec.parts,
         }
     }
 
@@ -109,6 +114,7 @@ impl RuntimeDetector {
             | Self::Ssrf(spec) => *spec.untrusted_only,
             Self::Regex(spec) => *spec.untrusted_only,
             Self::Canary(_) => false,
+            Self::External(spec) => *spec.untrusted_only,
         }
     }
 
@@ -123,6 +129,7 @@ impl RuntimeDetector {
             | Self::PathTraversal(spec)
             | Self::Ssrf(spec) => *spec.threshold,
             Self::Regex(_) | Self::Canary(_) => Percent(100),
+            Self::External(spec) => *spec.threshold,
         }
     }
 
@@ -138,6 +145,7 @@ impl RuntimeDetector {
             | Self::Ssrf(spec) => spec.action.value,
             Self::Regex(spec) => spec.action.value,
             Self::Canary(spec) => spec.action.value,
+            Self::External(spec) => spec.action.value,
         }
     }
 }

@@ -16,8 +16,9 @@ use crate::bootstrap::{RouteSpec, UpstreamSpec};
 use crate::decode::At;
 use crate::manifest::{self, Kind, Manifest};
 use crate::{
-    Bootstrap, Code, DataDetector, DataDetectorKind, DataProtection, DataRule, Dialect, Direction, Part, Report,
-    RuntimeDetector, RuntimeDetectorKind, RuntimeSecurity, TokenRule, Waived, Waiver, WebAttack, capability,
+    Bootstrap, Code, DataDetector, DataDetectorKind, DataProtection, DataRule, Dialect, Direction, ExternalSource,
+    Part, Report, RuntimeDetector, RuntimeDetectorKind, RuntimeSecurity, TokenRule, Waived, Waiver, WebAttack,
+    capability,
 };
 
 const PV_TARGET: Code = Code(4);
@@ -269,6 +270,12 @@ fn runtime_detector(
         manifest::RuntimeDetector::Ssrf(_) => RuntimeDetectorKind::Web(WebAttack::Ssrf),
         manifest::RuntimeDetector::Regex(spec) => RuntimeDetectorKind::Regex(spec.pattern.as_str().to_owned()),
         manifest::RuntimeDetector::Canary(_) => RuntimeDetectorKind::Canary,
+        manifest::RuntimeDetector::External(spec) => RuntimeDetectorKind::External(ExternalSource {
+            url: spec.url.as_str().to_owned(),
+            timeout: *spec.timeout,
+            auth: spec.auth_from.as_ref().map(|auth| auth.value.clone()),
+            ca: spec.ca_from.as_ref().map(|ca| ca.value.clone()),
+        }),
     };
     let ways = [Direction::Request, Direction::Response];
     let there = |part: &Part| ways.iter().any(|way| capability::parts_for(&kind, dialect, *way).contains(part));

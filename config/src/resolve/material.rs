@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::attach::{Attachments, Place};
 use crate::decode::At;
-use crate::manifest::{CertificateSource, CredentialSpec, Inject, KeySource, Manifest, Provider, Spec};
+use crate::manifest::{
+    CertificateSource, CredentialSpec, ExternalSpec, Inject, KeySource, Manifest, Provider, RuntimeDetector, Spec,
+};
 use crate::{Bootstrap, Code, Material, Report};
 
 const PV_REUSE: Code = Code(91);
@@ -95,6 +97,20 @@ fn of_manifest<'m>(bootstrap: &Bootstrap, place: Place, manifest: &'m Manifest) 
                 KeySource::Generate(_) => None,
             });
             keys.collect()
+        }
+        Spec::RuntimeSecurityPolicy(policy) => {
+            let external = policy.detectors.iter().filter_map(|detector| match &detector.value {
+                RuntimeDetector::External(spec) => Some(&**spec),
+                _ => None,
+            });
+            let of = |spec: &'m ExternalSpec| {
+                let url = spec.url.as_str();
+                let host = url.split('/').nth(2).unwrap_or(url);
+                let sent = Use { purpose: format!("judge {host}"), shown: format!("a token for `{host}`") };
+                let auth = spec.auth_from.as_ref().map(|auth| (auth, sent));
+                auth.into_iter().chain(spec.ca_from.as_ref().map(|ca| (ca, plain("a trust anchor"))))
+            };
+            external.flat_map(of).collect()
         }
         _ => Vec::new(),
     }

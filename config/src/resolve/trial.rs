@@ -114,8 +114,11 @@ fn runtime_fields(policy: &RuntimeSecurityPolicy, apart: &str, report: &mut Repo
         untried(calls, "`toolCalls`", apart, report);
     }
     for detector in &policy.detectors {
-        if let RuntimeDetector::Canary(spec) = &detector.value {
-            untried(&spec.name, "a detector of type `Canary`", apart, report);
+        match &detector.value {
+            RuntimeDetector::Canary(spec) => untried(&spec.name, "a detector of type `Canary`", apart, report),
+            // What is on trial delays nothing.
+            RuntimeDetector::External(spec) => untried(&spec.name, "a detector of type `External`", apart, report),
+            _ => {}
         }
     }
 }

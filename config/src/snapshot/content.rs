@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Digest, PromptRules, Redacted};
+use crate::{Digest, Material, PromptRules, Redacted};
 
 /// Where in a message a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -302,6 +302,16 @@ pub struct RuntimeSecurity {
     pub output: super::Output,
 }
 
+impl RuntimeSecurity {
+    /// The services that are asked about texts.
+    pub fn external(&self) -> impl Iterator<Item = (&RuntimeDetector, &ExternalSource)> {
+        self.detectors.iter().filter_map(|detector| match &detector.kind {
+            RuntimeDetectorKind::External(source) => Some((detector, source)),
+            _ => None,
+        })
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct RuntimeDetector {
     pub name: String,
@@ -324,6 +334,27 @@ pub enum RuntimeDetectorKind {
     Regex(String),
     /// A value that is planted in the request and looked for in its answer.
     Canary,
+    /// What a service outside says.
+    External(ExternalSource),
+}
+
+/// Where a service is asked about texts, and how we prove there who we are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExternalSource {
+    pub url: String,
+    /// The longest wait for an answer.
+    pub timeout: Duration,
+    /// A bearer token.
+    pub auth: Option<Material>,
+    /// Authorities that are believed there, and no others; PEM. Without them, those of the machine.
+    pub ca: Option<Material>,
+}
+
+impl ExternalSource {
+    /// Files and variables that it reads.
+    pub fn material(&self) -> impl Iterator<Item = &Material> {
+        self.auth.iter().chain(&self.ca)
+    }
 }
 
 impl RuntimeDetectorKind {
@@ -338,6 +369,7 @@ impl RuntimeDetectorKind {
             Self::Web(attack) => attack.as_str(),
             Self::Regex(_) => "Regex",
             Self::Canary => "Canary",
+            Self::External(_) => "External",
         }
     }
 }

@@ -16,7 +16,7 @@ text_types! {
     Origin;
     /// `iss` of tokens: an https URL, or http on loopback.
     Issuer;
-    /// Where we call an issuer: an https URL, or http on loopback.
+    /// Where we call an issuer or a service: an https URL, or http on loopback.
     CallUrl;
     /// An https URL that is only kept.
     WebUrl;
@@ -70,7 +70,7 @@ impl Scalar for Issuer {
 
 impl Scalar for CallUrl {
     const NAME: &'static str = "URL to call";
-    const DOC: &'static str = "`https://host[:port]/path`, where we ask an issuer (http on loopback only, else PV-012). A redirect is \
+    const DOC: &'static str = "`https://host[:port]/path`, where we ask somebody (http on loopback only, else PV-012). A redirect is \
         refused, and so is an address that the gateway's NetworkPolicy does not allow.";
 
     fn read(text: &str, cx: &Cx<'_>) -> Result<Self, Fault> {
@@ -83,7 +83,7 @@ impl Scalar for CallUrl {
             return Ok(Self(text.to_owned()));
         }
         let message = format!("`{}` is `{}`, which is not https", cx.field(), shown(text));
-        Err(Fault::coded(Code(12), message, "use the https address: what is read there decides who is let in"))
+        Err(Fault::coded(Code(12), message, "use the https address: what is read there decides about requests"))
     }
 }
 

@@ -302,6 +302,9 @@ fn write_decision(json: &mut Json<'_>, request: &RequestEvent) {
 fn write_finding(json: &mut Json<'_>, finding: &ContentFinding) {
     json.text("guard", &finding.guard, NAME);
     json.text("detector", &finding.detector, NAME);
+    if let Some(label) = &finding.label {
+        json.text("label", label, NAME);
+    }
     json.text("part", finding.part.as_str(), NAME);
     json.text("action", finding.action.as_str(), NAME);
     json.number("score", u64::from(finding.score));

@@ -115,7 +115,15 @@ impl JsonBody {
         limits: Limits,
         walk: impl FnOnce(Value<'_>, &mut Found) -> Result<T, DialectError>,
     ) -> Result<(Self, T), DialectError> {
-        let doc = Document::parse(bytes, limits)?;
+        Self::of(Document::parse(bytes, limits)?, limits, walk)
+    }
+
+    /// Lets `walk` collect from what is parsed already.
+    pub(super) fn of<T>(
+        doc: Document,
+        limits: Limits,
+        walk: impl FnOnce(Value<'_>, &mut Found) -> Result<T, DialectError>,
+    ) -> Result<(Self, T), DialectError> {
         let mut found = Found {
             parts: Vec::new(),
             opaque: None,
@@ -175,6 +183,10 @@ impl JsonBody {
 
     pub(super) fn root(&self) -> Value<'_> {
         self.doc.root()
+    }
+
+    pub(super) fn into_doc(self) -> Document {
+        self.doc
     }
 
     pub(super) fn document(&self) -> &Document {

@@ -20,7 +20,7 @@ pub(super) struct Guards;
 
 fn finding(part: Part, range: std::ops::Range<usize>) -> ContentFinding {
     let (guard, detector) = ("data/test".to_owned(), "test".to_owned());
-    ContentFinding { guard, detector, part, action: ContentAction::Redact, score: 100, range }
+    ContentFinding { guard, detector, part, action: ContentAction::Redact, score: 100, range, label: None }
 }
 
 impl TextGuards for Guards {

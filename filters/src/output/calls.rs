@@ -81,6 +81,7 @@ pub(crate) fn uncalled_for() -> ContentFinding {
         action: ContentAction::Block,
         score: 100,
         range: 0..0,
+        label: None,
     }
 }
 

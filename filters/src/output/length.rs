@@ -24,6 +24,7 @@ pub(crate) fn too_long(part: Part) -> ContentFinding {
         action: ContentAction::Block,
         score: 100,
         range: 0..0,
+        label: None,
     }
 }
 

@@ -32,6 +32,7 @@ impl Target {
             action: self.action,
             score: hit.score,
             range: hit.start..hit.end,
+            label: None,
         }
     }
 }

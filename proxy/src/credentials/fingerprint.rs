@@ -79,6 +79,10 @@ pub(crate) fn uses(snapshot: &Snapshot) -> Vec<Use<'_>> {
             uses.push(Use { from, place: format!("key `{name}` of browsers' sessions") });
         }
     }
+    for (detector, source) in snapshot.routes.iter().flat_map(|route| route.policy.runtime.external()) {
+        let place = || format!("the token of detector `{}`", detector.name);
+        uses.extend(source.auth.iter().map(|from| Use { from, place: place() }));
+    }
     if let Some(from) = snapshot.shared.as_ref().and_then(|shared| shared.auth.as_ref()) {
         uses.push(Use { from, place: "the password of the shared store".to_owned() });
     }

@@ -37,10 +37,14 @@ impl Exchange<'_> {
                 Checked::Passed(permit, body) => return Ok(Some((permit, body))),
                 Checked::Waits(need) => need,
             };
-            if need != Need::Limits {
-                return Err(Refusal::new(Reason::Undecided, "a body waits for something else than a limit"));
-            }
-            if !self.supply_limits(session, story).await? {
+            let supplied = match need {
+                Need::Limits => self.supply_limits(session, story).await?,
+                Need::External(questions) => self.supply_external(&questions, session, story).await?,
+                Need::Keys(_) | Need::Introspection(_) => {
+                    return Err(Refusal::new(Reason::Undecided, "a body waits for what decides about its head"));
+                }
+            };
+            if !supplied {
                 return Ok(None);
             }
             checked = {

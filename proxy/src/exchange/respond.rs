@@ -6,7 +6,7 @@ use http::header;
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
 use postern_filters::encoding::{Coding, DecodeLimits, Decoder};
-use postern_filters::{AnswerHead, AnswerStream, AnswerWay, Chain, Reason, Refusal};
+use postern_filters::{AnswerHead, AnswerStream, AnswerWay, Chain, CheckedAnswer, Need, Reason, Refusal};
 use tokio::time::Instant;
 
 use super::forward::client_left;
@@ -213,7 +213,18 @@ async fn whole(
     }
     let body = body.freeze();
     let head = answer_head(response, matched.chain, story);
-    let judged = matched.chain.judge_answer(&head, body.clone(), &mut story.context)?;
+    let judged = match matched.chain.check_answer(&head, body.clone(), &mut story.context)? {
+        CheckedAnswer::Passed(judged) => judged,
+        CheckedAnswer::Waits(Need::External(questions)) => {
+            if !exchange.supply_external(&questions, session, story).await? {
+                return Ok(false);
+            }
+            matched.chain.resume_answer(&head, &mut story.context)?
+        }
+        CheckedAnswer::Waits(_) => {
+            return Err(Refusal::new(Reason::Undecided, "an answer waits for what decides about requests"));
+        }
+    };
     story.answer_changed = story.answer_coding.is_some() || judged != body;
     drop(body);
     exchange.charge(judged.len(), story).await?;

@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
-use postern_config::{IntrospectionSource, JwtKeys, KeySource, KeysAt, Material, ProviderKind, Redacted, Snapshot};
+use postern_config::{
+    ExternalSource, IntrospectionSource, JwtKeys, KeySource, KeysAt, Material, ProviderKind, Redacted, Snapshot,
+};
 use postern_filters::token::{basic_auth, metadata_urls};
 use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 
+use super::external;
 use crate::egress::Egress;
 use crate::outbound::{self, Addresses, Answer, Limits, Outbound, OutboundError, Request, Roots, Url};
 
@@ -24,6 +27,17 @@ pub(crate) struct Setup {
     pub(super) keys: Vec<KeySource>,
     /// Where tokens are asked about, with the header that says who we are.
     clients: HashMap<IntrospectionSource, Arc<Redacted<Vec<u8>>>>,
+    /// Services that are asked about texts.
+    services: HashMap<ExternalSource, Arc<Service>>,
+}
+
+/// A service that is asked about texts.
+#[derive(Debug)]
+pub(super) struct Service {
+    /// The header that says who we are.
+    pub(super) auth: Option<Redacted<Vec<u8>>>,
+    /// Its own, so that one that is slow holds up nobody else.
+    pub(super) room: Arc<Semaphore>,
 }
 
 impl Setup {
@@ -49,7 +63,30 @@ impl Setup {
                 }
             }
         }
+        for (detector, source) in snapshot.routes.iter().flat_map(|route| route.policy.runtime.external()) {
+            if let Err(why) = setup.add_service(source) {
+                let problem = format!("error: detector `{}`: {why}", detector.name);
+                if !problems.contains(&problem) {
+                    problems.push(problem);
+                }
+            }
+        }
         setup
+    }
+
+    fn add_service(&mut self, source: &ExternalSource) -> Result<(), String> {
+        if self.services.contains_key(source) {
+            return Ok(());
+        }
+        Url::parse(&source.url).map_err(|error| format!("`{}`: {error}", source.url))?;
+        self.add_tls(source.ca.as_ref())?;
+        let auth = source.auth.as_ref().map(|from| {
+            let secret = from.read_secret().map_err(|error| format!("`authFrom`: {error}"))?;
+            external::bearer(secret.expose()).map_err(|problem| format!("`authFrom`: what is in `{from}` {problem}"))
+        });
+        let room = Arc::new(Semaphore::new(external::AT_ONCE));
+        self.services.insert(source.clone(), Arc::new(Service { auth: auth.transpose()?, room }));
+        Ok(())
     }
 
     fn add_keys(&mut self, source: &KeySource) -> Result<(), String> {
@@ -134,13 +171,28 @@ impl Calls {
         self.setup.load().clients.get(source).cloned()
     }
 
+    /// The service at `source`; `None` where no set that runs asks there.
+    pub(super) fn service(&self, source: &ExternalSource) -> Option<Arc<Service>> {
+        self.setup.load().services.get(source).cloned()
+    }
+
     /// Makes a call, believing the authorities of `ca`. `http` is for this machine alone.
     pub(super) async fn send(&self, ca: Option<&Material>, request: Request) -> Result<Answer, OutboundError> {
+        self.send_in(&self.room, ca, request).await
+    }
+
+    /// As [`Calls::send`], in a room of its own.
+    pub(super) async fn send_in(
+        &self,
+        room: &Arc<Semaphore>,
+        ca: Option<&Material>,
+        request: Request,
+    ) -> Result<Answer, OutboundError> {
         let tls = self.setup.load().tls.get(&ca.cloned()).cloned();
         let Some(tls) = tls else {
             return Err(OutboundError::NotAdmitted("the running policy does not call there".to_owned()));
         };
-        let outbound = Outbound::with(self.gate.clone(), tls, self.room.clone());
+        let outbound = Outbound::with(self.gate.clone(), tls, room.clone());
         outbound.send(request.allow_plain_loopback()).await
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn files(snapshot: &Snapshot) -> Vec<PathBuf> {
         for provider in &route.policy.identity.providers {
             materials.extend(provider.kind.material());
         }
+        materials.extend(route.policy.runtime.external().flat_map(|(_, source)| source.material()));
     }
     let txn = snapshot.routes.iter().filter_map(|route| route.policy.txn_tokens.as_ref()).map(|tokens| &tokens.key);
     for key in txn.chain(&snapshot.published_keys) {
@@ -99,6 +100,13 @@ spec:
   targetRefs: [{kind: Route, name: app}]
   authentication: {providers: [a, b, c, d, e, f, g], require: AnyOf}
   allow: [{methods: [GET], paths: [/**]}]
+---
+apiVersion: secure.platformspec.io/v1alpha1
+kind: RuntimeSecurityPolicy
+metadata: {name: app}
+spec:
+  targetRefs: [{kind: Route, name: app}]
+  detectors: [{name: a, type: External, url: "https://j.example/", authFrom: "file:/m/judge", caFrom: "file:/m/judge-ca", parts: [HttpQuery], action: Block}]
 ---
 apiVersion: secure.platformspec.io/v1alpha1
 kind: CertificatePolicy

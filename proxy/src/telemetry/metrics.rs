@@ -50,6 +50,18 @@ struct ByGuard {
     postern_action: &'static str,
 }
 
+/// A detector outside, by its name in policy.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByDetector {
+    postern_filter: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByDetectorOutcome {
+    postern_filter: String,
+    outcome: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByListener {
     postern_listener: String,
@@ -154,6 +166,8 @@ pub struct Metrics {
     decisions: Family<ByDecision, Counter>,
     rehearsals: Family<ByTrial, Counter>,
     findings: Family<ByGuard, Counter>,
+    external: Family<ByDetectorOutcome, Counter>,
+    external_duration: Family<ByDetector, Histogram>,
     decoded: Family<ByCoding, Counter>,
     refused: Family<ByListener, Counter>,
     cuts: Family<ByReason, Counter>,
@@ -225,6 +239,9 @@ impl Metrics {
             decisions: Family::default(),
             rehearsals: Family::default(),
             findings: Family::default(),
+            external: Family::default(),
+            // From a millisecond to eight seconds; no policy waits for more than ten.
+            external_duration: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 14))),
             decoded: Family::default(),
             refused: Family::default(),
             cuts: Family::default(),
@@ -288,6 +305,17 @@ impl Metrics {
             metrics.rehearsals.clone(),
         );
         registry.register(name(names::FINDINGS), "Content findings by guard and action", metrics.findings.clone());
+        registry.register(
+            name(names::EXTERNAL_QUESTIONS),
+            "Questions to external detectors, by detector and outcome",
+            metrics.external.clone(),
+        );
+        registry.register_with_unit(
+            name(names::EXTERNAL_DURATION),
+            "Time that an external detector took",
+            Unit::Seconds,
+            metrics.external_duration.clone(),
+        );
         registry.register(
             name(names::BODIES_DECODED),
             "Bodies decoded to be read, by direction and coding",
@@ -507,6 +535,13 @@ impl Metrics {
     pub(crate) fn finding(&self, guard: &str, action: &'static str) {
         let labels = ByGuard { postern_filter: guard.to_owned(), postern_action: action };
         self.findings.get_or_create(&labels).inc();
+    }
+
+    /// A question to a detector outside, what came of it and how long it took.
+    pub(crate) fn asked_outside(&self, guard: &str, outcome: &'static str, seconds: f64) {
+        let labels = ByDetectorOutcome { postern_filter: guard.to_owned(), outcome };
+        self.external.get_or_create(&labels).inc();
+        self.external_duration.get_or_create(&ByDetector { postern_filter: guard.to_owned() }).observe(seconds);
     }
 
     pub(crate) fn decoded(&self, direction: Direction, coding: Coding) {

@@ -56,6 +56,10 @@ pub const KEYS_AGE: &str = "postern.keys.age";
 pub const KEYS_FETCHES: &str = "postern.keys.fetches";
 /// Questions to issuers about tokens, by source and outcome.
 pub const INTROSPECTIONS: &str = "postern.introspections";
+/// Questions to external detectors, by detector and outcome: `clear`, `found`, `late`, `away`, `status`, `malformed`.
+pub const EXTERNAL_QUESTIONS: &str = "postern.external.questions";
+/// Seconds that an external detector took, by detector.
+pub const EXTERNAL_DURATION: &str = "postern.external.duration";
 /// Seconds since the oldest secret of a credential was last replaced, as far as that is known, by upstream and credential.
 pub const SECRET_AGE: &str = "postern.secret.age";
 /// Credentials with secrets, by state: `current`, `aged`, `expired`.

@@ -156,6 +156,16 @@ async fn the_policies_of_a_set_judge_where_it_is_named() {
     let told = scan(&["--config", config, "--part", "User"], text.as_bytes());
     assert_eq!((names(&told.rows[0]).len(), &told.rows[0]["guards"]), (0, &json!([])));
 
+    // What would have to be sent is not asked, and that is said.
+    site.write("manifests/judge.yaml", JUDGE);
+    let told = scan(&["--config", config], text.as_bytes());
+    assert!(
+        told.code == 0 && told.err.contains("`External` are not asked here") && told.err.contains("`judge`"),
+        "{}",
+        told.err
+    );
+    assert_eq!(told.rows[0]["guards"], json!(["data/badges-in"]));
+
     let told = scan(&["--config", config, "--route", "nowhere"], b"x");
     assert!(told.code == 2 && told.err.contains("no route `nowhere`") && told.err.contains("`app`"), "{}", told.err);
     site.change("manifests/content.yaml", "action: Mask", "action: Burn");
@@ -163,6 +173,15 @@ async fn the_policies_of_a_set_judge_where_it_is_named() {
     assert!(told.code == 2 && told.err.contains("PV-"), "{}", told.err);
     assert_eq!(scan(&["--part", "Poem"], b"x").code, 2);
 }
+
+const JUDGE: &str = r#"apiVersion: secure.platformspec.io/v1alpha1
+kind: RuntimeSecurityPolicy
+metadata: {name: judge}
+spec:
+  targetRefs: [{kind: Route, name: app}]
+  detectors: [{name: judge, type: External, url: "https://judge.example/ask", parts: [HttpBody], action: Block}]
+...
+"#;
 
 const LISTS: &str = r#"apiVersion: secure.platformspec.io/v1alpha1
 kind: DataProtectionPolicy

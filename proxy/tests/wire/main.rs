@@ -16,6 +16,7 @@ mod dialects;
 mod dpop;
 mod encodings;
 mod exceptions;
+mod external;
 mod guard;
 mod health;
 #[allow(dead_code, reason = "shared with the tests of attacks")]

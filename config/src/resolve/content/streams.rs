@@ -60,6 +60,15 @@ pub(super) fn check_hostile(detector: &RuntimeDetector, hold_back: usize, dialec
             let help = "list parts of requests only, such as `User`, `ToolResult`, `HttpQuery` and `HttpBody`";
             spec.parts.error(report, PV_PATTERN, message, help);
         }
+        RuntimeDetector::External(spec) => {
+            let name = spec.name.as_str();
+            let message = format!(
+                "detector `{name}` is asked about whole texts, and `{}` may come as a stream",
+                streamed.as_str()
+            );
+            let help = "list parts of requests only, such as `User`, `ToolResult`, `HttpQuery` and `HttpBody`";
+            spec.parts.error(report, PV_PATTERN, message, help);
+        }
     }
 }
 

@@ -49,6 +49,7 @@ fn request(text: &str) -> AuditRecord {
         action: ContentAction::Mask,
         score: 100,
         range: 3..9,
+        label: None,
     };
     AuditRecord {
         id: Uuid::from_u128(7),

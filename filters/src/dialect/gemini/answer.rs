@@ -29,7 +29,7 @@ pub(super) fn read(
         return Ok(());
     }
     for Member { name, key, value } in members(root, "answer")? {
-        match name.as_str() {
+        match name.as_ref() {
             "candidates" => {
                 expect(value, Kind::Array, "candidates")?;
                 value.items().try_for_each(|item| candidate(item, reading, found))?;
@@ -50,7 +50,7 @@ pub(super) fn read(
 
 fn candidate(item: Value<'_>, reading: Reading, found: &mut Found) -> Result<(), DialectError> {
     for Member { name, key, value } in members(item, "candidates[]")? {
-        match name.as_str() {
+        match name.as_ref() {
             "content" => content(value, Part::Assistant, reading, found)?,
             "finishReason" => word(value, "finishReason")?,
             "finishMessage" => found.text(value, Part::Assistant, "finishMessage")?,
@@ -69,7 +69,7 @@ fn candidate(item: Value<'_>, reading: Reading, found: &mut Found) -> Result<(),
 
 fn feedback(value: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
     for Member { name, key, value } in members(value, "promptFeedback")? {
-        match name.as_str() {
+        match name.as_ref() {
             "blockReason" => word(value, "blockReason")?,
             "blockReasonMessage" => found.text(value, Part::Assistant, "blockReasonMessage")?,
             "safetyRatings" => list(value, &RATING, "safetyRatings")?,
@@ -93,7 +93,7 @@ pub(super) fn error(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> bo
 pub(super) fn usage(value: Value<'_>) -> Result<Usage, DialectError> {
     let mut usage = Usage::default();
     for Member { name, value, .. } in members(value, "usageMetadata")? {
-        let known = match name.as_str() {
+        let known = match name.as_ref() {
             "promptTokenCount" | "toolUsePromptTokenCount" => Some(&mut usage.prompt),
             "candidatesTokenCount" | "thoughtsTokenCount" => Some(&mut usage.completion),
             "totalTokenCount" => Some(&mut usage.total),

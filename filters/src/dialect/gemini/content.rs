@@ -38,7 +38,7 @@ pub(super) fn contents(value: Value<'_>, found: &mut Found) -> Result<(), Dialec
 /// `{role, parts}`, whose plain texts are `part`.
 pub(super) fn content(value: Value<'_>, part: Part, reading: Reading, found: &mut Found) -> Result<(), DialectError> {
     for Member { name, key, value } in members(value, "content")? {
-        match name.as_str() {
+        match name.as_ref() {
             "role" => word(value, "content.role")?,
             "parts" => {
                 expect(value, Kind::Array, "parts")?;
@@ -61,7 +61,7 @@ fn piece(item: Value<'_>, part: Part, reading: Reading, found: &mut Found) -> Re
     let mut says = 0;
     for Member { name, key, value } in members(item, "parts[]")? {
         says += 1;
-        match name.as_str() {
+        match name.as_ref() {
             "text" if reading == Reading::Event => expect(value, Kind::String, "text")?,
             "text" if part == Part::ToolResult => found.maybe_json(value, part, "text")?,
             "text" => found.text(value, part, "text")?,
@@ -110,7 +110,7 @@ fn call(value: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
     let called = member(value, "name", "functionCall.name")?;
     found.called(Some(called), find(value, "args"));
     for Member { name, key, value } in members(value, "functionCall")? {
-        match name.as_str() {
+        match name.as_ref() {
             "id" => word(value, "functionCall.id")?,
             "name" => found.fixed(value, Part::ToolArguments, "functionCall.name")?,
             "args" => {
@@ -126,7 +126,7 @@ fn call(value: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
 
 fn response(value: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
     for Member { name, key, value } in members(value, "functionResponse")? {
-        match name.as_str() {
+        match name.as_ref() {
             "id" | "scheduling" => word(value, "functionResponse.id")?,
             "name" => found.fixed(value, Part::ToolResult, "functionResponse.name")?,
             "response" => {
@@ -144,7 +144,7 @@ fn response(value: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
 /// Code that the provider ran, and what came of it.
 fn code(value: Value<'_>, part: Part, found: &mut Found) -> Result<(), DialectError> {
     for Member { name, key, value } in members(value, "executableCode")? {
-        match name.as_str() {
+        match name.as_ref() {
             "id" | "language" | "outcome" => word(value, "executableCode.language")?,
             "code" | "output" => found.text(value, part, "executableCode.code")?,
             _ => return Err(unknown(key, "executableCode")),

@@ -15,7 +15,7 @@ use crate::json::{Kind, Value};
 pub(super) fn one(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> Result<(), DialectError> {
     facts.max_tokens = Some(0);
     for Member { name, key, value } in members(root, "request")? {
-        match name.as_str() {
+        match name.as_ref() {
             "model" => same_model(value, facts)?,
             "content" => content(value, Part::Embedding, Reading::Request, found)?,
             "title" => found.text(value, Part::Embedding, "title")?,
@@ -45,7 +45,7 @@ pub(super) fn answer(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> R
     }
     let mut vectors = false;
     for Member { name, key, value } in members(root, "answer")? {
-        match name.as_str() {
+        match name.as_ref() {
             "embedding" => vector(value)?,
             "embeddings" => {
                 expect(value, Kind::Array, "embeddings")?;
@@ -69,7 +69,7 @@ pub(super) fn answer(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> R
 /// `{values: [numbers]}`.
 fn vector(value: Value<'_>) -> Result<(), DialectError> {
     for Member { name, key, value } in members(value, "embedding")? {
-        match name.as_str() {
+        match name.as_ref() {
             "values" | "shape" if value.items().all(|item| item.kind() == Kind::Number) => {
                 expect(value, Kind::Array, "embedding.values")?;
             }

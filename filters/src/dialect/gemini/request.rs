@@ -84,7 +84,7 @@ pub(super) fn same_model(value: Value<'_>, facts: &Facts) -> Result<(), DialectE
 
 fn generation(value: Value<'_>, found: &mut Found, facts: &mut Facts) -> Result<(), DialectError> {
     for Member { name, key, value } in members(value, "generationConfig")? {
-        match name.as_str() {
+        match name.as_ref() {
             "maxOutputTokens" => facts.max_tokens = fields::count(value, "maxOutputTokens")?,
             "candidateCount" => facts.choices = fields::choices(value, "candidateCount")?,
             "stopSequences" => found.tree(value, Part::User, &[]),
@@ -132,7 +132,7 @@ fn tools(value: Value<'_>, found: &mut Found, names: &mut Vec<String>) -> Result
 
 fn declaration(value: Value<'_>, found: &mut Found, names: &mut Vec<String>) -> Result<(), DialectError> {
     for Member { name, key, value } in members(value, "functionDeclarations[]")? {
-        match name.as_str() {
+        match name.as_ref() {
             "name" => {
                 names.push(tool_name(value)?);
                 found.fixed(value, Part::ToolDefinition, "functionDeclarations[].name")?;

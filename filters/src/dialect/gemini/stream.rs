@@ -17,7 +17,7 @@ use crate::dialect::DialectError;
 use crate::dialect::ai::{Facts, Usage};
 use crate::dialect::fields::{expect, shape, string};
 use crate::dialect::stream::{Cut, Events, Judge, Next, Texts};
-use crate::json::{Document, Editor, Kind, Value, quote};
+use crate::json::{Editor, Kind, Value, quote};
 
 /// A text of a candidate: by its number, and whether it is its thoughts.
 type Key = (u32, bool);
@@ -99,14 +99,13 @@ impl Events for Candidates {
         }
         let doc = judge.read(data)?;
         let mut facts = Facts::default();
-        let judged = judge.whole(doc.bytes().clone(), |root, found| read(root, Reading::Event, found, &mut facts))?;
+        let doc = judge.event(doc, |root, found| read(root, Reading::Event, found, &mut facts))?;
         if facts.is_error {
-            judge.send("", &judged);
+            judge.send("", doc.bytes());
             return Ok(Next::Failed);
         }
         self.model = facts.model.or_else(|| self.model.take());
         self.usage = facts.usage.or(self.usage);
-        let doc = Document::parse(judged, judge.limits.json).map_err(DialectError::from)?;
         let root = doc.root();
         self.refused |= find(root, "promptFeedback").is_some_and(|feedback| find(feedback, "blockReason").is_some());
         let mut editor = Editor::new(&doc);

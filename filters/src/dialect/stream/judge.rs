@@ -84,9 +84,32 @@ impl Judge {
             return Ok(json);
         }
         let (body, ()) = JsonBody::parse(json, self.limits.json, walk)?;
+        self.all_of(&body)
+    }
+
+    /// As [`Judge::whole`], of an event that is read on.
+    #[cfg_attr(feature = "mutants", track_caller)]
+    pub(in crate::dialect) fn event(
+        &mut self,
+        doc: Document,
+        walk: impl FnOnce(Value<'_>, &mut Found) -> Result<(), DialectError>,
+    ) -> Result<Document, Cut> {
+        if mutant::is_here() {
+            return Ok(doc);
+        }
+        let limits = self.limits.json;
+        let (body, ()) = JsonBody::of(doc, limits, walk)?;
+        let judged = self.all_of(&body)?;
+        if judged == *body.doc().bytes() {
+            return Ok(body.into_doc());
+        }
+        Ok(Document::parse(judged, limits).map_err(DialectError::from)?)
+    }
+
+    fn all_of(&mut self, body: &JsonBody) -> Result<Bytes, Cut> {
         let limits = self.limits.json;
         self.calls(|offered| body.calls().all(|call| offered.allow(call, limits)))?;
-        self.judged(&body)
+        self.judged(body)
     }
 
     /// As [`Judge::whole`], of what says only that a call begins: its arguments come later.

@@ -45,6 +45,12 @@ impl Policy {
                 "secrets of the upstream, which `leakDetection` looks for, are not looked for here: nothing reads them";
             policy.notes.push(note.to_owned());
         }
+        let external: Vec<String> =
+            route.policy.runtime.external().map(|(detector, _)| format!("`{}`", detector.name)).collect();
+        if !external.is_empty() {
+            let names = external.join(", ");
+            policy.notes.push(format!("detectors of type `External` are not asked here, as nothing is sent: {names}"));
+        }
         Ok(policy)
     }
 
