@@ -417,7 +417,8 @@ async fn complaint_16_every_path_below_a_route_meets_the_guards_of_the_route() {
     for record in records.requests().iter().filter(|record| record.decision() == "Allow") {
         let mut ran = record.request_guards();
         let mut promised = promised.clone();
-        (ran.sort(), promised.sort());
+        ran.sort();
+        promised.sort();
         assert_eq!(ran, promised, "{}", record.path());
     }
 }
