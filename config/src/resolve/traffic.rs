@@ -239,6 +239,7 @@ pub(super) fn check_relayed(spec: &RouteSpec, policy: &EffectivePolicy, report: 
     let guards = policy.data.rules.iter().map(|rule| &rule.owner);
     let guards = guards.chain(policy.runtime.detectors.iter().map(|detector| &detector.owner));
     let guards = guards.chain(policy.runtime.prompts.owners());
+    let guards = guards.chain(policy.runtime.output.owners()).chain(policy.runtime.behaviour.owners_of_calls());
     let guards = guards.chain(policy.access.contracts.iter().map(|contract| &contract.owner));
     let guards = guards.chain(policy.data.revision.minimize.iter().map(|one| &one.owner));
     let Some(owner) = guards.chain(policy.leaks.iter().map(|leaks| &leaks.owner)).next() else {

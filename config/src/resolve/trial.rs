@@ -6,6 +6,7 @@ use super::attach::Attachments;
 use crate::decode::At;
 use crate::manifest::{
     CountedWhere, CrossSite, DataProtectionPolicy, Manifest, OverLimit, RuntimeDetector, RuntimeSecurityPolicy, Spec,
+    SystemText,
 };
 use crate::values::Time;
 use crate::{Authz, AuthzTrial, Code, LimitUnit, Opaque, Report};
@@ -101,8 +102,8 @@ fn runtime_fields(policy: &RuntimeSecurityPolicy, apart: &str, report: &mut Repo
     if let Some(layer) = policy.prompt_layers.first() {
         untried(layer, "`promptLayers`", apart, report);
     }
-    if let Some(word) = policy.system_text.written() {
-        untried(word, "`systemText`", apart, report);
+    if let Some(word) = policy.system_text.written().filter(|word| word.value != SystemText::Deny) {
+        untried(word, "letting in system text", apart, report);
     }
     if let Some(word) = policy.isolate.written() {
         untried(word, "`isolate`", apart, report);

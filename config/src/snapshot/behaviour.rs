@@ -16,6 +16,11 @@ impl BehaviourLimits {
     pub const REPEATS: &str = "behaviour/maxRepeats";
     pub const DEPTH: &str = "behaviour/maxDepth";
 
+    /// The manifests that limit calls.
+    pub fn owners_of_calls(&self) -> impl Iterator<Item = &String> {
+        self.max_tool_calls.iter().chain(&self.max_repeats).map(|one| &one.owner)
+    }
+
     /// The guards of the calls in a conversation, each with its owner.
     #[must_use]
     pub fn of_calls(&self) -> Vec<(&'static str, &str)> {

@@ -89,6 +89,15 @@ impl Output {
         *self == Self::default()
     }
 
+    /// The manifests that ask for something.
+    pub fn owners(&self) -> impl Iterator<Item = &String> {
+        let links = self.links.iter().map(|one| &one.owner);
+        let markup = self.markup.iter().map(|one| &one.owner);
+        let length = self.max_length.iter().map(|one| &one.owner);
+        let calls = self.tool_calls.iter().map(|one| &one.owner);
+        links.chain(markup).chain(length).chain(calls).chain(self.schemas.iter().map(|one| &one.owner))
+    }
+
     /// The guards of what models say, each with an owner.
     #[must_use]
     pub fn guards(&self) -> Vec<(&'static str, &str)> {

@@ -73,15 +73,10 @@ impl Prompts {
 
     /// Refuses what may not be said, or not be said here.
     pub(crate) fn check(&self, cx: &mut Context) -> Verdict {
+        if let Some(why) = denied(cx.message()?).filter(|_| self.denies_system) {
+            return Ok(Flow::Refuse(Refusal::new(Reason::ContentRefused, why).by(Self::SYSTEM)));
+        }
         let Message::Ai(message) = cx.message()? else { return Ok(Flow::Continue) };
-        if self.denies_system && cx.message()?.texts().any(|text| text.part == Part::System) {
-            let why = "it has system text, and policy lets in none of clients";
-            return Ok(Flow::Refuse(Refusal::new(Reason::ContentRefused, why).by(Self::SYSTEM)));
-        }
-        if let Some(what) = message.unseen_system().filter(|_| self.denies_system) {
-            let why = format!("`{what}` may hold system text, and policy lets in none of clients");
-            return Ok(Flow::Refuse(Refusal::new(Reason::ContentRefused, why).by(Self::SYSTEM)));
-        }
         let endpoint = message.endpoint();
         if !endpoint.has_output() {
             return Ok(Flow::Continue);
@@ -178,6 +173,16 @@ impl Prompts {
         let joined = |texts: Vec<String>| Redacted::new(texts.join("\n\n"));
         (!first.is_empty() || !last.is_empty()).then(|| (joined(first), joined(last)))
     }
+}
+
+/// Why a request would be refused where clients may not say what operators say.
+pub(super) fn denied(message: &Message) -> Option<String> {
+    let Message::Ai(ai) = message else { return None };
+    if message.texts().any(|text| text.part == Part::System) {
+        return Some("it has system text, and policy lets in none of clients".to_owned());
+    }
+    let what = ai.unseen_system()?;
+    Some(format!("`{what}` may hold system text, and policy lets in none of clients"))
 }
 
 fn notice(name: &str) -> String {

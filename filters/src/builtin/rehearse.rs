@@ -12,6 +12,7 @@ use postern_config::{Part, Stage as Place};
 use super::content::Content;
 use super::cross_site::CrossSite;
 use super::frame::Frame;
+use super::prompts::{self, Prompts};
 use crate::authz::Rehearsal;
 use crate::limit::{Facts, LimitSet, Stage, Tokens};
 use crate::message::{Message, fixed_texts, read_headers};
@@ -39,6 +40,10 @@ pub(crate) enum Rehearse {
     },
     Content {
         content: Content,
+        blame: Blame,
+    },
+    /// Who may say what operators say.
+    System {
         blame: Blame,
     },
 }
@@ -95,7 +100,7 @@ impl Rehearse {
         match self {
             Self::Head { .. } => Place::Frame,
             Self::Limits { .. } => Place::Rate,
-            Self::Size { .. } | Self::Content { .. } => Place::Parse,
+            Self::Size { .. } | Self::Content { .. } | Self::System { .. } => Place::Parse,
         }
     }
 
@@ -103,7 +108,7 @@ impl Rehearse {
         match self {
             Self::Head { .. } => true,
             Self::Limits { stage, .. } => *stage != Stage::Model,
-            Self::Size { .. } | Self::Content { .. } => false,
+            Self::Size { .. } | Self::Content { .. } | Self::System { .. } => false,
         }
     }
 
@@ -148,6 +153,10 @@ impl Rehearse {
                 (length > *most).then(|| blame.refusal(Reason::TooLarge, "maxBodySize".to_owned()))
             }
             Self::Content { content, blame } => self::content(content, blame, req, cx),
+            Self::System { blame } => {
+                let denied = cx.message().ok().and_then(prompts::denied);
+                denied.map(|_| blame.refusal(Reason::ContentRefused, Prompts::SYSTEM.to_owned()))
+            }
         }
     }
 }

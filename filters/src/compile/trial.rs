@@ -6,7 +6,7 @@ use std::sync::Arc;
 use postern_config::{DataProtection, Dialect, Direction, RateLimit, Report, Route, RuntimeSecurity};
 
 use super::Compiler;
-use crate::builtin::{Blame, Content, CrossSite, Frame, Rehearse};
+use crate::builtin::{Blame, Content, CrossSite, Frame, Prompts, Rehearse};
 use crate::chain::Step;
 use crate::filter::Filter;
 use crate::limit::{LimitSet, Stage};
@@ -83,7 +83,8 @@ fn look_on(rehearse: Rehearse) -> Step {
 impl Compiler<'_> {
     /// `None` after a problem was reported.
     pub(super) fn rehearsals(&self, tried: &Tried<'_>, report: &mut Report) -> Option<Rehearsals> {
-        let (access, whole) = (&self.route.policy.access, &tried.whole.policy);
+        let (policy, whole) = (&self.route.policy, &tried.whole.policy);
+        let access = &policy.access;
         let request = self.tried_guards(tried, Direction::Request, report)?;
         let answers = self.tried_guards(tried, Direction::Response, report)?;
         let inspected = request.is_some() || answers.is_some() || self.route.dialect != Dialect::Http;
@@ -111,6 +112,18 @@ impl Compiler<'_> {
                 "`maxBodySize` cannot be on trial where bodies are forwarded as they come: nobody has the whole of one";
             self.problem(report, 7, message.to_owned(), "write `mode: Enforce`, or `bodies: Whole` on the route");
         }
+        let unread = (policy.data.revision.opaque, whole.data.revision.opaque);
+        if self.route.dialect != Dialect::Http && unread.0 != unread.1 {
+            let message =
+                "`opaque` on trial is not what holds now, and nobody could say what it would refuse of answers";
+            self.problem(report, 7, message.to_owned(), "write it into a manifest of its own that acts");
+        }
+        let denied_by = whole.runtime.prompts.system_denied_by.as_deref();
+        let denied_by = denied_by.filter(|_| policy.runtime.prompts.system_denied_by.is_none());
+        made.message.extend(denied_by.map(|owner| {
+            let owners = BTreeMap::from([(Prompts::SYSTEM.to_owned(), Arc::from(owner))]);
+            Rehearse::System { blame: Blame::new(tried.of_kind(&[RUNTIME]), owners) }
+        }));
         let blame = Blame::new(of_access.clone(), BTreeMap::new());
         made.message.push(Rehearse::Size { most: whole.access.max_body, blame });
         let limits = self.tried_limits(tried, report)?;

@@ -21,7 +21,7 @@ fn print(name: &str, input: &str) -> Print {
 }
 
 #[test]
-fn calls_are_the_same_however_their_arguments_are_written() {
+fn attack_48_calls_are_the_same_however_their_arguments_are_written() {
     let one = r#"{"city":"Oslo","days":[1,2,{"x":null,"y":true}]}"#;
     for same in [
         r#" { "days" : [ 1.0, 2e0, {"y":true, "x":null} ] , "city" : "Oslo" } "#,

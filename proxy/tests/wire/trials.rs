@@ -117,6 +117,15 @@ spec:
   mode: Audit
   modeUntil: "{until}"
   detectors: [{{name: tags, type: HiddenText, parts: [HttpBody], action: Block}}]
+---
+apiVersion: secure.platformspec.io/v1alpha1
+kind: RuntimeSecurityPolicy
+metadata: {{name: speakers}}
+spec:
+  targetRefs: [{{kind: Route, name: chat}}]
+  mode: Audit
+  modeUntil: "{until}"
+  systemText: Deny
 "#
     )
 }
@@ -130,6 +139,7 @@ async fn what_is_on_trial_by_route_changes_nothing_is_told_and_then_acts() {
     let post = |body: &str| Ask::post("/orders", "application/json", body);
     let long = format!("{{\"a\":\"{}\"}}", "x".repeat(80));
     let tagged = format!("{{\"a\":\"b{}\"}}", char::from_u32(0xE0041).unwrap());
+    let system = serde_json::json!({"model": "small", "messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]});
     let (answer, other) = ("it is plan 123.", "nothing");
     let told = || house.model.says(chat(answer));
     let untold = || house.model.says(chat(other));
@@ -190,6 +200,14 @@ async fn what_is_on_trial_by_route_changes_nothing_is_told_and_then_acts() {
             200,
             Some(("DataProtectionPolicy/default/words", "Rewrite", "data/hide-plans")),
             200,
+        ),
+        (
+            "system text",
+            mia,
+            Ask::json("/v1/chat/completions", &system),
+            200,
+            Some(("RuntimeSecurityPolicy/default/speakers", "Deny", "systemText")),
+            403,
         ),
         ("an answer with nothing in it", mia, Ask::chat("who?"), 200, None, 200),
         (

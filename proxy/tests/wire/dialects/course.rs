@@ -31,7 +31,7 @@ const CASES: [Case; 10] = [
 ];
 
 #[tokio::test]
-async fn a_task_ends_in_every_vendors_words() {
+async fn attack_49_a_task_ends_in_every_vendors_words_whole_and_streamed() {
     for shape in Shape::ALL {
         let house = shape.plan("  behaviour: {maxToolCallsPerTask: 3, maxRepeats: 2}\n").start().await;
         let mut want = Vec::new();

@@ -49,7 +49,7 @@ const ANSWERS: [(&str, &str, &str, &[Call<'static>], bool); 16] = [
 ];
 
 #[tokio::test]
-async fn answers_of_a_model_fit_its_schema_or_do_not_leave() {
+async fn attack_49_answers_of_a_model_fit_its_schema_or_do_not_leave() {
     for shape in Shape::ALL {
         let house = plan(shape).start().await;
         for (asked, model, text, calls, passes) in ANSWERS {
@@ -78,7 +78,7 @@ async fn answers_of_a_model_fit_its_schema_or_do_not_leave() {
 }
 
 #[tokio::test]
-async fn arguments_of_a_tool_fit_its_schema_or_do_not_leave() {
+async fn attack_49_arguments_of_a_tool_fit_its_schema_or_do_not_leave() {
     for shape in Shape::ALL {
         let house = plan(shape).start().await;
         for streamed in [false, true] {
