@@ -61,6 +61,13 @@ test-rust: need ## Rust tests only
 	@scripts/need redis || [ -z "$$POSTERN_REQUIRE_REDIS" ]
 	@scripts/test-rust
 
+# Only our crate is optimised, over the compiled dependencies of the tests: a profile of its own would compile all of them again.
+.PHONY: splits
+splits: need ## Streams cut at every byte and pair of bytes, texts at every character and pair: three million cases
+	@POSTERN_SPLITS=all $(CARGO) test --locked --workspace --test splits \
+	  --config profile.dev.package.postern-filters.opt-level=3 \
+	  --config profile.dev.package.postern-filters.debug-assertions=false -- --nocapture
+
 .PHONY: sdk
 sdk: build $(VENV)/ready ## The SDKs of OpenAI, Anthropic and Google, and gRPC, as clients through mTLS
 	@$(VENV)/bin/python load-tests/sdk/run.py --postern $(POSTERN)

@@ -116,6 +116,16 @@ fn a_golden_triggers_its_code_and_no_other() {
 }
 
 #[test]
+fn complaint_17_policy_that_can_match_nothing_where_it_is_attached_does_not_load() {
+    for name in ["allow", "content", "guard", "models", "output", "prompts", "restore", "rules", "traffic"] {
+        let report = report_of(&format!("pv-025-{name}.yaml"));
+        assert!(report.has_errors(), "{name}");
+        let problems = report.problems();
+        assert!(problems.iter().all(|problem| problem.code.0 == 25 && problem.severity == Severity::Error), "{report}");
+    }
+}
+
+#[test]
 fn a_problem_names_a_way_out_and_reads_like_the_others() {
     for name in goldens() {
         for problem in report_of(&name).problems() {

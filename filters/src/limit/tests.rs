@@ -232,8 +232,7 @@ fn a_limit_that_cannot_be_kept_does_not_compile() {
 }
 
 #[test]
-fn many_keys_neither_fill_the_memory_nor_free_a_spent_budget() {
-    // Attack 46.
+fn attack_46_many_keys_neither_fill_the_memory_nor_free_a_spent_budget() {
     let store = LimitStore::with_max_keys(100);
     let set = LimitSet::compile(&[limit("per-address", &[LimitKey::SourceIp], 1, 60, 1)], &store).unwrap();
     let check = |n: u32, at| set.check_address(Source::Ip(n.to_be_bytes().into()), "chat", ms(at)).is_refused();

@@ -1,7 +1,9 @@
-//! What a caller writes into logs and metrics stays a value there (attack 52).
+//! What a caller writes into logs and metrics stays a value there (attack 52), and nothing passes that could not be written down
+//! (attack 47).
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -22,6 +24,42 @@ const BREAKING: [&str; 8] = [
     "forged\u{2028}\u{202e}\u{0}\u{85}",
     "\\u0022forged\\",
 ];
+
+/// A directory in the way of the next checkpoint stands for a disk that takes nothing more.
+#[tokio::test]
+async fn attack_47_while_the_log_takes_nothing_nothing_passes_and_what_passed_is_in_it() {
+    let house = House::start().await;
+    let mia = &house.who.mia;
+    let obstacle = house.proxy.audit_dir().join("checkpoint.tmp");
+    let mut passed = 0;
+    for (is_full, until) in [(true, 503), (false, 200)] {
+        if is_full {
+            std::fs::create_dir(&obstacle).unwrap();
+        } else {
+            std::fs::remove_dir(&obstacle).unwrap();
+        }
+        let reached = async {
+            loop {
+                let reply = house.call(mia, Ask::get("/orders")).await;
+                passed += usize::from(reply.status == 200);
+                assert!(matches!(reply.status, 200 | 503), "{}", reply.body);
+                assert_eq!(house.plain.count(), passed, "what is refused has reached nobody");
+                if reply.status == until {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        within("a log that is full, or no longer", reached).await;
+    }
+    let records = house.stop().await;
+    assert_eq!(
+        records.outcomes().iter().filter(|outcome| *outcome == "allow").count(),
+        passed,
+        "{:?}",
+        records.outcomes()
+    );
+}
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);

@@ -1,20 +1,14 @@
-//! The table in SECURITY.md names, for every number of the list, tests that exist.
+//! The tables in SECURITY.md and in `docs/complaints.md` name, for every number of their lists, tests that exist.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The numbers of the list that concern the edge; the others belong to parts that are not built yet.
-fn numbers() -> BTreeSet<u32> {
-    (1..=45).chain(50..=54).collect()
-}
-
-#[test]
-fn every_number_has_a_row_and_every_test_it_names_exists() {
+/// Numbers of the rows of a table, each with the tests that its last cell names, of which every one carries the number behind `word`.
+fn numbers(page: &str, word: &str) -> BTreeSet<u32> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let security = std::fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let text = std::fs::read_to_string(root.join(page)).unwrap();
     let mut told = BTreeSet::new();
-    for row in
-        security.lines().filter(|line| line.starts_with("| ") && line[2..].starts_with(|c: char| c.is_ascii_digit()))
+    for row in text.lines().filter(|line| line.starts_with("| ") && line[2..].starts_with(|c: char| c.is_ascii_digit()))
     {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         let [number, attack, outcome, tests] = cells[..] else { panic!("four cells: {row}") };
@@ -27,8 +21,18 @@ fn every_number_has_a_row_and_every_test_it_names_exists() {
             let (file, name) = test.split_once("::").unwrap_or_else(|| panic!("`file::test`, not `{test}`"));
             let text = std::fs::read_to_string(root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
             assert!(text.contains(&format!("fn {name}(")), "`{file}` holds no test `{name}`");
-            assert!(name.starts_with(&format!("attack_{number}_")), "`{name}` does not carry {number}");
+            assert!(format!("_{name}").contains(&format!("_{word}_{number}_")), "`{name}` does not carry {number}");
         }
     }
-    assert_eq!(told, numbers());
+    told
+}
+
+#[test]
+fn every_attack_has_a_row_and_every_test_it_names_exists() {
+    assert_eq!(numbers("SECURITY.md", "attack"), (1..=54).collect());
+}
+
+#[test]
+fn every_complaint_about_streams_and_guards_has_a_row_and_every_test_it_names_exists() {
+    assert!(numbers("docs/complaints.md", "complaint").is_superset(&(1..=19).collect()));
 }

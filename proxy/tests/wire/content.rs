@@ -83,7 +83,7 @@ async fn a_secret_is_cut_out_of_a_whole_answer_and_the_rest_stays() {
 }
 
 #[tokio::test]
-async fn attack_49_a_secret_split_anywhere_over_events_is_cut_out_of_a_stream() {
+async fn attack_49_complaint_6_a_secret_split_anywhere_over_events_is_cut_out_of_a_stream() {
     let house = House::start().await;
     let told = format!("the key is {SECRET}, keep it safe");
     let from = told.find(SECRET).unwrap();
@@ -147,7 +147,7 @@ fn text_of(events: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_event_is_released_before_the_next_one_is_there() {
+async fn complaint_7_an_event_is_released_before_the_next_one_is_there() {
     let house = House::start().await;
     for h2 in [false, true] {
         let tell = house.model.steps();
@@ -455,7 +455,7 @@ async fn a_plain_route_with_content_policies_reads_bodies_and_queries_both_ways(
 }
 
 #[tokio::test]
-async fn the_guards_in_a_record_are_those_of_the_coverage_matrix() {
+async fn complaint_11_the_guards_in_a_record_are_those_of_the_coverage_matrix() {
     let house = House::start().await;
     let mia = &house.who.mia;
     house.call(mia, Ask::chat("hello")).await;

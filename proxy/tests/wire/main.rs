@@ -8,6 +8,7 @@ mod access;
 mod api_keys;
 mod certificates;
 mod challenges;
+mod complaints;
 mod content;
 mod cors;
 mod cuts;

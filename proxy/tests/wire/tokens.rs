@@ -22,16 +22,16 @@ spec:
     - {name: no-mail-out, direction: Response, parts: [Assistant, ToolArguments], match: {detectors: [email]}, action: Redact}
 "#;
 
-fn plan() -> Plan {
+pub fn plan() -> Plan {
     House::plan().also(POLICIES)
 }
 
-fn prompt(seen: &Seen) -> String {
+pub fn prompt(seen: &Seen) -> String {
     seen.json()["messages"][0]["content"].as_str().unwrap().to_owned()
 }
 
 /// The first token of the prompt that reached the model.
-fn token(seen: &Seen) -> String {
+pub fn token(seen: &Seen) -> String {
     let prompt = prompt(seen);
     let from = prompt.find("tok_").unwrap_or_else(|| panic!("no token in: {prompt}"));
     prompt[from..].split([' ', '.', ',']).next().unwrap().to_owned()
@@ -75,7 +75,7 @@ async fn a_model_sees_a_token_and_the_caller_the_value() {
 }
 
 #[tokio::test]
-async fn attack_49_a_token_split_anywhere_over_events_comes_back_whole() {
+async fn attack_49_complaint_8_a_token_split_anywhere_over_events_comes_back_whole() {
     let house = plan().start().await;
     let length = "I wrote to ".len() + "tok_email_".len() + 16 + " today.".len();
     for cut in (9..length - 2).step_by(3) {

@@ -10,7 +10,7 @@ fn asker(rules: &[Rule]) -> Authz {
 }
 
 #[test]
-fn each_problem_is_told_with_code_place_and_way_out() {
+fn complaint_17_a_rule_that_cannot_hold_does_not_load_and_each_problem_is_told_with_code_place_and_way_out() {
     let to_users = |name| permit(name, &[Read]).to(&[User]);
     for (case, rule, code, place, says) in [
         // PV-020
@@ -61,6 +61,7 @@ fn each_problem_is_told_with_code_place_and_way_out() {
             "`tenat`",
         ),
         ("misspelt context", to_users("a").when("context.rsik < 3"), "PV-021", "6:7", "`rsik`"),
+        ("arguments of a tool", to_users("a").when("context.arguments.amount < 9"), "PV-021", "6:7", "`arguments`"),
         (
             "attribute of another type",
             permit("a", &[Read, Chat]).to(&[User]).when("resource.vendor == \"x\""),

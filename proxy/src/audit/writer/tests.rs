@@ -402,9 +402,8 @@ fn one_process_writes_a_log() {
     assert!(open(dir.path()).is_ok());
 }
 
-/// Attack 47: a disk that takes nothing more.
 #[tokio::test]
-async fn while_nothing_can_be_written_nothing_is_accepted_and_nothing_is_lost() {
+async fn attack_47_while_nothing_can_be_written_nothing_is_accepted_and_nothing_is_lost() {
     let dir = tempdir();
     let writer = open_with(dir.path(), Limits { segment: 1, ..Limits::default() });
     let obstacle = dir.path().join(records_path(1));

@@ -85,7 +85,7 @@ async fn messages_are_read_both_ways_and_refused_in_the_vendors_words() {
 }
 
 #[tokio::test]
-async fn field_5_attack_49_a_secret_in_a_stream_of_messages_is_cut_out_wherever_it_is_split() {
+async fn attack_49_complaint_5_a_secret_in_a_stream_of_messages_is_cut_out_wherever_it_is_split() {
     let house = speaks("anthropic", ALLOW).start().await;
     let told = format!("the key is {SECRET}, keep it safe");
     let from = told.find(SECRET).unwrap();

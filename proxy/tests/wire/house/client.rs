@@ -85,6 +85,12 @@ impl Ask {
         self.header("authorization", &format!("Bearer {token}"))
     }
 
+    /// To another path.
+    pub fn to(mut self, path: &str) -> Self {
+        self.path = path.to_owned();
+        self
+    }
+
     pub fn h2(mut self) -> Self {
         self.h2 = true;
         self
