@@ -131,7 +131,8 @@ pub fn clear(need: Need) -> Given {
     let Need::External(questions) = need else { panic!("nothing that a test runs at once asks for {need:?}") };
     let said = questions.into_iter().map(|question| {
         let asked: Value = serde_json::from_slice(question.body("test").expose()).unwrap();
-        let texts = asked["texts"].as_array().unwrap().iter().map(|text| json!({"index": text["index"], "score": 0}));
+        let texts = asked.get("texts").and_then(Value::as_array).unwrap();
+        let texts = texts.iter().map(|text| json!({"index": text.get("index"), "score": 0}));
         let answer = json!({"version": 1, "texts": texts.collect::<Vec<_>>()}).to_string();
         let verdict = Verdict::read(&question, Some("application/json"), answer.into()).unwrap();
         (question, Ok(verdict))
