@@ -20,7 +20,7 @@ use aws_lc_rs::digest;
 
 use crate::yaml::{self, End, Node};
 use crate::{Api, Code, Digest, Position, Report, Schema, SchemaId};
-pub use alone::{SchemaForm, schema_alone};
+pub use alone::{SchemaForm, schema_alone, schema_file};
 use keys::Spot;
 
 const PV_SHAPE: Code = Code(2);

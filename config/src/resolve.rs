@@ -26,6 +26,7 @@ mod network;
 mod outbound;
 mod posture;
 mod prompts;
+mod schemas;
 mod secrets;
 mod signature;
 mod subjects;
@@ -86,6 +87,8 @@ pub fn load(path: &Path, now: i64) -> Result<Loaded, Report> {
             files.extend(detectors.filter_map(|one| one.kind.file()).map(Path::to_owned));
             let layers = versions().flat_map(|route| &route.policy.runtime.prompts.layers);
             files.extend(layers.map(|layer| layer.file.clone()));
+            let schemas = versions().flat_map(|route| &route.policy.runtime.output.schemas);
+            files.extend(schemas.map(|schema| schema.value.schema.file.clone()));
             files.sort();
             files.dedup();
             Ok(Loaded { snapshot, warnings: report, files })
@@ -102,6 +105,7 @@ pub fn resolve(bootstrap: &Bootstrap, parsed: &Parsed, now: i64, report: &mut Re
     contracts::check(bootstrap, &attached, report);
     attached.lists = Rc::new(lists::Lists::read(bootstrap, &attached, report));
     attached.prompts = Rc::new(prompts::Texts::read(bootstrap, &attached, report));
+    attached.schemas = Rc::new(schemas::Schemas::read(bootstrap, &attached, report));
     let keys = keys::Keys::find(&attached, report);
     names::check(&attached, report);
     trial::check(&attached, now, report);
@@ -305,7 +309,7 @@ fn digest_of(bootstrap: &Bootstrap, manifests: &[ManifestRef], attached: &Attach
         context.update(&manifest.digest);
     }
     let files = attached.apis.digests().into_iter().chain(attached.lists.digests());
-    for file in files.chain(attached.prompts.digests()) {
+    for file in files.chain(attached.prompts.digests()).chain(attached.schemas.digests()) {
         context.update(&file);
     }
     let mut out = Digest::default();

@@ -7,6 +7,7 @@
 mod access;
 mod api;
 mod authz;
+mod behaviour;
 mod challenge;
 mod content;
 mod ddos;
@@ -31,6 +32,7 @@ use std::time::Duration;
 pub use access::*;
 pub use api::*;
 pub use authz::*;
+pub use behaviour::*;
 pub use challenge::*;
 pub use content::*;
 pub use ddos::*;

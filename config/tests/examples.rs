@@ -109,6 +109,33 @@ fn the_assistant_with_house_rules_loads() {
     let layers: Vec<&str> = prompts.layers.iter().map(|layer| layer.name.as_str()).collect();
     assert_eq!(layers, ["house-rules", "closing"]);
     assert!(prompts.system_denied_by.is_some() && prompts.isolated_by.is_some());
+    let runtime = &snapshot.routes[0].policy.runtime;
+    assert_eq!(runtime.behaviour.max_tool_calls.as_ref().map(|most| most.value), Some(40));
+    assert!(runtime.output.argument_schemas().is_some() && runtime.output.answer_schemas().is_none());
+}
+
+#[test]
+fn a_schema_of_answers_is_watched_and_belongs_to_the_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let example = examples("examples/assistant");
+    for part in ["manifests", "prompts", "schemas"] {
+        std::fs::create_dir(folder.path().join(part)).unwrap();
+        for entry in std::fs::read_dir(example.join(part)).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), folder.path().join(part).join(entry.file_name())).unwrap();
+        }
+    }
+    std::fs::copy(example.join("postern.yaml"), folder.path().join("postern.yaml")).unwrap();
+    let schema = folder.path().join("schemas/mail.json");
+    let again = || load(&folder.path().join("postern.yaml"), NOW).map(|loaded| (loaded.snapshot.digest, loaded.files));
+    let (before, files) = again().unwrap();
+    assert!(files.contains(&schema), "{files:?}");
+    let text = std::fs::read_to_string(&schema).unwrap();
+    std::fs::write(&schema, text.replace("200", "20")).unwrap();
+    assert_ne!(again().unwrap().0, before, "what it says decides as much as a manifest");
+    std::fs::write(&schema, text.replace("maxLength", "maxlength")).unwrap();
+    let report = again().unwrap_err().to_string();
+    assert!(report.contains("nothing enforces `maxlength`") && report.contains("schemas/mail.json:5:"), "{report}");
 }
 
 /// Whole file names only: a shipped file that was cut must not load, whoever copies it.

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use postern_config::{DataClass, Dialect, Direction, Opaque, Part};
 
 use crate::builtin::{Authorize, Blame, Content, Models, blocked};
+use crate::course::{CallLimits, Course};
 use crate::dialect::http::media_type;
 use crate::dialect::{Endpoint, EventStream, StreamOut, Usage};
 use crate::encoding::{Coding, DecodeError, UnknownCoding};
@@ -18,7 +19,7 @@ use crate::external::{Conclusion, Externals};
 use crate::json::apply;
 use crate::limit::Used;
 use crate::message::{Message, MessageLimits};
-use crate::output::{Bounded, are_allowed, length_of, too_long, uncalled_for};
+use crate::output::{AnswerSchemas, Bounded, CallDemands, length_of, too_long, unfit};
 use crate::scan::restore::{self, Restorer, Restoring, Values};
 use crate::scan::{Canary, Exchange, InExchange, TokenMap};
 use crate::{
@@ -79,8 +80,10 @@ pub(crate) struct Answers {
     pub(crate) models: Option<Arc<Models>>,
     /// Bytes of text of one answer.
     pub(crate) max_length: Option<u64>,
-    /// Tools are called only if the request offered them.
-    pub(crate) only_offered: bool,
+    /// What is demanded of calls of tools.
+    pub(crate) calls: CallRules,
+    /// Schemas that answers and arguments fit.
+    pub(crate) schemas: Option<Arc<AnswerSchemas>>,
     /// Guards on trial, and which manifests they are of. Only where answers are read anyway.
     pub(crate) tried: Option<Arc<(Content, Blame)>>,
     /// Guards of answers that are read whole, as the matrix names them.
@@ -88,6 +91,27 @@ pub(crate) struct Answers {
     /// Guards of streams.
     pub(crate) streamed: Vec<Arc<str>>,
     pub(crate) stall: Duration,
+}
+
+/// What the policy of a route demands of calls of tools in answers.
+#[derive(Debug, Clone)]
+pub(crate) struct CallRules {
+    /// Tools are called only if the request offered them.
+    pub(crate) only_offered: bool,
+    /// How many calls a conversation may have.
+    pub(crate) limits: Option<CallLimits>,
+}
+
+impl CallRules {
+    /// For one answer.
+    fn of(&self, schemas: Option<&Arc<AnswerSchemas>>, cx: &Context) -> CallDemands {
+        CallDemands {
+            // Nothing was offered to a request that was not read.
+            offered: self.only_offered.then(|| cx.offered().cloned().unwrap_or_default()),
+            schemas: schemas.cloned(),
+            course: self.limits.map(|limits| Course::new(limits, cx.calls())),
+        }
+    }
 }
 
 const EVENT_STREAM: &str = "text/event-stream";
@@ -154,7 +178,8 @@ impl Answers {
         };
         Some(Box::new(AnswerStream {
             count,
-            only_offered: self.only_offered,
+            calls: self.calls.clone(),
+            schemas: self.schemas.clone(),
             models: self.models.clone(),
             content: self.content.clone(),
             decision: decision.to_owned(),
@@ -193,7 +218,7 @@ impl Answers {
             return Err(refusal);
         }
         match self.read(head, left.clone(), cx.message_limits())? {
-            Some(message) => self.release(head, &message, left, concluded.edits()),
+            Some(message) => self.release(head, &message, left, concluded.edits(), cx),
             None => Ok(left),
         }
     }
@@ -245,12 +270,8 @@ impl Answers {
             note_tried(blame, blocked, outcome.findings, cx);
         }
         let too_long = self.max_length.filter(|most| length_of(message) > *most).map(|_| too_long(Part::Assistant));
-        let limits = cx.message_limits().json();
-        let uncalled = self.only_offered && !are_allowed(message, cx.offered().map(|offered| &**offered), limits);
-        if let Some(finding) = too_long.or_else(|| uncalled.then(uncalled_for)) {
-            let refusal = blocked(Reason::AnswerRefused, std::slice::from_ref(&finding));
-            cx.add_findings([finding]);
-            return Err(refusal);
+        if let Some(finding) = too_long.or_else(|| self.uncalled(message, cx)) {
+            return Err(refused(finding, cx));
         }
         let content = self.content.as_ref().filter(|_| !mutant::is("answer content"));
         let outcome = content.map(|content| content.judge(message, &head.exchange())).unwrap_or_default();
@@ -261,7 +282,7 @@ impl Answers {
         for_reader(outcome.left, cx)?;
         let edits = outcome.verdicts.edits;
         match self.external.as_ref().filter(|_| !mutant::is("external answer")) {
-            None => self.release(head, message, body, edits).map(CheckedAnswer::Passed),
+            None => self.release(head, message, body, edits, cx).map(CheckedAnswer::Passed),
             Some(external) => {
                 let left = self.rewritten(head, message, body, &edits)?;
                 self.ask(external, head, left, cx)
@@ -283,7 +304,7 @@ impl Answers {
         let questions = external.ask(message.texts());
         let questions = questions.map_err(|too_much| Refusal::new(Reason::AnswerRefused, too_much.to_string()))?;
         if questions.is_empty() {
-            return self.release(head, &message, left, Vec::new()).map(CheckedAnswer::Passed);
+            return self.release(head, &message, left, Vec::new(), cx).map(CheckedAnswer::Passed);
         }
         cx.set_waiting_answer(left, questions.clone());
         Ok(CheckedAnswer::Waits(Need::External(questions)))
@@ -296,12 +317,16 @@ impl Answers {
         message: &Message,
         body: Bytes,
         edits: Vec<(usize, Vec<Edit>)>,
+        cx: &mut Context,
     ) -> Result<Bytes, Refusal> {
         let edits = match head.tokens.as_ref().filter(|tokens| tokens.restores()) {
             Some(tokens) => put_back(message, edits, &self.values(tokens)),
             None => edits,
         };
-        self.rewritten(head, message, body, &edits)
+        let left = self.rewritten(head, message, body, &edits)?;
+        // What is judged is what goes out, with all that was changed.
+        let again = if edits.is_empty() { None } else { self.read(head, left.clone(), cx.message_limits())? };
+        if self.fits(head, again.as_ref().unwrap_or(message), cx) { Ok(left) } else { Err(refused(unfit(), cx)) }
     }
 
     fn rewritten(
@@ -316,6 +341,21 @@ impl Answers {
         }
         // A vendor's dialect takes out what repeats text in forms that nobody judged, edits or not.
         message.rewrite(edits).map_err(|error| unreadable(head, &error.to_string()))
+    }
+
+    /// The first call of a tool that must not be.
+    fn uncalled(&self, message: &Message, cx: &Context) -> Option<ContentFinding> {
+        let limits = cx.message_limits().json();
+        let mut demands = self.calls.of(self.schemas.as_ref(), cx);
+        let calls = message.calls().into_iter().filter(|_| !mutant::is("answer calls"));
+        calls.map(|call| demands.whole(call, limits)).find_map(Result::err)
+    }
+
+    /// Whether what a model says fits the schemas that hold for it. That the upstream failed is no answer of a model.
+    fn fits(&self, head: &AnswerHead, message: &Message, cx: &Context) -> bool {
+        let fails = message.is_error() && !head.succeeded();
+        let schemas = self.schemas.as_ref().filter(|_| !fails && !mutant::is("answer schemas"));
+        schemas.is_none_or(|schemas| schemas.fit(cx.model(), message, cx.message_limits().json()))
     }
 
     /// What may be put back into answers.
@@ -334,6 +374,13 @@ impl Answers {
             cx.note(Direction::Response, guard);
         }
     }
+}
+
+/// Notes what an answer is refused for.
+fn refused(finding: ContentFinding, cx: &mut Context) -> Refusal {
+    let refusal = blocked(Reason::AnswerRefused, std::slice::from_ref(&finding));
+    cx.add_findings([finding]);
+    refusal
 }
 
 /// Data of a class that whoever asked may not see goes nowhere.
@@ -408,8 +455,8 @@ fn alien(head: &AnswerHead) -> Refusal {
 /// A streamed answer on its way through the hold-back window.
 #[derive(Debug)]
 pub struct AnswerStream {
-    /// Tools are called only if the request offered them.
-    only_offered: bool,
+    calls: CallRules,
+    schemas: Option<Arc<AnswerSchemas>>,
     models: Option<Arc<Models>>,
     content: Option<Arc<Content>>,
     /// Bytes of text that have come.
@@ -427,10 +474,7 @@ impl AnswerStream {
     /// # Errors
     /// What may still be written, which ends with the dialect's error event, and the refusal.
     pub fn push(&mut self, bytes: &[u8], cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
-        if self.only_offered {
-            // Nothing was offered to a request that was not read.
-            self.events.allow_only(&cx.offered().cloned().unwrap_or_default());
-        }
+        self.events.demand(|| self.calls.of(self.schemas.as_ref(), cx));
         let out = self.events.push(bytes);
         self.conclude(out, cx)
     }
@@ -469,6 +513,10 @@ impl AnswerStream {
             note_tried(&tried.1, blocked, findings, cx);
         }
         let bytes = Bytes::from(out.bytes);
+        // However it ends: what came before in this push was not to come from that model.
+        if let Err(refusal) = self.named(cx) {
+            return Err(self.cut(out.findings, refusal, cx));
+        }
         let refusal = match (out.blocked, out.reason) {
             (true, _) => blocked(Reason::AnswerRefused, &out.findings),
             (false, Some(reason)) => {
@@ -480,11 +528,7 @@ impl AnswerStream {
                     cx.add_findings(out.findings);
                     return Ok(bytes);
                 }
-                Err(refusal) => {
-                    cx.add_findings(out.findings);
-                    self.note(cx);
-                    return Err((self.error_event(refusal.reason, &self.decision), refusal));
-                }
+                Err(refusal) => return Err(self.cut(out.findings, refusal, cx)),
             },
         };
         cx.add_findings(out.findings);
@@ -492,15 +536,33 @@ impl AnswerStream {
         Err((bytes, refusal))
     }
 
+    /// Ends the stream without what this push would have sent.
+    fn cut(&self, findings: Vec<ContentFinding>, refusal: Refusal, cx: &mut Context) -> (Bytes, Refusal) {
+        cx.add_findings(findings);
+        self.note(cx);
+        (self.error_event(refusal.reason, &self.decision), refusal)
+    }
+
     fn readable(&self, findings: &[ContentFinding], cx: &Context) -> Result<(), Refusal> {
         for_reader(self.content.as_ref().and_then(|content| content.left_by(findings)), cx)
     }
 
-    /// Looks who answers, and counts what has come by the limits of tokens.
-    fn counted(&self, cx: &mut Context) -> Result<(), Refusal> {
+    /// Looks who answers. Nothing leaves of a model whose answers have to fit a schema, as only a whole one could be judged: so where
+    /// there are such models, a stream has to say whose it is before it says anything.
+    fn named(&self, cx: &mut Context) -> Result<(), Refusal> {
+        let (asked, names) = (cx.model(), self.events.models());
         if let Some(models) = &self.models {
-            self.events.models().iter().try_for_each(|model| models.check_answer(cx.model(), model))?;
+            names.iter().try_for_each(|model| models.check_answer(asked, model))?;
         }
+        let schemas = self.schemas.as_ref().filter(|schemas| schemas.are_of_models() && !mutant::is("stream schemas"));
+        let Some(schemas) = schemas else { return Ok(()) };
+        let unnamed = names.is_empty() && self.count.tokens() > 0;
+        let held = asked.into_iter().chain(names.iter().map(String::as_str)).any(|model| schemas.hold_for(model));
+        if unnamed || held { Err(refused(unfit(), cx)) } else { Ok(()) }
+    }
+
+    /// Counts what has come by the limits of tokens.
+    fn counted(&self, cx: &mut Context) -> Result<(), Refusal> {
         if cx.tally().is_empty() {
             return Ok(());
         }

@@ -10,21 +10,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use managed::UpstreamSecrets;
 use postern_config::{
-    Code, Credential, DataDetectorKind, DataProtection, Dialect, Direction, LeakDetection, OwnKey, Part, Position,
-    Report, Route, RuntimeDetectorKind, RuntimeSecurity, Snapshot, TenantSource, Upstream, Waived, capability,
+    BehaviourLimits, Code, Credential, DataDetectorKind, DataProtection, Dialect, Direction, LeakDetection, OwnKey,
+    Part, Position, Report, Route, RuntimeDetectorKind, RuntimeSecurity, Snapshot, TenantSource, Upstream, Waived,
+    capability,
 };
 
-use crate::answer::Answers;
+use crate::answer::{Answers, CallRules};
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    Assure, Authorize, Blame, Browser, Conform, Content, Cors, CrossSite, Decode, Digest, Exceptions, External, Frame,
-    Identify, Limits, Models, OfTenant, Parse, Prompts,
+    Assure, Authorize, Blame, Browser, Conform, Content, Cors, CrossSite, Decode, Depth, Digest, Exceptions, External,
+    Frame, Identify, Limits, Models, OfTenant, Parse, Prompts,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
+use crate::course::CallLimits;
 use crate::external::Externals;
 use crate::filter::Filter;
 use crate::limit::{LimitSet, LimitStore, Stage};
+use crate::output::AnswerSchemas;
 use crate::scan::{ContentGuards, Managed, TokenKey};
 use crate::token::session::{EndedSessions, SealKey};
 use crate::token::{KeyRings, Recognised, TokenCache};
@@ -140,6 +143,9 @@ fn build(
     Ok(Chains { by_route, metadata: Metadata::new(&snapshot.routes), login_paths })
 }
 
+/// What a chain has of limits, documents, models and schemas of answers.
+type Compiled<'a> = (&'a Arc<LimitSet>, &'a [Arc<Conform>], Option<&'a Arc<Models>>, Option<&'a Arc<AnswerSchemas>>);
+
 struct Compiler<'a> {
     snapshot: &'a Snapshot,
     route: &'a Route,
@@ -168,6 +174,9 @@ impl Compiler<'_> {
             .ok()
             .map(Arc::new);
         let contracts = self.contracts(report);
+        let schemas = AnswerSchemas::new(&policy.runtime.output)
+            .map_err(|error| self.problem(report, 53, error.to_string(), "change the pattern"))
+            .ok();
         let (authorizer, recognised, request, answer, limits) = (authorizer?, recognised?, request?, answer?, limits?);
         let contracts = contracts?;
         let (browser, mut rehearsals) = (browser?, rehearsals?);
@@ -179,6 +188,7 @@ impl Compiler<'_> {
         }
         let request = request.map(Arc::new);
         let models = Models::new(&policy.models).map(Arc::new);
+        let schemas = schemas?.map(Arc::new);
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         Some(Chain {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
@@ -190,10 +200,10 @@ impl Compiler<'_> {
                 &browser,
                 (request.as_ref(), external.as_ref()),
                 reads_answers,
-                (&limits, &contracts, models.as_ref()),
+                (&limits, &contracts, models.as_ref(), schemas.as_ref()),
             )),
             cors: self.cors(),
-            answers: self.answers((answer.map(Arc::new), external_answers), tried, models.clone()),
+            answers: self.answers((answer.map(Arc::new), external_answers), tried, models.clone(), schemas.clone()),
             browser,
             challenge: Challenge::new(policy.challenges.resource.as_ref()),
         })
@@ -206,7 +216,7 @@ impl Compiler<'_> {
         browser: &Option<Arc<Browser>>,
         (request, external): (Option<&Arc<Content>>, Option<&Arc<Externals>>),
         reads_answers: bool,
-        (limits, contracts, models): (&Arc<LimitSet>, &[Arc<Conform>], Option<&Arc<Models>>),
+        (limits, contracts, models, schemas): Compiled<'_>,
     ) -> Vec<Step> {
         let policy = &self.route.policy;
         let minimizes = !policy.data.revision.minimize.is_empty();
@@ -244,6 +254,9 @@ impl Compiler<'_> {
         if !policy.challenges.assurance.is_empty() {
             steps.push(step(Filter::Assure(Assure::new(&policy.challenges.assurance)), [Assure::GUARD]));
         }
+        let runtime = &policy.runtime;
+        let depth = Depth::new(&runtime.behaviour);
+        steps.extend(depth.map(|depth| step(Filter::Depth(depth), [BehaviourLimits::DEPTH])));
         steps.extend(limited(Stage::Principal));
         steps.extend(contracts.iter().map(|contract| step(Filter::Operation(contract.clone()), [""; 0])));
         if policy.identity.providers.iter().any(|provider| provider.kind.signs_requests()) {
@@ -263,6 +276,13 @@ impl Compiler<'_> {
         if self.judges_calls() {
             let calls = Filter::ToolCalls(Box::default());
             steps.push(step(calls, [postern_config::Output::TOOL_CALLS]));
+        }
+        if let Some(limits) = CallLimits::new(&runtime.behaviour) {
+            let names = runtime.behaviour.of_calls().into_iter().map(|(name, _)| name);
+            steps.push(step(Filter::Course(limits), names));
+        }
+        if let Some(schemas) = schemas.filter(|schemas| schemas.are_of_models()) {
+            steps.push(step(Filter::AnswerSchemas(schemas.clone()), [postern_config::Output::SCHEMAS]));
         }
         let prompts = self.prompts();
         if let Some(prompts) = &prompts {
@@ -315,6 +335,7 @@ impl Compiler<'_> {
         (content, external): (Option<Arc<Content>>, Option<Arc<Externals>>),
         tried: Option<Arc<(Content, Blame)>>,
         models: Option<Arc<Models>>,
+        schemas: Option<Arc<AnswerSchemas>>,
     ) -> Answers {
         let inspect = content.is_some() || external.is_some() || self.route.dialect != Dialect::Http;
         let mut buffered: Vec<Arc<str>> = Vec::new();
@@ -331,6 +352,10 @@ impl Compiler<'_> {
         buffered.extend(max_length.map(|_| Arc::from(postern_config::Output::LENGTH)));
         let only_offered = self.judges_calls();
         buffered.extend(only_offered.then(|| Arc::from(postern_config::Output::TOOL_CALLS)));
+        let behaviour = &self.route.policy.runtime.behaviour;
+        buffered.extend(behaviour.of_calls().into_iter().map(|(name, _)| Arc::from(name)));
+        buffered.extend(schemas.as_ref().map(|_| Arc::from(postern_config::Output::SCHEMAS)));
+        let calls = CallRules { only_offered, limits: CallLimits::new(behaviour) };
         Answers {
             dialect: self.route.dialect,
             content,
@@ -338,7 +363,8 @@ impl Compiler<'_> {
             opaque: self.route.policy.data.revision.opaque,
             models,
             max_length,
-            only_offered,
+            calls,
+            schemas,
             tried,
             streamed: buffered.clone(),
             buffered,

@@ -9,6 +9,7 @@ use postern_config::{Action, ContentAction, DataClass, Direction, Waived};
 
 use crate::authz::Rehearsal;
 use crate::builtin::Verdicts;
+use crate::course::Calls;
 use crate::encoding::Coding;
 use crate::external::Question;
 use crate::limit::{Hold, Meter, Rating, Tally, Tokens, Wait};
@@ -90,6 +91,8 @@ pub struct Context {
     verdicts: Option<Verdicts>,
     /// Tools that the request offers, where calls are judged.
     offered: Option<Arc<Offered>>,
+    /// Calls of tools in the request, where they are counted.
+    calls: Option<Arc<Calls>>,
     /// What services outside were asked about the request.
     asked: Option<Vec<Arc<Question>>>,
     /// What is left of an answer, and what they were asked about it.
@@ -153,6 +156,7 @@ impl Context {
             waiting_answer: None,
             token_map: None,
             offered: None,
+            calls: None,
             canary: None,
             random: |_| false,
             risk: 0,
@@ -469,6 +473,15 @@ impl Context {
 
     pub(crate) fn offered(&self) -> Option<&Arc<Offered>> {
         self.offered.as_ref()
+    }
+
+    /// Keeps the calls that the request tells of, for the answer.
+    pub(crate) fn set_calls(&mut self, calls: Arc<Calls>) {
+        self.calls = Some(calls);
+    }
+
+    pub(crate) fn calls(&self) -> Option<&Arc<Calls>> {
+        self.calls.as_ref()
     }
 
     /// Keeps what is asked outside until there are answers.

@@ -29,7 +29,7 @@ use bytes::Bytes;
 
 pub use adapter::{Endpoint, Line, Target, refusal};
 pub use ai::{AiMessage, Facts, Usage};
-pub(crate) use body::{Call, Input, Offer};
+pub(crate) use body::{Call, Choice, Input, Offer};
 pub use part::{MessagePart, Text};
 pub use stream::{EventStream, StreamLimits, StreamOut};
 pub use system::{Marks, SystemTexts};

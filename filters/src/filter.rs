@@ -5,10 +5,11 @@ use std::sync::Arc;
 use postern_config::Stage;
 
 use crate::builtin::{
-    Assure, Authorize, Conform, Content, Cors, CrossSite, Decode, Digest, Exceptions, External, Frame, Identify,
+    Assure, Authorize, Conform, Content, Cors, CrossSite, Decode, Depth, Digest, Exceptions, External, Frame, Identify,
     Limits, Models, OfTenant, Parse, Prompts, Rehearse,
 };
-use crate::output::ToolCalls;
+use crate::course::CallLimits;
+use crate::output::{AnswerSchemas, ToolCalls};
 use crate::{Context, Flow, RequestView, Verdict, mutant};
 
 /// A check of requests. It holds settings, never request state.
@@ -23,6 +24,8 @@ pub(crate) enum Filter {
     OfTenant(OfTenant),
     Identify(Box<Identify>),
     Assure(Assure),
+    /// How long the chain of those is who act for each other.
+    Depth(Depth),
     Limits(Limits),
     /// Operation and parameters, as a document has them.
     Operation(Arc<Conform>),
@@ -33,6 +36,10 @@ pub(crate) enum Filter {
     Parse(Parse),
     /// The tools that it offers.
     ToolCalls(Box<ToolCalls>),
+    /// The calls that it tells of.
+    Course(CallLimits),
+    /// No stream where the answer has to fit a schema.
+    AnswerSchemas(Arc<AnswerSchemas>),
     /// Who may say what operators say.
     Prompts(Arc<Prompts>),
     /// The body, as a document has it.
@@ -69,6 +76,7 @@ impl Filter {
             | Self::OfTenant(_)
             | Self::Identify(_)
             | Self::Assure(_)
+            | Self::Depth(_)
             | Self::Operation(_)
             | Self::Cors(_) => true,
             Self::Limits(filter) => filter.reads_head_only(),
@@ -79,6 +87,8 @@ impl Filter {
             | Self::Decode(_)
             | Self::Parse(_)
             | Self::ToolCalls(_)
+            | Self::Course(_)
+            | Self::AnswerSchemas(_)
             | Self::Prompts(_)
             | Self::PutPrompts(_)
             | Self::Schema(_)
@@ -101,6 +111,7 @@ impl Filter {
             | Self::OfTenant(_)
             | Self::Identify(_)
             | Self::Assure(_)
+            | Self::Depth(_)
             | Self::Operation(_)
             | Self::Parse(_)
             | Self::Schema(_)
@@ -113,6 +124,8 @@ impl Filter {
             Self::Cors(_)
             | Self::Limits(_)
             | Self::ToolCalls(_)
+            | Self::Course(_)
+            | Self::AnswerSchemas(_)
             | Self::Look(_)
             | Self::Act(_)
             | Self::External(_)
@@ -129,12 +142,14 @@ impl Filter {
             Self::Cors(_) | Self::CrossSite(_) => Stage::Origin,
             Self::OfTenant(_) => Stage::Identify,
             Self::Limits(_) => Stage::Rate,
-            Self::Identify(_) | Self::Assure(_) => Stage::Identify,
+            Self::Identify(_) | Self::Assure(_) | Self::Depth(_) => Stage::Identify,
             Self::Operation(_)
             | Self::Digest(_)
             | Self::Decode(_)
             | Self::Parse(_)
             | Self::ToolCalls(_)
+            | Self::Course(_)
+            | Self::AnswerSchemas(_)
             | Self::Prompts(_)
             | Self::Schema(_)
             | Self::Look(_) => Stage::Parse,
@@ -161,7 +176,10 @@ impl Filter {
             Self::Digest(_) => Digest::GUARD,
             Self::Decode(_) => Decode::NAME,
             Self::Parse(_) => Parse::GUARD,
+            Self::Depth(_) => Depth::NAME,
             Self::ToolCalls(_) => "toolCalls",
+            Self::Course(_) => CallLimits::NAME,
+            Self::AnswerSchemas(_) => AnswerSchemas::NAME,
             Self::Prompts(_) => "prompts",
             Self::Schema(_) => "schema",
             Self::Look(_) => "look",
@@ -198,7 +216,10 @@ impl Filter {
             Self::Digest(filter) => filter.check(req, cx),
             Self::Decode(filter) => filter.check(req, cx),
             Self::Parse(filter) => filter.check(req, cx),
+            Self::Depth(filter) => filter.check(cx),
             Self::ToolCalls(filter) => filter.check(cx),
+            Self::Course(filter) => filter.check(cx),
+            Self::AnswerSchemas(filter) => filter.check(cx),
             Self::Prompts(filter) => filter.check(cx),
             Self::Schema(filter) => filter.check_body(req, cx),
             Self::Look(filter) => filter.look(cx),

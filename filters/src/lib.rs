@@ -14,6 +14,7 @@ pub mod challenge;
 mod compile;
 mod context;
 pub mod contract;
+mod course;
 pub mod dialect;
 pub mod encoding;
 pub mod explain;

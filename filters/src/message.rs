@@ -278,6 +278,19 @@ impl Message {
         }
     }
 
+    /// What an answer says in each of its choices.
+    pub(crate) fn choices(&self) -> Vec<crate::dialect::Choice<'_>> {
+        match self {
+            Self::Ai(message) => message.choices(),
+            Self::Http { .. } | Self::Unread => Vec::new(),
+        }
+    }
+
+    /// Whether it is the vendor's error object.
+    pub(crate) fn is_error(&self) -> bool {
+        self.facts().is_some_and(|facts| facts.is_error)
+    }
+
     /// Never too low: no tokenizer makes more tokens than bytes.
     #[must_use]
     pub fn input_tokens(&self) -> u64 {

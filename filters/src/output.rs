@@ -1,14 +1,18 @@
-//! Demands on what a model answers: where its links lead, what markup it has, how long it is.
+//! Demands on what a model answers: where its links lead, what markup it has, how long it is, which tools it calls and which schemas
+//! it fits.
 //!
 //! Markup goes before the content guards look: what stood apart and is joined then is what they judge. What they take out may join
 //! tags in turn; those are made visible, which joins nothing. Links are looked for in what is left. Values that come back for their
 //! tokens come back behind all of it, where no link is.
 
 mod calls;
+mod demands;
+mod fit;
 mod hosts;
 mod length;
 mod links;
 mod markup;
+mod schemas;
 #[cfg(test)]
 mod tests;
 mod tops;
@@ -20,10 +24,12 @@ use postern_config::{ContentAction, Markup, Output as Demands, Part};
 
 use crate::json::apply;
 use crate::text::{ContentFinding, Edit, Judgement, TextGuard, TextStep};
-pub(crate) use calls::{Offered, ToolCalls, are_allowed, uncalled_for};
+pub(crate) use calls::{Offered, ToolCalls};
+pub(crate) use demands::{CallDemands, uncalled_for};
 use hosts::Hosts;
 pub(crate) use length::{Bounded, length_of, too_long};
 use markup::Sink;
+pub(crate) use schemas::{AnswerSchemas, unfit};
 
 /// Bytes of a tag or of a destination that are waited for, at most: so many are held besides what guards hold back.
 const REACH: usize = 4096;

@@ -116,6 +116,12 @@ impl Principal {
         matches!(self.authn.method.as_str(), "spiffe" | Self::BY_SOCKET | Self::BY_JWT_SVID)
     }
 
+    /// How many parties act for a user, one for the other: none where it asks for itself.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.on_behalf_of.as_ref().map_or(0, |_| self.authn.prior_actors.len().saturating_add(1))
+    }
+
     /// Qualified id: `issuer|subject`, or the SPIFFE ID. Cedar entity id, limit key and name in records.
     #[must_use]
     pub fn id(&self) -> String {

@@ -18,6 +18,7 @@ pub enum Reason {
     ContentRefused,
     AnswerRefused,
     OverLimit,
+    TaskLimit,
     Malformed,
     SchemaMismatch,
     LengthRequired,
@@ -35,7 +36,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::CredentialMissing,
         Self::CredentialInvalid,
         Self::SessionEnded,
@@ -51,6 +52,7 @@ impl Reason {
         Self::ContentRefused,
         Self::AnswerRefused,
         Self::OverLimit,
+        Self::TaskLimit,
         Self::Malformed,
         Self::SchemaMismatch,
         Self::LengthRequired,
@@ -86,6 +88,7 @@ impl Reason {
             Self::ContentRefused => "content_refused",
             Self::AnswerRefused => "answer_refused",
             Self::OverLimit => "over_limit",
+            Self::TaskLimit => "task_limit",
             Self::Malformed => "malformed",
             Self::SchemaMismatch => "schema_mismatch",
             Self::LengthRequired => "length_required",
@@ -115,7 +118,8 @@ impl Reason {
             | Self::OtherTenant
             | Self::CrossSite
             | Self::ContentRefused
-            | Self::AnswerRefused => 403,
+            | Self::AnswerRefused
+            | Self::TaskLimit => 403,
             Self::OverLimit => 429,
             Self::Malformed | Self::SchemaMismatch => 400,
             Self::NoSuchOperation => 404,
@@ -145,6 +149,7 @@ impl Reason {
             Self::ContentRefused => "The content of the request was refused",
             Self::AnswerRefused => "The answer was refused",
             Self::OverLimit => "Too many requests",
+            Self::TaskLimit => "The task has reached its limits",
             Self::Malformed => "The request is malformed or ambiguous",
             Self::SchemaMismatch => "The request does not match the description of the API",
             Self::NoSuchOperation => "The API has no such operation",

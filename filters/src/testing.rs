@@ -170,6 +170,7 @@ impl House {
     pub fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let key = SigningKey::generate_es256("k1").unwrap();
+        std::fs::write(dir.path().join("answer.json"), r#"{"type": "object", "required": ["city"]}"#).unwrap();
         std::fs::write(dir.path().join("layer.txt"), "House rules: 4111 1111 1111 1111 is a test card.\n").unwrap();
         for name in ["jwks.json", "partners.json"] {
             std::fs::write(dir.path().join(name), key.jwks()).unwrap();

@@ -27,6 +27,9 @@
 //! | parse of answers | `guards::parse_of_answers` and the four below |
 //! | content of whole answers | `guards::{answers_of_plain_http, blocked_on_the_way_out, data_on_the_way_out, hidden_text_in_answers, links_in_answers, markup_in_answers}` |
 //! | the length of answers | `guards::length_of_answers` |
+//! | tools on offer, calls so far, streams of what fits a schema, depth | `guards::{tools_on_offer, calls_of_what_is_offered}`, `guards::{calls_so_far, calls_that_go_on}`, `guards::streams_of_what_fits_a_schema`, `guards::depth` |
+//! | calls in answers and streams | `guards::{calls_of_what_is_offered, calls_that_go_on, what_fits_a_schema}` |
+//! | schemas of answers and streams | `guards::what_fits_a_schema` |
 //! | content of streams | `guards::{blocked_on_the_way_out, data_on_the_way_out, hidden_text_in_answers}`, both of `streams` |
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]

@@ -161,6 +161,8 @@ pub(crate) fn is_finding(reason: Reason) -> bool {
         | Reason::StepUp
         | Reason::InsufficientScope
         | Reason::ContentRefused
+        // An agent that runs away is not an attacker.
+        | Reason::TaskLimit
         | Reason::ExceptionEnded
         | Reason::AnswerRefused
         | Reason::LengthRequired

@@ -349,10 +349,12 @@ spec! {
 fn check_retention(retention: &DataRetention, fields: &mut Fields<'_, '_, '_>) {
     if !retention.payloads.is_zero() {
         let message = format!(
-            "`payloads: {}` is not enforced by this version, which keeps no content",
+            "`payloads: {}` would keep what requests and answers say for that long, and Postern keeps none of it",
             show_duration(*retention.payloads)
         );
-        retention.payloads.at.error(fields.cx.report, Code(7), message, "remove the field or write `0s`");
+        let help = "remove the field or write `0s`: records tell what was found, where and what became of it, never the text; where texts \
+                    have to be kept, keep them where they are made or used";
+        retention.payloads.at.error(fields.cx.report, Code(7), message, help);
     }
 }
 

@@ -1,12 +1,16 @@
 //! RuntimeSecurityPolicy: hostile content.
 
+mod behaviour;
 mod external;
 mod output;
 mod prompts;
+mod schemas;
 
+pub use behaviour::Behaviour;
 pub use external::ExternalSpec;
 pub use output::*;
 pub use prompts::{CanarySpec, LayerRole, PromptLayer, SystemText};
+pub use schemas::SchemaDemand;
 
 use crate::decode::{At, Setting, spec, tagged, words};
 use crate::values::{Name, Pattern, Percent};
@@ -26,12 +30,12 @@ spec! {
         /// Encloses text from outside (ToolResult, Resource, AgentMessage) in marks that are new for every request, and tells the
         /// model what they mean.
         [E] isolate: Setting<bool> = "false",
-        /// Demands on answers: links, markup, length. On routes to models.
+        /// Demands on answers: links, markup, length, schemas, calls of tools. On routes to models.
         [E] output: Option<At<OutputSpec>>,
+        /// Limits on the course of a task.
+        [E] behaviour: Option<At<Behaviour>>,
     }
     later {
-        /// Limits on the course of a task.
-        [E] "behaviour",
         /// Learned baselines.
         [A] "baselines",
     }

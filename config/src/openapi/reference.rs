@@ -14,12 +14,12 @@ impl<'d> Reader<'d, '_> {
         let text = self.text(spot)?;
         let Some(pointer) = text.strip_prefix('#') else {
             let message = format!("`{}` leads out of the document", shown(text));
-            let help = "put what it refers to below `components` of this document, and write `#/components/…`; nothing is fetched";
+            let help = "put what it refers to into this document: below `components`, or below `$defs` of a schema by itself, and write `#/components/…` or `#/$defs/…`; nothing is fetched";
             self.later(spot, message, help);
             return None;
         };
         let Some(path) = pointer.strip_prefix('/') else {
-            let help = "write `#/components/…`; anchors and the document itself are not referred to";
+            let help = "write `#/components/…` or `#/$defs/…`; anchors and the document itself are not referred to";
             self.later(spot, format!("`{}` is no pointer to a part of the document", shown(text)), help);
             return None;
         };

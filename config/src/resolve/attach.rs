@@ -7,6 +7,7 @@ use super::contracts::Apis;
 use super::exceptions::Exceptions;
 use super::lists::Lists;
 use super::prompts::Texts;
+use super::schemas::Schemas;
 use crate::bootstrap::{RouteSpec, UpstreamSpec};
 use crate::decode::At;
 use crate::manifest::{Kind, LabelName, Manifest, Parsed, Target, TargetKind, TargetRef, TargetSelector};
@@ -37,6 +38,7 @@ pub(super) struct Attachments<'m> {
     pub(super) apis: Rc<Apis>,
     pub(super) lists: Rc<Lists>,
     pub(super) prompts: Rc<Texts>,
+    pub(super) schemas: Rc<Schemas>,
 }
 
 impl<'m> Attachments<'m> {
@@ -63,6 +65,7 @@ impl<'m> Attachments<'m> {
             apis: Rc::default(),
             lists: Rc::default(),
             prompts: Rc::default(),
+            schemas: Rc::default(),
         }
     }
 
@@ -76,6 +79,7 @@ impl<'m> Attachments<'m> {
             apis: Rc::clone(&self.apis),
             lists: Rc::clone(&self.lists),
             prompts: Rc::clone(&self.prompts),
+            schemas: Rc::clone(&self.schemas),
         }
     }
 

@@ -119,6 +119,7 @@ impl<'c> Check<'c, '_> {
                 policy.detectors.iter().for_each(|detector| self.detector(detector));
                 self.prompts(policy);
                 self.output(manifest, policy);
+                self.behaviour(policy);
             }
             Spec::WorkloadSecurityPolicy(policy) => {
                 let models = policy.models.as_ref();
@@ -241,8 +242,8 @@ impl<'c> Check<'c, '_> {
     fn output(&mut self, manifest: &Manifest, policy: &manifest::RuntimeSecurityPolicy) {
         let Some(output) = &policy.output else {
             let says = policy.system_text.written().is_some() || policy.isolate.written().is_some();
-            if policy.detectors.is_empty() && policy.prompt_layers.is_empty() && !says {
-                let help = "write `detectors`, `promptLayers` or `output`, or remove the manifest";
+            if policy.detectors.is_empty() && policy.prompt_layers.is_empty() && !says && policy.behaviour.is_none() {
+                let help = "write `detectors`, `promptLayers`, `output` or `behaviour`, or remove the manifest";
                 let message = format!("{} asks for nothing", manifest.id);
                 manifest.name().error(self.report, PV_BLIND, message, help);
             }
@@ -253,6 +254,27 @@ impl<'c> Check<'c, '_> {
         if !routes.any(|route| answers_come(route)) {
             let message = "`output` can never act: no model answers on the routes it is attached to";
             output.error(self.report, PV_BLIND, message, "attach the manifest to an AI route");
+        }
+    }
+
+    /// Limits on calls need a model that calls, and one on delegation somebody who acts for another.
+    fn behaviour(&mut self, policy: &manifest::RuntimeSecurityPolicy) {
+        let Some(limits) = &policy.behaviour else { return };
+        let specs = &self.bootstrap.spec.routes.value;
+        let answers = self.reached.iter().filter_map(|index| specs.get(*index)).any(|route| answers_come(route));
+        let calls = limits.max_tool_calls_per_task.as_ref().map(|most| (&most.position, &most.pointer));
+        let repeats = limits.max_repeats.as_ref().map(|most| (&most.position, &most.pointer));
+        for (position, pointer) in [calls, repeats].into_iter().flatten().filter(|_| !answers) {
+            let message = "a limit on calls of tools, and no model answers on the routes it is attached to";
+            let help = "attach the manifest to an AI route";
+            self.report.error(PV_BLIND, position, pointer.clone(), message, help);
+        }
+        let (Some(depth), Some(routes)) = (&limits.max_depth, self.resolved()) else { return };
+        let mut types = routes.iter().flat_map(|route| &route.policy.identity.providers).flat_map(principals);
+        if !types.any(|kind| kind == PrincipalType::Agent) {
+            let message =
+                "`maxDepth` can never act: no provider of its routes makes an Agent, who would act for a User";
+            depth.error(self.report, PV_BLIND, message, "remove it, or attach the manifest where agents come");
         }
     }
 

@@ -1,5 +1,6 @@
 //! DataProtectionPolicy and RuntimeSecurityPolicy: what is looked for in messages, and what happens then.
 
+mod behaviour;
 mod eligible;
 pub(super) mod managed;
 pub(super) mod output;
@@ -242,14 +243,14 @@ pub(super) fn runtime(
         }
     }
     let may_miss = attached.may_miss(Kind::RuntimeSecurityPolicy);
-    let output = output::output(&policies, spec);
+    let output = output::output(&policies, spec, attached);
     if detectors.is_empty() && output.is_empty() && spec.dialect.value != Dialect::Http && !may_miss {
         waived.extend(attached.waive(Waiver::Unguarded, Place::Route(route), || {
             unguarded("RuntimeSecurityPolicy", !policies.is_empty(), spec, report);
         }));
     }
     let prompts = prompts::rules(&policies, spec.dialect.value, attached, report);
-    RuntimeSecurity { detectors, prompts, output }
+    RuntimeSecurity { detectors, prompts, output, behaviour: behaviour::behaviour(&policies, spec) }
 }
 
 /// As [`data_rule`].

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Coverage, Dialect, Direction, EffectivePolicy, Guard, Output, Part, PromptRules, Stage, capability};
+use crate::{
+    BehaviourLimits, Coverage, Dialect, Direction, EffectivePolicy, Guard, Output, Part, PromptRules, Stage, capability,
+};
 
 const BUILT_IN: &str = "built-in";
 
@@ -49,6 +51,9 @@ pub(super) fn coverage(policy: &EffectivePolicy, dialect: Dialect, tunnel: bool)
     if tunnel {
         // The first bytes in it; nothing reads what follows, in either direction.
         guards.push(on_request("tunnel".to_owned(), BUILT_IN, Stage::Inspect, Vec::new()));
+    }
+    if let Some(depth) = &policy.runtime.behaviour.max_depth {
+        guards.push(on_request(BehaviourLimits::DEPTH.to_owned(), &depth.owner, Stage::Identify, Vec::new()));
     }
     guards.extend(prompts(&policy.runtime.prompts, dialect));
     guards.extend(content(policy, dialect, Direction::Request));
@@ -149,6 +154,31 @@ fn content(policy: &EffectivePolicy, dialect: Dialect, direction: Direction) -> 
     let calls = policy.runtime.output.tool_calls.as_ref();
     let read = if direction == Direction::Request { Part::ToolDefinition } else { Part::ToolArguments };
     let calls = calls.and_then(|calls| guard(Output::TOOL_CALLS.to_owned(), &calls.owner, &[read]));
+    let course = policy.runtime.behaviour.of_calls().into_iter();
+    let course = course.filter_map(|(name, owner)| guard(name.to_owned(), owner, &[Part::ToolArguments]));
+    let schemas = schemas(&policy.runtime.output, dialect, direction);
     let leaks = policy.leaks.iter().filter_map(|leaks| guard("secrets/leak".to_owned(), &leaks.owner, &leaks.parts));
-    data.chain(runtime).chain(output).chain(calls).chain(leaks).collect()
+    data.chain(runtime).chain(output).chain(calls).chain(course).chain(schemas).chain(leaks).collect()
+}
+
+/// Schemas of answers hold where these are read whole: a stream of them is refused before it is asked for, or before it says
+/// anything.
+fn schemas(output: &Output, dialect: Dialect, direction: Direction) -> Option<Guard> {
+    let (of_answers, of_calls) = (output.answer_schemas(), output.argument_schemas());
+    if direction == Direction::Request {
+        return of_answers.map(|owner| on_request(Output::SCHEMAS.to_owned(), owner, Stage::Parse, Vec::new()));
+    }
+    let there = capability::parts(dialect, direction);
+    let parts = [of_answers.map(|_| Part::Assistant), of_calls.map(|_| Part::ToolArguments)];
+    let mut parts: Vec<Part> = parts.into_iter().flatten().filter(|part| there.contains(part)).collect();
+    parts.sort_unstable();
+    of_answers.or(of_calls).filter(|_| !parts.is_empty()).map(|owner| Guard {
+        name: Output::SCHEMAS.to_owned(),
+        owner: owner.to_owned(),
+        stage: Stage::Answer,
+        direction,
+        parts,
+        buffered: true,
+        streamed: capability::streams(dialect, direction),
+    })
 }

@@ -113,6 +113,12 @@ fn runtime_fields(policy: &RuntimeSecurityPolicy, apart: &str, report: &mut Repo
     if let Some(calls) = policy.output.as_ref().and_then(|output| output.tool_calls.as_ref()) {
         untried(calls, "`toolCalls`", apart, report);
     }
+    if let Some(schema) = policy.output.as_ref().and_then(|output| output.schemas.first()) {
+        untried(schema, "`schemas`", apart, report);
+    }
+    if let Some(behaviour) = &policy.behaviour {
+        untried(behaviour, "`behaviour`", apart, report);
+    }
     for detector in &policy.detectors {
         match &detector.value {
             RuntimeDetector::Canary(spec) => untried(&spec.name, "a detector of type `Canary`", apart, report),

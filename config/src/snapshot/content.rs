@@ -300,6 +300,7 @@ pub struct RuntimeSecurity {
     pub detectors: Vec<RuntimeDetector>,
     pub prompts: PromptRules,
     pub output: super::Output,
+    pub behaviour: super::BehaviourLimits,
 }
 
 impl RuntimeSecurity {

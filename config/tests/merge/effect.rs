@@ -104,6 +104,12 @@ fn of_route(route: &Route) -> Vec<String> {
         output.tool_calls.as_ref().map(|one| one.value),
         output.max_length.as_ref().map(|one| one.value)
     ));
+    lines.extend(
+        output.schemas.iter().map(|one| format!("schema {:?} {:?}", one.value.what, one.value.schema.api.digest)),
+    );
+    let limits = &policy.runtime.behaviour;
+    let most = [&limits.max_tool_calls, &limits.max_repeats, &limits.max_depth];
+    lines.push(format!("behaviour {:?}", most.map(|most| most.as_ref().map(|one| one.value))));
     lines.extend(policy.trials.iter().map(|trial| format!("trial {} {:?}", trial.from, trial.authz)));
     lines.extend(of_ingress(&policy.network.ingress));
     lines.extend(policy.guards.iter().enumerate().flat_map(|(listener, guard)| of_requests(listener, guard)));

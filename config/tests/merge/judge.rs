@@ -55,7 +55,11 @@ pub(crate) struct Facts {
     /// Where a link in the part leads, and how long the part is.
     said: (&'static str, u64),
     /// Something is in the message that nobody can read.
-    unread: bool,
+    pub(crate) unread: bool,
+    /// How many calls the conversation has, all of them the same, and how many parties act for each other.
+    task: u32,
+    /// What the model says and calls fits the schemas that there are.
+    fits: bool,
     busy: Busy,
 }
 
@@ -153,7 +157,8 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             mostly(&[10_u64, 200, 8 << 10, 80 << 10]),
         ),
     );
-    let leaks = (mostly(&[false, true]), mostly(&[false, true]));
+    let task = (mostly(&[1_u32, 2, 5, 12, 60]), mostly(&[true, false]));
+    let leaks = (mostly(&[false, true]), mostly(&[false, true]), task);
     let network = (
         mostly(&["10.1.2.3", "192.0.2.200", "192.0.2.1", "10.9.9.9", "203.0.113.5", "10.66.0.1"]),
         mostly(&[
@@ -190,7 +195,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             (version, (exchange, approved), certificate, presented, (principal, proven)),
             ((route, method, path, content_type), body, origin),
             (part, direction, data, score, (spent, away), said),
-            (source, dialled, redirect, hardened, (days, behind, (leaked, unread))),
+            (source, dialled, redirect, hardened, (days, behind, (leaked, unread, (task, fits)))),
             busy,
         )| Facts {
             route,
@@ -220,6 +225,8 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             secret: (days, behind),
             leaked,
             unread,
+            task,
+            fits,
             busy,
         },
     )
@@ -241,6 +248,7 @@ pub(crate) fn judge(snapshot: &Snapshot, facts: &Facts) -> Option<u8> {
         && is_allowed(route, facts)
         && is_permitted(route, facts)
         && is_shown(snapshot, route, facts)
+        && goes_on(route, facts)
         && route.policy.network.egress.as_ref().is_none_or(|egress| goes_out(egress, facts));
     passes.then(|| change(route, facts)).flatten()
 }
@@ -447,6 +455,14 @@ fn is_shown(snapshot: &Snapshot, route: &Route, facts: &Facts) -> bool {
         ends.is_none_or(|end| age <= end)
             && behind.is_none_or(|seconds| Duration::from_secs(seconds) < rotation.overlap)
     })
+}
+
+/// Whether the task may go on, and what the model says of it may leave.
+fn goes_on(route: &Route, facts: &Facts) -> bool {
+    let limits = &route.policy.runtime.behaviour;
+    let most = [&limits.max_tool_calls, &limits.max_repeats, &limits.max_depth];
+    let schemas = &route.policy.runtime.output.schemas;
+    most.into_iter().flatten().all(|most| facts.task <= most.value) && (facts.fits || schemas.is_empty())
 }
 
 /// What demands on answers make of a link, a tag, and so much text.

@@ -109,8 +109,16 @@ fn is_version(asked: &str, answers: &str) -> bool {
     }
 }
 
+/// Whether a model of this name, with or without the version that it may end with, is one that `glob` names.
+pub(crate) fn is_model(glob: &str, model: &str) -> bool {
+    let model = own(model);
+    let ends = model.char_indices().filter(|(_, c)| matches!(c, '-' | '@')).map(|(at, _)| at);
+    let without = ends.filter_map(|at| model.get(..at)).filter(|asked| is_version(asked, model));
+    matches(glob, model) || without.into_iter().any(|asked| matches(glob, asked))
+}
+
 /// Whether `*` of `glob`, each any run of characters, make it `text`.
-fn matches(glob: &str, text: &str) -> bool {
+pub(crate) fn matches(glob: &str, text: &str) -> bool {
     let mut pieces = glob.split('*');
     let Some(mut rest) = pieces.next().and_then(|first| text.strip_prefix(first)) else { return false };
     let Some(last) = pieces.next_back() else { return rest.is_empty() };
@@ -142,6 +150,22 @@ mod tests {
             ("", "", true),
         ] {
             assert_eq!(matches(glob, text), want, "{glob} {text}");
+        }
+    }
+
+    #[test]
+    fn what_holds_for_a_model_holds_for_its_versions() {
+        for (glob, model, want) in [
+            ("gpt-5-mini", "gpt-5-mini", true),
+            ("gpt-5-mini", "models/gpt-5-mini", true),
+            ("gpt-5-mini", "gpt-5-mini-2026-01-15", true),
+            ("gpt-5", "gpt-5-2026-01-15", true),
+            ("claude", "claude@20260101", true),
+            ("gpt-5", "gpt-5-mini", false),
+            ("gpt-5", "gpt-5-mini-2026-01-15", false),
+            ("*-mini", "gpt-5-mini-2026-01-15", true),
+        ] {
+            assert_eq!(is_model(glob, model), want, "{glob} {model}");
         }
     }
 

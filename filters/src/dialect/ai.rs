@@ -129,6 +129,11 @@ impl AiMessage {
         self.body.iter().flat_map(JsonBody::calls).collect()
     }
 
+    /// What an answer says in each of its choices.
+    pub(crate) fn choices(&self) -> Vec<super::Choice<'_>> {
+        self.body.iter().flat_map(JsonBody::choices).collect()
+    }
+
     /// What stands at names inside each other.
     pub(crate) fn field(&self, names: &[String]) -> Option<Value<'_>> {
         self.body.as_ref()?.field(names)

@@ -1,5 +1,6 @@
 //! A JSON body with parts: how dialects collect texts, and how edits of them become a new body.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -38,6 +39,8 @@ pub(super) struct Found {
     offers: Vec<(NodeId, Option<NodeId>)>,
     /// Calls: the name, and what it is called with.
     calls: Vec<(Option<NodeId>, Input<NodeId>)>,
+    /// Choices of an answer: the texts in each, and whether it calls tools.
+    choices: Vec<(Vec<NodeId>, bool)>,
     /// Container and child that do not pass.
     removed: Vec<(NodeId, NodeId)>,
     /// Values that pass as something that says nothing.
@@ -68,10 +71,18 @@ pub(crate) struct Call<'v> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Input<T> {
     Nothing,
-    /// Any text.
-    Text,
+    /// Any text, where there is one.
+    Text(Option<T>),
     /// JSON, or a string that holds some.
     Json(T),
+}
+
+/// One of several answers.
+#[derive(Debug)]
+pub(crate) struct Choice<'v> {
+    /// What the model says, without its reasoning.
+    pub(crate) texts: Vec<Cow<'v, str>>,
+    pub(crate) calls: bool,
 }
 
 /// Where something is that nobody can read.
@@ -131,6 +142,7 @@ impl JsonBody {
             hidden: Vec::new(),
             offers: Vec::new(),
             calls: Vec::new(),
+            choices: Vec::new(),
             removed: Vec::new(),
             blanked: Vec::new(),
             embedded: BTreeMap::new(),
@@ -164,11 +176,20 @@ impl JsonBody {
         self.found.calls.iter().map(move |(name, input)| {
             let input = match input {
                 Input::Nothing => Input::Nothing,
-                Input::Text => Input::Text,
+                Input::Text(id) => Input::Text(id.map(value)),
                 Input::Json(id) => Input::Json(value(*id)),
             };
             Call { name: name.map(value), input }
         })
+    }
+
+    /// What an answer says in each of its choices.
+    pub(super) fn choices(&self) -> impl Iterator<Item = Choice<'_>> {
+        let text = |id: &NodeId| self.doc.value(*id).text();
+        self.found
+            .choices
+            .iter()
+            .map(move |(texts, calls)| Choice { texts: texts.iter().filter_map(text).collect(), calls: *calls })
     }
 
     /// What cannot be read, and may say something as the operator.
@@ -248,12 +269,31 @@ impl Found {
     /// A tool that the model calls.
     pub(super) fn called(&mut self, name: Option<Value<'_>>, input: Option<Value<'_>>) {
         let input = input.map_or(Input::Nothing, |input| Input::Json(input.id()));
-        self.calls.push((name.map(|name| name.id()), input));
+        self.call(name, input);
     }
 
     /// As [`Found::called`], with a text that need not be JSON.
-    pub(super) fn called_with_text(&mut self, name: Option<Value<'_>>) {
-        self.calls.push((name.map(|name| name.id()), Input::Text));
+    pub(super) fn called_with_text(&mut self, name: Option<Value<'_>>, input: Option<Value<'_>>) {
+        self.call(name, Input::Text(input.map(|input| input.id())));
+    }
+
+    fn call(&mut self, name: Option<Value<'_>>, input: Input<NodeId>) {
+        self.calls.push((name.map(|name| name.id()), input));
+        if let Some((_, calls)) = self.choices.last_mut() {
+            *calls = true;
+        }
+    }
+
+    /// A choice of an answer begins.
+    pub(super) fn choice(&mut self) {
+        self.choices.push((Vec::new(), false));
+    }
+
+    /// A text that the model says in the choice that has begun; of a request nobody asks.
+    pub(super) fn says(&mut self, value: Value<'_>) {
+        if let Some((texts, _)) = self.choices.last_mut() {
+            texts.push(value.id());
+        }
     }
 
     /// A string that may be rewritten.

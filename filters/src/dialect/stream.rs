@@ -31,7 +31,7 @@ use super::adapter::Endpoint;
 use super::ai::Usage;
 use super::sse::{SseItem, SseReader};
 use crate::json::Limits;
-use crate::output::Offered;
+use crate::output::CallDemands;
 use crate::{ContentFinding, Reason, TextGuards};
 pub(super) use judge::Judge;
 pub(super) use texts::Texts;
@@ -162,9 +162,9 @@ impl EventStream {
         })
     }
 
-    /// From now on no other tools may be called.
-    pub(crate) fn allow_only(&mut self, offered: &Arc<Offered>) {
-        self.judge.offered.get_or_insert_with(|| Arc::clone(offered));
+    /// From now on calls of tools have to meet this, said once.
+    pub(crate) fn demand(&mut self, demands: impl FnOnce() -> CallDemands) {
+        self.judge.demands.get_or_insert_with(demands);
     }
 
     /// More bytes of the answer, cut anywhere.

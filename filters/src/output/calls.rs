@@ -7,14 +7,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest;
-use bytes::Bytes;
 use postern_config::openapi::{SchemaForm, schema_alone};
-use postern_config::{ContentAction, Dialect, Output as Demands, Part, SchemaId};
+use postern_config::{Dialect, Output as Demands};
 
-use crate::dialect::{Call, Input};
-use crate::json::{Document, Kind, Limits, Value};
-use crate::message::Message;
-use crate::schema::Schemas;
+use super::fit::Fit;
+use super::uncalled_for;
+use crate::dialect::Call;
+use crate::json::{Limits, Value};
 use crate::{ContentFinding, Context, Flow, Reason, Verdict};
 
 /// Bytes of the schemas of one request.
@@ -22,13 +21,6 @@ const MOST_BYTES: usize = 256 << 10;
 /// Schemas that are kept, and bytes of all of them as they were written: what is made of one takes some multiple of that.
 const MOST_KEPT: usize = 512;
 const MOST_KEPT_BYTES: usize = 1 << 20;
-
-/// What a tool may be called with.
-#[derive(Debug)]
-struct Fit {
-    schemas: Schemas,
-    id: SchemaId,
-}
 
 /// The tools of one request.
 #[derive(Debug, Default)]
@@ -39,15 +31,7 @@ impl Offered {
     pub(crate) fn allow(&self, call: Call<'_>, limits: Limits) -> bool {
         let name = call.name.and_then(|name| name.text());
         let Some(fit) = name.and_then(|name| self.0.get(name.as_ref())) else { return false };
-        match (fit, call.input) {
-            (None, _) => true,
-            (Some(_), Input::Text) => false,
-            (Some(fit), Input::Nothing) => fit.holds(b"{}", limits),
-            (Some(fit), Input::Json(value)) => match (value.kind(), value.text()) {
-                (Kind::String, Some(text)) => fit.holds(text.as_bytes(), limits),
-                _ => fit.holds(value.raw(), limits),
-            },
-        }
+        fit.as_ref().is_none_or(|fit| fit.holds_input(call.input, limits))
     }
 
     /// As [`Offered::allow`], with no word on the arguments, which are still to come.
@@ -65,24 +49,9 @@ impl Offered {
     }
 }
 
-impl Fit {
-    fn holds(&self, input: &[u8], limits: Limits) -> bool {
-        let document = Document::parse(Bytes::copy_from_slice(input), limits);
-        document.is_ok_and(|document| self.schemas.judge(self.id, &document).is_ok())
-    }
-}
-
 /// What is told of a call that is none of them.
-pub(crate) fn uncalled_for() -> ContentFinding {
-    ContentFinding {
-        guard: Demands::TOOL_CALLS.to_owned(),
-        detector: "toolCalls".to_owned(),
-        part: Part::ToolArguments,
-        action: ContentAction::Block,
-        score: 100,
-        range: 0..0,
-        label: None,
-    }
+pub(super) fn not_offered() -> ContentFinding {
+    uncalled_for(Demands::TOOL_CALLS, "toolCalls")
 }
 
 /// Schemas by digest.
@@ -164,13 +133,7 @@ impl ToolCalls {
 fn compile(schema: &[u8], form: SchemaForm) -> Option<Fit> {
     let json = serde_json::from_slice(schema).ok()?;
     let (api, id) = schema_alone(&json, form).ok()?;
-    let schemas = Schemas::new(&Arc::new(api)).ok()?;
-    Some(Fit { schemas, id })
-}
-
-/// Whether every call in a whole answer is of a tool that the request offered.
-pub(crate) fn are_allowed(message: &Message, offered: Option<&Offered>, limits: Limits) -> bool {
-    message.calls().into_iter().all(|call| offered.is_some_and(|offered| offered.allow(call, limits)))
+    Fit::new(&Arc::new(api), id).ok()
 }
 
 #[cfg(test)]

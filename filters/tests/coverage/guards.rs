@@ -46,6 +46,7 @@ impl Site {
     fn run(&self, asked: &Asked) -> Result<Bytes, Refusal> {
         let route = match asked.path.split('/').nth(1) {
             Some("v1") => "chat",
+            Some("task") => "task",
             Some(name) => name,
             None => panic!("no route"),
         };
@@ -86,6 +87,7 @@ const ROUTES: &str =
     "  - {name: chat, match: {pathPrefix: /v1}, upstream: model, dialect: openai, labels: {tenant: acme}}
   - {name: orders, match: {pathPrefix: /orders}, upstream: model, dialect: http, labels: {tenant: acme}}
   - {name: form, match: {pathPrefix: /form}, upstream: model, dialect: http, labels: {tenant: acme}}
+  - {name: task, match: {pathPrefix: /task}, upstream: model, dialect: openai, labels: {tenant: acme}}
 ";
 
 fn manifests() -> String {
@@ -99,9 +101,15 @@ fn manifests() -> String {
     let orders = [("APIAccessPolicy", SHOP_ACCESS), ("AccessControlPolicy", SHOP_RULES)];
     let form =
         [("APIAccessPolicy", FORM_ACCESS), ("AccessControlPolicy", SHOP_RULES), ("DataProtectionPolicy", FORM_DATA)];
+    let task = [
+        ("APIAccessPolicy", TASK_ACCESS),
+        ("AccessControlPolicy", TASK_RULES),
+        ("DataProtectionPolicy", TASK_DATA),
+        ("RuntimeSecurityPolicy", TASK_RUNTIME),
+    ];
     let of = |route: &'static str| move |(kind, spec): (&str, &str)| manifest(kind, route, spec);
     let all = chat.into_iter().map(of("chat")).chain(orders.into_iter().map(of("orders")));
-    all.chain(form.into_iter().map(of("form"))).collect()
+    all.chain(form.into_iter().map(of("form"))).chain(task.into_iter().map(of("task"))).collect()
 }
 
 const CHAT_ACCESS: &str = "  authentication: {providers: [sso, agents]}
@@ -155,6 +163,24 @@ const FORM_DATA: &str = "  detectors: [{name: card, type: Builtin, id: payment-c
   rules:
     - {name: body, direction: Both, parts: [HttpBody], match: {detectors: [card]}, action: Redact}
     - {name: query, direction: Request, parts: [HttpQuery], match: {detectors: [card]}, action: Redact}";
+
+const TASK_ACCESS: &str = "  authentication: {providers: [sso, agents]}
+  allow: [{methods: [POST], paths: [/task/v1/chat/completions], contentTypes: [application/json]}]
+  rateLimits: [{name: per-user, key: [Principal], unit: Requests, limit: 1000, window: 1h}]";
+
+const TASK_RULES: &str = "  rules:
+    - {name: all, effect: Permit, principals: [User, Agent], actions: [chat], when: 'principal.tenant == \"acme\"'}";
+
+const TASK_DATA: &str = "  detectors: [{name: card, type: Builtin, id: payment-card, class: Confidential}]
+  rules: [{name: hide-cards, direction: Request, parts: [User], match: {detectors: [card]}, action: Redact}]";
+
+const TASK_RUNTIME: &str =
+    "  detectors: [{name: injection, type: PromptInjection, parts: [User], untrustedOnly: false, action: Block}]
+  output:
+    markup: Allow
+    toolCalls: OnlyAllowed
+    schemas: [{model: large, schemaFrom: \"file:answer.json\"}, {tool: note, schemaFrom: \"file:answer.json\"}]
+  behaviour: {maxToolCallsPerTask: 3, maxRepeats: 2, maxDepth: 1}";
 
 fn head() -> AnswerHead {
     AnswerHead {
@@ -211,6 +237,15 @@ const PROVED: &[(Direction, &str, fn())] = &[
     (Direction::Response, "output/links", links_in_answers),
     (Direction::Response, "output/markup", markup_in_answers),
     (Direction::Response, "output/length", length_of_answers),
+    (Direction::Request, "output/toolCalls", tools_on_offer),
+    (Direction::Response, "output/toolCalls", calls_of_what_is_offered),
+    (Direction::Request, "output/schemas", streams_of_what_fits_a_schema),
+    (Direction::Response, "output/schemas", what_fits_a_schema),
+    (Direction::Request, "behaviour/maxToolCallsPerTask", calls_so_far),
+    (Direction::Request, "behaviour/maxRepeats", calls_so_far),
+    (Direction::Response, "behaviour/maxToolCallsPerTask", calls_that_go_on),
+    (Direction::Response, "behaviour/maxRepeats", calls_that_go_on),
+    (Direction::Request, "behaviour/maxDepth", depth),
 ];
 
 #[test]
@@ -514,4 +549,131 @@ fn answers_of_plain_http() {
     let site = Site::new();
     let said = site.answers("form", &json!({ "note": format!("card {CARD}") }).to_string()).unwrap();
     assert_eq!(said, r#"{"note":"card [redacted:card]"}"#);
+}
+
+/// Mia's task: what was called before, and whether the answer is to be a stream.
+fn task(site: &Site, model: &str, before: &[(&str, Value)], stream: bool) -> Asked {
+    let call = |(name, input): &(&str, Value)| {
+        let call = json!({"id": "c", "type": "function", "function": {"name": name, "arguments": input.to_string()}});
+        json!({"role": "assistant", "content": null, "tool_calls": [call]})
+    };
+    let messages = std::iter::once(json!({"role": "user", "content": "go"})).chain(before.iter().map(call));
+    let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
+    let tools = json!([tool("look"), tool("note")]);
+    let body = json!({"model": model, "messages": messages.collect::<Vec<_>>(), "tools": tools, "stream": stream});
+    asked("POST", "/task/v1/chat/completions").bearer(&site.house.token(json!({}))).json(body.to_string())
+}
+
+fn look_at(number: u32) -> (&'static str, Value) {
+    ("look", json!({ "at": number }))
+}
+
+/// What becomes of an answer, whole and streamed, behind a request with these calls.
+fn goes_on(site: &Site, before: &[(&str, Value)], model: &str, message: &Value) -> [Option<String>; 2] {
+    let chain = site.chain("task");
+    let (mut cx, mut streaming) = (context(), context());
+    let _ = run(chain, &task(site, "small", before, false), &mut cx).unwrap();
+    let _ = run(chain, &task(site, "small", before, true), &mut streaming).unwrap();
+    let said = json!({"id": "c1", "object": "chat.completion", "created": 1, "model": model,
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]});
+    let refusal = chain.judge_answer(&head(), Bytes::from(said.to_string()), &mut cx).err();
+    let mut delta = message.clone();
+    for (n, call) in delta["tool_calls"].as_array_mut().into_iter().flatten().enumerate() {
+        call["index"] = json!(n);
+    }
+    let event = |delta: &Value, finish: Value| {
+        format!(
+            "data: {}\n\n",
+            json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": model,
+                "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+        )
+    };
+    let wire = event(&delta, Value::Null) + &event(&json!({}), "stop".into()) + "data: [DONE]\n\n";
+    let (out, reason) = feed(chain, std::iter::once(wire.as_bytes()), &mut streaming);
+    let out = String::from_utf8(out).unwrap();
+    assert_eq!(reason.is_none(), out.contains("DONE"), "{out}");
+    assert!(reason.is_none() || !out.contains("at\\\""), "{out}");
+    let by = refusal.map(|refusal| refusal.rule.unwrap_or_default());
+    [by, reason.map(|_| streaming.findings().last().map(|finding| finding.guard.clone()).unwrap_or_default())]
+}
+
+fn calls(all: &[(&str, Value)]) -> Value {
+    let call = |(name, input): &(&str, Value)| json!({"id": "d", "type": "function", "function": {"name": name, "arguments": input.to_string()}});
+    json!({"role": "assistant", "content": null, "tool_calls": all.iter().map(call).collect::<Vec<_>>()})
+}
+
+fn both(guard: &str) -> [Option<String>; 2] {
+    [Some(guard.to_owned()), Some(guard.to_owned())]
+}
+
+#[test]
+fn tools_on_offer() {
+    let site = Site::new();
+    site.passes(&task(&site, "small", &[], false));
+    let mut twice = task(&site, "small", &[], false);
+    twice.body = String::from_utf8(twice.body.to_vec()).unwrap().replace("\"note\"", "\"look\"").into();
+    site.refuses(&twice, Reason::Malformed);
+}
+
+#[test]
+fn calls_of_what_is_offered() {
+    let site = Site::new();
+    assert_eq!(goes_on(&site, &[], "small", &calls(&[look_at(1)])), [None, None]);
+    assert_eq!(goes_on(&site, &[], "small", &calls(&[("shell", json!({"at": 1}))])), both("output/toolCalls"));
+}
+
+#[test]
+fn streams_of_what_fits_a_schema() {
+    let site = Site::new();
+    site.passes(&task(&site, "small", &[], true));
+    site.passes(&task(&site, "large", &[], false));
+    for model in ["large", "large-2026-01-15"] {
+        assert_eq!(site.refuses(&task(&site, model, &[], true), Reason::NotPermitted), "output/schemas");
+    }
+}
+
+#[test]
+fn what_fits_a_schema() {
+    let site = Site::new();
+    let says = |text: &str| json!({"role": "assistant", "content": text});
+    let schemas = "output/schemas".to_owned();
+    assert_eq!(goes_on(&site, &[], "small", &says("Oslo")), [None, None]);
+    assert_eq!(goes_on(&site, &[], "large", &says("Oslo")), both(&schemas));
+    assert_eq!(goes_on(&site, &[], "large", &says(r#"{"city": 1}"#)), [None, Some(schemas.clone())]);
+    assert_eq!(goes_on(&site, &[], "small", &calls(&[("note", json!({"city": 1}))])), [None, None]);
+    assert_eq!(goes_on(&site, &[], "small", &calls(&[("note", json!({"at": 1}))])), both(&schemas));
+}
+
+#[test]
+fn calls_so_far() {
+    let site = Site::new();
+    let other = |n: u32| look_at(n);
+    site.passes(&task(&site, "small", &[other(1), other(2), other(3)], false));
+    let four = [other(1), other(2), other(3), other(4)];
+    assert_eq!(site.refuses(&task(&site, "small", &four, false), Reason::TaskLimit), "behaviour/maxToolCallsPerTask");
+    let again = [other(1), other(1), other(1)];
+    assert_eq!(site.refuses(&task(&site, "small", &again, false), Reason::TaskLimit), "behaviour/maxRepeats");
+}
+
+#[test]
+fn calls_that_go_on() {
+    let site = Site::new();
+    let before = [look_at(1), look_at(1)];
+    assert_eq!(goes_on(&site, &before, "small", &calls(&[look_at(2)])), [None, None]);
+    assert_eq!(goes_on(&site, &before, "small", &calls(&[look_at(1)])), both("behaviour/maxRepeats"));
+    let two = calls(&[look_at(2), look_at(3)]);
+    assert_eq!(goes_on(&site, &before, "small", &two), both("behaviour/maxToolCallsPerTask"));
+}
+
+#[test]
+fn depth() {
+    let site = Site::new();
+    let for_mia = |chain: Value| {
+        let mut asked = task(&site, "small", &[], false).svid(AGENT);
+        asked.headers.remove("authorization");
+        asked.bearer(&site.house.token(json!({ "act": chain })))
+    };
+    site.passes(&for_mia(json!({ "sub": AGENT })));
+    let longer = for_mia(json!({"sub": AGENT, "act": {"sub": "planner"}}));
+    assert_eq!(site.refuses(&longer, Reason::TaskLimit), "behaviour/maxDepth");
 }

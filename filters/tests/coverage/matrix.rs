@@ -35,12 +35,14 @@ struct Detector {
     action: &'static str,
 }
 
-/// What may be said of prompts; the last is a detector.
-const PROMPTS: [&str; 5] = [
+/// What may be said of prompts and of tasks; the last is a detector.
+const PROMPTS: [&str; 7] = [
     "  promptLayers: [{name: house, position: First, contentFrom: \"file:layer.txt\"}, {name: end, position: Last, contentFrom: \"file:layer.txt\"}]\n",
     "  systemText: Deny\n",
     "  isolate: true\n",
     "  systemText: Allow\n",
+    "  behaviour: {maxToolCallsPerTask: 4, maxDepth: 3}\n",
+    "  behaviour: {maxRepeats: 2}\n",
     "name: canary, type: Canary, parts: [Assistant, User], action: Block",
 ];
 
@@ -109,6 +111,8 @@ fn policies() -> impl Strategy<Value = Policies> {
             "markup: Escape",
             "markup: Allow, maxLength: 1Mi",
             "toolCalls: OnlyAllowed",
+            "markup: Allow, schemas: [{model: other, schemaFrom: \"file:answer.json\"}]",
+            "toolCalls: OnlyAllowed, schemas: [{tool: \"*\", schemaFrom: \"file:answer.json\"}]",
         ];
         let output = prop::option::of(prop::sample::select(outputs.to_vec()));
         let output = output.prop_map(move |output| output.filter(|_| dialect != Dialect::Http));
@@ -191,6 +195,7 @@ impl Policies {
         let mut said = fields.iter().filter(|field| self.prompts.contains(field)).copied().collect::<Vec<_>>();
         // One of both.
         said.retain(|field| *field != fields[3] || !self.prompts.contains(&fields[1]));
+        said.retain(|field| *field != fields[5] || !self.prompts.contains(&fields[4]));
         let data = Some(manifest("DataProtectionPolicy", "r", &data)).filter(|_| !self.data.is_empty());
         let output = self.output.map(|output| format!("  output: {{{output}}}\n")).unwrap_or_default();
         let said = said.concat() + &output;

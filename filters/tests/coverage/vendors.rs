@@ -61,9 +61,11 @@ impl Vendor {
                 all.iter().map(|event| format!("data: {event}\n\n")).collect()
             }
             Dialect::Gemini => {
-                let say =
-                    |piece: &&str| json!({"candidates": [{"content": {"role": "model", "parts": [{"text": piece}]}}]});
-                let end = json!({"candidates": [{"finishReason": "STOP"}]});
+                let say = |piece: &&str| {
+                    let content = json!({"role": "model", "parts": [{"text": piece}]});
+                    json!({"candidates": [{"content": content}], "modelVersion": "small"})
+                };
+                let end = json!({"candidates": [{"finishReason": "STOP"}], "modelVersion": "small"});
                 pieces.iter().map(say).chain([end]).map(|event| format!("data: {event}\n\n")).collect()
             }
         }

@@ -2,9 +2,12 @@
 
 mod anthropic;
 mod calls;
+mod course;
 mod gemini;
 mod openai;
 mod output;
+mod schemas;
+mod shapes;
 
 use serde_json::Value;
 

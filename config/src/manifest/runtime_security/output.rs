@@ -1,5 +1,6 @@
 //! Demands on what a model answers.
 
+use super::SchemaDemand;
 use crate::decode::{At, Fields, Setting, spec, words};
 use crate::values::{Host, Size};
 use crate::{Code, Markup, ToolCalls};
@@ -16,10 +17,8 @@ spec! {
         [E] max_length: Option<At<Size>>,
         /// Which tools a model may call. Without it, any.
         [E] tool_calls: Option<At<ToolCalls>>,
-    }
-    later {
-        /// JSON Schemas of answers and of arguments.
-        [E] "schemas",
+        /// JSON Schemas of answers and of arguments; all of them apply.
+        [E] schemas: Vec<At<SchemaDemand>>,
     }
     check consistent
 }
@@ -61,7 +60,8 @@ fn consistent(spec: &OutputSpec, fields: &mut Fields<'_, '_, '_>) {
         let help = "write `markup: Strip` or `markup: Escape`, or remove `links`";
         spec.markup.at.error(fields.cx.report, Code(2), message, help);
     }
-    if spec.links.is_none() && *spec.markup == Markup::Allow && spec.max_length.is_none() && spec.tool_calls.is_none() {
+    let others = spec.max_length.is_some() || spec.tool_calls.is_some() || !spec.schemas.is_empty();
+    if spec.links.is_none() && *spec.markup == Markup::Allow && !others {
         let message = "`output` asks for nothing";
         spec.markup.at.error(fields.cx.report, Code(25), message, "remove `output`, or ask for something");
     }

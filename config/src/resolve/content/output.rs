@@ -1,14 +1,15 @@
 //! Demands on answers: every list of hosts must match, the strictest word counts, and the smallest length.
 
+use super::super::attach::Attachments;
 use crate::bootstrap::RouteSpec;
 use crate::decode::At;
 use crate::manifest::{Manifest, OutputSpec, RuntimeSecurityPolicy};
-use crate::{Direction, Markup, Output, Owned, Part, capability};
+use crate::{Direction, Markup, Output, Owned, Part, SchemaOf, Written, capability};
 
 type Policies<'m, P> = [(P, &'m Manifest, &'m RuntimeSecurityPolicy)];
 
 /// Nothing where no model answers.
-pub(super) fn output<P>(policies: &Policies<'_, P>, spec: &RouteSpec) -> Output {
+pub(super) fn output<P>(policies: &Policies<'_, P>, spec: &RouteSpec, attached: &Attachments<'_>) -> Output {
     let mut merged = Output::default();
     if !answers_come(spec) {
         return merged;
@@ -20,6 +21,15 @@ pub(super) fn output<P>(policies: &Policies<'_, P>, spec: &RouteSpec) -> Output 
             let value = links.allow_hosts.iter().map(|host| host.as_str().to_owned()).collect();
             merged.links.push(Owned { value, owner: owner.clone() });
         }
+        merged.schemas.extend(output.schemas.iter().filter_map(|demand| {
+            let what = match (&demand.model, &demand.tool) {
+                (Some(model), _) => Written::Model(model.as_str().to_owned()),
+                (None, tool) => Written::Tool(tool.as_ref()?.as_str().to_owned()),
+            };
+            // Of a file that could not be read nothing is known, and the set does not load.
+            let schema = attached.schemas.of(&demand.schema_from)?;
+            Some(Owned { value: SchemaOf { what, schema }, owner: owner.clone() })
+        }));
         if let (Some(calls), None) = (&output.tool_calls, &merged.tool_calls) {
             merged.tool_calls = Some(Owned { value: calls.value, owner: owner.clone() });
         }
@@ -30,6 +40,13 @@ pub(super) fn output<P>(policies: &Policies<'_, P>, spec: &RouteSpec) -> Output 
             }
         }
     }
+    // What several say alike is said once.
+    let mut seen: Vec<SchemaOf> = Vec::new();
+    merged.schemas.retain(|one| {
+        let is_new = !seen.contains(&one.value);
+        seen.extend(is_new.then(|| one.value.clone()));
+        is_new
+    });
     merged.markup = markup(outputs());
     merged
 }

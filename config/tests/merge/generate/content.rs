@@ -73,10 +73,14 @@ pub(super) fn runtime() -> impl Strategy<Value = Content> {
         "output: {links: {allowHosts: []}, maxLength: 100}",
         "output: {markup: Allow, maxLength: 4Ki}",
         "output: {markup: Strip, toolCalls: OnlyAllowed}",
+        "output: {markup: Allow, schemas: [{model: \"gpt-*\", schemaFrom: \"file:tests/rejects/documents/answer.json\"}]}",
+        "output: {markup: Allow, schemas: [{tool: a, schemaFrom: \"file:tests/rejects/documents/answer.json\"}]}",
     ]);
     let output = option::weighted(0.3, output.prop_map(str::to_owned));
-    let fields =
-        (detectors, prompts, output).prop_map(|(detectors, (a, b, c), output)| vec![Some(detectors), a, b, c, output]);
+    let behaviour = select(vec!["maxToolCallsPerTask: 10", "maxRepeats: 3, maxToolCallsPerTask: 90", "maxDepth: 2"]);
+    let behaviour = option::weighted(0.3, behaviour.prop_map(|limits| format!("behaviour: {{{limits}}}")));
+    let fields = (detectors, prompts, output, behaviour)
+        .prop_map(|(detectors, (a, b, c), output, behaviour)| vec![Some(detectors), a, b, c, output, behaviour]);
     content("RuntimeSecurityPolicy", &[GATEWAY, APP, CHAT], fields)
 }
 

@@ -17,6 +17,7 @@ pub(super) fn message(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> 
     if error(root, found, facts) {
         return Ok(());
     }
+    found.choice();
     let mut content = false;
     for (key, value) in root.entries() {
         match string(key, "answer")?.as_ref() {

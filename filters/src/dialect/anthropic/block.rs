@@ -79,7 +79,12 @@ pub(super) fn block(item: Value<'_>, role: Role, found: &mut Found) -> Result<()
 /// A field of a block: its name, the key, the value.
 fn text_field(name: &str, key: Value<'_>, value: Value<'_>, role: Role, found: &mut Found) -> Result<(), DialectError> {
     match name {
-        "text" => text(value, role.part(), "content[].text", found),
+        "text" => {
+            if role == Role::Assistant {
+                found.says(value);
+            }
+            text(value, role.part(), "content[].text", found)
+        }
         "citations" => {
             citations(value, role.part(), found);
             Ok(())

@@ -12,6 +12,7 @@ use postern_config::Part;
 use super::block::{Role, block, stop};
 use super::{answer, error_object};
 use crate::Reason;
+use crate::course::Arguments;
 use crate::dialect::DialectError;
 use crate::dialect::ai::{Facts, Usage};
 use crate::dialect::body::Found;
@@ -132,7 +133,7 @@ impl Blocks {
         match self.blocks.insert(number, Block::Ended) {
             Some(Block::Text | Block::Thinking { .. }) => {}
             Some(Block::Tool { name, input }) => {
-                judge.called(&name, if input.is_empty() { "{}" } else { &input })?;
+                judge.called(&name, Arguments::Json(if input.is_empty() { "{}" } else { &input }))?;
                 self.held = self.held.saturating_sub(input.len());
                 self.tool_input(number, input, judge)?;
             }

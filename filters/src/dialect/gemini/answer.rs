@@ -49,6 +49,7 @@ pub(super) fn read(
 }
 
 fn candidate(item: Value<'_>, reading: Reading, found: &mut Found) -> Result<(), DialectError> {
+    found.choice();
     for Member { name, key, value } in members(item, "candidates[]")? {
         match name.as_ref() {
             "content" => content(value, Part::Assistant, reading, found)?,

@@ -64,7 +64,12 @@ fn piece(item: Value<'_>, part: Part, reading: Reading, found: &mut Found) -> Re
         match name.as_ref() {
             "text" if reading == Reading::Event => expect(value, Kind::String, "text")?,
             "text" if part == Part::ToolResult => found.maybe_json(value, part, "text")?,
-            "text" => found.text(value, part, "text")?,
+            "text" => {
+                if part == Part::Assistant {
+                    found.says(value);
+                }
+                found.text(value, part, "text")?;
+            }
             "inlineData" => found.hides("inlineData", item)?,
             "fileData" => found.hides("fileData", item)?,
             "functionCall" => call(value, found)?,

@@ -22,7 +22,7 @@ enum Read {
     /// One part, the whole.
     Text(Box<[MessagePart; 1]>),
     /// Every key, string and long number is a part; keys are fixed.
-    Json(JsonBody),
+    Json(Box<JsonBody>),
     /// Every name and value is a part; names are fixed.
     Form(Form),
     /// The parts of each part; names are fixed.
@@ -50,7 +50,7 @@ impl HttpBody {
                     found.tree(root, Part::HttpBody, &[]);
                     Ok(())
                 })?;
-                Read::Json(body)
+                Read::Json(Box::new(body))
             }
             // A client joins what events cut apart, and no guard of this dialect does.
             "text/event-stream" => return Err(DialectError::MediaType),

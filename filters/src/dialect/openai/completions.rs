@@ -66,12 +66,16 @@ fn answer(root: Value<'_>, found: &mut Found, facts: &mut Facts) -> Result<(), D
 
 fn choice(item: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
     expect(item, Kind::Object, "choices[]")?;
+    found.choice();
     for (key, value) in item.entries() {
         match string(key, "choices[]")?.as_ref() {
             "index" => scalar(value, Kind::Number, "index")?,
             "finish_reason" => word(value, "finish_reason")?,
             "logprobs" => found.null(value),
-            "text" => found.text(value, Part::Assistant, "text")?,
+            "text" => {
+                found.says(value);
+                found.text(value, Part::Assistant, "text")?;
+            }
             other => dropped(other, item, key, value, |within, child| found.remove(within, child))?,
         }
     }

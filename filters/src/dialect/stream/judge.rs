@@ -8,10 +8,12 @@ use postern_config::{Opaque, Part};
 
 use super::texts::Print;
 use super::{Cut, StreamLimits, StreamOut};
+use crate::ContentFinding;
+use crate::course::{Arguments, View};
 use crate::dialect::DialectError;
 use crate::dialect::body::{Found, JsonBody};
 use crate::json::{Document, Value};
-use crate::output::{Offered, uncalled_for};
+use crate::output::CallDemands;
 use crate::{Edit, TextGuard, TextGuards, mutant};
 
 /// The guards of one stream, and what leaves of it.
@@ -26,8 +28,8 @@ pub(in crate::dialect) struct Judge {
     remembered: usize,
     /// The dialect says every text again at its end: what was found in one is noted once.
     pub(in crate::dialect) repeats: bool,
-    /// Tools that may be called, where that is judged.
-    pub(super) offered: Option<Arc<Offered>>,
+    /// What is demanded of calls, where something is.
+    pub(super) demands: Option<CallDemands>,
 }
 
 /// Texts with findings of which a stream knows that they were noted.
@@ -50,7 +52,7 @@ impl Judge {
             said: HashMap::new(),
             remembered: 0,
             repeats: false,
-            offered: None,
+            demands: None,
         }
     }
 
@@ -108,7 +110,7 @@ impl Judge {
 
     fn all_of(&mut self, body: &JsonBody) -> Result<Bytes, Cut> {
         let limits = self.limits.json;
-        self.calls(|offered| body.calls().all(|call| offered.allow(call, limits)))?;
+        self.calls(|demands| body.calls().try_for_each(|call| demands.whole(call, limits)))?;
         self.judged(body)
     }
 
@@ -123,22 +125,29 @@ impl Judge {
             return Ok(json);
         }
         let (body, ()) = JsonBody::parse(json, self.limits.json, walk)?;
-        self.calls(|offered| body.calls().all(|call| offered.know(call)))?;
+        self.calls(|demands| body.calls().try_for_each(|call| demands.begin(call)))?;
         self.judged(&body)
     }
 
-    /// Judges a call whose arguments have come by themselves, as JSON.
-    pub(in crate::dialect) fn called(&mut self, name: &str, input: &str) -> Result<(), Cut> {
+    /// Judges a call whose arguments have come by themselves.
+    pub(in crate::dialect) fn called(&mut self, name: &str, input: Arguments<'_>) -> Result<(), Cut> {
         let limits = self.limits.json;
-        self.calls(|offered| offered.allow_named(name, input, limits))
+        self.calls(|demands| demands.end(name, input, limits))
     }
 
-    fn calls(&mut self, are_allowed: impl FnOnce(&Offered) -> bool) -> Result<(), Cut> {
-        if self.offered.as_ref().is_none_or(|offered| are_allowed(offered)) {
-            return Ok(());
+    /// From now on calls are told in this way, until it is said again.
+    pub(in crate::dialect) fn view(&mut self, view: View) {
+        if let Some(demands) = &mut self.demands {
+            demands.view(view);
         }
-        self.out.findings.push(uncalled_for());
-        Err(Cut::Blocked)
+    }
+
+    fn calls(&mut self, judge: impl FnOnce(&mut CallDemands) -> Result<(), ContentFinding>) -> Result<(), Cut> {
+        let Some(demands) = self.demands.as_mut().filter(|_| !mutant::is("stream calls")) else { return Ok(()) };
+        judge(demands).map_err(|finding| {
+            self.out.findings.push(finding);
+            Cut::Blocked
+        })
     }
 
     fn judged(&mut self, body: &JsonBody) -> Result<Bytes, Cut> {

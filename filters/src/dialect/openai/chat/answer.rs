@@ -89,6 +89,7 @@ pub(in crate::dialect::openai) fn dropped<'a>(
 
 fn choice(item: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
     expect(item, Kind::Object, "choices[]")?;
+    found.choice();
     for (key, value) in item.entries() {
         match string(key, "choices[]")?.as_ref() {
             "index" => scalar(value, Kind::Number, "index")?,
@@ -109,7 +110,10 @@ fn message(item: Value<'_>, found: &mut Found) -> Result<(), DialectError> {
             "tool_calls" => tool_calls(value, found)?,
             "function_call" => function_call(value, found)?,
             "content" | "refusal" | "reasoning_content" | "reasoning" | "audio" if value.is_null() => {}
-            "content" | "refusal" => found.text(value, Part::Assistant, "content")?,
+            "content" | "refusal" => {
+                found.says(value);
+                found.text(value, Part::Assistant, "content")?;
+            }
             "reasoning_content" | "reasoning" => found.text(value, Part::Reasoning, "reasoning_content")?,
             "annotations" => found.tree(value, Part::Assistant, &["type", "url_citation", "title", "url"]),
             "audio" => found.hides("audio", value)?,

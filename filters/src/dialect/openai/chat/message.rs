@@ -51,7 +51,7 @@ fn custom_call(value: Value<'_>, found: &mut Found) -> Result<(), DialectError> 
         return Ok(());
     }
     expect(value, Kind::Object, "custom")?;
-    found.called_with_text(value.get("name"));
+    found.called_with_text(value.get("name"), value.get("input"));
     for (key, value) in value.entries() {
         match key.text().as_deref() {
             Some("name") => found.fixed(value, Part::ToolArguments, "custom.name")?,

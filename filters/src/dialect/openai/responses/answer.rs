@@ -44,6 +44,7 @@ pub(super) fn response(root: Value<'_>, found: &mut Found, facts: &mut Facts) ->
     if root.get("output").is_none() && error(root, found, facts) {
         return Ok(());
     }
+    found.choice();
     for (key, value) in root.entries() {
         let name = string(key, "answer")?;
         match name.as_ref() {
@@ -54,7 +55,12 @@ pub(super) fn response(root: Value<'_>, found: &mut Found, facts: &mut Facts) ->
             "model" => facts.model = Some(identifier(value, "model")?.into_owned()),
             "usage" => facts.usage = usage(value)?,
             "instructions" => found.null(value),
-            "error" | "output_text" | "tools" | "tool_choice" | "text" | "metadata" | "user" | "safety_identifier"
+            "output_text" => {
+                // As clients put it together; nobody could say whether it is what `output` says.
+                found.says(value);
+                found.tree(value, Part::Assistant, &[]);
+            }
+            "error" | "tools" | "tool_choice" | "text" | "metadata" | "user" | "safety_identifier"
             | "prompt_cache_key" => found.tree(value, Part::Assistant, &SCHEMA_WORDS),
             "reasoning" => settings(value, &["effort", "summary", "generate_summary", "context"], "reasoning")?,
             "incomplete_details" => settings(value, &["reason"], "incomplete_details")?,

@@ -50,7 +50,10 @@ fn message(item: Value<'_>, part: Part, found: &mut Found) -> Result<(), Dialect
     for (key, value) in item.entries() {
         match string(key, "message")?.as_ref() {
             "type" | "role" | "id" | "status" | "phase" => word(value, "message.id")?,
-            "content" if value.kind() == Kind::String => found.text(value, part, "content")?,
+            "content" if value.kind() == Kind::String => {
+                found.says(value);
+                found.text(value, part, "content")?;
+            }
             "content" => {
                 expect(value, Kind::Array, "content")?;
                 value.items().try_for_each(|item| content(item, part, found))?;
@@ -79,7 +82,12 @@ pub(super) fn content(item: Value<'_>, part: Part, found: &mut Found) -> Result<
         match string(key, "content[]")?.as_ref() {
             "type" => {}
             name if name == field && part == Part::ToolResult => found.maybe_json(value, part, "content[].text")?,
-            name if name == field => found.text(value, part, "content[].text")?,
+            name if name == field => {
+                if part == Part::Assistant {
+                    found.says(value);
+                }
+                found.text(value, part, "content[].text")?;
+            }
             "annotations" => annotations(value, part, found),
             // Token by token it would spell what is cut out.
             "logprobs" if value.is_null() => {}
@@ -104,7 +112,7 @@ fn call(item: Value<'_>, field: &'static str, found: &mut Found) -> Result<(), D
     if field == "arguments" {
         found.called(name, item.get(field))
     } else {
-        found.called_with_text(name)
+        found.called_with_text(name, item.get(field))
     }
     for (key, value) in item.entries() {
         match string(key, "function_call")?.as_ref() {

@@ -3,6 +3,7 @@
 use postern_config::Part;
 
 use super::{Items, Key, MOST_ITEMS, Says, key};
+use crate::course::{Arguments, View};
 use crate::dialect::DialectError;
 use crate::dialect::ai::Facts;
 use crate::dialect::body::Found;
@@ -53,7 +54,10 @@ impl Items {
                     _ => Ok(false),
                 };
                 if kind.ends_with("done") {
-                    return self.pass(kind, doc, judge, read);
+                    judge.view(View::Items);
+                    let next = self.pass(kind, doc, judge, read)?;
+                    judge.view(View::Pieces);
+                    return Ok(next);
                 }
                 begins_empty(one)?;
                 if let Some(name) = one.get("name").and_then(|name| name.text()) {
@@ -93,10 +97,12 @@ impl Items {
     /// An event with the whole response in it.
     fn response(&mut self, kind: &str, doc: &Document, judge: &mut Judge) -> Result<Next, Cut> {
         let mut facts = Facts::default();
+        judge.view(View::Answer);
         self.pass(kind, doc, judge, |name, value, found| match name {
             "response" => answer::response(value, found, &mut facts).map(|()| true),
             _ => Ok(false),
         })?;
+        judge.view(View::Pieces);
         self.model = facts.model.or_else(|| self.model.take());
         self.usage = facts.usage.or(self.usage);
         Ok(Next::More)
@@ -134,11 +140,10 @@ impl Items {
             "input" if field == "input" => found.maybe_json(value, Part::ToolArguments, "input").map(|()| true),
             _ => Ok(false),
         };
-        if field == "arguments" {
-            let number = index(doc.root(), "output_index", MOST_ITEMS, "output_index")?;
-            let input = string(member(doc.root(), field, "arguments")?, "arguments")?;
-            judge.called(self.calls.get(&number).map(String::as_str).unwrap_or_default(), &input)?;
-        }
+        let number = index(doc.root(), "output_index", MOST_ITEMS, "output_index")?;
+        let input = string(member(doc.root(), field, "arguments")?, "arguments")?;
+        let input = if field == "arguments" { Arguments::Json(&input) } else { Arguments::Text(&input) };
+        judge.called(self.calls.get(&number).map(String::as_str).unwrap_or_default(), input)?;
         let judged = judge.whole(doc.bytes().clone(), |root, found| fields(root, found, read))?;
         let judged = Document::parse(judged, judge.limits.json).map_err(DialectError::from)?;
         let root = judged.root();
