@@ -41,7 +41,7 @@ struct Judge {
 
 /// The detectors of one route and direction.
 #[derive(Debug)]
-pub(crate) struct Externals {
+pub struct Externals {
     judges: Vec<Arc<Judge>>,
     direction: Direction,
 }
@@ -49,11 +49,12 @@ pub(crate) struct Externals {
 /// A message has more text than a service is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("more than {MAX_TEXTS} texts or {MAX_BYTES} bytes of text for an external detector")]
-pub(crate) struct TooMuch;
+pub struct TooMuch;
 
 impl Externals {
     /// Those of `runtime` that look at one of `there`, the parts that messages of this direction have.
-    pub(crate) fn new(runtime: &RuntimeSecurity, there: &[Part], direction: Direction) -> Option<Self> {
+    #[must_use]
+    pub fn new(runtime: &RuntimeSecurity, there: &[Part], direction: Direction) -> Option<Self> {
         let judge = |(detector, source): (&postern_config::RuntimeDetector, &ExternalSource)| {
             Arc::new(Judge {
                 name: detector.name.clone(),
@@ -82,7 +83,7 @@ impl Externals {
     ///
     /// # Errors
     /// [`TooMuch`]: part of a message is never asked about.
-    pub(crate) fn ask<'t>(&self, texts: impl Iterator<Item = PartText<'t>>) -> Result<Vec<Arc<Question>>, TooMuch> {
+    pub fn ask<'t>(&self, texts: impl Iterator<Item = PartText<'t>>) -> Result<Vec<Arc<Question>>, TooMuch> {
         let mut shown: Vec<Vec<Shown>> = self.judges.iter().map(|_| Vec::new()).collect();
         let mut bytes = vec![0_usize; self.judges.len()];
         for text in texts.filter(|text| !text.text.is_empty() && self.looks_at(text.part)) {

@@ -22,6 +22,7 @@
 //! | look | `guards::look`, and all that passes where content is inspected |
 //! | authorize | `guards::authorize` |
 //! | act | `guards::{body_of_plain_http, data_on_the_way_in, hidden_text, injection, query_of_plain_http}` |
+//! | external | `external::tests` of the crate, and `matrix` |
 //! | the decision after a rewrite | `guards::decided_again` |
 //! | parse of answers | `guards::parse_of_answers` and the four below |
 //! | content of whole answers | `guards::{answers_of_plain_http, blocked_on_the_way_out, data_on_the_way_out, hidden_text_in_answers, links_in_answers, markup_in_answers}` |

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use postern_config::{Dialect, Direction, Part, Snapshot, capability};
-use postern_filters::{AnswerHead, AnswerWay, Chain, Context};
+use postern_filters::{AnswerHead, AnswerWay, Chain, CheckedAnswer, Context};
 use proptest::prelude::*;
 
-use crate::testing::{Asked, House, asked, compiled, context, manifest, run};
+use crate::testing::{Asked, House, asked, clear, compiled, context, manifest, run};
 use crate::vendors::Vendor;
 
 /// What is attached to the one route.
@@ -81,10 +81,22 @@ fn data_rule(dialect: Dialect) -> impl Strategy<Value = DataRule> {
         .prop_map(|((direction, parts), action, detector)| DataRule { direction, parts, action, detector })
 }
 
+/// Parts that do not come as streams, for what needs whole texts.
+fn whole_parts(dialect: Dialect) -> impl Strategy<Value = Vec<Part>> {
+    let seen = capability::parts(dialect, Direction::Request).iter().copied();
+    let streamed = capability::parts(dialect, Direction::Response);
+    let streams = capability::streams(dialect, Direction::Response);
+    let seen: Vec<Part> = seen.filter(|part| !streams || !streamed.contains(part)).collect();
+    let most = seen.len();
+    prop::sample::subsequence(seen, 1..=most)
+}
+
 fn detector(dialect: Dialect) -> impl Strategy<Value = Detector> {
+    let outside = (Just("External, url: \"https://judge.example/ask\""), whole_parts(dialect));
     let kind = prop::sample::select(vec!["PromptInjection", "Jailbreak", "HiddenText", "EncodedPayload"]);
     let action = prop::sample::select(vec!["Redact", "Block"]);
-    (kind, parts(dialect, BOTH), action).prop_map(|(kind, parts, action)| Detector { kind, parts, action })
+    let ours = (kind, parts(dialect, BOTH));
+    (prop_oneof![3 => ours, 1 => outside], action).prop_map(|((kind, parts), action)| Detector { kind, parts, action })
 }
 
 fn policies() -> impl Strategy<Value = Policies> {
@@ -207,7 +219,14 @@ fn answered(vendor: &Vendor, chain: &Chain, asked_to_stream: bool, cx: &mut Cont
     };
     match chain.open_answer(&head, "d1", postern_filters::MessageLimits::default()).unwrap() {
         AnswerWay::Pass => {}
-        AnswerWay::Whole => drop(chain.judge_answer(&head, Bytes::from_static(vendor.reply.as_bytes()), cx).unwrap()),
+        AnswerWay::Whole => {
+            if let CheckedAnswer::Waits(need) =
+                chain.check_answer(&head, Bytes::from_static(vendor.reply.as_bytes()), cx).unwrap()
+            {
+                cx.supply(clear(need));
+                drop(chain.resume_answer(&head, cx).unwrap());
+            }
+        }
         AnswerWay::Stream(mut stream) => {
             stream.push(vendor.stream(&["They ", "are fine."]).as_bytes(), cx).unwrap();
             stream.finish(cx).unwrap();

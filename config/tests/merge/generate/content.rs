@@ -40,7 +40,14 @@ pub(super) fn data(written: Written) -> impl Strategy<Value = Content> {
 
 pub(super) fn runtime() -> impl Strategy<Value = Content> {
     let fields = (
-        select(vec!["PromptInjection", "HiddenText", "SqlInjection", "EncodedPayload", "Jailbreak"]),
+        select(vec![
+            "PromptInjection",
+            "HiddenText",
+            "SqlInjection",
+            "EncodedPayload",
+            "Jailbreak",
+            "External, url: \"https://judge.example/ask\"",
+        ]),
         some(&["User", "ToolResult", "HttpBody"]),
         1_u8..100,
         select(vec!["Block", "Redact", "Annotate"]),
