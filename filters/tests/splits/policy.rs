@@ -45,9 +45,11 @@ fn runtime(action: Action) -> String {
     let detector = |name: &str, kind: &str| {
         format!("    - {{name: {name}, type: {kind}, parts: {PARTS}, untrustedOnly: false, action: {word}}}\n")
     };
+    // Where values come back, nothing in front holds words together.
+    let injection = if action == Action::Restore { String::new() } else { detector("injection", "PromptInjection") };
+    let canary = if action == Action::Restore { "[ToolArguments]" } else { "[Assistant, ToolArguments]" };
     let mut out = format!(
-        "  promptLayers: [{{name: house, position: First, contentFrom: \"file:layer.txt\"}}]\n  detectors:\n{}{}    - {{name: canary, type: Canary, parts: [Assistant, ToolArguments], action: {word}}}\n",
-        detector("injection", "PromptInjection"),
+        "  promptLayers: [{{name: house, position: First, contentFrom: \"file:layer.txt\"}}]\n  detectors:\n{injection}{}    - {{name: canary, type: Canary, parts: {canary}, action: {word}}}\n",
         detector("hidden", "HiddenText"),
     );
     if matches!(action, Action::Strip | Action::Escape) {
