@@ -324,6 +324,9 @@ impl Answers {
             None => edits,
         };
         let left = self.rewritten(head, message, body, &edits)?;
+        if !self.schemas.as_ref().is_some_and(|schemas| schemas.are_of_models()) {
+            return Ok(left);
+        }
         // What is judged is what goes out, with all that was changed.
         let again = if edits.is_empty() { None } else { self.read(head, left.clone(), cx.message_limits())? };
         if self.fits(head, again.as_ref().unwrap_or(message), cx) { Ok(left) } else { Err(refused(unfit(), cx)) }
