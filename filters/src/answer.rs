@@ -85,7 +85,7 @@ pub(crate) struct Answers {
     /// Schemas that answers and arguments fit.
     pub(crate) schemas: Option<Arc<AnswerSchemas>>,
     /// Guards on trial, and which manifests they are of. Only where answers are read anyway.
-    pub(crate) tried: Option<Arc<(Content, Blame)>>,
+    pub(crate) tried: Option<Arc<Tried>>,
     /// Guards of answers that are read whole, as the matrix names them.
     pub(crate) buffered: Vec<Arc<str>>,
     /// Guards of streams.
@@ -110,6 +110,27 @@ impl CallRules {
             offered: self.only_offered.then(|| cx.offered().cloned().unwrap_or_default()),
             schemas: schemas.cloned(),
             course: self.limits.map(|limits| Course::new(limits, cx.calls())),
+        }
+    }
+}
+
+/// What is on trial of answers: it looks, and does nothing.
+#[derive(Debug)]
+pub(crate) struct Tried {
+    pub(crate) content: Option<Content>,
+    pub(crate) max_length: Option<u64>,
+    pub(crate) blame: Blame,
+}
+
+impl Tried {
+    fn guards(&self) -> Arc<dyn TextGuards> {
+        let guards: Arc<dyn TextGuards> = match &self.content {
+            Some(content) => content.guards().clone(),
+            None => Arc::new(Unguarded),
+        };
+        match self.max_length {
+            Some(most) => Arc::new(Bounded::new(guards, most)),
+            None => guards,
         }
     }
 }
@@ -163,7 +184,7 @@ impl Answers {
         let found = Found::default();
         let guards: Arc<dyn TextGuards> = match &self.tried {
             None => guards,
-            Some(tried) => Arc::new(Mirror { acting: guards, tried: tried.0.guards().clone(), found: found.clone() }),
+            Some(tried) => Arc::new(Mirror { acting: guards, tried: tried.guards(), found: found.clone() }),
         };
         let guards: Arc<dyn TextGuards> = match self.max_length {
             None => guards,
@@ -264,10 +285,12 @@ impl Answers {
             cx.tally().end();
         }
         if let Some(tried) = &self.tried {
-            let (content, blame) = &**tried;
-            let outcome = content.judge(message, &Exchange::default());
-            let blocked = outcome.verdicts.refusal(Reason::AnswerRefused).is_some();
-            note_tried(blame, blocked, outcome.findings, cx);
+            let outcome = tried.content.as_ref().map(|content| content.judge(message, &Exchange::default()));
+            let mut outcome = outcome.unwrap_or_default();
+            let long = tried.max_length.is_some_and(|most| length_of(message) > most);
+            let blocked = long || outcome.verdicts.refusal(Reason::AnswerRefused).is_some();
+            outcome.findings.extend(long.then(|| too_long(Part::Assistant)));
+            note_tried(&tried.blame, blocked, outcome.findings, cx);
         }
         let too_long = self.max_length.filter(|most| length_of(message) > *most).map(|_| too_long(Part::Assistant));
         if let Some(finding) = too_long.or_else(|| self.uncalled(message, cx)) {
@@ -324,6 +347,9 @@ impl Answers {
             None => edits,
         };
         let left = self.rewritten(head, message, body, &edits)?;
+        if !self.schemas.as_ref().is_some_and(|schemas| schemas.are_of_models()) {
+            return Ok(left);
+        }
         // What is judged is what goes out, with all that was changed.
         let again = if edits.is_empty() { None } else { self.read(head, left.clone(), cx.message_limits())? };
         if self.fits(head, again.as_ref().unwrap_or(message), cx) { Ok(left) } else { Err(refused(unfit(), cx)) }
@@ -463,7 +489,7 @@ pub struct AnswerStream {
     count: Count,
     decision: String,
     events: EventStream,
-    tried: Option<(Arc<(Content, Blame)>, Found)>,
+    tried: Option<(Arc<Tried>, Found)>,
     names: Vec<Arc<str>>,
     stall: Duration,
 }
@@ -510,7 +536,7 @@ impl AnswerStream {
     fn conclude(&self, out: StreamOut, cx: &mut Context) -> Result<Bytes, (Bytes, Refusal)> {
         if let Some((tried, found)) = &self.tried {
             let (findings, blocked) = found.take();
-            note_tried(&tried.1, blocked, findings, cx);
+            note_tried(&tried.blame, blocked, findings, cx);
         }
         let bytes = Bytes::from(out.bytes);
         // However it ends: what came before in this push was not to come from that model.

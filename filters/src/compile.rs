@@ -15,11 +15,11 @@ use postern_config::{
     capability,
 };
 
-use crate::answer::{Answers, CallRules};
+use crate::answer::{Answers, CallRules, Tried as TriedAnswers};
 use crate::authz::{Authorizer, RouteFacts, Tenancy};
 use crate::builtin::{
-    Assure, Authorize, Blame, Browser, Conform, Content, Cors, CrossSite, Decode, Depth, Digest, Exceptions, External,
-    Frame, Identify, Limits, Models, OfTenant, Parse, Prompts,
+    Assure, Authorize, Browser, Conform, Content, Cors, CrossSite, Decode, Depth, Digest, Exceptions, External, Frame,
+    Identify, Limits, Models, OfTenant, Parse, Prompts,
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
@@ -333,7 +333,7 @@ impl Compiler<'_> {
     fn answers(
         &self,
         (content, external): (Option<Arc<Content>>, Option<Arc<Externals>>),
-        tried: Option<Arc<(Content, Blame)>>,
+        tried: Option<Arc<TriedAnswers>>,
         models: Option<Arc<Models>>,
         schemas: Option<Arc<AnswerSchemas>>,
     ) -> Answers {

@@ -108,9 +108,6 @@ fn runtime_fields(policy: &RuntimeSecurityPolicy, apart: &str, report: &mut Repo
     if let Some(word) = policy.isolate.written() {
         untried(word, "`isolate`", apart, report);
     }
-    if let Some(length) = policy.output.as_ref().and_then(|output| output.max_length.as_ref()) {
-        untried(length, "`maxLength`", apart, report);
-    }
     if let Some(calls) = policy.output.as_ref().and_then(|output| output.tool_calls.as_ref()) {
         untried(calls, "`toolCalls`", apart, report);
     }

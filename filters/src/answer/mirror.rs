@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use postern_config::Part;
 
-use crate::scan::ContentGuards;
 use crate::{ContentFinding, Context, Judgement, TextGuard, TextGuards, TextStep};
 
 /// What guards on trial have found in one stream.
@@ -40,7 +39,7 @@ impl Found {
 #[derive(Debug)]
 pub(super) struct Mirror {
     pub(super) acting: Arc<dyn TextGuards>,
-    pub(super) tried: Arc<ContentGuards>,
+    pub(super) tried: Arc<dyn TextGuards>,
     pub(super) found: Found,
 }
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use postern_config::{DataProtection, Dialect, Direction, RateLimit, Report, Route, RuntimeSecurity};
+use postern_config::{DataProtection, Dialect, Direction, Output, RateLimit, Report, Route, RuntimeSecurity};
 
-use super::Compiler;
+use super::{Compiler, TriedAnswers};
 use crate::builtin::{Blame, Content, CrossSite, Frame, Prompts, Rehearse};
 use crate::chain::Step;
 use crate::filter::Filter;
@@ -41,7 +41,7 @@ pub(super) struct Rehearsals {
     address: Option<Rehearse>,
     principal: Option<Rehearse>,
     message: Vec<Rehearse>,
-    pub(super) answers: Option<Arc<(Content, Blame)>>,
+    pub(super) answers: Option<Arc<TriedAnswers>>,
 }
 
 const ACCESS: &str = "APIAccessPolicy";
@@ -142,8 +142,24 @@ impl Compiler<'_> {
         (made.address, made.principal) = (at(Stage::Address), at(Stage::Principal));
         made.message.extend(at(Stage::Model));
         made.message.extend(request.map(|(content, blame)| Rehearse::Content { content, blame }));
-        made.answers = answers.map(Arc::new);
+        made.answers = self.tried_answers(tried, answers).map(Arc::new);
         Some(made)
+    }
+
+    /// What looks at answers, and how long they may be by what is on trial.
+    fn tried_answers(&self, tried: &Tried<'_>, guards: Option<(Content, Blame)>) -> Option<TriedAnswers> {
+        let length = tried.whole.policy.runtime.output.max_length.as_ref();
+        let length = length.filter(|most| tried.manifests.contains(most.owner.as_str()));
+        let max_length = length.map(|most| most.value);
+        let alone = length.map(|most| {
+            let owners = BTreeMap::from([(Output::LENGTH.to_owned(), Arc::from(most.owner.as_str()))]);
+            Blame::new(tried.of_kind(&[DATA, RUNTIME]), owners)
+        });
+        let (content, blame) = match guards {
+            Some((content, blame)) => (Some(content), blame),
+            None => (None, alone?),
+        };
+        Some(TriedAnswers { content, max_length, blame })
     }
 
     /// The limits on trial, counted apart from all others: what acts later begins unspent.

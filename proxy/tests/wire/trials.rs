@@ -126,6 +126,7 @@ spec:
   mode: Audit
   modeUntil: "{until}"
   systemText: Deny
+  output: {{markup: Allow, maxLength: 40}}
 "#
     )
 }
@@ -209,6 +210,22 @@ async fn what_is_on_trial_by_route_changes_nothing_is_told_and_then_acts() {
             Some(("RuntimeSecurityPolicy/default/speakers", "Deny", "systemText")),
             403,
         ),
+        (
+            "a long answer",
+            mia,
+            Ask::chat("how?"),
+            200,
+            Some(("RuntimeSecurityPolicy/default/speakers", "Deny", "output/length")),
+            403,
+        ),
+        (
+            "a long stream",
+            mia,
+            Ask::streamed("how?"),
+            200,
+            Some(("RuntimeSecurityPolicy/default/speakers", "Deny", "output/length")),
+            200,
+        ),
         ("an answer with nothing in it", mia, Ask::chat("who?"), 200, None, 200),
         (
             "a stream",
@@ -223,6 +240,10 @@ async fn what_is_on_trial_by_route_changes_nothing_is_told_and_then_acts() {
         match *case {
             "an answer" => told(),
             "a stream" => stream(),
+            "a long answer" => house.model.says(chat(&"so ".repeat(20))),
+            "a long stream" => house.model.does(|_| {
+                Act::Close([stream_head(), delta(&"so ".repeat(10)), delta(&"so ".repeat(10)), done()].concat())
+            }),
             _ => untold(),
         }
         let reply = house.call(who, ask.clone()).await;
@@ -231,6 +252,7 @@ async fn what_is_on_trial_by_route_changes_nothing_is_told_and_then_acts() {
         match *case {
             "an answer" => assert_eq!(reply.said(), answer, "nothing is cut out"),
             "a stream" => assert!(reply.body.contains("it is pl") && reply.body.contains("an 123."), "{}", reply.body),
+            "a long stream" => assert!(reply.body.contains("DONE"), "{}", reply.body),
             _ => {}
         }
     }
@@ -244,6 +266,10 @@ async fn what_is_on_trial_by_route_changes_nothing_is_told_and_then_acts() {
         match *case {
             "an answer" => told(),
             "a stream" => stream(),
+            "a long answer" => house.model.says(chat(&"so ".repeat(20))),
+            "a long stream" => house.model.does(|_| {
+                Act::Close([stream_head(), delta(&"so ".repeat(10)), delta(&"so ".repeat(10)), done()].concat())
+            }),
             _ => untold(),
         }
         // Its limit begins unspent: two of mia's pass again before the third does not.
@@ -269,7 +295,8 @@ async fn what_is_on_trial_by_route_changes_nothing_is_told_and_then_acts() {
                     "{case}"
                 );
                 let found = shadow["findings"].as_array().map_or(0, Vec::len);
-                assert_eq!(found > 0, rule.starts_with("data/") || rule.starts_with("runtime/"), "{case}: {shadow}");
+                let looks = ["data/", "runtime/", "output/"];
+                assert_eq!(found > 0, looks.iter().any(|guard| rule.starts_with(guard)), "{case}: {shadow}");
             }
         }
         assert!(
