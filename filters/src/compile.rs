@@ -23,7 +23,7 @@ use crate::builtin::{
 };
 use crate::chain::{Chain, Step};
 use crate::challenge::{Challenge, Metadata};
-use crate::course::CallLimits;
+use crate::course::{CallLimits, TaskAge};
 use crate::external::Externals;
 use crate::filter::Filter;
 use crate::limit::{LimitSet, LimitStore, Stage};
@@ -298,6 +298,9 @@ impl Compiler<'_> {
         let authorize = Arc::new(authorize.with_answers(policy.classes_answers(self.route.dialect)));
         steps.push(step(Filter::Authorize(authorize.clone()), [Authorize::GUARD]));
         steps.extend(models.map(|models| step(Filter::Models(models.clone()), [Models::GUARD])));
+        // Behind the decision: what is refused begins no task.
+        let age = TaskAge::new(&runtime.behaviour, self.limits.tasks());
+        steps.extend(age.map(|age| step(Filter::TaskAge(age), [BehaviourLimits::AGE])));
         steps.extend(request.map(|content| step(Filter::Act(content.clone()), content.names())));
         let again = || {
             let schemas = contracts.iter().map(|contract| step(Filter::SchemaAgain(contract.clone()), [""; 0]));

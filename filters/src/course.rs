@@ -3,6 +3,7 @@
 //! APIs of models keep nothing between requests, so the conversation that a request carries is all that is known of a task. Whoever
 //! leaves a part of it out is believed; what the provider keeps of it cannot be counted, and is refused.
 
+mod age;
 mod print;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use crate::json::Limits;
 use crate::message::Message;
 use crate::output::uncalled_for;
 use crate::{ContentFinding, Context, Flow, Reason, Refusal, Verdict};
+pub(crate) use age::{TaskAge, Tasks};
 pub(crate) use print::Arguments;
 use print::Print;
 

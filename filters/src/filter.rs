@@ -8,7 +8,7 @@ use crate::builtin::{
     Assure, Authorize, Conform, Content, Cors, CrossSite, Decode, Depth, Digest, Exceptions, External, Frame, Identify,
     Limits, Models, OfTenant, Parse, Prompts, Rehearse,
 };
-use crate::course::CallLimits;
+use crate::course::{CallLimits, TaskAge};
 use crate::output::{AnswerSchemas, ToolCalls};
 use crate::{Context, Flow, RequestView, Verdict, mutant};
 
@@ -38,6 +38,8 @@ pub(crate) enum Filter {
     ToolCalls(Box<ToolCalls>),
     /// The calls that it tells of.
     Course(CallLimits),
+    /// How long ago it began what it goes on with.
+    TaskAge(TaskAge),
     /// No stream where the answer has to fit a schema.
     AnswerSchemas(Arc<AnswerSchemas>),
     /// Who may say what operators say.
@@ -88,6 +90,7 @@ impl Filter {
             | Self::Parse(_)
             | Self::ToolCalls(_)
             | Self::Course(_)
+            | Self::TaskAge(_)
             | Self::AnswerSchemas(_)
             | Self::Prompts(_)
             | Self::PutPrompts(_)
@@ -125,6 +128,7 @@ impl Filter {
             | Self::Limits(_)
             | Self::ToolCalls(_)
             | Self::Course(_)
+            | Self::TaskAge(_)
             | Self::AnswerSchemas(_)
             | Self::Look(_)
             | Self::Act(_)
@@ -153,7 +157,7 @@ impl Filter {
             | Self::Prompts(_)
             | Self::Schema(_)
             | Self::Look(_) => Stage::Parse,
-            Self::Authorize(_) | Self::Models(_) | Self::Reauthorize(_) => Stage::Authorize,
+            Self::Authorize(_) | Self::Models(_) | Self::TaskAge(_) | Self::Reauthorize(_) => Stage::Authorize,
             Self::Act(_) | Self::External(_) | Self::PutPrompts(_) | Self::SchemaAgain(_) => Stage::Inspect,
             Self::Rehearse(filter) => filter.stage(),
             #[cfg(test)]
@@ -179,6 +183,7 @@ impl Filter {
             Self::Depth(_) => Depth::NAME,
             Self::ToolCalls(_) => "toolCalls",
             Self::Course(_) => CallLimits::NAME,
+            Self::TaskAge(_) => TaskAge::NAME,
             Self::AnswerSchemas(_) => AnswerSchemas::NAME,
             Self::Prompts(_) => "prompts",
             Self::Schema(_) => "schema",
@@ -219,6 +224,7 @@ impl Filter {
             Self::Depth(filter) => filter.check(cx),
             Self::ToolCalls(filter) => filter.check(cx),
             Self::Course(filter) => filter.check(cx),
+            Self::TaskAge(filter) => filter.check(cx),
             Self::AnswerSchemas(filter) => filter.check(cx),
             Self::Prompts(filter) => filter.check(cx),
             Self::Schema(filter) => filter.check_body(req, cx),

@@ -119,11 +119,16 @@ pub fn svid(id: &str, number: u8) -> PeerFacts {
 }
 
 pub fn context() -> Context {
+    context_at(Duration::from_secs(10))
+}
+
+/// The context of a request that begins so long after the process.
+pub fn context_at(uptime: Duration) -> Context {
     let random = |bytes: &mut [u8]| {
         bytes.fill(7);
         true
     };
-    Context::new(NOW * 1000, Duration::from_secs(10)).with_random(random)
+    Context::new(NOW * 1000, uptime).with_random(random)
 }
 
 /// What services outside say that find nothing. Nobody else is asked where a test runs at once.

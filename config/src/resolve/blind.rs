@@ -264,8 +264,9 @@ impl<'c> Check<'c, '_> {
         let answers = self.reached.iter().filter_map(|index| specs.get(*index)).any(|route| answers_come(route));
         let calls = limits.max_tool_calls_per_task.as_ref().map(|most| (&most.position, &most.pointer));
         let repeats = limits.max_repeats.as_ref().map(|most| (&most.position, &most.pointer));
-        for (position, pointer) in [calls, repeats].into_iter().flatten().filter(|_| !answers) {
-            let message = "a limit on calls of tools, and no model answers on the routes it is attached to";
+        let age = limits.max_task_age.as_ref().map(|most| (&most.position, &most.pointer));
+        for (position, pointer) in [calls, repeats, age].into_iter().flatten().filter(|_| !answers) {
+            let message = "a limit on the course of tasks, and no model answers on the routes it is attached to";
             let help = "attach the manifest to an AI route";
             self.report.error(PV_BLIND, position, pointer.clone(), message, help);
         }

@@ -55,6 +55,9 @@ pub(super) fn coverage(policy: &EffectivePolicy, dialect: Dialect, tunnel: bool)
     if let Some(depth) = &policy.runtime.behaviour.max_depth {
         guards.push(on_request(BehaviourLimits::DEPTH.to_owned(), &depth.owner, Stage::Identify, Vec::new()));
     }
+    if let Some(age) = &policy.runtime.behaviour.max_age {
+        guards.push(on_request(BehaviourLimits::AGE.to_owned(), &age.owner, Stage::Authorize, Vec::new()));
+    }
     guards.extend(prompts(&policy.runtime.prompts, dialect));
     guards.extend(content(policy, dialect, Direction::Request));
     let answers = content(policy, dialect, Direction::Response);

@@ -1,5 +1,7 @@
 //! Limits on the course of a task, merged.
 
+use std::time::Duration;
+
 use super::Owned;
 
 /// The smallest of each, with a manifest that says so. Absent where nobody does.
@@ -8,6 +10,7 @@ pub struct BehaviourLimits {
     pub max_tool_calls: Option<Owned<u32>>,
     pub max_repeats: Option<Owned<u32>>,
     pub max_depth: Option<Owned<u32>>,
+    pub max_age: Option<Owned<Duration>>,
 }
 
 impl BehaviourLimits {
@@ -15,6 +18,7 @@ impl BehaviourLimits {
     pub const TOOL_CALLS: &str = "behaviour/maxToolCallsPerTask";
     pub const REPEATS: &str = "behaviour/maxRepeats";
     pub const DEPTH: &str = "behaviour/maxDepth";
+    pub const AGE: &str = "behaviour/maxTaskAge";
 
     /// The manifests that limit calls.
     pub fn owners_of_calls(&self) -> impl Iterator<Item = &String> {

@@ -109,6 +109,7 @@ fn of_route(route: &Route) -> Vec<String> {
     );
     let limits = &policy.runtime.behaviour;
     let most = [&limits.max_tool_calls, &limits.max_repeats, &limits.max_depth];
+    lines.push(format!("age {:?}", limits.max_age.as_ref().map(|one| one.value)));
     lines.push(format!("behaviour {:?}", most.map(|most| most.as_ref().map(|one| one.value))));
     lines.extend(policy.trials.iter().map(|trial| format!("trial {} {:?}", trial.from, trial.authz)));
     lines.extend(of_ingress(&policy.network.ingress));

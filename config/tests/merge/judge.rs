@@ -462,7 +462,9 @@ fn goes_on(route: &Route, facts: &Facts) -> bool {
     let limits = &route.policy.runtime.behaviour;
     let most = [&limits.max_tool_calls, &limits.max_repeats, &limits.max_depth];
     let schemas = &route.policy.runtime.output.schemas;
-    most.into_iter().flatten().all(|most| facts.task <= most.value) && (facts.fits || schemas.is_empty())
+    most.into_iter().flatten().all(|most| facts.task <= most.value)
+        && limits.max_age.as_ref().is_none_or(|most| u64::from(facts.task) <= most.value.as_secs())
+        && (facts.fits || schemas.is_empty())
 }
 
 /// What demands on answers make of a link, a tag, and so much text.

@@ -13,6 +13,7 @@ use super::shard::Shard;
 use super::shared::Shared;
 use super::tally::Counted;
 use super::{LimitError, Stage};
+use crate::course::Tasks;
 
 /// The state of all limits of the process, in memory. A limit stays as long as a [`super::LimitSet`] uses it, and is
 /// found again by the next snapshot if owner, name, key, unit, limit, window and burst are the same.
@@ -21,6 +22,7 @@ pub struct LimitStore {
     secrets: Secrets,
     max_keys: usize,
     places: Places,
+    tasks: Arc<Tasks>,
     limits: Mutex<Limits>,
 }
 
@@ -56,13 +58,24 @@ impl LimitStore {
     /// key is refused until one has.
     #[must_use]
     pub fn with_max_keys(max_keys: usize) -> Self {
-        Self { secrets: Secrets::default(), max_keys, places: Places::default(), limits: Mutex::default() }
+        Self {
+            secrets: Secrets::default(),
+            max_keys,
+            places: Places::default(),
+            tasks: Arc::new(Tasks::new()),
+            limits: Mutex::default(),
+        }
     }
 
     /// Requests that wait for a limit now.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.places.taken()
+    }
+
+    /// When tasks began.
+    pub(crate) fn tasks(&self) -> &Arc<Tasks> {
+        &self.tasks
     }
 
     /// The state of `written`, kept from before or new.

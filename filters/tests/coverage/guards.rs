@@ -1,6 +1,7 @@
 //! For each guard an input that this guard alone stops or changes, and the same without what it minds.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bytes::Bytes;
 use postern_config::{Direction, Snapshot};
@@ -8,7 +9,7 @@ use postern_filters::{AnswerHead, AnswerWay, Chain, Chains, Reason, Refusal};
 use serde_json::{Value, json};
 
 use crate::streams::{CHAT, feed, wire};
-use crate::testing::{AGENT, Asked, House, asked, compiled, context, manifest, run};
+use crate::testing::{AGENT, Asked, House, asked, compiled, context, context_at, manifest, run};
 
 /// A gateway with a model, a shop, and a form whose content is read.
 pub struct Site {
@@ -180,7 +181,7 @@ const TASK_RUNTIME: &str =
     markup: Allow
     toolCalls: OnlyAllowed
     schemas: [{model: large, schemaFrom: \"file:answer.json\"}, {tool: note, schemaFrom: \"file:answer.json\"}]
-  behaviour: {maxToolCallsPerTask: 3, maxRepeats: 2, maxDepth: 1}";
+  behaviour: {maxToolCallsPerTask: 3, maxRepeats: 2, maxDepth: 1, maxTaskAge: 1h}";
 
 fn head() -> AnswerHead {
     AnswerHead {
@@ -246,6 +247,7 @@ const PROVED: &[(Direction, &str, fn())] = &[
     (Direction::Response, "behaviour/maxToolCallsPerTask", calls_that_go_on),
     (Direction::Response, "behaviour/maxRepeats", calls_that_go_on),
     (Direction::Request, "behaviour/maxDepth", depth),
+    (Direction::Request, "behaviour/maxTaskAge", age),
 ];
 
 #[test]
@@ -663,6 +665,22 @@ fn calls_that_go_on() {
     assert_eq!(goes_on(&site, &before, "small", &calls(&[look_at(1)])), both("behaviour/maxRepeats"));
     let two = calls(&[look_at(2), look_at(3)]);
     assert_eq!(goes_on(&site, &before, "small", &two), both("behaviour/maxToolCallsPerTask"));
+}
+
+#[test]
+fn age() {
+    let site = Site::new();
+    let at = |minutes: u64, before: &[(&str, Value)]| {
+        let mut context = context_at(Duration::from_secs(60 * minutes));
+        let asked = task(&site, "small", before, false);
+        run(site.chain("task"), &asked, &mut context).map(drop).map_err(|refusal| (refusal.reason, refusal.rule))
+    };
+    assert_eq!(at(0, &[]), Ok(()));
+    assert_eq!(at(40, &[look_at(1)]), Ok(()));
+    assert_eq!(at(61, &[]), Ok(()));
+    assert_eq!(at(61, &[look_at(2)]), Ok(()), "another task, which began in the same words");
+    let too_old = (Reason::TaskLimit, Some("behaviour/maxTaskAge".to_owned()));
+    assert_eq!(at(61, &[look_at(1), look_at(2)]), Err(too_old));
 }
 
 #[test]

@@ -146,6 +146,7 @@ pub(super) const ITEMS: &[Items] = &[
     items(Kind::RuntimeSecurityPolicy, &["behaviour", "maxToolCallsPerTask"], Nature::Maximum),
     items(Kind::RuntimeSecurityPolicy, &["behaviour", "maxRepeats"], Nature::Maximum),
     items(Kind::RuntimeSecurityPolicy, &["behaviour", "maxDepth"], Nature::Maximum),
+    items(Kind::RuntimeSecurityPolicy, &["behaviour", "maxTaskAge"], Nature::Maximum),
     items(Kind::NetworkPolicy, &["ingress", "allow"], Nature::AllowList),
     items(Kind::NetworkPolicy, &["ingress", "deny"], Nature::Union),
     items(Kind::NetworkPolicy, &["egress", "allow"], Nature::AllowList),

@@ -77,7 +77,13 @@ pub(super) fn runtime() -> impl Strategy<Value = Content> {
         "output: {markup: Allow, schemas: [{tool: a, schemaFrom: \"file:tests/rejects/documents/answer.json\"}]}",
     ]);
     let output = option::weighted(0.3, output.prop_map(str::to_owned));
-    let behaviour = select(vec!["maxToolCallsPerTask: 10", "maxRepeats: 3, maxToolCallsPerTask: 90", "maxDepth: 2"]);
+    let behaviour = select(vec![
+        "maxToolCallsPerTask: 10",
+        "maxRepeats: 3, maxToolCallsPerTask: 90",
+        "maxDepth: 2",
+        "maxTaskAge: 5s",
+        "maxTaskAge: 20s, maxDepth: 3",
+    ]);
     let behaviour = option::weighted(0.3, behaviour.prop_map(|limits| format!("behaviour: {{{limits}}}")));
     let fields = (detectors, prompts, output, behaviour)
         .prop_map(|(detectors, (a, b, c), output, behaviour)| vec![Some(detectors), a, b, c, output, behaviour]);

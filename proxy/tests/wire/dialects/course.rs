@@ -1,5 +1,7 @@
 //! Limits on the course of a task, in every vendor's words, whole and streamed.
 
+use std::time::{Duration, Instant};
+
 use postern_config::Direction;
 use serde_json::json;
 
@@ -89,8 +91,36 @@ async fn attack_49_a_task_ends_in_every_vendors_words_whole_and_streamed() {
 }
 
 #[tokio::test]
+async fn attack_46_a_task_that_goes_on_for_too_long_ends_and_another_one_does_not() {
+    let house = Shape::Chat.plan("  behaviour: {maxTaskAge: 1s}\n").start().await;
+    house.model.says(Shape::Chat.whole(Says { model: "small", text: "Well.", calls: &[] }));
+    let mut calls = Vec::new();
+    let names: Vec<String> = (0..1000).map(|n| format!("{{\"at\":{n}}}")).collect();
+    let began = Instant::now();
+    loop {
+        let reply = house.call(&house.who.mia, Shape::Chat.ask("small", &calls, false)).await;
+        if reply.status == 403 {
+            break;
+        }
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        assert!(began.elapsed() < Duration::from_secs(10), "it goes on");
+        calls.push(("look", names[calls.len()].as_str()));
+    }
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    // From its beginning it is another task, and goes on as such.
+    for calls in [&[][..], &[A, B]] {
+        let reply = house.call(&house.who.mia, Shape::Chat.ask("small", calls, false)).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+    }
+    let records = house.stop().await;
+    let refused = records.requests().into_iter().filter(|record| record.decision() != "Allow");
+    let refused: Vec<_> = refused.map(|record| record.rule().to_owned()).collect();
+    assert_eq!(refused, ["behaviour/maxTaskAge"]);
+}
+
+#[tokio::test]
 async fn a_task_of_which_the_provider_keeps_a_part_is_refused() {
-    let plan = Shape::Responses.plan("  behaviour: {maxRepeats: 2}\n");
+    let plan = Shape::Responses.plan("  behaviour: {maxRepeats: 2, maxTaskAge: 1h}\n");
     let plan = plan.with(
         "manifests/chat.yaml",
         "  streaming: {holdBack: 1Ki, stall: 5s}",
