@@ -422,7 +422,15 @@ pub fn openai_answers() -> Vec<Plant> {
     };
     let response = |output: Value| json!({"id": "r", "object": "response", "created_at": 1, "status": "completed", "model": "m", "output": output});
     let message = |content: Value| json!([{"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [content]}]);
+    let told = |name: &str, value: Value| {
+        let mut told = response(message(json!({"type": "output_text", "text": "a", "annotations": []})));
+        told[name] = value;
+        told
+    };
     all.extend(wholes(&responses(false), vec![
+        (Assistant, 200, told("output_text", json!(MARKER))),
+        (Assistant, 200, told("metadata", json!({"a": MARKER}))),
+        (Assistant, 200, told("error", json!({"code": "a", "message": MARKER}))),
         (Assistant, 200, response(message(json!({"type": "output_text", "text": MARKER, "annotations": []})))),
         (Assistant, 200, response(message(json!({"type": "refusal", "refusal": MARKER})))),
         (Reasoning, 200, response(json!([{"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": MARKER}]}]))),
