@@ -68,17 +68,7 @@ fn document(file: &Arc<str>, bytes: &[u8], report: &mut Report) -> Option<Api> {
     }
     let spot = Spot::root(root);
     let version = version(&spot, report)?;
-    let mut reader = Reader {
-        root,
-        version,
-        report,
-        schemas: Vec::new(),
-        places: Vec::new(),
-        known: BTreeMap::new(),
-        waiting: VecDeque::new(),
-        patterns: Vec::new(),
-        warned_of_security: false,
-    };
+    let mut reader = Reader::new(root, version, report);
     let operations = reader.document(&spot);
     reader.refuse_circles();
     let mut out = Digest::default();
@@ -129,6 +119,22 @@ struct Reader<'d, 'r> {
     waiting: VecDeque<(SchemaId, Spot<'d>)>,
     patterns: Vec<String>,
     warned_of_security: bool,
+}
+
+impl<'d, 'r> Reader<'d, 'r> {
+    fn new(root: &'d Node, version: Version, report: &'r mut Report) -> Self {
+        Self {
+            root,
+            version,
+            report,
+            schemas: Vec::new(),
+            places: Vec::new(),
+            known: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            patterns: Vec::new(),
+            warned_of_security: false,
+        }
+    }
 }
 
 impl<'d> Reader<'d, '_> {

@@ -539,8 +539,8 @@ impl AnswerStream {
             note_tried(&tried.blame, blocked, findings, cx);
         }
         let bytes = Bytes::from(out.bytes);
-        // However it ends: what came before in this push was not to come from that model.
-        if let Err(refusal) = self.named(cx) {
+        // However it ends: what came before that in this push was not to come from this model, or not to this reader.
+        if let Err(refusal) = self.named(cx).and_then(|()| self.readable(&out.findings, cx)) {
             return Err(self.cut(out.findings, refusal, cx));
         }
         let refusal = match (out.blocked, out.reason) {
@@ -549,7 +549,7 @@ impl AnswerStream {
                 let ended = || "the upstream ended the stream too early, or with an error".to_owned();
                 Refusal::new(reason, out.error.map_or_else(ended, |error| error.to_string()))
             }
-            (false, None) => match self.readable(&out.findings, cx).and_then(|()| self.counted(cx)) {
+            (false, None) => match self.counted(cx) {
                 Ok(()) => {
                     cx.add_findings(out.findings);
                     return Ok(bytes);

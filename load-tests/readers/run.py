@@ -97,7 +97,7 @@ def differences(case, status, got, record, seen):
     [(headers, body)] = got
     if headers["content-encoding"] or headers["transfer-encoding"] or headers["content-length"] != str(len(body)):
         yield f"the server got it as {headers['content-encoding']}, {headers['content-length']} bytes of {len(body)}"
-    if headers.get_all("content-type") != [case.content_type] or not is_utf8(case.content_type):
+    if headers.get_all("content-type") != [case.content_type] or not is_read(case, body):
         yield f"the server is told that it is {headers.get_all('content-type')}"
     views = list(seen.values())
     if None in views:
@@ -130,9 +130,10 @@ def findings(record):
     return running.facts(record).get("findings")
 
 
-def is_utf8(content_type):
-    said = [part.partition("=")[2].strip('" ').lower() for part in content_type.split(";")[1:]]
-    return said in ([], ["utf-8"])
+def is_read(case, body):
+    """Whether the charset that is said, if any, is the one in which every reader reads the body."""
+    said = [part.partition("=")[2].strip('" ').lower() for part in case.content_type.split(";")[1:]]
+    return said in ([], ["utf-8"]) or (case.plain and said == ["us-ascii"] and body.isascii())
 
 
 def read_all(bodies):

@@ -1,6 +1,5 @@
 //! A JSON Schema that stands by itself: of a tool that a request offers, or in a file of its own.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -81,17 +80,7 @@ fn in_file(file: &Arc<str>, bytes: &[u8], report: &mut Report) -> Option<(Api, S
 }
 
 fn compile(root: &Node, version: Version, report: &mut Report) -> (SchemaId, Vec<Schema>, Vec<String>) {
-    let mut reader = Reader {
-        root,
-        version,
-        report,
-        schemas: Vec::new(),
-        places: Vec::new(),
-        known: BTreeMap::new(),
-        waiting: VecDeque::new(),
-        patterns: Vec::new(),
-        warned_of_security: false,
-    };
+    let mut reader = Reader::new(root, version, report);
     let id = reader.schema_now(&Spot::root(root));
     reader.refuse_circles();
     (id, reader.schemas, reader.patterns)

@@ -39,13 +39,24 @@ impl TaskAge {
     pub(crate) fn check(&self, cx: &Context) -> Verdict {
         let Message::Ai(ai) = cx.message()? else { return Ok(Flow::Continue) };
         let refuse = |reason, why: String| Ok(Flow::Refuse(Refusal::new(reason, why).by(BehaviourLimits::AGE)));
+        let endpoint = ai.endpoint();
+        if endpoint.has_output() && !endpoint.has_turns() {
+            return refuse(
+                Reason::TaskLimit,
+                "a prompt of one text does not tell what of it was asked before".to_owned(),
+            );
+        }
         if let Some(what) = ai.unseen_system() {
             return refuse(
                 Reason::TaskLimit,
                 format!("`{what}` may hold a conversation whose beginning nobody here can know"),
             );
         }
-        let holder = cx.principal()?.id();
+        let principal = cx.principal()?;
+        let holder = match &principal.on_behalf_of {
+            Some(user) => format!("{}\n{}", principal.id(), user.id()),
+            None => principal.id(),
+        };
         let prints = prints(&holder, cx.message()?.texts());
         let Some((own, before)) = prints.split_last() else { return Ok(Flow::Continue) };
         match self.tasks.age(*own, before, Holder::of(&holder), millis(cx.uptime()), self.most) {

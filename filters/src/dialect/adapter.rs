@@ -80,6 +80,12 @@ impl Endpoint {
         self.adapter().put.is_some()
     }
 
+    /// Whether a request tells who said what, one after the other: not a prompt of one text.
+    #[must_use]
+    pub fn has_turns(self) -> bool {
+        self.has_output() && self != Self::OpenAi(openai::Endpoint::Completions)
+    }
+
     /// All that are served.
     pub const ALL: [Self; 13] = [
         Self::OpenAi(openai::Endpoint::ChatCompletions),

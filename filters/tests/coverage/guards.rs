@@ -166,7 +166,7 @@ const FORM_DATA: &str = "  detectors: [{name: card, type: Builtin, id: payment-c
     - {name: query, direction: Request, parts: [HttpQuery], match: {detectors: [card]}, action: Redact}";
 
 const TASK_ACCESS: &str = "  authentication: {providers: [sso, agents]}
-  allow: [{methods: [POST], paths: [/task/v1/chat/completions], contentTypes: [application/json]}]
+  allow: [{methods: [POST], paths: [/task/v1/chat/completions, /task/v1/completions], contentTypes: [application/json]}]
   rateLimits: [{name: per-user, key: [Principal], unit: Requests, limit: 1000, window: 1h}]";
 
 const TASK_RULES: &str = "  rules:
@@ -414,6 +414,17 @@ fn class_of_answers() {
         let (out, reason) = feed(chain, std::iter::once(stream.as_bytes()), &mut cx);
         assert_eq!(reason, Some(Reason::AnswerRefused), "cut at {cut}");
         assert!(!String::from_utf8(out).unwrap().contains("1234"), "cut at {cut}");
+    }
+    // However the stream ends in the same read.
+    let said = wire(&["It is 536-22-1234 now.", " And more, for the guards to let go of it."]);
+    let text_ends = said.rfind("data: {").unwrap();
+    for end in ["data: {\"broken\"\n\n", "data: {\"error\":{\"message\":\"overloaded\"}}\n\n"] {
+        let (site, mut cx) = (Site::new(), context());
+        let chain = site.chain("chat");
+        let _ = run(chain, &site.says("hello"), &mut cx).unwrap();
+        let stream = said[..text_ends].to_owned() + end;
+        let (out, reason) = feed(chain, std::iter::once(stream.as_bytes()), &mut cx);
+        assert!(reason.is_some() && !String::from_utf8(out).unwrap().contains("1234"), "{end}");
     }
 }
 
@@ -681,6 +692,13 @@ fn age() {
     assert_eq!(at(61, &[look_at(2)]), Ok(()), "another task, which began in the same words");
     let too_old = (Reason::TaskLimit, Some("behaviour/maxTaskAge".to_owned()));
     assert_eq!(at(61, &[look_at(1), look_at(2)]), Err(too_old));
+    let old = asked("POST", "/task/v1/completions").bearer(&site.house.token(json!({})));
+    let old = old.json(json!({"model": "small", "prompt": "go"}).to_string());
+    assert_eq!(
+        site.refuses(&old, Reason::TaskLimit),
+        "behaviour/maxTaskAge",
+        "nobody knows what of it was asked before"
+    );
 }
 
 #[test]

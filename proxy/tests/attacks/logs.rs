@@ -3,7 +3,6 @@
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -47,7 +46,6 @@ async fn attack_47_while_the_log_takes_nothing_nothing_passes_and_what_passed_is
                 if reply.status == until {
                     return;
                 }
-                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
         within("a log that is full, or no longer", reached).await;

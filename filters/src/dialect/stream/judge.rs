@@ -85,8 +85,8 @@ impl Judge {
         if mutant::is_here() {
             return Ok(json);
         }
-        let (body, ()) = JsonBody::parse(json, self.limits.json, walk)?;
-        self.all_of(&body)
+        let doc = Document::parse(json, self.limits.json).map_err(DialectError::from)?;
+        Ok(self.all_of(doc, walk)?.1)
     }
 
     /// As [`Judge::whole`], of an event that is read on.
@@ -99,19 +99,23 @@ impl Judge {
         if mutant::is_here() {
             return Ok(doc);
         }
-        let limits = self.limits.json;
-        let (body, ()) = JsonBody::of(doc, limits, walk)?;
-        let judged = self.all_of(&body)?;
+        let (body, judged) = self.all_of(doc, walk)?;
         if judged == *body.doc().bytes() {
             return Ok(body.into_doc());
         }
-        Ok(Document::parse(judged, limits).map_err(DialectError::from)?)
+        Ok(Document::parse(judged, self.limits.json).map_err(DialectError::from)?)
     }
 
-    fn all_of(&mut self, body: &JsonBody) -> Result<Bytes, Cut> {
+    fn all_of(
+        &mut self,
+        doc: Document,
+        walk: impl FnOnce(Value<'_>, &mut Found) -> Result<(), DialectError>,
+    ) -> Result<(JsonBody, Bytes), Cut> {
         let limits = self.limits.json;
+        let (body, ()) = JsonBody::of(doc, limits, walk)?;
         self.calls(|demands| body.calls().try_for_each(|call| demands.whole(call, limits)))?;
-        self.judged(body)
+        let judged = self.judged(&body)?;
+        Ok((body, judged))
     }
 
     /// As [`Judge::whole`], of what says only that a call begins: its arguments come later.
