@@ -18,6 +18,7 @@ POSTERN = None  # set by run.py
 
 SET = pathlib.Path(__file__).resolve().parent / "grpc-set"
 WITHIN_S = 30
+RESET_WITHIN_S = 1
 SERVICE = "shop.Orders"
 
 
@@ -61,13 +62,16 @@ class Orders(grpc.GenericRpcHandler):
         for number in range(int(request)):
             yield str(number).encode()
 
-    def sum(self, requests, _context):
+    def sum(self, requests, context):
+        cancelled = threading.Event()
+        context.add_callback(cancelled.set)
         try:
             total = sum(len(each) for each in requests)
         except Exception:  # the kind depends on how the stream broke off
             self.ended.put("broken")
             raise
-        self.ended.put("whole")
+        # A reset may end the messages before the server knows of it. A request that is whole is not cancelled before it is answered.
+        self.ended.put("broken" if cancelled.wait(RESET_WITHIN_S) else "whole")
         return str(total).encode()
 
     @staticmethod
