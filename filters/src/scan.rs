@@ -24,6 +24,8 @@ mod managed;
 mod matcher;
 #[cfg(test)]
 mod measure;
+pub mod model;
+mod orders;
 mod pattern;
 mod plan;
 mod resolve;
@@ -51,7 +53,8 @@ pub use canary::Canary;
 pub(crate) use canary::letters;
 pub use defaults::defaults;
 pub(crate) use exchange::{Exchange, InExchange};
-pub use look::injection_score;
+pub use look::{injection_found, injection_score};
+pub use orders::Found;
 pub(crate) use managed::can_be_searched_for;
 pub use managed::{GUARD as LEAK_GUARD, Managed};
 pub use pattern::max_match_len;
@@ -91,6 +94,8 @@ pub enum ScanError {
     HoldBackTooSmall { detector: String, hold_back: usize, needed: usize },
     #[error("built-in detector `{id}` does not compile: {message}")]
     Builtin { id: String, message: String },
+    #[error("the classifier of injections cannot be used: {why}")]
+    Model { why: &'static str },
     #[error("the secret of credential `{name}` cannot be looked for in traffic: {why}")]
     Managed { name: String, why: &'static str },
 }
@@ -339,7 +344,8 @@ impl Compiler<'_> {
         let hostile = hostile.into_iter().map(|(_, target)| vec![target]);
         let data = wanted.into_values().chain(hostile).chain(leaks).collect();
         let web = web.into_iter().filter(|(_, targets)| !targets.is_empty()).collect();
-        let signed = |targets, signatures| Signed { targets, signatures };
+        let model = model::shipped()?;
+        let signed = |targets, signatures| Signed { targets, signatures, model: Arc::clone(&model) };
         Ok(Plan {
             part,
             hold_back: self.data.hold_back,

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use super::fold::is_invisible;
 use super::hit::{Hit, Source};
 use super::injection::Signatures;
-use super::run;
+use super::model::{Head, Model};
+use super::orders;
+use super::plan::Signed;
 
 /// Bytes of text that a stream must be able to hold.
 pub(crate) const NEEDS: usize = 128;
@@ -44,6 +46,7 @@ enum Chain {
 #[derive(Debug)]
 pub(crate) struct EncodedRuns {
     signatures: Arc<Signatures>,
+    model: (Arc<Model>, Head),
     limit: usize,
     /// A score below this is not reported.
     least: u8,
@@ -60,9 +63,11 @@ pub(crate) struct EncodedRuns {
 }
 
 impl EncodedRuns {
-    pub(crate) fn new(signatures: &Arc<Signatures>, limit: usize, least: u8) -> Self {
+    /// What is decoded is judged as `signed` judges, and as texts of `head`.
+    pub(crate) fn new(signed: &Signed, head: Head, limit: usize, least: u8) -> Self {
         Self {
-            signatures: Arc::clone(signatures),
+            signatures: Arc::clone(&signed.signatures),
+            model: (Arc::clone(&signed.model), head),
             limit,
             least,
             run: Vec::new(),
@@ -196,7 +201,8 @@ impl EncodedRuns {
 
     /// Of what came out of an encoding.
     fn score(&self, text: &str, layers: u8) -> u8 {
-        let mut best = run::injection(&self.signatures, self.limit.max(text.len()), text);
+        let (model, head) = &self.model;
+        let mut best = orders::percent(&self.signatures, (model, *head), self.limit.max(text.len()), text) as u8;
         if best >= LIKELY {
             best = best.saturating_add(FOR_HIDING).min(100);
         }
@@ -211,9 +217,9 @@ impl EncodedRuns {
 }
 
 /// The highest score in the whole of `text`, whatever threshold it has to reach.
-pub(crate) fn score(signatures: &Arc<Signatures>, limit: usize, text: &str) -> u8 {
+pub(crate) fn score(signed: &Signed, head: Head, limit: usize, text: &str) -> u8 {
     let mut hits = Vec::new();
-    let mut runs = EncodedRuns::new(signatures, limit, 1);
+    let mut runs = EncodedRuns::new(signed, head, limit, 1);
     runs.read(text, 0, &mut hits);
     runs.finish(text.len(), &mut hits);
     hits.iter().map(|hit| hit.score).max().unwrap_or(0)

@@ -7,6 +7,8 @@ use postern_config::{ContentAction, Part, TokenRule, WebAttack};
 use super::hit::{Hit, Source};
 use super::injection::Signatures;
 use super::matcher::PatternSet;
+use super::model::{Head, Model};
+use super::orders::Orders;
 use super::words::WordSet;
 use crate::text::ContentFinding;
 
@@ -58,11 +60,12 @@ pub(crate) struct Plan {
     pub(crate) canary: Vec<Target>,
 }
 
-/// Rules' interest in what signatures find, and the signatures.
+/// Rules' interest in texts that give orders, and what knows them.
 #[derive(Debug)]
 pub(crate) struct Signed {
     pub(crate) targets: Vec<Target>,
     pub(crate) signatures: Arc<Signatures>,
+    pub(crate) model: Arc<Model>,
 }
 
 impl Signed {
@@ -109,6 +112,21 @@ impl Plan {
 
     fn signed(&self) -> [&Signed; 3] {
         [&self.injection, &self.jailbreak, &self.encoded]
+    }
+
+    /// Who asks for texts that give orders, what for, and whose text this is taken for: jailbreaks are what users write.
+    pub(crate) fn judged(&self) -> impl Iterator<Item = (&Signed, Source, Head)> {
+        let injection = (&self.injection, Source::Injection, Head::of(self.part));
+        [injection, (&self.jailbreak, Source::Jailbreak, Head::User)].into_iter()
+    }
+
+    /// The state of those at the beginning of a text.
+    pub(crate) fn orders(&self) -> Orders {
+        let mut orders = Orders::default();
+        for (signed, source, head) in self.judged().filter(|(signed, ..)| signed.is_wanted()) {
+            orders.ask(source, &signed.signatures, (&signed.model, head), self.hold_back, signed.least());
+        }
+        orders
     }
 
     /// Whether a pattern of the operator counts as hostile.

@@ -7,8 +7,9 @@ use super::encoded::{self, EncodedRuns};
 use super::fold::Form;
 use super::hidden::HiddenRuns;
 use super::hit::{Hit, Source};
-use super::injection::{Reader, Signatures};
 use super::matcher::Matcher;
+use super::model::Head;
+use super::orders::{self, Orders};
 use super::plan::{Plan, least};
 use super::resolve::{Known, Resolved, Resolver};
 use super::view::View;
@@ -22,7 +23,7 @@ pub(crate) struct Run {
     skeleton: View,
     matchers: Vec<Matcher>,
     hidden: Option<HiddenRuns>,
-    readers: Vec<Reader>,
+    orders: Orders,
     encoded: Option<EncodedRuns>,
     words: Vec<WordRun>,
     canary: Option<CanaryRun>,
@@ -43,15 +44,11 @@ impl Run {
             skeleton: View::new(Form::Skeleton),
             matchers: plan.sets.iter().map(|set| Matcher::new(set, limit, whole)).collect(),
             hidden: (!plan.hidden.is_empty()).then(|| HiddenRuns::new(limit, least(&plan.hidden).max(1))),
-            readers: [(&plan.injection, Source::Injection), (&plan.jailbreak, Source::Jailbreak)]
-                .into_iter()
-                .filter(|(signed, _)| signed.is_wanted())
-                .map(|(signed, source)| Reader::new(&signed.signatures, source, limit, signed.least()))
-                .collect(),
+            orders: plan.orders(),
             encoded: plan
                 .encoded
                 .is_wanted()
-                .then(|| EncodedRuns::new(&plan.encoded.signatures, limit, plan.encoded.least())),
+                .then(|| EncodedRuns::new(&plan.encoded, Head::of(plan.part), limit, plan.encoded.least())),
             words: plan.words.iter().map(|(slot, set)| WordRun::new(set, Source::Data(*slot), limit)).collect(),
             canary: None,
             whole,
@@ -90,11 +87,9 @@ impl Run {
         if let Some(hidden) = &mut self.hidden {
             hidden.read(text, at, &mut hits);
         }
-        if !self.readers.is_empty() {
+        if !self.orders.is_empty() {
             self.skeleton.push(text, at);
-        }
-        for reader in &mut self.readers {
-            reader.read(&self.skeleton, self.text_end, &mut hits);
+            self.orders.read(&self.skeleton, self.text_end, &mut hits);
         }
         if let Some(encoded) = &mut self.encoded {
             encoded.read(text, at, &mut hits);
@@ -121,9 +116,7 @@ impl Run {
         if let Some(hidden) = &mut self.hidden {
             hidden.finish(self.text_end, &mut hits);
         }
-        for reader in &mut self.readers {
-            reader.finish(&self.skeleton, self.text_end, &mut hits);
-        }
+        self.orders.finish(&self.skeleton, self.text_end, &mut hits);
         if let Some(encoded) = &mut self.encoded {
             encoded.finish(self.text_end, &mut hits);
         }
@@ -145,9 +138,7 @@ impl Run {
         if let Some(hidden) = &mut self.hidden {
             hidden.stall(self.text_end, &mut hits);
         }
-        for reader in &mut self.readers {
-            reader.stall(self.text_end);
-        }
+        self.orders.stall(self.text_end);
         if let Some(encoded) = &mut self.encoded {
             encoded.stall(self.text_end, &mut hits);
         }
@@ -172,11 +163,11 @@ impl Run {
     fn live(&self) -> usize {
         let matchers = self.matchers.iter().filter_map(|m| m.live(&self.plain, self.text_end));
         let hidden = self.hidden.as_ref().and_then(HiddenRuns::live);
-        let readers = self.readers.iter().filter_map(|reader| reader.live(self.text_end));
+        let orders = self.orders.live(self.text_end);
         let encoded = self.encoded.as_ref().and_then(EncodedRuns::live);
         let words = self.words.iter().filter_map(|w| w.live(self.text_end));
         let canary = self.canary.as_ref().and_then(|c| c.live(self.text_end));
-        matchers.chain(hidden).chain(readers).chain(encoded).chain(words).chain(canary).min().unwrap_or(self.text_end)
+        matchers.chain(hidden).chain(orders).chain(encoded).chain(words).chain(canary).min().unwrap_or(self.text_end)
     }
 
     fn forget(&mut self, floor: usize) {
@@ -212,20 +203,14 @@ pub(crate) fn risk(plan: &Arc<Plan>, text: &str) -> u8 {
         hidden.read(text, 0, &mut hits);
         hidden.finish(text.len(), &mut hits);
     }
-    let signed = [&plan.injection, &plan.jailbreak].into_iter().filter(|signed| signed.is_wanted());
-    let signed = signed.map(|signed| injection(&signed.signatures, plan.hold_back, text));
-    let encoded = plan.encoded.is_wanted().then(|| encoded::score(&plan.encoded.signatures, plan.hold_back, text));
+    let signed = plan.judged().filter(|(signed, ..)| signed.is_wanted());
+    let signed = signed.map(|(signed, _, head)| {
+        orders::percent(&signed.signatures, (&signed.model, head), plan.hold_back, text) as u8
+    });
+    let encoded = plan
+        .encoded
+        .is_wanted()
+        .then(|| encoded::score(&plan.encoded, Head::of(plan.part), plan.hold_back, text));
     let others = patterns.flatten().into_iter().chain(web).chain(signed).chain(encoded);
     hits.iter().map(|hit| hit.score).chain(others).max().unwrap_or(0)
-}
-
-/// The highest score of an injection in `text`, whatever threshold it has to reach.
-pub(crate) fn injection(signatures: &Arc<Signatures>, limit: usize, text: &str) -> u8 {
-    let mut hits = Vec::new();
-    let mut view = View::new(Form::Skeleton);
-    let mut reader = Reader::new(signatures, Source::Injection, limit, 1);
-    view.push(text, 0);
-    reader.read(&view, text.len(), &mut hits);
-    reader.finish(&view, text.len(), &mut hits);
-    hits.iter().map(|hit| hit.score).max().unwrap_or(0)
 }

@@ -80,7 +80,7 @@ impl Policy {
         };
         let guards = if direction == Direction::Request { &self.request } else { &self.response };
         let findings = guards.findings(part, &row.text);
-        let score = injection_score(&row.text).map_err(|error| told(&error))?;
+        let score = injection_score(part, &row.text).map_err(|error| told(&error))?;
         let detector = |guard: &str, name: &str| match guard.split('/').next() {
             Some("data") => self.data.get(name),
             Some("output") => Some(&OUTPUT),

@@ -17,7 +17,7 @@ pub(super) fn line<'d>(
     part: Part,
     findings: &[ContentFinding],
     guards: &[&str],
-    injection: u8,
+    injection: f32,
     detector: impl Fn(&str, &str) -> Option<&'d Detector>,
 ) -> Value {
     let mut places = CodePoints::new(&row.text);
@@ -45,7 +45,7 @@ pub(super) fn line<'d>(
         "id": row.id,
         "part": part.as_str(),
         "findings": findings,
-        "score": {"injection": injection},
+        "score": {"injection": hundredths(injection)},
         "guards": guards,
     })
 }
@@ -72,4 +72,9 @@ impl<'t> CodePoints<'t> {
         self.byte = byte;
         self.count
     }
+}
+
+/// A percentage to the hundredth, as it is printed.
+fn hundredths(percent: f32) -> f64 {
+    (f64::from(percent) * 100.0).round() / 100.0
 }

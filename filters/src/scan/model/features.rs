@@ -1,0 +1,389 @@
+//! What the classifier sees of a text: words, pairs and threes of them, and groups of four characters in words, hashed, block by
+//! block.
+//!
+//! Reads folded text piece by piece, and gives the same features wherever a text is cut. Words are read in small letters, digits
+//! among letters as the letters they look like, escapes of JSON as what they stand for. Marks that stand together are a feature,
+//! alone and with the word they touch. A character outside of ASCII is one byte of a hash, so that four characters are four bytes
+//! in every script; of scripts without spaces a character is a word.
+
+use super::letters::{self, ends_word, kind};
+
+/// Indices of groups of characters, in bits.
+pub const GRAM_BITS: u32 = 18;
+/// Indices of words, of groups of them and of marks, in bits.
+pub const WORD_BITS: u32 = 19;
+
+/// A longer word is read as several.
+const LONGEST: usize = 24;
+
+/// Takes the features of a text.
+pub trait Sink {
+    /// Four characters of a word, below `1 << GRAM_BITS`.
+    fn gram(&mut self, index: usize);
+    /// Words or marks, below `1 << WORD_BITS`.
+    fn words(&mut self, index: usize);
+    /// What came since the last block were the features of the text from `start` to `end`.
+    fn block(&mut self, start: usize, end: usize);
+}
+
+/// The state on one text.
+#[derive(Debug)]
+pub struct Features {
+    /// Small letters and digits of the word that is being read, and zeros.
+    word: [u8; LONGEST + 8],
+    length: usize,
+    letters: u8,
+    digits: u8,
+    /// A letter of it is a small one.
+    small: bool,
+    /// Marks that stand together, the latest lowest; 0 where something else came.
+    marks: u64,
+    /// Hashes of the last two words.
+    before: [u64; 2],
+    escape: Escape,
+    /// A block ends with the word that makes it this long, in characters.
+    block: u32,
+    /// Characters in this block.
+    count: u32,
+    start: usize,
+    at: usize,
+    seen: Seen,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Escape {
+    None,
+    Backslash,
+    /// Digits of `\u` read, and their value.
+    Code(u8, u32),
+}
+
+/// Remembers the words of a block, so that most that come twice count once: one for each value of eight bits of its hash.
+struct Seen {
+    slots: [u32; 256],
+    /// Another in each block, so that none of an earlier block is taken for one of this.
+    key: u32,
+}
+
+/// Shows no text.
+impl std::fmt::Debug for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seen")
+    }
+}
+
+impl Seen {
+    /// Whether this is new, as far as is remembered.
+    #[inline]
+    fn is_new(&mut self, hash: u32) -> bool {
+        let keyed = hash ^ self.key;
+        self.slots.get_mut((hash >> 24) as usize).is_some_and(|slot| std::mem::replace(slot, keyed) != keyed)
+    }
+}
+
+/// Stands among the words where a line ends, and before the first.
+const LINE_WORD: u64 = 0x51_7c_c1_b7_27_22_0a_95;
+/// Stands among them where a sentence ends.
+const STOP_WORD: u64 = 0x2b_99_2d_df_a2_32_49_d7;
+/// A word in capitals.
+const CAPITALS: u64 = 0x6c_62_27_2e_07_bb_01_42;
+const GRAM_KEY: u32 = 0x9E37_79B1;
+const WORD_KEY: u64 = 0x9E37_79B9_7F4A_7C15;
+
+impl Features {
+    /// For blocks of `block` characters and what their last word has more.
+    #[must_use]
+    pub fn new(block: u32) -> Self {
+        Self {
+            word: [0; LONGEST + 8],
+            length: 0,
+            letters: 0,
+            digits: 0,
+            small: false,
+            marks: 0,
+            before: [LINE_WORD, LINE_WORD],
+            escape: Escape::None,
+            block,
+            count: 0,
+            start: 0,
+            at: 0,
+            seen: Seen { slots: [0; 256], key: GRAM_KEY },
+        }
+    }
+
+    /// Reads `text`, which begins at `at`.
+    pub fn read(&mut self, text: &str, at: usize, sink: &mut impl Sink) {
+        let bytes = text.as_bytes();
+        let mut i = 0;
+        while let Some(&byte) = bytes.get(i) {
+            if self.length == 0 && self.escape == Escape::None && byte.is_ascii_alphabetic() {
+                let length = self.whole_word(bytes.get(i..).unwrap_or_default());
+                if length > 0 {
+                    i += length;
+                    self.at = at + i;
+                    self.word_ended(sink);
+                    // The space behind says nothing more.
+                    i += usize::from(bytes.get(i) == Some(&b' '));
+                    continue;
+                }
+            }
+            self.at = at + i;
+            if byte < 128 {
+                i += 1;
+                self.ascii(byte, sink);
+            } else {
+                let Some(c) = text.get(i..).and_then(|rest| rest.chars().next()) else { break };
+                i += c.len_utf8();
+                self.other(c, sink);
+            }
+        }
+        self.at = at + bytes.len();
+    }
+
+    /// The text has ended.
+    pub fn finish(&mut self, sink: &mut impl Sink) {
+        self.word_ended(sink);
+        self.marks_ended(sink);
+        if self.count > 0 {
+            self.block_ended(sink);
+        }
+    }
+
+    /// Takes the word of ASCII letters at the beginning of `rest` and returns how long it is: 0 where it goes on with something
+    /// else, is too long, or may go on with what comes.
+    #[inline]
+    fn whole_word(&mut self, rest: &[u8]) -> usize {
+        let (mut length, mut any_small) = (0, false);
+        for (place, part) in self.word.as_chunks_mut::<8>().0.iter_mut().zip(rest.as_chunks::<8>().0).take(LONGEST / 8) {
+            let (small, count, had_small) = letters::small(*part);
+            *place = small;
+            any_small |= had_small;
+            length += count;
+            if count < 8 {
+                break;
+            }
+        }
+        if !rest.get(length).is_some_and(|next| ends_word(*next)) {
+            self.word = [0; LONGEST + 8];
+            return 0;
+        }
+        (self.length, self.letters, self.small) = (length, length as u8, any_small);
+        length
+    }
+
+    #[inline]
+    fn ascii(&mut self, byte: u8, sink: &mut impl Sink) {
+        if self.escape != Escape::None {
+            return self.escaped(byte, sink);
+        }
+        match kind(byte) {
+            letters::LETTER => {
+                self.letters = self.letters.saturating_add(1);
+                self.small |= byte & 0x20 != 0;
+                self.push(byte | 0x20, sink);
+            }
+            letters::DIGIT => {
+                self.digits = self.digits.saturating_add(1);
+                self.push(byte, sink);
+            }
+            letters::SPACE => {
+                self.word_ended(sink);
+                self.space(sink);
+            }
+            letters::LINE => {
+                self.word_ended(sink);
+                self.line(sink);
+            }
+            letters::BACKSLASH => self.escape = Escape::Backslash,
+            letters::SOFT if self.length > 0 && self.length < LONGEST => self.push(byte, sink),
+            letters::SILENT => {}
+            _ => {
+                self.word_ended(sink);
+                self.mark(byte, sink);
+            }
+        }
+    }
+
+    fn escaped(&mut self, byte: u8, sink: &mut impl Sink) {
+        let was = std::mem::replace(&mut self.escape, Escape::None);
+        match (was, byte) {
+            (Escape::Backslash, b'n' | b'r') => {
+                self.word_ended(sink);
+                self.line(sink);
+            }
+            (Escape::Backslash, b't') => {
+                self.word_ended(sink);
+                self.space(sink);
+            }
+            (Escape::Backslash, b'u') => self.escape = Escape::Code(0, 0),
+            (Escape::Backslash, b'\\') => self.escape = Escape::Backslash,
+            (Escape::Backslash, _) => {
+                self.word_ended(sink);
+                self.ascii(byte, sink);
+            }
+            (Escape::Code(read, value), _) => match char::from(byte).to_digit(16) {
+                Some(digit) if read < 3 => self.escape = Escape::Code(read + 1, value * 16 + digit),
+                Some(digit) => match char::from_u32(value * 16 + digit) {
+                    Some(c) if c.is_ascii() && c != '\\' => self.ascii(c as u8, sink),
+                    Some(c) => self.other(c, sink),
+                    None => {}
+                },
+                None => self.ascii(byte, sink),
+            },
+            (Escape::None, _) => {}
+        }
+    }
+
+    fn other(&mut self, c: char, sink: &mut impl Sink) {
+        self.escape = Escape::None;
+        let code = 0x80 | ((c as u32).wrapping_mul(GRAM_KEY) >> 25) as u8;
+        if letters::is_unspaced(c) {
+            self.word_ended(sink);
+            self.word_of(c, sink);
+        } else if c.is_alphanumeric() {
+            self.letters = self.letters.saturating_add(1);
+            self.small = true;
+            self.push(code, sink);
+        } else if c.is_whitespace() {
+            self.word_ended(sink);
+            self.space(sink);
+        } else {
+            self.word_ended(sink);
+            self.mark(if letters::is_stop(c) { b'.' } else { code }, sink);
+        }
+    }
+
+    fn push(&mut self, byte: u8, sink: &mut impl Sink) {
+        if self.length == LONGEST {
+            self.word_ended(sink);
+        }
+        if let Some(place) = self.word.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        }
+    }
+
+    fn word_ended(&mut self, sink: &mut impl Sink) {
+        if self.length == 0 {
+            return;
+        }
+        if self.length > usize::from(self.letters) {
+            let read = self.word.get_mut(..self.length).unwrap_or_default();
+            self.length = letters::unmask(read, self.letters, self.digits);
+        }
+        let mut hash = 0_u64;
+        for part in self.word.as_chunks::<8>().0.iter().take(self.length.div_ceil(8)) {
+            hash = (hash ^ u64::from_le_bytes(*part)).wrapping_mul(WORD_KEY);
+            hash ^= hash >> 29;
+        }
+        if self.seen.is_new((hash >> 32) as u32) {
+            self.grams(sink);
+            group(hash, sink);
+            if self.letters >= 4 && !self.small {
+                group(CAPITALS, sink);
+            }
+        }
+        self.count += self.length as u32 + 1;
+        self.length = 0;
+        self.word = [0; LONGEST + 8];
+        (self.letters, self.digits, self.small) = (0, 0, false);
+        self.word_hash(hash, sink);
+        if self.count >= self.block {
+            self.block_ended(sink);
+        }
+    }
+
+    /// Groups of four characters of the word, with a space before it and one behind.
+    #[inline]
+    fn grams(&mut self, sink: &mut impl Sink) {
+        if let Some(behind) = self.word.get_mut(self.length) {
+            *behind = b' ';
+        }
+        let [first, second, rest @ ..] = &self.word;
+        let mut four = u32::from_le_bytes([0, b' ', *first, *second]);
+        for byte in rest.get(..self.length.saturating_sub(1)).unwrap_or_default() {
+            four = four >> 8 | u32::from(*byte) << 24;
+            let hash = four.wrapping_mul(GRAM_KEY);
+            sink.gram(((hash ^ hash >> 15) >> (32 - GRAM_BITS)) as usize);
+        }
+    }
+
+    /// A character that is a word.
+    fn word_of(&mut self, c: char, sink: &mut impl Sink) {
+        self.count += 2;
+        let hash = (u64::from(c as u32) ^ 0xff00_0000).wrapping_mul(WORD_KEY);
+        let hash = hash ^ hash >> 29;
+        if self.seen.is_new((hash >> 32) as u32) {
+            group(hash, sink);
+        }
+        self.word_hash(hash, sink);
+        if self.count >= self.block {
+            self.block_ended(sink);
+        }
+    }
+
+    /// What stands before a word, with it.
+    #[inline]
+    fn word_hash(&mut self, hash: u64, sink: &mut impl Sink) {
+        let [first, second] = self.before;
+        let two = (second.rotate_left(21) ^ hash).wrapping_mul(WORD_KEY);
+        group(two, sink);
+        group(first.rotate_left(42) ^ two, sink);
+        if self.marks != 0 {
+            let marks = self.marks;
+            self.marks_ended(sink);
+            group(marks.wrapping_mul(WORD_KEY).rotate_left(31) ^ hash, sink);
+        }
+        self.before = [second, hash];
+    }
+
+    fn space(&mut self, sink: &mut impl Sink) {
+        self.marks_ended(sink);
+    }
+
+    fn line(&mut self, sink: &mut impl Sink) {
+        self.marks_ended(sink);
+        if !matches!(self.before, [_, LINE_WORD]) {
+            self.word_hash(LINE_WORD, sink);
+        }
+    }
+
+    fn mark(&mut self, byte: u8, sink: &mut impl Sink) {
+        if self.marks >> 56 != 0 {
+            self.marks_ended(sink);
+        }
+        // Of a line of them three say it.
+        if self.marks & 0xff_ffff != u64::from(byte) * 0x01_0101 {
+            self.marks = self.marks << 8 | u64::from(byte);
+            self.count += 1;
+        }
+        if matches!(byte, b'.' | b'!' | b'?' | b':') && !matches!(self.before, [_, STOP_WORD | LINE_WORD]) {
+            self.before = [self.before[1], STOP_WORD];
+        }
+    }
+
+    fn marks_ended(&mut self, sink: &mut impl Sink) {
+        let marks = std::mem::take(&mut self.marks);
+        if marks != 0 {
+            if self.seen.is_new((marks.wrapping_mul(WORD_KEY) >> 32) as u32) {
+                group(marks, sink);
+            }
+            if self.count >= self.block {
+                self.block_ended(sink);
+            }
+        }
+    }
+
+    fn block_ended(&mut self, sink: &mut impl Sink) {
+        sink.block(self.start, self.at);
+        self.start = self.at;
+        self.count = 0;
+        self.seen.key = self.seen.key.wrapping_add(GRAM_KEY);
+    }
+}
+
+/// A feature of words.
+#[inline]
+fn group(hash: u64, sink: &mut impl Sink) {
+    sink.words((hash.wrapping_mul(WORD_KEY) >> (64 - WORD_BITS)) as usize);
+}
