@@ -15,7 +15,13 @@ pub(crate) fn digest(file: &[u8]) -> String {
 }
 
 /// The card, in Markdown.
-pub(crate) fn card(model: &Model, file: &[u8], rows: &Rows, left_out: &[String], dev: (&[String], &[String])) -> String {
+pub(crate) fn card(
+    model: &Model,
+    file: &[u8],
+    rows: &Rows,
+    left_out: &[String],
+    dev: (&[String], &[String]),
+) -> String {
     let mut sources = BTreeMap::<&str, (usize, usize)>::new();
     for row in rows.prompts.iter().chain(&rows.documents) {
         let (attacks, innocent) = sources.entry(&row.source).or_default();

@@ -108,5 +108,5 @@ pub(crate) fn composed(documents: &[&Row], payloads: &[Row]) -> Result<Vec<Row>>
         let row = Row::new(&payload.source, true, format!("{before}{gap}{body}{gap}{behind}"), payload.head);
         Ok(Row { span, made: true, ..row })
     };
-    payloads.iter().map(|payload| compose(payload)).collect()
+    payloads.iter().map(compose).collect()
 }

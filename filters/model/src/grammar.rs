@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn a_grammar_makes_what_it_says() {
-        let grammar = Grammar::parse("# a comment\n@root\n{greeting}, {a|b}{?!}\\n\\{x\\}\n@greeting\nhello\nhi\n").unwrap();
+        let grammar =
+            Grammar::parse("# a comment\n@root\n{greeting}, {a|b}{?!}\\n\\{x\\}\n@greeting\nhello\nhi\n").unwrap();
         let mut random = Random::new(1);
         for _ in 0..50 {
             let text = grammar.text(&mut random).unwrap();

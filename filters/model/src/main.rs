@@ -3,7 +3,10 @@
 //! `train` writes the weights, their digest and the model card; `try` does the same work and only prints the figures. Both read the
 //! corpora, take nothing from outside, and give the same bytes every time.
 
-#![allow(clippy::indexing_slicing, reason = "a tool that runs on its own corpora, and may stop where they are not what it expects")]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a tool that runs on its own corpora, and may stop where they are not what it expects"
+)]
 
 mod calibrate;
 mod card;
@@ -44,9 +47,17 @@ fn main() -> Result<()> {
         };
         let (attacks, innocent) = (of(true, false)?, of(false, false)?);
         dev.push(figures::line(name, &attacks, &innocent));
-        dev.push(figures::line(&format!("{name}, attacks of sources that training lacks"), &of(true, true)?, &innocent));
+        dev.push(figures::line(
+            &format!("{name}, attacks of sources that training lacks"),
+            &of(true, true)?,
+            &innocent,
+        ));
         let innocent_unseen = of(false, true)?;
-        dev.push(figures::line(&format!("{name}, all of sources that training lacks"), &of(true, true)?, &innocent_unseen));
+        dev.push(figures::line(
+            &format!("{name}, all of sources that training lacks"),
+            &of(true, true)?,
+            &innocent_unseen,
+        ));
         let (of_others, lines) = left_out(&rows, head)?;
         (weights.slope, weights.offset) = calibrate::fit(&innocent, &of_others);
         for percent in [40.0, 80.0] {

@@ -72,7 +72,13 @@ pub(crate) fn solve(windows: &[Window], rarity: &[f32], strength: f32, rounds: u
                 }
                 let step = gradient / (a + c / (z * (c - z)));
                 let next = z - step;
-                z = if next <= 0.0 { z * 0.1 } else if next >= c { c - (c - z) * 0.1 } else { next };
+                z = if next <= 0.0 {
+                    z * 0.1
+                } else if next >= c {
+                    c - (c - z) * 0.1
+                } else {
+                    next
+                };
             }
             let change = ((z - old) * y) as f32;
             alpha[i] = z;

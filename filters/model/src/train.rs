@@ -134,7 +134,8 @@ fn weights(line: &Line) -> Result<Weights> {
     sizes.sort_by(f32::total_cmp);
     let largest = *sizes.get((sizes.len().saturating_sub(1)) * 9995 / 10_000).context("nothing was learned")?;
     let scale = largest / 127.0;
-    let values: Vec<i8> = line.weights.iter().map(|weight| (weight / scale).round().clamp(-127.0, 127.0) as i8).collect();
+    let values: Vec<i8> =
+        line.weights.iter().map(|weight| (weight / scale).round().clamp(-127.0, 127.0) as i8).collect();
     let (grams, words) = values.split_at(GRAMS);
     let boxed = || anyhow::anyhow!("the features do not fit");
     let grams: Box<[i8; GRAMS]> = grams.to_vec().into_boxed_slice().try_into().map_err(|_| boxed())?;
@@ -157,7 +158,8 @@ pub(crate) fn left_out(rows: &Rows, head: Head) -> Result<(Vec<f32>, Vec<String>
     for group in GROUPS {
         let made = rows.head(head, group)?;
         let model = Arc::new(Model::of(made.clone(), made));
-        let out = |attack: bool| of.iter().filter(move |row| row.attack == attack && group.contains(&row.source.as_str()));
+        let out =
+            |attack: bool| of.iter().filter(move |row| row.attack == attack && group.contains(&row.source.as_str()));
         let (bad, good) = (logits(&model, head, out(true))?, logits(&model, head, out(false))?);
         table.push(figures::line(&format!("{head:?}: without {}", group.join(", ")), &bad, &good));
         attacks.extend(bad);

@@ -82,7 +82,8 @@ pub(crate) fn examples(row: &Row, weight: f32, first: Option<&Line>) -> Vec<Wind
     let all: Vec<Range<usize>> = windows(row).collect();
     let each = |windows: Vec<Range<usize>>, attack: bool, weight: f32| -> Vec<Window> {
         let weight = weight / (windows.len().max(1) as f32).sqrt();
-        let features = |window: Range<usize>| row.blocks[window].iter().flat_map(|block| block.features.clone()).collect();
+        let features =
+            |window: Range<usize>| row.blocks[window].iter().flat_map(|block| block.features.clone()).collect();
         windows.into_iter().map(|window| Window { features: features(window), attack, weight }).collect()
     };
     if !row.attack {

@@ -207,10 +207,8 @@ pub(crate) fn risk(plan: &Arc<Plan>, text: &str) -> u8 {
     let signed = signed.map(|(signed, _, head)| {
         orders::percent(&signed.signatures, (&signed.model, head), plan.hold_back, text) as u8
     });
-    let encoded = plan
-        .encoded
-        .is_wanted()
-        .then(|| encoded::score(&plan.encoded, Head::of(plan.part), plan.hold_back, text));
+    let encoded =
+        plan.encoded.is_wanted().then(|| encoded::score(&plan.encoded, Head::of(plan.part), plan.hold_back, text));
     let others = patterns.flatten().into_iter().chain(web).chain(signed).chain(encoded);
     hits.iter().map(|hit| hit.score).chain(others).max().unwrap_or(0)
 }

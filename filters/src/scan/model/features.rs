@@ -154,7 +154,8 @@ impl Features {
     #[inline]
     fn whole_word(&mut self, rest: &[u8]) -> usize {
         let (mut length, mut any_small) = (0, false);
-        for (place, part) in self.word.as_chunks_mut::<8>().0.iter_mut().zip(rest.as_chunks::<8>().0).take(LONGEST / 8) {
+        for (place, part) in self.word.as_chunks_mut::<8>().0.iter_mut().zip(rest.as_chunks::<8>().0).take(LONGEST / 8)
+        {
             let (small, count, had_small) = letters::small(*part);
             *place = small;
             any_small |= had_small;

@@ -10,6 +10,7 @@ pub(super) const BACKSLASH: u8 = 6;
 /// Read as a letter within a word.
 pub(super) const SOFT: u8 = 7;
 
+#[allow(clippy::indexing_slicing, reason = "at compile time, and below the length")]
 const KINDS: [u8; 128] = {
     let mut kinds = [MARK; 128];
     let mut byte = 0_u8;
@@ -48,7 +49,7 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 #[inline]
 pub(super) fn small(part: [u8; 8]) -> ([u8; 8], usize, bool) {
     let bytes = u64::from_le_bytes(part);
-    let small = (bytes & EACH * 0x7f) | EACH << 5;
+    let small = (bytes & (EACH * 0x7f)) | (EACH << 5);
     let (from_a, past_z) = (small + EACH * (0x80 - b'a' as u64), small + EACH * (0x7f - b'z' as u64));
     // The highest bit of each byte that is a letter.
     let letters = from_a & !past_z & !bytes & EACH << 7;
@@ -61,7 +62,9 @@ pub(super) fn small(part: [u8; 8]) -> ([u8; 8], usize, bool) {
 /// Digits among letters as the letters they look like, numbers as zeros; returns how much of `word` is one.
 pub(super) fn unmask(word: &mut [u8], letters: u8, digits: u8) -> usize {
     let mut length = word.len();
-    while let Some(last) = word.get_mut(..length).and_then(<[u8]>::last_mut).filter(|last| length > 1 && matches!(last, b'@' | b'$')) {
+    while let Some(last) =
+        word.get_mut(..length).and_then(<[u8]>::last_mut).filter(|last| length > 1 && matches!(last, b'@' | b'$'))
+    {
         *last = 0;
         length -= 1;
     }
