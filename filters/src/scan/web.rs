@@ -25,6 +25,10 @@ const DOUBT: u8 = 50;
 
 /// How much `text` looks like the attack, 0–100.
 pub(crate) fn score(attack: WebAttack, text: &str) -> u8 {
+    // Most values are names, and most texts are of the others.
+    if is_name(attack, text) {
+        return 0;
+    }
     let judge: fn(&str) -> u8 = match attack {
         WebAttack::SqlInjection => sql::score,
         WebAttack::Xss => script::score,
@@ -33,6 +37,24 @@ pub(crate) fn score(attack: WebAttack, text: &str) -> u8 {
         WebAttack::Ssrf => ssrf::score,
     };
     layers::of(text).map(|layer| judge(&layer)).max().unwrap_or(0)
+}
+
+/// Letters and digits with single hyphens between them; files and tables are called by names with underscores too.
+fn is_name(attack: WebAttack, text: &str) -> bool {
+    let underscores = !matches!(attack, WebAttack::PathTraversal | WebAttack::SqlInjection);
+    let mut before = b'-';
+    for byte in text.bytes() {
+        let is_of_name = match byte {
+            b'-' => before != b'-',
+            b'_' => underscores,
+            byte => byte.is_ascii_alphanumeric(),
+        };
+        if !is_of_name {
+            return false;
+        }
+        before = byte;
+    }
+    true
 }
 
 /// Whether any byte of `text` is one of `bytes`; most texts have none of those that an attack needs.

@@ -16,6 +16,11 @@ pub(super) fn respelled(text: &str) -> Option<String> {
                 Some(length) => rest = behind.get(length..).unwrap_or_default().chars(),
                 None => out.push(c),
             },
+            // Three of them are no shell's.
+            '`' if behind.starts_with("``") => {
+                out.push_str("```");
+                rest = behind.get(2..).unwrap_or_default().chars();
+            }
             '`' if behind.starts_with('`') => rest = behind.get(1..).unwrap_or_default().chars(),
             c => out.push(c),
         }
@@ -46,6 +51,7 @@ fn what_a_shell_drops_is_dropped() {
         ("w^h^oami", Some("whoami")),
         ("c$@at /et$*c ${u}x pi$()ng p``ing un$u -a", Some("cat /etc x ping ping un -a")),
         ("$(id) ${IFS} $HOME `id`", None),
+        ("```sh", None),
         ("cat", None),
     ] {
         assert_eq!(respelled(text).as_deref(), want, "{text}");

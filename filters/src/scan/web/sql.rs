@@ -1,12 +1,14 @@
 //! Values that end a string or a number of a query and go on as a part of it.
 
+mod doubt;
+
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use libinjectionrs::{SqliFlags, SqliState};
 use regex::bytes::{Captures, Regex};
 
-use super::prose::{self, PROSE};
+use super::prose::{PROSE, is_prose};
 use super::rules::{self, Rules};
 use super::{DOUBT, SURE, has_any, tame};
 
@@ -28,10 +30,7 @@ fn tokens(text: &str) -> u8 {
     if !is_injection(&tame) && !continues(&tame) {
         return 0;
     }
-    // Only the first tokens count there, so in a text of words it is the words that happened to be like it.
-    let words = text.split_whitespace().filter(|word| !prose::is_keyword(prose::bare(word)));
-    let doubtful = prose::count(words, PROSE) >= PROSE || is_list_of_types(text) || is_plain(text);
-    if doubtful { DOUBT } else { SURE }
+    if doubt::is_doubtful(text) { DOUBT } else { SURE }
 }
 
 fn is_injection(text: &str) -> bool {
@@ -72,58 +71,6 @@ fn continues(text: &str) -> bool {
     }
     let end = (0..=CONTINUED.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     is_injection(&format!("1 {}", text.get(..end).unwrap_or_default()))
-}
-
-/// `between 10 and 20`, `80% acrylic and 20% wool`: words and numbers, with nothing that a query is cut or joined by.
-fn is_plain(text: &str) -> bool {
-    const TELLING: &[&str] = &[
-        "union",
-        "select",
-        "drop",
-        "delete",
-        "insert",
-        "update",
-        "exec",
-        "execute",
-        "declare",
-        "waitfor",
-        "procedure",
-        "having",
-        "outfile",
-        "dumpfile",
-        "rlike",
-        "regexp",
-        "sleep",
-        "benchmark",
-        "xor",
-        "shutdown",
-        "div",
-        "begin",
-        "alter",
-        "truncate",
-        "order",
-        "group",
-        "null",
-        "or",
-        "is",
-    ];
-    let sign = |b: u8| b.is_ascii_punctuation() && !matches!(b, b'.' | b',' | b'%' | b'$' | b'?' | b'_' | b':');
-    let words = text.split(|c: char| !c.is_ascii_alphabetic());
-    !text.bytes().any(|b| sign(b) || b.is_ascii_control())
-        && !words.into_iter().any(|word| TELLING.iter().any(|telling| telling.eq_ignore_ascii_case(word)))
-}
-
-/// `text/html, */*;q=0.8`: to the reader of tokens a comment begins there.
-fn is_list_of_types(text: &str) -> bool {
-    let is_type = |item: &str| {
-        let essence = item.split(';').next().unwrap_or(item).trim();
-        let is_token = |part: &str| {
-            !part.is_empty()
-                && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'*' | b'+' | b'.' | b'-' | b' '))
-        };
-        essence.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
-    };
-    text.contains('/') && text.split(',').all(is_type)
 }
 
 /// Bytes of which one is in whatever a rule finds in a text that is longer than most values are.
@@ -211,7 +158,7 @@ fn comparison(text: &str) -> u8 {
     let Some(pattern) = COMPARISON.as_ref() else { return 0 };
     let found = pattern.captures_iter(text.as_bytes()).find(is_idle);
     match found.and_then(|found| found.get(0)) {
-        Some(found) if prose::is_prose(text, found.start(), PROSE) => DOUBT,
+        Some(found) if is_prose(text, found.start(), PROSE) => DOUBT,
         Some(_) => SURE,
         None => 0,
     }
