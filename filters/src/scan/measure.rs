@@ -9,16 +9,27 @@ use serde_json::Value;
 use super::tests::{builtin, data, guards, runtime};
 use crate::text::TextGuards;
 
-fn shared(name: &str) -> Option<Vec<Value>> {
+mod crs;
+mod tally;
+mod web;
+
+use tally::Tally;
+
+/// Where a file or folder of the shared data is.
+fn place(name: &str) -> Option<PathBuf> {
     let given = std::env::var_os("POSTERN_SHARED").map(|p| PathBuf::from(p).join("data").join(name));
     let mut above =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|p| p.join("shared/data").join(name));
-    let path = given.or_else(|| above.find(|p| p.exists()));
-    let Some(text) = path.and_then(|p| std::fs::read_to_string(p).ok()) else {
+    let path = given.or_else(|| above.find(|p| p.exists())).filter(|p| p.exists());
+    if path.is_none() {
         assert!(std::env::var_os("POSTERN_REQUIRE_SHARED").is_none_or(|v| v != "1"), "shared data is required: {name}");
         println!("skipped: no shared data ({name})");
-        return None;
-    };
+    }
+    path
+}
+
+fn shared(name: &str) -> Option<Vec<Value>> {
+    let text = std::fs::read_to_string(place(name)?).unwrap();
     Some(text.lines().map(|l| serde_json::from_str(l).unwrap()).collect())
 }
 
@@ -33,23 +44,6 @@ fn bytes(text: &str, span: &Value) -> std::ops::Range<usize> {
         text.char_indices().nth(n).map_or(text.len(), |(b, _)| b)
     };
     at(0)..at(1)
-}
-
-#[derive(Default)]
-struct Tally {
-    hits: usize,
-    of: usize,
-}
-
-impl Tally {
-    fn add(&mut self, hit: bool) {
-        self.hits += usize::from(hit);
-        self.of += 1;
-    }
-
-    fn percent(&self) -> f64 {
-        100.0 * self.hits as f64 / self.of.max(1) as f64
-    }
 }
 
 fn table(title: &str, rows: &BTreeMap<String, Tally>) {
@@ -207,74 +201,4 @@ fn hidden_text_raises_few_alarms_on_innocent_texts() {
         println!("{file}: hidden text in innocent rows {}/{} {:.2} %", alarms.hits, alarms.of, alarms.percent());
         assert!(alarms.percent() <= 0.1);
     }
-}
-
-/// Strings of a body, as the dialect `http` would show them.
-fn texts(row: &Value) -> Vec<String> {
-    fn collect(value: &Value, out: &mut Vec<String>) {
-        match value {
-            Value::String(text) => out.push(text.clone()),
-            Value::Array(items) => items.iter().for_each(|item| collect(item, out)),
-            Value::Object(fields) => fields.iter().for_each(|(name, value)| {
-                out.push(name.clone());
-                collect(value, out);
-            }),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-    let mut out = Vec::new();
-    let body = row["body"].as_str().unwrap_or_default();
-    let query = row["path"].as_str().and_then(|path| path.split_once('?')).map(|(_, query)| query);
-    match serde_json::from_str::<Value>(body) {
-        Ok(body) => collect(&body, &mut out),
-        Err(_) => out.extend(body.split(['&', '=']).filter_map(postern_config::percent::decode_form)),
-    }
-    out.extend(query.iter().flat_map(|query| query.split(['&', '='])).filter_map(postern_config::percent::decode_form));
-    out
-}
-
-#[test]
-fn attacks_in_values_keep_their_floors() {
-    use postern_config::WebAttack;
-    let Some(rows) = shared("web-attacks/payloads.jsonl") else { return };
-    let mut found = BTreeMap::<String, Tally>::new();
-    let (mut sql, mut xss, mut alarmed) = (Tally::default(), Tally::default(), Tally::default());
-    // Every fourth row, unless all are asked for.
-    let step = if std::env::var_os("POSTERN_TEST_FULL").is_some() { 1 } else { 4 };
-    for row in rows.iter().step_by(step) {
-        let at = |attack| super::web::score(attack, text(row)) >= 80;
-        let source = row["source"].as_str().unwrap();
-        let hit = match row["label"].as_str().unwrap() {
-            "sqli" => at(WebAttack::SqlInjection),
-            "xss" => at(WebAttack::Xss),
-            _ => WebAttack::ALL.into_iter().any(at),
-        };
-        let label = row["label"].as_str().unwrap();
-        if std::env::var_os("SHOW").is_some() && hit == (label == "benign") {
-            println!("{} {label} {:?}", if hit { "ALARM" } else { "MISSED" }, text(row));
-        }
-        match label {
-            "sqli" => sql.add(hit),
-            "xss" => xss.add(hit),
-            _ => alarmed.add(hit),
-        }
-        found.entry(format!("{label} / {source}")).or_default().add(hit);
-    }
-    table("attacks in values", &found);
-    println!("  SQL {:.1} %, scripts {:.1} %, false alarms {:.2} %", sql.percent(), xss.percent(), alarmed.percent());
-    let Some(rows) = shared("web-attacks/benign-requests.jsonl") else { return };
-    let mut alarms = BTreeMap::<String, Tally>::new();
-    for row in rows.iter().step_by(step) {
-        for attack in WebAttack::ALL {
-            let texts = texts(row);
-            let hit = texts.iter().find(|text| super::web::score(attack, text) >= 80);
-            if let (Some(hit), true) = (hit, std::env::var_os("SHOW").is_some()) {
-                println!("ALARM {attack:?} {:?}", hit.chars().take(300).collect::<String>());
-            }
-            alarms.entry(format!("{attack:?}")).or_default().add(hit.is_some());
-        }
-    }
-    table("innocent AI traffic", &alarms);
-    assert!(sql.percent() >= 90.0 && xss.percent() >= 90.0 && alarmed.percent() <= 0.4);
-    assert!(alarms.values().all(|tally| tally.percent() <= 0.1));
 }

@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 use postern_config::address::AddressClass;
 use regex::{Captures, Regex};
 
-use super::{DOUBT, PROSE, SURE, is_prose};
+use super::prose::{PROSE, is_prose};
+use super::rules::Rules;
+use super::{DOUBT, SURE};
 
 /// Schemes that a server follows and no client needs, and all with an authority. That a scheme is no end of a longer word is
 /// looked at behind the match: automata that know Unicode's words are slow where a text is not ASCII.
@@ -18,6 +20,27 @@ static URL: LazyLock<Option<Regex>> = LazyLock::new(|| {
 const MOST: usize = 64;
 
 pub(super) fn score(text: &str) -> u8 {
+    named(text).max(urls_inside(text))
+}
+
+/// What only the services of clouds that know secrets have in their names, with a scheme or without.
+fn named(text: &str) -> u8 {
+    static NAMED: LazyLock<Rules> = LazyLock::new(|| {
+        Rules::new(&[
+            r"(?:^|[^\d.])169\.254\.169\.254(?:[^\d.]|$)|(?:^|[^\d.])169\.254\.170\.2/",
+            r"(?i)latest/(?:meta-data|user-data|dynamic/instance-identity)|computeMetadata/v1|/opc/v[12]/instance|metadata/instance\?api-version",
+            r"(?i)^\s{0,4}file:/{1,3}\w|\bhttps?:[/\\]?(?:127\.\d|10\.\d{1,3}\.\d|192\.168\.|169\.254\.|localhost\b|\[::)",
+            r"(?i)\bjar:(?:https?|ftp|file):|\b(?:local_file|netdoc|unix|url:(?:file|https?)):/{1,3}",
+        ])
+    });
+    // All of them have a dot, a slash or a colon in them, and most texts have one of the two latter only in a URL.
+    if memchr::memmem::find(text.as_bytes(), b"169.254").is_none() && memchr::memchr(b'/', text.as_bytes()).is_none() {
+        return 0;
+    }
+    NAMED.score(text)
+}
+
+fn urls_inside(text: &str) -> u8 {
     if !has_authority(text.as_bytes()) {
         return 0;
     }
