@@ -68,6 +68,15 @@ splits: need ## Streams cut at every byte and pair of bytes, texts at every char
 	  --config profile.dev.package.postern-filters.opt-level=3 \
 	  --config profile.dev.package.postern-filters.debug-assertions=false -- --nocapture
 
+# Our crates are optimised, over the compiled dependencies of the tests, as above.
+MODEL := --config profile.dev.package.postern-model.opt-level=3 \
+  --config profile.dev.package.postern-filters.opt-level=3 \
+  --config profile.dev.package.postern-filters.debug-assertions=false
+
+.PHONY: model
+model: need ## The classifier of injections from the corpora: weights, digest and model card, the same every time
+	@$(CARGO) run --locked --package postern-model $(MODEL) -- train
+
 .PHONY: sdk
 sdk: build $(VENV)/ready ## The SDKs of OpenAI, Anthropic and Google, and gRPC, as clients through mTLS
 	@$(VENV)/bin/python load-tests/sdk/run.py --postern $(POSTERN)

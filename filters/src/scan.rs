@@ -56,7 +56,7 @@ pub(crate) use exchange::{Exchange, InExchange};
 pub use look::{injection_found, injection_score};
 pub(crate) use managed::can_be_searched_for;
 pub use managed::{GUARD as LEAK_GUARD, Managed};
-pub use orders::Found;
+pub use orders::{Found, Injection};
 pub use pattern::max_match_len;
 pub(crate) use tokens::TokenMaker;
 pub use tokens::{TokenKey, TokenMap};

@@ -44,10 +44,10 @@ spec! {
 tagged! {
     /// One thing to look for.
     pub enum RuntimeDetector {
-        /// Text that tries to give the model orders, found by signatures on normalised text.
+        /// Text that tries to give the model orders, found by a classifier and by signatures on normalised text.
         PromptInjection(InjectionSpec),
         /// Text by which a user would have the model do what it must not: another character, no rules, no refusals. Found by
-        /// signatures on normalised text.
+        /// a classifier and by signatures on normalised text.
         Jailbreak(HiddenTextSpec),
         /// Characters that people do not see but models read: zero-width and tag characters, direction changes.
         HiddenText(HiddenTextSpec),

@@ -69,6 +69,11 @@ impl Reader {
         Self { signatures: Arc::clone(signatures), words, evidence, limit, next: 0, let_go: 0 }
     }
 
+    /// Names of the families of signatures that were found, whatever they add up to.
+    pub(crate) fn families(&self) -> Vec<String> {
+        self.signatures.names(self.evidence.fired()).map(str::to_owned).collect()
+    }
+
     /// Reads what is new in `view`.
     pub(crate) fn read(&mut self, view: &View, _text_end: usize, hits: &mut Vec<Hit>) {
         let Self { signatures, words, evidence, .. } = self;

@@ -102,3 +102,6 @@ impl<S: Sink> Sink for Placed<'_, S> {
         self.sink.block(self.view.start_of(start), self.view.start_of(end));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::fold::Form;
 use super::hit::{Hit, Source};
 use super::injection::{Reader, Signatures};
-use super::model::{Head, Model, ModelRun, Window, spoken};
+use super::model::{Head, Model, ModelRun, Weights, Window, spoken};
 use super::view::View;
 
 /// From here on signatures need nobody else.
@@ -40,13 +40,15 @@ pub(crate) struct Orders {
 pub struct Found {
     /// Of a window, what signatures say in it included.
     pub logit: f32,
-    /// Of signatures that are sure; 0 where none is.
-    pub sure: u8,
+    /// Of a window, by the classifier alone.
+    pub alone: f32,
+    /// Of signatures.
+    pub signatures: u8,
 }
 
 impl Default for Found {
     fn default() -> Self {
-        Self { logit: f32::MIN, sure: 0 }
+        Self { logit: f32::MIN, alone: f32::MIN, signatures: 0 }
     }
 }
 
@@ -118,8 +120,8 @@ impl Asked {
         read(&mut self.reader, &mut found);
         for hit in found {
             self.evidence.push_back(hit);
+            best.signatures = best.signatures.max(hit.score);
             if hit.score >= SURE {
-                best.sure = best.sure.max(hit.score);
                 hits.extend((hit.score >= self.least).then_some(hit));
             }
         }
@@ -139,6 +141,7 @@ fn judge(asked: &mut [Asked], run: (usize, &ModelRun), windows: &[Window], best:
         for one in asked.iter_mut().filter(|one| one.run == number) {
             let logit = window.logit + spoken(one.evidence(window.start, window.seen));
             best.logit = best.logit.max(logit);
+            best.alone = best.alone.max(window.logit);
             let score = run.percent(logit) as u8;
             if score >= one.least {
                 let (start, end, seen, source) = (window.start, window.end, window.seen, one.source);
@@ -148,18 +151,57 @@ fn judge(asked: &mut [Asked], run: (usize, &ModelRun), windows: &[Window], best:
     }
 }
 
-/// The highest scores in the whole of `text`.
-pub(crate) fn found(signatures: &Arc<Signatures>, model: (&Arc<Model>, Head), limit: usize, text: &str) -> Found {
+/// What speaks for an attack in a text, in percent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Injection {
+    /// All of it together: what a threshold is compared with.
+    pub score: f32,
+    /// The classifier alone.
+    pub classifier: f32,
+    /// Signatures alone, and the families of those that were found.
+    pub signatures: u8,
+    pub families: Vec<String>,
+}
+
+/// What is in the whole of `text`.
+fn read(signatures: &Arc<Signatures>, model: (&Arc<Model>, Head), limit: usize, text: &str) -> Orders {
     let (mut orders, mut view, mut hits) = (Orders::default(), View::new(Form::Skeleton), Vec::new());
     orders.ask(Source::Injection, signatures, model, limit, u8::MAX);
     view.push(text, 0);
     orders.read(&view, text.len(), &mut hits);
     orders.finish(&view, text.len(), &mut hits);
-    orders.found
+    orders
+}
+
+/// The highest scores in the whole of `text`.
+pub(crate) fn found(signatures: &Arc<Signatures>, model: (&Arc<Model>, Head), limit: usize, text: &str) -> Found {
+    read(signatures, model, limit, text).found
+}
+
+/// What speaks for an attack in the whole of `text`.
+pub(crate) fn injection(
+    signatures: &Arc<Signatures>,
+    model: (&Arc<Model>, Head),
+    limit: usize,
+    text: &str,
+) -> Injection {
+    let orders = read(signatures, model, limit, text);
+    let (found, head) = (orders.found, model.0.head(model.1));
+    Injection {
+        score: score(found, head),
+        classifier: head.percent(found.alone),
+        signatures: found.signatures,
+        families: orders.asked.iter().flat_map(|one| one.reader.families()).collect(),
+    }
 }
 
 /// The highest score in the whole of `text`, in percent.
 pub(crate) fn percent(signatures: &Arc<Signatures>, model: (&Arc<Model>, Head), limit: usize, text: &str) -> f32 {
-    let found = found(signatures, model, limit, text);
-    model.0.head(model.1).percent(found.logit).max(f32::from(found.sure))
+    score(found(signatures, model, limit, text), model.0.head(model.1))
+}
+
+/// Signatures count alone where they are sure.
+fn score(found: Found, head: &Weights) -> f32 {
+    let sure = if found.signatures >= SURE { f32::from(found.signatures) } else { 0.0 };
+    head.percent(found.logit).max(sure)
 }

@@ -75,10 +75,14 @@ fn findings_are_told_by_place_in_bytes_and_code_points_and_never_by_value() {
     assert_eq!(first["findings"][0]["class"], "Restricted");
     assert_eq!(first["findings"][1]["class"], "Confidential");
     assert_eq!((&second["id"], names(second).as_slice()), (&json!(7), &["injection"][..]));
-    assert!(second["score"]["injection"].as_u64() >= Some(80), "{second}");
+    assert!(second["score"]["injection"].as_f64() >= Some(80.0), "{second}");
+    assert!(second["score"]["classifier"].as_f64() > Some(20.0), "{second}");
+    assert!(second["score"]["signatures"].as_u64() >= Some(80), "{second}");
+    assert!(second["score"]["families"].as_array().unwrap().contains(&json!("override")), "{second}");
     assert_eq!((&second["findings"][0]["class"], &second["part"]), (&Value::Null, &json!("ToolResult")));
     assert_eq!((&third["id"], names(third).as_slice()), (&json!(3), &["hidden-text"][..]));
-    assert_eq!((names(last).len(), &last["score"]["injection"]), (0, &json!(0)));
+    assert_eq!((names(last).len(), &last["score"]["signatures"]), (0, &json!(0)));
+    assert!(last["score"]["injection"].as_f64() < Some(40.0), "{last}");
 }
 
 #[test]

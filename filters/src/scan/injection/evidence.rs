@@ -34,11 +34,13 @@ pub(super) struct Evidence {
     pieces: VecDeque<Piece>,
     /// Ends of the latest words that talk about attacks.
     talk: VecDeque<usize>,
+    /// Families of which a rule fired, one bit each.
+    fired: u64,
 }
 
 impl Evidence {
     pub(super) fn new(source: Source, limit: usize, least: u8) -> Self {
-        Self { source, limit, least, words: VecDeque::new(), pieces: VecDeque::new(), talk: VecDeque::new() }
+        Self { source, limit, least, words: VecDeque::new(), pieces: VecDeque::new(), talk: VecDeque::new(), fired: 0 }
     }
 
     /// Where the evidence and the words stand that a finding could begin with.
@@ -46,6 +48,11 @@ impl Evidence {
         // Two units of grace: the word that completes a rule is counted once it has ended.
         let words = self.words.iter().filter(move |(w, reach)| *reach > 0 && unit.saturating_sub(w.unit) <= reach + 2);
         self.pieces.iter().map(|p| p.start).chain(words.map(|(w, _)| w.start))
+    }
+
+    /// Families of which a rule fired, one bit each.
+    pub(super) fn fired(&self) -> u64 {
+        self.fired
     }
 
     /// Looks at what `word` completes.
@@ -130,6 +137,7 @@ impl Evidence {
             self.pieces.pop_front();
         }
         let score = rule.score.saturating_sub(doubt);
+        self.fired |= 1_u64.checked_shl(rule.family as u32).unwrap_or(0);
         self.pieces.push_back(Piece { family: rule.family, score, start, end: word.end });
     }
 

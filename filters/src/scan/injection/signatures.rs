@@ -18,6 +18,8 @@ pub(super) const MAX_SPAN: u64 = 24;
 pub(crate) struct Signatures {
     pub(super) vocabulary: Vocabulary,
     pub(super) rules: Vec<Rule>,
+    /// Names of the families of rules.
+    families: Vec<String>,
     /// Talk about attacks.
     pub(super) discuss: Classes,
     /// By class: the rules that a word of it can complete.
@@ -68,6 +70,13 @@ impl fmt::Debug for Signatures {
 }
 
 impl Signatures {
+    /// Names of the families in a set of them.
+    pub(crate) fn names(&self, families: u64) -> impl Iterator<Item = &str> {
+        let in_set =
+            move |(place, _): &(usize, &String)| families.checked_shr(*place as u32).is_some_and(|rest| rest & 1 == 1);
+        self.families.iter().enumerate().filter(in_set).map(|(_, name)| name.as_str())
+    }
+
     /// The rules that a word of `classes` can complete, each once.
     pub(super) fn completed_by(&self, classes: Classes) -> impl Iterator<Item = &Rule> {
         bits(classes).flat_map(move |bit| {
@@ -218,7 +227,15 @@ impl FileReader {
                 }
             }
         }
-        Ok(Signatures { vocabulary, rules: self.rules, discuss, completed, completing, reaches })
+        Ok(Signatures {
+            vocabulary,
+            rules: self.rules,
+            families: self.families,
+            discuss,
+            completed,
+            completing,
+            reaches,
+        })
     }
 }
 

@@ -36,10 +36,10 @@ pub(super) fn kind(byte: u8) -> u8 {
     KINDS.get(usize::from(byte)).copied().unwrap_or(MARK)
 }
 
-/// Whether a word of letters is whole before this byte.
+/// Whether a word of letters is whole before this byte: behind a backslash it may go on.
 #[inline]
 pub(super) fn ends_word(byte: u8) -> bool {
-    byte < 128 && matches!(kind(byte), SPACE | LINE | MARK | BACKSLASH)
+    byte < 128 && matches!(kind(byte), SPACE | LINE | MARK)
 }
 
 /// One in each of eight bytes.

@@ -86,7 +86,7 @@ impl Policy {
             Some("output") => Some(&OUTPUT),
             _ => self.hostile.get(name),
         };
-        Ok(tell::line(row, part, &findings, &guards.guards_of(part), score, detector))
+        Ok(tell::line(row, part, &findings, &guards.guards_of(part), &score, detector))
     }
 }
 

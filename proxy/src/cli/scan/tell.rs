@@ -2,6 +2,7 @@
 
 use postern_config::{DataClass, Part};
 use postern_filters::ContentFinding;
+use postern_filters::scan::Injection;
 use serde_json::{Value, json};
 
 use super::input::Row;
@@ -17,7 +18,7 @@ pub(super) fn line<'d>(
     part: Part,
     findings: &[ContentFinding],
     guards: &[&str],
-    injection: f32,
+    injection: &Injection,
     detector: impl Fn(&str, &str) -> Option<&'d Detector>,
 ) -> Value {
     let mut places = CodePoints::new(&row.text);
@@ -45,7 +46,12 @@ pub(super) fn line<'d>(
         "id": row.id,
         "part": part.as_str(),
         "findings": findings,
-        "score": {"injection": hundredths(injection)},
+        "score": {
+            "injection": hundredths(injection.score),
+            "classifier": hundredths(injection.classifier),
+            "signatures": injection.signatures,
+            "families": injection.families,
+        },
         "guards": guards,
     })
 }
