@@ -1,8 +1,11 @@
 //! The built-in data detectors, by the ids of [`postern_config::BUILTIN_DETECTORS`].
 
 mod card;
-mod contact;
+mod context;
+mod email;
 mod identifier;
+mod national;
+mod phone;
 mod secret;
 
 use std::sync::{Arc, LazyLock};
@@ -29,9 +32,10 @@ macro_rules! detectors {
 detectors! {
     CARD = "payment-card": card::RECIPE;
     IBAN = "iban": identifier::IBAN;
-    EMAIL = "email": contact::EMAIL;
-    PHONE = "phone": contact::PHONE;
+    EMAIL = "email": email::RECIPE;
+    PHONE = "phone": phone::RECIPE;
     SSN = "us-ssn": identifier::US_SSN;
+    NATIONAL = "national-id": national::RECIPE;
     IP = "ip-address": identifier::IP_ADDRESS;
     SECRET = "secret": secret::RECIPE;
 }
