@@ -1,10 +1,14 @@
 //! The built-in data detectors, by the ids of [`postern_config::BUILTIN_DETECTORS`].
 
+mod address;
+mod birth;
 mod card;
 mod context;
 mod email;
 mod identifier;
+mod licence;
 mod national;
+mod person;
 mod phone;
 mod secret;
 
@@ -36,6 +40,10 @@ detectors! {
     PHONE = "phone": phone::RECIPE;
     SSN = "us-ssn": identifier::US_SSN;
     NATIONAL = "national-id": national::RECIPE;
+    BIRTH = "date-of-birth": birth::RECIPE;
+    LICENCE = "driver-license": licence::RECIPE;
+    ADDRESS = "postal-address": address::RECIPE;
+    PERSON = "person-name": person::RECIPE;
     IP = "ip-address": identifier::IP_ADDRESS;
     SECRET = "secret": secret::RECIPE;
 }

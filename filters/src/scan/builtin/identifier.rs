@@ -47,7 +47,8 @@ fn us_ssn(candidate: Candidate<'_>) -> Option<u8> {
 fn bare_ssn(candidate: Candidate<'_>) -> Option<u8> {
     const WORDS: &[&str] = &["social", "ssn", "ssns"];
     let number = |range: std::ops::Range<usize>| candidate.text.get(range);
-    let assigned = !matches!(number(0..3)?, b"000" | b"666" | [b'9', ..]) && number(3..5)? != b"00" && number(5..9)? != b"0000";
+    let assigned =
+        !matches!(number(0..3)?, b"000" | b"666" | [b'9', ..]) && number(3..5)? != b"00" && number(5..9)? != b"0000";
     (assigned && near(candidate.before, 40, WORDS)).then_some(85)
 }
 

@@ -14,10 +14,10 @@ use crate::scan::pattern::{Candidate, Recipe, Shape};
 use countries::COUNTRIES;
 
 /// One kind of number.
+#[cfg_attr(not(test), expect(dead_code, reason = "the documented table is compared with it"))]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Number {
     pub(super) country: &'static str,
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the table of the documentation, which a test compares"))]
     pub(super) name: &'static str,
     /// As it is written: `9` is a digit, `A` a capital, `?` either, and anything else is itself. Separators may be missing, all of
     /// them.

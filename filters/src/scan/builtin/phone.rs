@@ -45,20 +45,111 @@ pub(super) const RECIPE: Recipe = Recipe {
 
 /// Sorted: they are searched by halves.
 const WORDS: &[&str] = &[
-    "answering", "call", "called", "caller", "calling", "callme", "cell", "cellphone", "cellular", "cellulare",
-    "celular", "contacto", "desk", "dial", "dialed", "fax", "faxe", "fixe", "fon", "gsm", "handy", "handynummer",
-    "hotline", "landline", "messages", "mobiel", "mobielnummer", "mobil", "mobile", "mobilnummer", "mobiltelefon",
-    "mov", "msisdn", "móvil", "phone", "phoned", "phonenumber", "phones", "portable", "puhelin", "reach", "reached",
-    "ring", "rufnummer", "sms", "tel", "telef", "telefax", "telefon", "telefone", "telefoni", "telefonnummer",
-    "telefono", "telefonu", "telefoon", "telefoonnummer", "telephone", "teléfono", "texted", "tlf", "tmobile",
-    "téléphone", "voicemail", "whatsapp", "телефон",
+    "answering",
+    "call",
+    "called",
+    "caller",
+    "calling",
+    "callme",
+    "cell",
+    "cellphone",
+    "cellular",
+    "cellulare",
+    "celular",
+    "contacto",
+    "desk",
+    "dial",
+    "dialed",
+    "fax",
+    "faxe",
+    "fixe",
+    "fon",
+    "gsm",
+    "handy",
+    "handynummer",
+    "hotline",
+    "landline",
+    "messages",
+    "mobiel",
+    "mobielnummer",
+    "mobil",
+    "mobile",
+    "mobilnummer",
+    "mobiltelefon",
+    "mov",
+    "msisdn",
+    "móvil",
+    "phone",
+    "phoned",
+    "phonenumber",
+    "phones",
+    "portable",
+    "puhelin",
+    "reach",
+    "reached",
+    "ring",
+    "rufnummer",
+    "sms",
+    "tel",
+    "telef",
+    "telefax",
+    "telefon",
+    "telefone",
+    "telefoni",
+    "telefonnummer",
+    "telefono",
+    "telefonu",
+    "telefoon",
+    "telefoonnummer",
+    "telephone",
+    "teléfono",
+    "texted",
+    "tlf",
+    "tmobile",
+    "téléphone",
+    "voicemail",
+    "whatsapp",
+    "телефон",
 ];
 
 /// Words for other numbers, which often stand nearer.
 const OTHERS: &[&str] = &[
-    "account", "barcode", "bsn", "build", "card", "case", "claim", "code", "confirmation", "ean", "epoch", "id",
-    "imei", "invoice", "isbn", "issn", "item", "order", "pin", "po", "policy", "postcode", "product", "reference",
-    "rfc", "serial", "sku", "ssn", "ticket", "timestamp", "tracking", "transaction", "upc", "uuid", "version", "zip",
+    "account",
+    "barcode",
+    "bsn",
+    "build",
+    "card",
+    "case",
+    "claim",
+    "code",
+    "confirmation",
+    "ean",
+    "epoch",
+    "id",
+    "imei",
+    "invoice",
+    "isbn",
+    "issn",
+    "item",
+    "order",
+    "pin",
+    "po",
+    "policy",
+    "postcode",
+    "product",
+    "reference",
+    "rfc",
+    "serial",
+    "sku",
+    "ssn",
+    "ticket",
+    "timestamp",
+    "tracking",
+    "transaction",
+    "upc",
+    "uuid",
+    "version",
+    "zip",
 ];
 
 fn international(candidate: Candidate<'_>) -> Option<u8> {
@@ -100,7 +191,9 @@ fn is_trunk(text: &[u8], count: usize) -> bool {
     let lengths = 9..=12;
     match text {
         [b'(', b'0', b'1'..=b'9', ..] => (8..=12).contains(&count),
-        [b'0', b'1'..=b'9', ..] => lengths.contains(&count) && groups(text) >= 2 && one_separator(text) && !is_date(text),
+        [b'0', b'1'..=b'9', ..] => {
+            lengths.contains(&count) && groups(text) >= 2 && one_separator(text) && !is_date(text)
+        }
         _ => false,
     }
 }
@@ -126,7 +219,8 @@ fn balanced(text: &[u8]) -> bool {
 fn is_date(text: &[u8]) -> bool {
     let mut groups = text.split(|b| !b.is_ascii_digit());
     let (first, second, third) = (groups.next(), groups.next(), groups.next());
-    let year = |group: Option<&[u8]>| group.is_some_and(|g| g.len() == 4 && (g.starts_with(b"19") || g.starts_with(b"20")));
+    let year =
+        |group: Option<&[u8]>| group.is_some_and(|g| g.len() == 4 && (g.starts_with(b"19") || g.starts_with(b"20")));
     let two = |group: Option<&[u8]>| group.is_some_and(|g| matches!(g.len(), 1 | 2));
     year(first) && two(second) && two(third) || two(first) && two(second) && year(third)
 }

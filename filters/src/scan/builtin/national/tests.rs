@@ -197,7 +197,13 @@ fn the_documented_table_is_that_of_the_code() {
     let mut table = String::from("| State | Number | Form | Needs a word | Words |\n| --- | --- | --- | --- | --- |\n");
     for number in COUNTRIES {
         let separated = number.form.bytes().any(super::is_separator);
-        let needs = if !number.alone { "yes" } else if separated { "without separators" } else { "no" };
+        let needs = if !number.alone {
+            "yes"
+        } else if separated {
+            "without separators"
+        } else {
+            "no"
+        };
         let words: Vec<String> = number.words.iter().map(|word| format!("`{word}`")).collect();
         let form = format!("`{}`", number.form);
         writeln!(table, "| {} | {} | {form} | {needs} | {} |", number.country, number.name, words.join(", ")).unwrap();

@@ -8,10 +8,10 @@ use super::format::{distinct, is_placeholder};
 use crate::scan::pattern::{Candidate, Shape};
 
 /// A vendor whose keys have no mark of their own.
+#[cfg_attr(not(test), expect(dead_code, reason = "the documented table is compared with it"))]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Vendor {
     pub(super) issuer: &'static str,
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the table of the documentation, which a test compares"))]
     pub(super) form: &'static str,
     /// In the name, letters and digits alone and in lower case.
     pub(super) words: &'static [&'static str],
@@ -28,10 +28,15 @@ pub(super) const VENDORS: &[Vendor] = &[
     vendor!("Datadog", "32 or 40 hexadecimal digits", ["datadog", "ddapi", "ddapp"], |v| hex(v, &[32, 40])),
     vendor!("Mistral", "32 letters or digits", ["mistral"], |v| alnum(v, &[32])),
     vendor!("Cohere", "40 letters or digits", ["cohere", "coapi"], |v| alnum(v, &[40])),
-    vendor!("Azure OpenAI, Azure AI", "32 hexadecimal digits, or 84 letters or digits", ["azure", "ocpapim"], |v| hex(v, &[32]) || alnum(v, &[52, 84])),
+    vendor!("Azure OpenAI, Azure AI", "32 hexadecimal digits, or 84 letters or digits", ["azure", "ocpapim"], |v| hex(
+        v,
+        &[32]
+    )
+        || alnum(v, &[52, 84])),
     vendor!("IBM Cloud", "44 characters", ["ibm", "watson", "bluemix"], |v| dashed(v, &[44])),
     vendor!("Oracle Cloud", "20 characters", ["oracle", "oci"], |v| v.len() == 20 && is_random(v)),
-    vendor!("Cloudflare", "37 hexadecimal digits or 40 characters", ["cloudflare", "cfapi"], |v| hex(v, &[37]) || dashed(v, &[40])),
+    vendor!("Cloudflare", "37 hexadecimal digits or 40 characters", ["cloudflare", "cfapi"], |v| hex(v, &[37])
+        || dashed(v, &[40])),
     vendor!("Fastly", "32 characters", ["fastly"], |v| dashed(v, &[32])),
     vendor!("Heroku", "UUID", ["heroku"], uuid),
     vendor!("Postmark", "UUID", ["postmark"], uuid),
@@ -39,32 +44,84 @@ pub(super) const VENDORS: &[Vendor] = &[
     vendor!("Splunk", "UUID", ["splunk"], uuid),
     vendor!("Twilio", "auth token: 32 hexadecimal digits", ["twilio"], |v| hex(v, &[32])),
     vendor!("Algolia", "32 hexadecimal digits", ["algolia"], |v| hex(v, &[32])),
-    vendor!("PagerDuty", "20 characters, or 32 hexadecimal digits", ["pagerduty", "pdapi"], |v| dashed(v, &[20]) || hex(v, &[32])),
+    vendor!("PagerDuty", "20 characters, or 32 hexadecimal digits", ["pagerduty", "pdapi"], |v| dashed(v, &[20])
+        || hex(v, &[32])),
     vendor!("Gitea, Forgejo", "40 hexadecimal digits", ["gitea", "forgejo", "gogs", "codeberg"], |v| hex(v, &[40])),
-    vendor!("Azure DevOps", "52 or 84 lower-case letters or digits", ["devops", "azdo", "vsts"], |v| alnum(v, &[52, 84])),
+    vendor!("Azure DevOps", "52 or 84 lower-case letters or digits", ["devops", "azdo", "vsts"], |v| alnum(
+        v,
+        &[52, 84]
+    )),
     vendor!("Weights & Biases", "40 hexadecimal digits", ["wandb"], |v| hex(v, &[40])),
     vendor!("Deepgram", "40 hexadecimal digits", ["deepgram"], |v| hex(v, &[40])),
     vendor!("AssemblyAI", "32 hexadecimal digits", ["assemblyai"], |v| hex(v, &[32])),
     vendor!("Rollbar", "32 hexadecimal digits", ["rollbar"], |v| hex(v, &[32])),
     vendor!("Sumo Logic", "64 letters or digits", ["sumologic", "sumoaccess"], |v| alnum(v, &[64])),
-    vendor!("Snowflake", "any value of 8 or more characters that is no placeholder", ["snowflake"], |v| v.len() >= 8 && chosen(v)),
+    vendor!("Snowflake", "any value of 8 or more characters that is no placeholder", ["snowflake"], |v| v.len() >= 8
+        && chosen(v)),
     vendor!("Auth0", "64 characters", ["auth0"], |v| dashed(v, &[64])),
     vendor!("Mattermost", "26 lower-case letters or digits", ["mattermost"], |v| alnum(v, &[26])),
     vendor!("Travis CI", "22 characters", ["travis"], |v| dashed(v, &[22])),
-    vendor!("Alibaba Cloud", "secret of an access key: 30 letters or digits", ["alibaba", "aliyun", "alicloud"], |v| alnum(v, &[30])),
+    vendor!("Alibaba Cloud", "secret of an access key: 30 letters or digits", ["alibaba", "aliyun", "alicloud"], |v| {
+        alnum(v, &[30])
+    }),
 ];
 
 const WORDS: &[&[u8]] = &[
-    b"password", b"passwd", b"passphrase", b"passcode", b"pwd", b"secret", b"token", b"apikey", b"accesskey", b"authkey",
-    b"privatekey", b"secretkey", b"signingkey", b"encryptionkey", b"masterkey", b"sharedkey", b"accountkey", b"credential",
-    b"credentials", b"clientkey", b"appkey", b"servicekey", b"sessionkey", b"storagekey", b"jwtkey", b"kennwort",
-    b"passwort", b"motdepasse", b"wachtwoord", b"senha", b"dbpass", b"userpass", b"mysqlpass", b"smtppass",
+    b"password",
+    b"passwd",
+    b"passphrase",
+    b"passcode",
+    b"pwd",
+    b"secret",
+    b"token",
+    b"apikey",
+    b"accesskey",
+    b"authkey",
+    b"privatekey",
+    b"secretkey",
+    b"signingkey",
+    b"encryptionkey",
+    b"masterkey",
+    b"sharedkey",
+    b"accountkey",
+    b"credential",
+    b"credentials",
+    b"clientkey",
+    b"appkey",
+    b"servicekey",
+    b"sessionkey",
+    b"storagekey",
+    b"jwtkey",
+    b"kennwort",
+    b"passwort",
+    b"motdepasse",
+    b"wachtwoord",
+    b"senha",
+    b"dbpass",
+    b"userpass",
+    b"mysqlpass",
+    b"smtppass",
 ];
 
 /// Names that end like a credential and are none.
 const INNOCENT: &[&[u8]] = &[
-    b"public", b"csrf", b"xsrf", b"authenticity", b"nexttoken", b"pagetoken", b"nextpage", b"synctoken", b"continuation",
-    b"cancellation", b"idempotency", b"dsn", b"pubkey", b"resettoken", b"numtoken", b"maxtoken", b"stoptoken",
+    b"public",
+    b"csrf",
+    b"xsrf",
+    b"authenticity",
+    b"nexttoken",
+    b"pagetoken",
+    b"nextpage",
+    b"synctoken",
+    b"continuation",
+    b"cancellation",
+    b"idempotency",
+    b"dsn",
+    b"pubkey",
+    b"resettoken",
+    b"numtoken",
+    b"maxtoken",
+    b"stoptoken",
 ];
 
 /// In what stands before the password of a connection string.
@@ -145,7 +202,10 @@ impl Name {
     fn before(before: &[u8]) -> Option<Self> {
         let (name, rest) = last_word(before)?;
         // `- name: DB_PASSWORD\n  value: …` and `<add key="password" value="…">`.
-        if name.eq_ignore_ascii_case(b"value") || name.eq_ignore_ascii_case(b"val") || name.eq_ignore_ascii_case(b"default") {
+        if name.eq_ignore_ascii_case(b"value")
+            || name.eq_ignore_ascii_case(b"val")
+            || name.eq_ignore_ascii_case(b"default")
+        {
             return Some(Self::of(last_word(rest)?.0));
         }
         Some(Self::of(name))
@@ -179,7 +239,9 @@ impl Name {
 /// The last name in `before`, and what stands before it.
 fn last_word(before: &[u8]) -> Option<(&[u8], &[u8])> {
     let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
-    let between = |b: u8| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | b'"' | b'\'' | b'`' | b'\\' | b']' | b')' | b':' | b'=' | b',');
+    let between = |b: u8| {
+        matches!(b, b' ' | b'\t' | b'\n' | b'\r' | b'"' | b'\'' | b'`' | b'\\' | b']' | b')' | b':' | b'=' | b',')
+    };
     let end = before.len() - before.iter().rev().take_while(|b| between(**b)).count();
     let named = before.get(..end)?;
     let length = named.iter().rev().take(Name::MAX).take_while(|b| is_name(**b)).count();
@@ -193,14 +255,38 @@ fn holds(text: &[u8], part: &[u8]) -> bool {
 
 /// In a value that only says where the real one is.
 const REFERENCES: &[&[u8]] = &[
-    b"://", b"sha1-", b"sha256", b"sha384", b"sha512", b"md5", b"env.", b"getenv", b"process.", b"secrets.", b"vault:",
-    b"arn:", b"data:", b"base64,", b"${", b"{{",
+    b"://",
+    b"sha1-",
+    b"sha256",
+    b"sha384",
+    b"sha512",
+    b"md5",
+    b"env.",
+    b"getenv",
+    b"process.",
+    b"secrets.",
+    b"vault:",
+    b"arn:",
+    b"data:",
+    b"base64,",
+    b"${",
+    b"{{",
 ];
 
 /// In a value that somebody wrote to show where one goes.
 const WRITTEN: &[&[u8]] = &[
-    b"password", b"passwd", b"passwort", b"secret", b"token", b"api_key", b"apikey", b"api-key", b"changeit", b"foobar",
-    b"-----begin", b"credential",
+    b"password",
+    b"passwd",
+    b"passwort",
+    b"secret",
+    b"token",
+    b"api_key",
+    b"apikey",
+    b"api-key",
+    b"changeit",
+    b"foobar",
+    b"-----begin",
+    b"credential",
 ];
 
 /// In a value that somebody typed along the keyboard.
@@ -215,7 +301,10 @@ fn longest_run(value: &[u8]) -> usize {
 fn chosen(value: &[u8]) -> bool {
     let lower = value.to_ascii_lowercase();
     let refers = matches!(value, [b'$', b'{' | b'(' | b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'@', ..] | [b'%', b'(' | b'{', ..])
-        || matches!(value, [b'{' | b'<' | b'[' | b'(' | b'/' | b'~', b'{' | b'<' | b'[' | b'a'..=b'z' | b'.' | b'/', ..])
+        || matches!(
+            value,
+            [b'{' | b'<' | b'[' | b'(' | b'/' | b'~', b'{' | b'<' | b'[' | b'a'..=b'z' | b'.' | b'/', ..]
+        )
         || REFERENCES.iter().any(|mark| holds(&lower, mark));
     let written = WRITTEN.iter().any(|word| holds(&lower, word) && lower.len() < word.len() + 14);
     let shown = value.ends_with(b"..") || SHOWN.iter().any(|part| holds(&lower, part)) || longest_run(value) >= 6;
@@ -225,9 +314,46 @@ fn chosen(value: &[u8]) -> bool {
 /// `prod_…`, `req_…`: what vendors call their objects, which is no secret.
 fn is_identifier(value: &[u8]) -> bool {
     const OBJECTS: &[&[u8]] = &[
-        b"prod", b"req", b"cus", b"evt", b"ch", b"pi", b"in", b"sub", b"price", b"acct", b"txn", b"re", b"card", b"src",
-        b"seti", b"cs", b"msg", b"run", b"thread", b"asst", b"call", b"file", b"resp", b"chatcmpl", b"org", b"user", b"usr",
-        b"proj", b"ord", b"inv", b"pm", b"po", b"si", b"plan", b"batch", b"toolu", b"pk", b"trace", b"span", b"sess",
+        b"prod",
+        b"req",
+        b"cus",
+        b"evt",
+        b"ch",
+        b"pi",
+        b"in",
+        b"sub",
+        b"price",
+        b"acct",
+        b"txn",
+        b"re",
+        b"card",
+        b"src",
+        b"seti",
+        b"cs",
+        b"msg",
+        b"run",
+        b"thread",
+        b"asst",
+        b"call",
+        b"file",
+        b"resp",
+        b"chatcmpl",
+        b"org",
+        b"user",
+        b"usr",
+        b"proj",
+        b"ord",
+        b"inv",
+        b"pm",
+        b"po",
+        b"si",
+        b"plan",
+        b"batch",
+        b"toolu",
+        b"pk",
+        b"trace",
+        b"span",
+        b"sess",
     ];
     let Some(at) = memchr::memchr(b'_', value) else { return false };
     let (prefix, rest) = value.split_at(at);
@@ -297,6 +423,7 @@ fn dashed(value: &[u8], lengths: &[usize]) -> bool {
 
 fn uuid(value: &[u8]) -> bool {
     let mut groups = value.split(|b| *b == b'-');
-    let right = |length: &usize| groups.next().is_some_and(|g| g.len() == *length && g.iter().all(u8::is_ascii_hexdigit));
+    let right =
+        |length: &usize| groups.next().is_some_and(|g| g.len() == *length && g.iter().all(u8::is_ascii_hexdigit));
     [8, 4, 4, 4, 12].iter().all(right) && value.len() == 36
 }

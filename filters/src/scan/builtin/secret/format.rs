@@ -3,11 +3,11 @@
 use crate::scan::pattern::{Candidate, Shape};
 
 /// A row of the documented table, and the pattern that finds it.
+#[cfg_attr(not(test), expect(dead_code, reason = "the documented table is compared with it"))]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Format {
     pub(super) issuer: &'static str,
     /// For the reader of the table.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the table of the documentation, which a test compares"))]
     pub(super) form: &'static str,
     /// What it begins with, where that alone says what it is.
     pub(super) prefixes: &'static [&'static str],
@@ -47,8 +47,24 @@ pub(super) fn distinct(text: &[u8]) -> u32 {
 }
 
 const PLACEHOLDERS: &[&[u8]] = &[
-    b"example", b"xxxxxx", b"your", b"placeholder", b"000000000", b"abcdefghijkl", b"redacted", b"dummy", b"......",
-    b"changeme", b"change_me", b"insert_", b"replace", b"aaaaaa", b"*****", b"-here", b"abc123xyz", b"_here",
+    b"example",
+    b"xxxxxx",
+    b"your",
+    b"placeholder",
+    b"000000000",
+    b"abcdefghijkl",
+    b"redacted",
+    b"dummy",
+    b"......",
+    b"changeme",
+    b"change_me",
+    b"insert_",
+    b"replace",
+    b"aaaaaa",
+    b"*****",
+    b"-here",
+    b"abc123xyz",
+    b"_here",
 ];
 
 pub(super) fn is_placeholder(text: &[u8]) -> bool {

@@ -37,7 +37,8 @@ fn sample(hir: &Hir, draw: &mut Draw, out: &mut String) {
         HirKind::Empty | HirKind::Look(_) => {}
         HirKind::Literal(literal) => out.push_str(std::str::from_utf8(&literal.0).unwrap()),
         HirKind::Class(Class::Bytes(class)) => {
-            let members: Vec<u8> = class.iter().flat_map(|r| r.start()..=r.end()).filter(|b| (0x21..0x7f).contains(b)).collect();
+            let members: Vec<u8> =
+                class.iter().flat_map(|r| r.start()..=r.end()).filter(|b| (0x21..0x7f).contains(b)).collect();
             out.push(if members.is_empty() { ' ' } else { char::from(members[draw.below(members.len())]) });
         }
         HirKind::Class(Class::Unicode(_)) => panic!("patterns are of bytes"),
@@ -82,17 +83,20 @@ fn one_of_every_format_is_found_and_what_is_cut_or_made_up_is_not() {
         for text in [format!("it is {token} now"), token.clone(), format!("<{token}>"), format!("x ({token})\n")] {
             let hits = found(&guards, &text);
             let wanted = &token[at..];
-            assert!(hits.iter().any(|hit| hit.contains(wanted.trim_end_matches('='))), "{} {}: {text} {hits:?}", format.issuer, format.form);
+            assert!(
+                hits.iter().any(|hit| hit.contains(wanted.trim_end_matches('='))),
+                "{} {}: {text} {hits:?}",
+                format.issuer,
+                format.form
+            );
         }
         if matches!(format.issuer, "PEM" | "HTTP" | "JWT" | "databases, brokers and others") {
             continue;
         }
         // Everything random in it is one character.
         let kept = format.prefixes.iter().find(|p| token.starts_with(**p)).map_or(4, |p| p.len());
-        let made_up: String = token
-            .char_indices()
-            .map(|(i, c)| if i >= kept && c.is_ascii_alphanumeric() { 'x' } else { c })
-            .collect();
+        let made_up: String =
+            token.char_indices().map(|(i, c)| if i >= kept && c.is_ascii_alphanumeric() { 'x' } else { c }).collect();
         assert!(found(&guards, &format!("it is {made_up} now")).is_empty(), "{}: {made_up}", format.issuer);
         // A name that says what its value is needs no form.
         if format.prefixes.iter().any(|prefix| prefix.ends_with('=')) {

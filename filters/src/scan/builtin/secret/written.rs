@@ -20,7 +20,13 @@ pub(super) const FORMATS: &[Format] = &[
         },
     },
     // RFC 7515 compact form: header and payload are JSON objects.
-    token!("JWT", "three parts of base64, two of which are JSON objects", [], r"\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{5,}\.[0-9A-Za-z_-]{16,}", jwt),
+    token!(
+        "JWT",
+        "three parts of base64, two of which are JSON objects",
+        [],
+        r"\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{5,}\.[0-9A-Za-z_-]{16,}",
+        jwt
+    ),
     // RFC 7468; the header alone is enough, and the body goes with it.
     Format {
         issuer: "PEM",
@@ -32,7 +38,13 @@ pub(super) const FORMATS: &[Format] = &[
             whole: false,
         },
     },
-    token!("HTTP", "`Bearer` and a token of 20 or more characters", [], r"\b(?i:bearer) [A-Za-z0-9._~+/-]{20,}={0,2}", bearer),
+    token!(
+        "HTTP",
+        "`Bearer` and a token of 20 or more characters",
+        [],
+        r"\b(?i:bearer) [A-Za-z0-9._~+/-]{20,}={0,2}",
+        bearer
+    ),
     token!("HTTP", "`Basic` and base64 of a name and a password", [], r"\b(?i:basic) [A-Za-z0-9+/]{12,}={0,2}", basic),
 ];
 
