@@ -161,7 +161,7 @@ fn the_secret_detector_keeps_its_floors() {
     table("secret: recall", &recall);
     println!("  rows with a stray finding {:>25}/{:<5} {:>6.2} %", clean.hits, clean.of, clean.percent());
     assert!(recall.values().all(|t| t.percent() >= 99.0));
-    assert!(clean.percent() <= 1.0);
+    assert!(clean.percent() <= 0.7);
 }
 
 #[test]

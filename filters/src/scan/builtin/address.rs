@@ -101,41 +101,12 @@ fn with_code(candidate: Candidate<'_>) -> Option<u8> {
 
 /// German, Dutch and Scandinavian streets end with what they are.
 fn continental(candidate: Candidate<'_>) -> Option<u8> {
+    #[rustfmt::skip]
     const ENDS: &[&[u8]] = &[
-        b"stra\xC3\x9Fe",
-        b"strasse",
-        b"str.",
-        b"weg",
-        b"platz",
-        b"allee",
-        b"gasse",
-        b"ring",
-        b"ufer",
-        b"damm",
-        b"graben",
-        b"markt",
-        b"straat",
-        b"laan",
-        b"plein",
-        b"gracht",
-        b"kade",
-        b"singel",
-        b"pad",
-        b"dreef",
-        b"hof",
-        b"steeg",
-        b"baan",
-        b"boulevard",
-        b"ring",
-        b"gatan",
-        b"gata",
-        b"v\xC3\xA4gen",
-        b"gade",
-        b"vej",
-        b"vei",
-        b"veien",
-        b"katu",
-        b"tie",
+        b"stra\xC3\x9Fe", b"strasse", b"str.", b"weg", b"platz", b"allee", b"gasse", b"ring", b"ufer", b"damm",
+        b"graben", b"markt", b"straat", b"laan", b"plein", b"gracht", b"kade", b"singel", b"pad", b"dreef", b"hof",
+        b"steeg", b"baan", b"boulevard", b"ring", b"gatan", b"gata", b"v\xC3\xA4gen", b"gade", b"vej", b"vei",
+        b"veien", b"katu", b"tie",
     ];
     let at = candidate.text.windows(2).position(|pair| matches!(pair, [b' ', digit] if digit.is_ascii_digit()))?;
     let street = candidate.text.get(..at)?.to_ascii_lowercase();
@@ -144,33 +115,11 @@ fn continental(candidate: Candidate<'_>) -> Option<u8> {
 
 fn named(candidate: Candidate<'_>) -> Option<u8> {
     /// Sorted: they are searched by halves.
+    #[rustfmt::skip]
     const WORDS: &[&str] = &[
-        "address",
-        "addresses",
-        "apartment",
-        "billing",
-        "deliver",
-        "delivered",
-        "delivery",
-        "domicile",
-        "home",
-        "house",
-        "live",
-        "lived",
-        "lives",
-        "living",
-        "mail",
-        "mailed",
-        "moved",
-        "reside",
-        "residence",
-        "resident",
-        "resides",
-        "residing",
-        "ship",
-        "shipped",
-        "shipping",
-        "street",
+        "address", "addresses", "apartment", "billing", "deliver", "delivered", "delivery", "domicile", "home",
+        "house", "live", "lived", "lives", "living", "mail", "mailed", "moved", "reside", "residence", "resident",
+        "resides", "residing", "ship", "shipped", "shipping", "street",
     ];
     (near(candidate.before, 48, WORDS) && !joined(candidate.before)).then_some(80)
 }

@@ -34,30 +34,11 @@ pub(super) const RECIPE: Recipe = Recipe {
 };
 
 /// Sorted: they are searched by halves.
+#[rustfmt::skip]
 const WORDS: &[&str] = &[
-    "bday",
-    "birth",
-    "birthdate",
-    "birthday",
-    "born",
-    "dob",
-    "fecha_nacimiento",
-    "geb",
-    "geboortedatum",
-    "geboren",
-    "geburtsdatum",
-    "geburtstag",
-    "nacida",
-    "nacido",
-    "nacimiento",
-    "naissance",
-    "nascido",
-    "nascimento",
-    "nascita",
-    "nata",
-    "nato",
-    "née",
-    "urodzenia",
+    "bday", "birth", "birthdate", "birthday", "born", "dob", "fecha_nacimiento", "geb", "geboortedatum", "geboren",
+    "geburtsdatum", "geburtstag", "nacida", "nacido", "nacimiento", "naissance", "nascido", "nascimento", "nascita",
+    "nata", "nato", "née", "urodzenia",
 ];
 
 fn check(candidate: Candidate<'_>) -> Option<u8> {

@@ -6,6 +6,7 @@
 mod checks;
 mod countries;
 mod dates;
+mod rules;
 #[cfg(test)]
 mod tests;
 

@@ -6,9 +6,11 @@ mod business;
 mod cloud;
 mod code;
 mod format;
+mod looks;
 mod model;
 #[cfg(test)]
 mod tests;
+mod vendors;
 mod written;
 
 use crate::scan::pattern::{Recipe, Shape};

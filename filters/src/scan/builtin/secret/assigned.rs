@@ -4,123 +4,25 @@
 //! from there. What has a vendor in its name may have that vendor's form (32 hexadecimal digits are a key of Datadog's
 //! and a digest of everybody else's); any other value has to look random.
 
-use super::format::{distinct, is_placeholder};
+use super::format::distinct;
+use super::looks::{chosen, is_password, is_random};
+use super::vendors::VENDORS;
 use crate::scan::pattern::{Candidate, Shape};
 
-/// A vendor whose keys have no mark of their own.
-#[cfg_attr(not(test), expect(dead_code, reason = "the documented table is compared with it"))]
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Vendor {
-    pub(super) issuer: &'static str,
-    pub(super) form: &'static str,
-    /// In the name, letters and digits alone and in lower case.
-    pub(super) words: &'static [&'static str],
-    accepts: fn(&[u8]) -> bool,
-}
-
-macro_rules! vendor {
-    ($issuer:literal, $form:literal, [$($word:literal),*], $accepts:expr) => {
-        Vendor { issuer: $issuer, form: $form, words: &[$($word),*], accepts: $accepts }
-    };
-}
-
-pub(super) const VENDORS: &[Vendor] = &[
-    vendor!("Datadog", "32 or 40 hexadecimal digits", ["datadog", "ddapi", "ddapp"], |v| hex(v, &[32, 40])),
-    vendor!("Mistral", "32 letters or digits", ["mistral"], |v| alnum(v, &[32])),
-    vendor!("Cohere", "40 letters or digits", ["cohere", "coapi"], |v| alnum(v, &[40])),
-    vendor!("Azure OpenAI, Azure AI", "32 hexadecimal digits, or 84 letters or digits", ["azure", "ocpapim"], |v| hex(
-        v,
-        &[32]
-    )
-        || alnum(v, &[52, 84])),
-    vendor!("IBM Cloud", "44 characters", ["ibm", "watson", "bluemix"], |v| dashed(v, &[44])),
-    vendor!("Oracle Cloud", "20 characters", ["oracle", "oci"], |v| v.len() == 20 && is_random(v)),
-    vendor!("Cloudflare", "37 hexadecimal digits or 40 characters", ["cloudflare", "cfapi"], |v| hex(v, &[37])
-        || dashed(v, &[40])),
-    vendor!("Fastly", "32 characters", ["fastly"], |v| dashed(v, &[32])),
-    vendor!("Heroku", "UUID", ["heroku"], uuid),
-    vendor!("Postmark", "UUID", ["postmark"], uuid),
-    vendor!("Snyk", "UUID", ["snyk"], uuid),
-    vendor!("Splunk", "UUID", ["splunk"], uuid),
-    vendor!("Twilio", "auth token: 32 hexadecimal digits", ["twilio"], |v| hex(v, &[32])),
-    vendor!("Algolia", "32 hexadecimal digits", ["algolia"], |v| hex(v, &[32])),
-    vendor!("PagerDuty", "20 characters, or 32 hexadecimal digits", ["pagerduty", "pdapi"], |v| dashed(v, &[20])
-        || hex(v, &[32])),
-    vendor!("Gitea, Forgejo", "40 hexadecimal digits", ["gitea", "forgejo", "gogs", "codeberg"], |v| hex(v, &[40])),
-    vendor!("Azure DevOps", "52 or 84 lower-case letters or digits", ["devops", "azdo", "vsts"], |v| alnum(
-        v,
-        &[52, 84]
-    )),
-    vendor!("Weights & Biases", "40 hexadecimal digits", ["wandb"], |v| hex(v, &[40])),
-    vendor!("Deepgram", "40 hexadecimal digits", ["deepgram"], |v| hex(v, &[40])),
-    vendor!("AssemblyAI", "32 hexadecimal digits", ["assemblyai"], |v| hex(v, &[32])),
-    vendor!("Rollbar", "32 hexadecimal digits", ["rollbar"], |v| hex(v, &[32])),
-    vendor!("Sumo Logic", "64 letters or digits", ["sumologic", "sumoaccess"], |v| alnum(v, &[64])),
-    vendor!("Snowflake", "any value of 8 or more characters that is no placeholder", ["snowflake"], |v| v.len() >= 8
-        && chosen(v)),
-    vendor!("Auth0", "64 characters", ["auth0"], |v| dashed(v, &[64])),
-    vendor!("Mattermost", "26 lower-case letters or digits", ["mattermost"], |v| alnum(v, &[26])),
-    vendor!("Travis CI", "22 characters", ["travis"], |v| dashed(v, &[22])),
-    vendor!("Alibaba Cloud", "secret of an access key: 30 letters or digits", ["alibaba", "aliyun", "alicloud"], |v| {
-        alnum(v, &[30])
-    }),
-];
-
+#[rustfmt::skip]
 const WORDS: &[&[u8]] = &[
-    b"password",
-    b"passwd",
-    b"passphrase",
-    b"passcode",
-    b"pwd",
-    b"secret",
-    b"token",
-    b"apikey",
-    b"accesskey",
-    b"authkey",
-    b"privatekey",
-    b"secretkey",
-    b"signingkey",
-    b"encryptionkey",
-    b"masterkey",
-    b"sharedkey",
-    b"accountkey",
-    b"credential",
-    b"credentials",
-    b"clientkey",
-    b"appkey",
-    b"servicekey",
-    b"sessionkey",
-    b"storagekey",
-    b"jwtkey",
-    b"kennwort",
-    b"passwort",
-    b"motdepasse",
-    b"wachtwoord",
-    b"senha",
-    b"dbpass",
-    b"userpass",
-    b"mysqlpass",
-    b"smtppass",
+    b"password", b"passwd", b"passphrase", b"passcode", b"pwd", b"secret", b"token", b"apikey", b"accesskey",
+    b"authkey", b"privatekey", b"secretkey", b"signingkey", b"encryptionkey", b"masterkey", b"sharedkey",
+    b"accountkey", b"credential", b"credentials", b"clientkey", b"appkey", b"servicekey", b"sessionkey",
+    b"storagekey", b"jwtkey", b"kennwort", b"passwort", b"motdepasse", b"wachtwoord", b"senha", b"dbpass",
+    b"userpass", b"mysqlpass", b"smtppass",
 ];
 
 /// Names that end like a credential and are none.
+#[rustfmt::skip]
 const INNOCENT: &[&[u8]] = &[
-    b"public",
-    b"csrf",
-    b"xsrf",
-    b"authenticity",
-    b"nexttoken",
-    b"pagetoken",
-    b"nextpage",
-    b"synctoken",
-    b"continuation",
-    b"cancellation",
-    b"idempotency",
-    b"dsn",
-    b"pubkey",
-    b"resettoken",
-    b"numtoken",
-    b"maxtoken",
+    b"public", b"csrf", b"xsrf", b"authenticity", b"nexttoken", b"pagetoken", b"nextpage", b"synctoken",
+    b"continuation", b"cancellation", b"idempotency", b"dsn", b"pubkey", b"resettoken", b"numtoken", b"maxtoken",
     b"stoptoken",
 ];
 
@@ -249,181 +151,6 @@ fn last_word(before: &[u8]) -> Option<(&[u8], &[u8])> {
     (!name.is_empty()).then_some((name, rest))
 }
 
-fn holds(text: &[u8], part: &[u8]) -> bool {
+pub(super) fn holds(text: &[u8], part: &[u8]) -> bool {
     memchr::memmem::find(text, part).is_some()
-}
-
-/// In a value that only says where the real one is.
-const REFERENCES: &[&[u8]] = &[
-    b"://",
-    b"sha1-",
-    b"sha256",
-    b"sha384",
-    b"sha512",
-    b"md5",
-    b"env.",
-    b"getenv",
-    b"process.",
-    b"secrets.",
-    b"vault:",
-    b"arn:",
-    b"data:",
-    b"base64,",
-    b"${",
-    b"{{",
-];
-
-/// In a value that somebody wrote to show where one goes.
-const WRITTEN: &[&[u8]] = &[
-    b"password",
-    b"passwd",
-    b"passwort",
-    b"secret",
-    b"token",
-    b"api_key",
-    b"apikey",
-    b"api-key",
-    b"changeit",
-    b"foobar",
-    b"-----begin",
-    b"credential",
-];
-
-/// In a value that somebody typed along the keyboard.
-const SHOWN: &[&[u8]] = &[b"12345678", b"1234-1234", b"abcdefg", b"abc123", b"qwerty", b"..."];
-
-/// How often at most a character is repeated at once.
-fn longest_run(value: &[u8]) -> usize {
-    value.chunk_by(|a, b| a == b).map(<[u8]>::len).max().unwrap_or(0)
-}
-
-/// A value, and not the place where one goes, or where to find it.
-fn chosen(value: &[u8]) -> bool {
-    let lower = value.to_ascii_lowercase();
-    let refers = matches!(value, [b'$', b'{' | b'(' | b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'@', ..] | [b'%', b'(' | b'{', ..])
-        || matches!(
-            value,
-            [b'{' | b'<' | b'[' | b'(' | b'/' | b'~', b'{' | b'<' | b'[' | b'a'..=b'z' | b'.' | b'/', ..]
-        )
-        || REFERENCES.iter().any(|mark| holds(&lower, mark));
-    let written = WRITTEN.iter().any(|word| holds(&lower, word) && lower.len() < word.len() + 14);
-    let shown = value.ends_with(b"..") || SHOWN.iter().any(|part| holds(&lower, part)) || longest_run(value) >= 6;
-    !refers && !written && !shown && !is_placeholder(value) && !is_identifier(value)
-}
-
-/// `prod_…`, `req_…`: what vendors call their objects, which is no secret.
-fn is_identifier(value: &[u8]) -> bool {
-    const OBJECTS: &[&[u8]] = &[
-        b"prod",
-        b"req",
-        b"cus",
-        b"evt",
-        b"ch",
-        b"pi",
-        b"in",
-        b"sub",
-        b"price",
-        b"acct",
-        b"txn",
-        b"re",
-        b"card",
-        b"src",
-        b"seti",
-        b"cs",
-        b"msg",
-        b"run",
-        b"thread",
-        b"asst",
-        b"call",
-        b"file",
-        b"resp",
-        b"chatcmpl",
-        b"org",
-        b"user",
-        b"usr",
-        b"proj",
-        b"ord",
-        b"inv",
-        b"pm",
-        b"po",
-        b"si",
-        b"plan",
-        b"batch",
-        b"toolu",
-        b"pk",
-        b"trace",
-        b"span",
-        b"sess",
-    ];
-    let Some(at) = memchr::memchr(b'_', value) else { return false };
-    let (prefix, rest) = value.split_at(at);
-    let rest = rest.get(1..).unwrap_or_default();
-    OBJECTS.contains(&prefix) && rest.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
-}
-
-/// Drawn by a machine: many different characters of several kinds that form no words, and no digest or number.
-pub(super) fn is_random(value: &[u8]) -> bool {
-    let kinds = kinds(value);
-    let plain = kinds < 3;
-    value.len() >= if plain { 20 } else { 12 }
-        && (distinct(value) as usize) >= (value.len() / 2).clamp(8, 14)
-        && kinds >= 2
-        && value.iter().any(|b| b.is_ascii_digit() || is_odd(*b))
-        && !is_digest(value)
-        && words(value) * 10 <= value.len() * if kinds == 4 { 5 } else { 4 }
-        && (!plain || changes(value) >= 6)
-}
-
-/// A sign that names and paths of programs do not have.
-fn is_odd(b: u8) -> bool {
-    b.is_ascii_punctuation() && !matches!(b, b'.' | b'_' | b'-' | b'/' | b':' | b'=')
-}
-
-/// Chosen by a person who was told what a password has: short, but of three kinds of characters.
-fn is_password(value: &[u8]) -> bool {
-    let mixed = kinds(value) >= 3 && value.iter().any(u8::is_ascii_digit) && value.len() < 40;
-    let path = value.iter().filter(|b| matches!(b, b'/' | b'.' | b'\\')).count() >= 2;
-    mixed && !path && !is_digest(value) && distinct(value) >= 6
-}
-
-/// Lower case, upper case, digits, signs: how many of them.
-fn kinds(value: &[u8]) -> usize {
-    let kinds: [fn(&u8) -> bool; 4] =
-        [u8::is_ascii_lowercase, u8::is_ascii_uppercase, u8::is_ascii_digit, u8::is_ascii_punctuation];
-    kinds.iter().filter(|kind| value.iter().any(|b| kind(b))).count()
-}
-
-/// Digests, UUIDs, traces, dates and versions.
-fn is_digest(value: &[u8]) -> bool {
-    let separator = |b: &u8| matches!(b, b'-' | b':' | b'.' | b'_' | b'/' | b'+' | b'T' | b'Z' | b'=');
-    value.iter().all(|b| b.is_ascii_hexdigit() || separator(b))
-}
-
-/// Characters in runs of small letters, as words have them.
-fn words(value: &[u8]) -> usize {
-    value.split(|b| !b.is_ascii_lowercase()).map(<[u8]>::len).filter(|length| *length >= 4).sum()
-}
-
-/// How often a letter follows a digit, or a digit a letter.
-fn changes(value: &[u8]) -> usize {
-    value.windows(2).filter(|pair| matches!(pair, [a, b] if a.is_ascii_digit() != b.is_ascii_digit())).count()
-}
-
-fn hex(value: &[u8], lengths: &[usize]) -> bool {
-    lengths.contains(&value.len()) && value.iter().all(u8::is_ascii_hexdigit)
-}
-
-fn alnum(value: &[u8], lengths: &[usize]) -> bool {
-    lengths.contains(&value.len()) && value.iter().all(u8::is_ascii_alphanumeric)
-}
-
-fn dashed(value: &[u8], lengths: &[usize]) -> bool {
-    lengths.contains(&value.len()) && value.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+'))
-}
-
-fn uuid(value: &[u8]) -> bool {
-    let mut groups = value.split(|b| *b == b'-');
-    let right =
-        |length: &usize| groups.next().is_some_and(|g| g.len() == *length && g.iter().all(u8::is_ascii_hexdigit));
-    [8, 4, 4, 4, 12].iter().all(right) && value.len() == 36
 }

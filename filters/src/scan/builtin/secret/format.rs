@@ -46,25 +46,10 @@ pub(super) fn distinct(text: &[u8]) -> u32 {
     seen.count_ones()
 }
 
+#[rustfmt::skip]
 const PLACEHOLDERS: &[&[u8]] = &[
-    b"example",
-    b"xxxxxx",
-    b"your",
-    b"placeholder",
-    b"000000000",
-    b"abcdefghijkl",
-    b"redacted",
-    b"dummy",
-    b"......",
-    b"changeme",
-    b"change_me",
-    b"insert_",
-    b"replace",
-    b"aaaaaa",
-    b"*****",
-    b"-here",
-    b"abc123xyz",
-    b"_here",
+    b"example", b"xxxxxx", b"your", b"placeholder", b"000000000", b"abcdefghijkl", b"redacted", b"dummy", b"......",
+    b"changeme", b"change_me", b"insert_", b"replace", b"aaaaaa", b"*****", b"-here", b"abc123xyz", b"_here",
 ];
 
 pub(super) fn is_placeholder(text: &[u8]) -> bool {

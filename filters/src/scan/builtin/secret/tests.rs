@@ -7,7 +7,7 @@ use postern_config::{ContentAction, Part, RuntimeSecurity};
 use proptest::prelude::*;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-use super::assigned::VENDORS;
+use super::vendors::VENDORS;
 use super::{Format, GROUPS};
 use crate::scan::ContentGuards;
 use crate::scan::tests::{builtin, data, guards};

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-use super::assigned::is_random;
 use super::format::{Format, is_placeholder, token};
+use super::looks::is_random;
 use crate::scan::pattern::{Candidate, Shape};
 
 pub(super) const FORMATS: &[Format] = &[
