@@ -201,7 +201,7 @@ pub(super) const COUNTRIES: &[Number] = &[
     number!("Switzerland", "AHV number", "999.9999.9999.99", true, ["ahv", "avs"], |t| digits::<13>(t).is_some_and(
         |d| t.starts_with(b"756") && weighed(&d, &[1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1]).is_multiple_of(10)
     )),
-    number!("Taiwan", "identity card", "A999999999", true, ["身分證", "身份證"], taiwan),
+    number!("Taiwan", "identity card", "A999999999", false, ["身分證", "身份證"], taiwan),
     number!("Turkey", "TCKN", "99999999999", false, ["tckn", "tc", "kimlik"], turkey),
     number!("United Kingdom", "NHS number", "999 999 9999", false, ["nhs"], |t| digits::<10>(t)
         .is_some_and(|d| mod_11(&d, &[10, 9, 8, 7, 6, 5, 4, 3, 2], None))),
