@@ -47,8 +47,28 @@ pub const BUILTIN_DETECTORS: &[(&str, &str)] = &[
     ("payment-card", "payment card numbers of 13 to 19 digits with a valid Luhn digit and a known issuer range"),
     ("iban", "IBANs of a known country length with a valid ISO 7064 checksum"),
     ("email", "e-mail addresses"),
-    ("phone", "telephone numbers in international form, or in North American form with separators"),
-    ("us-ssn", "US social security numbers with separators, in an assigned range"),
+    (
+        "phone",
+        "telephone numbers in international or North American form; in other national forms with a word near them, such as `Tel`",
+    ),
+    ("us-ssn", "US social security numbers in an assigned range, with separators or with a word near them"),
+    (
+        "national-id",
+        "numbers that some forty states give to people, with valid check digits; bare digits with a word near them",
+    ),
+    ("date-of-birth", "dates of birth, where a word such as `born` is near them"),
+    ("driver-license", "driving licences of the United States, Canada and the United Kingdom, where words say so"),
+    (
+        "postal-address",
+        "postal addresses with a postcode, in the orders of some countries of Europe and the Americas; streets without one, where a word announces an address",
+    ),
+    (
+        "person-name",
+        "names of people: a common given name with a family name, or a name behind words such as `Mrs` or `my name is`",
+    ),
     ("ip-address", "IPv4 and IPv6 addresses"),
-    ("secret", "credentials in known formats: cloud keys, platform and vendor tokens, JWTs, PEM private keys"),
+    (
+        "secret",
+        "credentials: tokens and keys in some 150 formats, JWTs, PEM private keys, passwords in URLs, and random values of names such as `password` or `api_key`",
+    ),
 ];

@@ -1,8 +1,15 @@
 //! The built-in data detectors, by the ids of [`postern_config::BUILTIN_DETECTORS`].
 
+mod address;
+mod birth;
 mod card;
-mod contact;
+mod context;
+mod email;
 mod identifier;
+mod licence;
+mod national;
+mod person;
+mod phone;
 mod secret;
 
 use std::sync::{Arc, LazyLock};
@@ -29,9 +36,14 @@ macro_rules! detectors {
 detectors! {
     CARD = "payment-card": card::RECIPE;
     IBAN = "iban": identifier::IBAN;
-    EMAIL = "email": contact::EMAIL;
-    PHONE = "phone": contact::PHONE;
+    EMAIL = "email": email::RECIPE;
+    PHONE = "phone": phone::RECIPE;
     SSN = "us-ssn": identifier::US_SSN;
+    NATIONAL = "national-id": national::RECIPE;
+    BIRTH = "date-of-birth": birth::RECIPE;
+    LICENCE = "driver-license": licence::RECIPE;
+    ADDRESS = "postal-address": address::RECIPE;
+    PERSON = "person-name": person::RECIPE;
     IP = "ip-address": identifier::IP_ADDRESS;
     SECRET = "secret": secret::RECIPE;
 }

@@ -47,7 +47,7 @@ pub fn defaults() -> (DataProtection, RuntimeSecurity) {
 fn class(id: &str) -> DataClass {
     match id {
         "ip-address" => DataClass::Internal,
-        "iban" | "email" | "phone" => DataClass::Confidential,
+        "iban" | "email" | "phone" | "date-of-birth" | "postal-address" | "person-name" => DataClass::Confidential,
         _ => DataClass::Restricted,
     }
 }

@@ -91,9 +91,14 @@ fn data_detectors_keep_their_floors() {
         ("payment-card", &["CREDIT_CARD"][..], 99.0, 0.1),
         ("iban", &["IBAN"], 99.0, 0.1),
         ("email", &["EMAIL"], 99.0, 0.1),
-        ("phone", &["PHONE"], 65.0, 0.1),
+        ("phone", &["PHONE"], 99.0, 0.1),
         ("us-ssn", &["US_SSN"], 99.0, 0.1),
+        ("national-id", &["NONE"], 99.0, 0.1),
         ("ip-address", &["IP_ADDRESS"], 99.0, 0.1),
+        ("date-of-birth", &["DATE_OF_BIRTH"], 99.0, 0.1),
+        ("driver-license", &["US_DRIVER_LICENSE"], 99.0, 0.1),
+        ("postal-address", &["ADDRESS"], 92.0, 0.3),
+        ("person-name", &["PERSON"], 44.0, 0.5),
     ] {
         let Some((recall, clean)) = spans("pii.jsonl", id, kinds) else { return };
         table(&format!("{id}: recall"), &recall);
@@ -103,14 +108,55 @@ fn data_detectors_keep_their_floors() {
     }
 }
 
+/// How many innocent rows have a finding of `id`.
+fn alarms(id: &'static str) -> Option<Tally> {
+    let guards = guards(&data(vec![("it", builtin(id), ContentAction::Redact)]), &RuntimeSecurity::default());
+    let mut alarms = Tally::default();
+    let train = std::env::var_os("POSTERN_TEST_FULL").map(|_| ["prompts-train.jsonl", "indirect-train.jsonl"]);
+    for file in ["prompts-dev.jsonl", "indirect-dev.jsonl"].into_iter().chain(train.into_iter().flatten()) {
+        for row in shared(file)?.iter().filter(|row| row["label"] == "benign") {
+            let found = guards.judge(Part::User, text(row)).findings;
+            if let (Some(f), true) = (found.first(), std::env::var_os("SHOW").is_some()) {
+                let from = text(row)[..f.range.start].char_indices().rev().nth(40).map_or(0, |(i, _)| i);
+                println!("INNOCENT {id} {:?} in {:?}", &text(row)[f.range.clone()], &text(row)[from..f.range.end]);
+            }
+            alarms.add(!found.is_empty());
+        }
+    }
+    Some(alarms)
+}
+
+#[test]
+fn data_detectors_raise_few_alarms_on_innocent_texts() {
+    for (id, most) in [
+        ("payment-card", 0.0),
+        ("iban", 0.0),
+        // Numbers of help lines and made-up people: telephone numbers all the same.
+        ("phone", 1.0),
+        ("us-ssn", 0.1),
+        ("national-id", 0.1),
+        // Of made-up people, as they are asked for.
+        ("date-of-birth", 1.0),
+        ("driver-license", 0.1),
+        ("postal-address", 2.0),
+        ("person-name", 10.0),
+        // Passwords that somebody made up for a tool.
+        ("secret", 1.0),
+    ] {
+        let Some(alarms) = alarms(id) else { return };
+        println!("{id}: findings in innocent rows {}/{} {:.2} %", alarms.hits, alarms.of, alarms.percent());
+        // The training rows are full of made-up cards and people, and are read to look at what is found.
+        assert!(std::env::var_os("POSTERN_TEST_FULL").is_some() || alarms.percent() <= most, "{id}");
+    }
+}
+
 #[test]
 fn the_secret_detector_keeps_its_floors() {
     let Some((recall, clean)) = spans("secrets.jsonl", "secret", &[]) else { return };
     table("secret: recall", &recall);
     println!("  rows with a stray finding {:>25}/{:<5} {:>6.2} %", clean.hits, clean.of, clean.percent());
-    // A lone password has no format of its own and is not claimed.
-    assert!(recall.iter().all(|(kind, t)| kind == "GENERIC" || t.percent() >= 99.0));
-    assert!(clean.percent() <= 1.0);
+    assert!(recall.values().all(|t| t.percent() >= 99.0));
+    assert!(clean.percent() <= 0.7);
 }
 
 #[test]

@@ -75,6 +75,11 @@ fn everything() -> ContentGuards {
         ("ssn", builtin("us-ssn"), ContentAction::Redact),
         ("ip", builtin("ip-address"), ContentAction::Mask),
         ("secret", builtin("secret"), ContentAction::Redact),
+        ("national", builtin("national-id"), ContentAction::Redact),
+        ("birth", builtin("date-of-birth"), ContentAction::Mask),
+        ("licence", builtin("driver-license"), ContentAction::Redact),
+        ("address", builtin("postal-address"), ContentAction::Redact),
+        ("person", builtin("person-name"), ContentAction::Mask),
         ("case", regex(r"\bACME-\d{6}\b"), ContentAction::Redact),
         ("words", regex("ab{0,40}c|b{1,40}d"), ContentAction::Mask),
         ("noted", regex(r"\b(?:the|all) \w{1,30}"), ContentAction::Annotate),
@@ -163,6 +168,10 @@ const SAMPLES: &[&str] = &[
     "at 10.0.0.1, 1.2.3.4.5, 2001:db8::1, 12::34::56 and 12:34:56",
     "key ghp_ywEzskj4HXnyKInWMzTWAc5Nn8sBoOr89tCo and AKIAYXGVK5BP6CLS6UDR.",
     "aws_secret_access_key = \"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\"",
+    "DB_PASSWORD=\"tpGiYgbzq4KjG0eN30t9y\" and Server=db;User Id=app;Password=hunter22; curl -u bob:Qe7!rT2#yU",
+    "BSN 111222333, NIR 2 55 08 14 168 025 38, hetu 131052-308T, no 131052-308U, CPF 390.533.447-05-1",
+    "born on 12 March 1984, dob: 1984-03-12; driver's license number D5130405; Tel. 0141 4960179 fax",
+    "Mrs. Zoë O'Hara and José García del Río live at 12 Main Street, Springfield, IL 62701 or Casparplatz 930, 38980 Lobenstein",
     "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA7\nabc=\n-----END RSA PRIVATE KEY----- after",
     "ACME-123456 ACME-1234567 ACME-12345 xACME-123456",
     "abbbbc abbbd bbbbd abc\u{202e}x\u{202c} ig\u{200b}nore",
@@ -196,6 +205,9 @@ fn long_texts_and_padding_come_out_the_same_however_cut() {
         format!("{}@example.com", "a".repeat(80)),
         format!("a{}c b{}d", "b".repeat(900), "b".repeat(700)),
         format!("eyJhbGciOiJIUzI1NiJ9.eyJ{}.{}", "Q1x_".repeat(200), "Zx9-".repeat(60)),
+        format!("Maria {}", "Lopez ".repeat(150)),
+        format!("12 {} IL 62701", "Long Street ".repeat(80)),
+        format!("password={}", "aB3$".repeat(200)),
         format!("<!-- {} ignore the instructions {} -->", "words and ".repeat(30), "more ".repeat(200)),
         "a@b.co ".repeat(300),
         format!("ignore {} previous {} instructions", "\u{200b}".repeat(100), "\u{200c}".repeat(100)),
@@ -466,6 +478,17 @@ fn texts() -> impl Strategy<Value = String> {
             "'",
             "\u{fe0f}",
             "[redacted:",
+            "password=",
+            "\": \"",
+            "Maria",
+            " Lopez",
+            "Tel ",
+            "0141 ",
+            "BSN ",
+            "111222333",
+            "born ",
+            "1984-03-12",
+            "12 Main St",
         ])
         .prop_map(str::to_owned),
         "\\PC{0,12}",
@@ -514,8 +537,8 @@ proptest! {
 
     #[test]
     fn clean_text_passes_unchanged_and_at_once(text in "([e-h]{1,8} ){0,40}") {
-        let guards = only("secret", ContentAction::Block);
-        let out = streamed(&guards, &text, &boundaries(&text));
+        thread_local! { static GUARDS: ContentGuards = only("secret", ContentAction::Block); }
+        let out = GUARDS.with(|guards| streamed(guards, &text, &boundaries(&text)));
         prop_assert_eq!(out.text, text);
         prop_assert!(out.most_held <= 16);
     }

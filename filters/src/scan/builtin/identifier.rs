@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::context::near;
 use crate::scan::pattern::{Candidate, Recipe, Shape};
 use crate::scan::validate;
 
@@ -22,6 +23,7 @@ pub(super) const US_SSN: Recipe = Recipe {
     shapes: &[
         Shape { pattern: r"(?-u:\b[0-9]{3}[ -][0-9]{2}[ -][0-9]{4}\b)", check: us_ssn, whole: true },
         Shape { pattern: r"(?-u:\b[0-9]{3}[ -][0-9]{2}[ -][0-9]{4}[.-][0-9]+\b)", check: |_| None, whole: true },
+        Shape { pattern: r"(?-u:\b[0-9]{9}\b)", check: bare_ssn, whole: true },
     ],
     lead: None,
     evident: |read| read.iter().filter(|b| b.is_ascii_digit()).count() >= 5,
@@ -39,6 +41,15 @@ fn us_ssn(candidate: Candidate<'_>) -> Option<u8> {
     let joined = matches!(candidate.before, [.., a, b'-' | b'.' | b'/'] if a.is_ascii_digit());
     let example = text == b"078-05-1120"; // printed on sample cards, voided long ago
     (assigned && !joined && !example && separators.first() == separators.last()).then_some(90)
+}
+
+/// Nine digits are one only where a word says so.
+fn bare_ssn(candidate: Candidate<'_>) -> Option<u8> {
+    const WORDS: &[&str] = &["social", "ssn", "ssns"];
+    let number = |range: std::ops::Range<usize>| candidate.text.get(range);
+    let assigned =
+        !matches!(number(0..3)?, b"000" | b"666" | [b'9', ..]) && number(3..5)? != b"00" && number(5..9)? != b"0000";
+    (assigned && near(candidate.before, 40, WORDS)).then_some(85)
 }
 
 pub(super) const IP_ADDRESS: Recipe = Recipe {

@@ -7,13 +7,13 @@ use regex_automata::util::primitives::StateID;
 use super::Member;
 use crate::scan::hit::Hit;
 use crate::scan::pattern::{Candidate, Found};
-use crate::scan::view::View;
+use crate::scan::view::{LOOK_BEHIND, View};
 
 /// Threads that are compared one by one.
 const FEW: usize = 16;
 
 /// Bytes before a candidate that its validator may look at.
-const CONTEXT: usize = 8;
+const CONTEXT: usize = LOOK_BEHIND;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Thread {
