@@ -54,8 +54,10 @@ impl Stream {
         TextStep { release, findings: resolved.findings, blocked: false }
     }
 
+    /// What is held before `position`, whole characters of it.
     fn held_to(&self, position: usize) -> &str {
-        self.held.get(..position.saturating_sub(self.released)).unwrap_or(&self.held)
+        let count = self.held.floor_char_boundary(position.saturating_sub(self.released));
+        self.held.get(..count).unwrap_or_default()
     }
 
     fn release_to(&mut self, position: usize, out: &mut String) {

@@ -63,20 +63,20 @@ impl ModelRun {
         let Self { model, head, limit, features, sum, start, before, .. } = self;
         let weights = model.head(*head);
         let block = |sum, _, at| {
-            let end = Edge { end: view.start_of(at), seen: view.end_of(at) };
-            found(window(weights, *limit, before, start, sum, end));
+            let edge = Edge { end: view.start_of(at), seen: view.end_of(at) };
+            found(window(weights, (view, *limit), before, start, sum, edge));
         };
         features.read(text, self.next, &mut Adder { weights, sum, block });
         self.next = view.end();
     }
 
     /// The text has ended.
-    pub(crate) fn finish(&mut self, text_end: usize, mut found: impl FnMut(Window)) {
+    pub(crate) fn finish(&mut self, view: &View, text_end: usize, mut found: impl FnMut(Window)) {
         let Self { model, head, limit, features, sum, start, before, .. } = self;
         let weights = model.head(*head);
         let block = |sum, _, _| {
-            let end = Edge { end: text_end, seen: text_end + 1 };
-            found(window(weights, *limit, before, start, sum, end));
+            let edge = Edge { end: text_end, seen: text_end + 1 };
+            found(window(weights, (view, *limit), before, start, sum, edge));
         };
         features.finish(&mut Adder { weights, sum, block });
     }
@@ -92,10 +92,10 @@ impl ModelRun {
     }
 
     /// Where the earliest window begins that has not ended.
-    pub(crate) fn live(&self, text_end: usize) -> Option<usize> {
-        let start = self.before.map_or(self.start, |block| block.start);
-        let from = self.let_go.max(text_end.saturating_sub(self.limit));
-        (start.max(from) < text_end).then_some(start.max(from))
+    pub(crate) fn live(&self, view: &View, text_end: usize) -> Option<usize> {
+        let start = self.before.map_or(self.start, |block| block.start).max(self.let_go);
+        let start = within(view, self.limit, start, text_end, text_end);
+        (start < text_end).then_some(start)
     }
 }
 
@@ -108,7 +108,7 @@ struct Edge {
 
 fn window(
     weights: &super::Weights,
-    limit: usize,
+    held: (&View, usize),
     before: &mut Option<Block>,
     start: &mut usize,
     sum: Sum,
@@ -119,7 +119,14 @@ fn window(
     let first = before.map_or(block.start, |before| before.start);
     *before = Some(block);
     *start = edge.end;
-    // A stream holds no more than this: what came before it has left.
-    let first = first.max(edge.seen.saturating_sub(limit)).min(edge.end);
+    let (view, limit) = held;
+    let first = within(view, limit, first, edge.seen, edge.end);
     Window { start: first, end: edge.end, seen: edge.seen, logit: weights.logit(both) }
+}
+
+/// `start`, or the first character from which on no more than `limit` bytes were read: a stream holds no more, and what came before has
+/// left.
+fn within(view: &View, limit: usize, start: usize, read: usize, end: usize) -> usize {
+    let from = read.saturating_sub(limit);
+    if start >= from { start.min(end) } else { view.character_from(from, end).min(end) }
 }

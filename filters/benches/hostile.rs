@@ -1,0 +1,109 @@
+//! What texts cost that were made to be slow: every detector on each of them, at one length and at four times that. Time grows with
+//! the length and with nothing else, or this ends with an error.
+
+#![allow(clippy::unwrap_used, reason = "a bench stops where it cannot go on")]
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use postern_config::{Direction, Part, RuntimeDetectorKind, RuntimeSecurity, WebAttack};
+use postern_filters::TextGuards;
+use postern_filters::scan::{ContentGuards, defaults};
+
+/// Said again and again: beginnings of everything that is looked for, ends of nothing, and what costs most to fold.
+const PIECES: [&str; 40] = [
+    "a",
+    "0",
+    " ",
+    "\n",
+    "a ",
+    "a.",
+    "0.",
+    "0-",
+    "::",
+    "@",
+    "a@",
+    "a@a.",
+    "{",
+    "\"",
+    "'",
+    "\\",
+    "\\u00",
+    "%25",
+    "&#x",
+    "<",
+    "<!--",
+    "/*",
+    "--",
+    "((",
+    "ignore ",
+    "ignore all previous ",
+    "system: ",
+    "i g n o r e ",
+    "aGVsbG8g",
+    "4111 ",
+    "DE89",
+    "sk-",
+    "eyJ",
+    "password=",
+    "-----BEGIN ",
+    "../",
+    "\u{200b}",
+    "\u{e0041}",
+    "e\u{301}",
+    "\u{fdfa}",
+];
+
+/// Bytes of the shorter text.
+const SHORT: usize = 64 << 10;
+/// A byte of the longer text costs at most this many times a byte of the shorter one.
+const GROWTH: f64 = 2.0;
+
+fn main() -> ExitCode {
+    let (data, runtime) = defaults();
+    let none = || (postern_config::DataProtection::default(), RuntimeSecurity::default());
+    let mut groups = vec![("all data detectors".to_owned(), (data, none().1))];
+    for kind in [
+        RuntimeDetectorKind::PromptInjection,
+        RuntimeDetectorKind::Jailbreak,
+        RuntimeDetectorKind::HiddenText,
+        RuntimeDetectorKind::EncodedPayload,
+    ]
+    .into_iter()
+    .chain(WebAttack::ALL.map(RuntimeDetectorKind::Web))
+    {
+        let mut one = runtime.detectors[0].clone();
+        // Nothing ends the text early.
+        (one.kind, one.threshold) = (kind.clone(), 100);
+        groups.push((format!("{kind:?}"), (none().0, RuntimeSecurity { detectors: vec![one], ..none().1 })));
+    }
+    let mut failed = false;
+    println!("{:<28} {:>12} {:>24} {:>12}", "detector", "slowest", "on", "growth");
+    for (name, (data, runtime)) in &groups {
+        let guards = ContentGuards::compile(data, runtime, Direction::Request).unwrap();
+        let (mut slowest, mut on, mut growth) = (0.0_f64, "", 0.0_f64);
+        for piece in PIECES {
+            let of = |length: usize| piece.repeat(length / piece.len());
+            let (short, long) = (of(SHORT), of(4 * SHORT));
+            let per_byte = |text: &str| {
+                let mut best = f64::MAX;
+                for _ in 0..3 {
+                    let start = Instant::now();
+                    black_box(guards.judge(Part::User, black_box(text)));
+                    best = best.min(start.elapsed().as_secs_f64() / text.len() as f64);
+                }
+                best
+            };
+            let (of_short, of_long) = (per_byte(&short), per_byte(&long));
+            growth = growth.max(of_long / of_short);
+            if of_long > slowest {
+                (slowest, on) = (of_long, piece);
+            }
+        }
+        let verdict = if growth > GROWTH { "  NOT LINEAR" } else { "" };
+        failed |= growth > GROWTH;
+        println!("{name:<28} {:>7.1} MB/s {:>24} {growth:>11.2}x{verdict}", 1e-6 / slowest, format!("{on:?}"));
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
