@@ -29,9 +29,8 @@ pub(crate) fn section(corpora: &Corpora, figures: &mut Figures) -> Result<String
 of *unseen* sources come from sources that training has no row of either, and tell more. `at 1 %` is the share of attacks found at
 the threshold that one innocent text in a hundred is above, `at 0.1 %` one in a thousand.
 
-The scores 80 and 40 were set on the innocent rows of this page, so that about one in a thousand and one in a hundred reach them: the false alarms below
-show that, and no more. The [model card](../filters/model/MODEL-CARD.md) has those on sources that were left out of training: at 80 about one in a
-hundred prompts.\n",
+The scores 80 and 40 were set on innocent texts: no more than one in a thousand of this page reaches 80, nor one in a hundred of those whose source was left
+out of training ([model card](../filters/model/MODEL-CARD.md)), and one in a hundred of this page reaches 40. The false alarms below show what was set, and no more.\n",
     );
     for (name, texts) in [("prompts", &corpora.prompts), ("documents", &corpora.documents)] {
         let scored = texts.iter().map(|text| Ok((text, injection_score(text.part, &text.text)?)));
