@@ -68,14 +68,21 @@ splits: need ## Streams cut at every byte and pair of bytes, texts at every char
 	  --config profile.dev.package.postern-filters.opt-level=3 \
 	  --config profile.dev.package.postern-filters.debug-assertions=false -- --nocapture
 
-# Our crates are optimised, over the compiled dependencies of the tests, as above.
-MODEL := --config profile.dev.package.postern-model.opt-level=3 \
-  --config profile.dev.package.postern-filters.opt-level=3 \
-  --config profile.dev.package.postern-filters.debug-assertions=false
+# Built as for `splits`: what measures and what is measured are optimised, nothing else.
+MEASURED := --config profile.dev.package.postern-filters.opt-level=3 \
+  --config profile.dev.package.postern-filters.debug-assertions=false \
+  --config profile.dev.package.postern-model.opt-level=3
 
 .PHONY: model
 model: need ## The classifier of injections from the corpora: weights, digest and model card, the same every time
-	@$(CARGO) run --locked --package postern-model $(MODEL) -- train
+	@$(CARGO) run --locked --package postern-model $(MEASURED) -- train
+
+.PHONY: detection detection-check
+detection: need ## How well the detectors do, measured and written: docs/detection.md, its floors and the README's table
+	@MEASURED="$(MEASURED)" scripts/detection report $(DETECTION)
+
+detection-check: need ## Do the detectors do as well as was recorded?
+	@MEASURED="$(MEASURED)" scripts/detection check
 
 .PHONY: sdk
 sdk: build $(VENV)/ready ## The SDKs of OpenAI, Anthropic and Google, and gRPC, as clients through mTLS

@@ -88,7 +88,7 @@ pub(crate) fn made(name: &str, grammar: &str, count: usize, attack: bool, head: 
 /// Each payload in a document, at the end of a line, a sentence, a string or a tag; one in four stands alone.
 pub(crate) fn composed(documents: &[&Row], payloads: &[Row]) -> Result<Vec<Row>> {
     let mut random = Random::new(5);
-    let mut compose = |payload: &Row| -> Result<Row> {
+    let compose = |payload: &Row| -> Result<Row> {
         if random.chance(25) {
             return Ok(payload.clone());
         }

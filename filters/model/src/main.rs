@@ -1,7 +1,8 @@
-//! Makes the classifier of injections, or shows what a change to it would give.
+//! Makes the classifier of injections, shows what a change to it would give, and tells how well all detectors do.
 //!
-//! `train` writes the weights, their digest and the model card; `try` does the same work and only prints the figures. Both read the
-//! corpora, take nothing from outside, and give the same bytes every time.
+//! `train` writes the weights, their digest and the model card; `try` does the same work and only prints the figures. `report` measures the
+//! detectors and writes what `check` holds them against. All read the corpora, take nothing from outside, and give the same bytes every
+//! time, but for processor time.
 
 #![allow(
     clippy::indexing_slicing,
@@ -14,6 +15,7 @@ mod corpus;
 mod figures;
 mod grammar;
 mod random;
+mod report;
 mod solve;
 mod train;
 mod windows;
@@ -27,12 +29,20 @@ use postern_filters::scan::model::{Head, Model};
 use train::{Rows, left_out, logits};
 
 fn main() -> Result<()> {
-    let command = std::env::args().nth(1).unwrap_or_default();
-    let write = match command.as_str() {
-        "train" => true,
-        "try" => false,
-        _ => bail!("usage: postern-model train | try"),
-    };
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let said: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match said.as_slice() {
+        ["train"] => train(true),
+        ["try"] => train(false),
+        ["report", options @ ..] if options.iter().all(|option| ["--cpu", "--lower"].contains(option)) => {
+            report::write(options.contains(&"--cpu"), options.contains(&"--lower"))
+        }
+        ["check"] => report::check(),
+        _ => bail!("usage: postern-model train | try | report [--cpu] [--lower] | check"),
+    }
+}
+
+fn train(write: bool) -> Result<()> {
     let rows = Rows::load()?;
     let mut heads = Vec::new();
     let (mut left, mut dev, mut at) = (Vec::new(), Vec::new(), Vec::new());

@@ -2,7 +2,8 @@
 //! block.
 //!
 //! Reads folded text piece by piece, and gives the same features wherever a text is cut. Words are read in small letters, digits
-//! among letters as the letters they look like, escapes of JSON as what they stand for. Marks that stand together are a feature,
+//! among letters as the letters they look like, escapes of JSON as what they stand for, single letters with one character between
+//! them as the word they spell. Marks that stand together are a feature,
 //! alone and with the word they touch. A character outside of ASCII is one byte of a hash, so that four characters are four bytes
 //! in every script; of scripts without spaces a character is a word.
 
@@ -36,6 +37,9 @@ pub struct Features {
     digits: u8,
     /// A letter of it is a small one.
     small: bool,
+    spelled: Spelled,
+    /// Characters since the last word.
+    apart: u8,
     /// Marks that stand together, the latest lowest; 0 where something else came.
     marks: u64,
     /// Hashes of the last two words.
@@ -49,6 +53,18 @@ pub struct Features {
     at: usize,
     seen: Seen,
 }
+
+/// Single letters with one character between them: `i g n o r e`.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spelled {
+    word: [u8; LONGEST + 8],
+    length: usize,
+    /// What stood before the first of them.
+    before: [u64; 2],
+}
+
+/// Fewer single letters than this are no word that was spelled out.
+const SPELLED: usize = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Escape {
@@ -100,6 +116,8 @@ impl Features {
             letters: 0,
             digits: 0,
             small: false,
+            spelled: Spelled::default(),
+            apart: 0,
             marks: 0,
             before: [LINE_WORD, LINE_WORD],
             escape: Escape::None,
@@ -122,8 +140,11 @@ impl Features {
                     i += length;
                     self.at = at + i;
                     self.word_ended(sink);
-                    // The space behind says nothing more.
-                    i += usize::from(bytes.get(i) == Some(&b' '));
+                    if bytes.get(i) == Some(&b' ') {
+                        // It says nothing more.
+                        i += 1;
+                        self.apart = 1;
+                    }
                     continue;
                 }
             }
@@ -143,6 +164,7 @@ impl Features {
     /// The text has ended.
     pub fn finish(&mut self, sink: &mut impl Sink) {
         self.word_ended(sink);
+        self.spelled_ended(sink);
         self.marks_ended(sink);
         if self.count > 0 {
             self.block_ended(sink);
@@ -272,45 +294,77 @@ impl Features {
             let read = self.word.get_mut(..self.length).unwrap_or_default();
             self.length = letters::unmask(read, self.letters, self.digits);
         }
-        let mut hash = 0_u64;
-        for part in self.word.as_chunks::<8>().0.iter().take(self.length.div_ceil(8)) {
-            hash = (hash ^ u64::from_le_bytes(*part)).wrapping_mul(WORD_KEY);
-            hash ^= hash >> 29;
+        if self.length == 1 && self.letters == 1 {
+            self.spell(sink);
+        } else {
+            self.spelled_ended(sink);
         }
-        if self.seen.is_new((hash >> 32) as u32) {
-            self.grams(sink);
-            group(hash, sink);
-            if self.letters >= 4 && !self.small {
-                group(CAPITALS, sink);
-            }
+        // From the third letter on of one that is spelled out, only the word says something.
+        if self.spelled.length < SPELLED {
+            let shouted = self.letters >= 4 && !self.small;
+            self.take(self.word, self.length, shouted, sink);
+            self.count += 1;
         }
-        self.count += self.length as u32 + 1;
+        self.count += self.length as u32;
+        self.apart = 0;
         self.length = 0;
         self.word = [0; LONGEST + 8];
         (self.letters, self.digits, self.small) = (0, 0, false);
-        self.word_hash(hash, sink);
         if self.count >= self.block {
             self.block_ended(sink);
         }
     }
 
-    /// Groups of four characters of the word, with a space before it and one behind.
+    /// The features of a word, alone and with what stands before it.
     #[inline]
-    fn grams(&mut self, sink: &mut impl Sink) {
-        if let Some(behind) = self.word.get_mut(self.length) {
-            *behind = b' ';
+    fn take(&mut self, word: [u8; LONGEST + 8], length: usize, shouted: bool, sink: &mut impl Sink) {
+        let mut hash = 0_u64;
+        for part in word.as_chunks::<8>().0.iter().take(length.div_ceil(8)) {
+            hash = (hash ^ u64::from_le_bytes(*part)).wrapping_mul(WORD_KEY);
+            hash ^= hash >> 29;
         }
-        let [first, second, rest @ ..] = &self.word;
-        let mut four = u32::from_le_bytes([0, b' ', *first, *second]);
-        for byte in rest.get(..self.length.saturating_sub(1)).unwrap_or_default() {
-            four = four >> 8 | u32::from(*byte) << 24;
-            let hash = four.wrapping_mul(GRAM_KEY);
-            sink.gram(((hash ^ hash >> 15) >> (32 - GRAM_BITS)) as usize);
+        if self.seen.is_new((hash >> 32) as u32) {
+            grams(word, length, sink);
+            group(hash, sink);
+            if shouted {
+                group(CAPITALS, sink);
+            }
+        }
+        self.word_hash(hash, sink);
+    }
+
+    /// The word is a single letter, and may belong to one that is spelled out.
+    fn spell(&mut self, sink: &mut impl Sink) {
+        if self.apart != 1 || self.spelled.length == LONGEST {
+            self.spelled_ended(sink);
+        }
+        if self.spelled.length == 0 {
+            self.spelled.before = self.before;
+        }
+        let [letter, ..] = self.word;
+        if let Some(place) = self.spelled.word.get_mut(self.spelled.length) {
+            *place = letter;
+            self.spelled.length += 1;
+        }
+    }
+
+    /// A word that was spelled out stands where its letters stood.
+    #[inline]
+    fn spelled_ended(&mut self, sink: &mut impl Sink) {
+        if self.spelled.length == 0 {
+            return;
+        }
+        let Spelled { word, length, before } = std::mem::take(&mut self.spelled);
+        if length >= SPELLED {
+            self.before = before;
+            self.take(word, length, false, sink);
         }
     }
 
     /// A character that is a word.
     fn word_of(&mut self, c: char, sink: &mut impl Sink) {
+        self.spelled_ended(sink);
+        self.apart = 0;
         self.count += 2;
         let hash = (u64::from(c as u32) ^ 0xff00_0000).wrapping_mul(WORD_KEY);
         let hash = hash ^ hash >> 29;
@@ -339,10 +393,12 @@ impl Features {
     }
 
     fn space(&mut self, sink: &mut impl Sink) {
+        self.apart = self.apart.saturating_add(1);
         self.marks_ended(sink);
     }
 
     fn line(&mut self, sink: &mut impl Sink) {
+        self.apart = self.apart.saturating_add(1);
         self.marks_ended(sink);
         if !matches!(self.before, [_, LINE_WORD]) {
             self.word_hash(LINE_WORD, sink);
@@ -350,6 +406,7 @@ impl Features {
     }
 
     fn mark(&mut self, byte: u8, sink: &mut impl Sink) {
+        self.apart = self.apart.saturating_add(1);
         if self.marks >> 56 != 0 {
             self.marks_ended(sink);
         }
@@ -387,4 +444,19 @@ impl Features {
 #[inline]
 fn group(hash: u64, sink: &mut impl Sink) {
     sink.words((hash.wrapping_mul(WORD_KEY) >> (64 - WORD_BITS)) as usize);
+}
+
+/// Groups of four characters of a word, with a space before it and one behind.
+#[inline]
+fn grams(mut word: [u8; LONGEST + 8], length: usize, sink: &mut impl Sink) {
+    if let Some(behind) = word.get_mut(length) {
+        *behind = b' ';
+    }
+    let [first, second, rest @ ..] = &word;
+    let mut four = u32::from_le_bytes([0, b' ', *first, *second]);
+    for byte in rest.get(..length.saturating_sub(1)).unwrap_or_default() {
+        four = four >> 8 | u32::from(*byte) << 24;
+        let hash = four.wrapping_mul(GRAM_KEY);
+        sink.gram(((hash ^ hash >> 15) >> (32 - GRAM_BITS)) as usize);
+    }
 }

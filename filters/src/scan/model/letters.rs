@@ -21,7 +21,7 @@ const KINDS: [u8; 128] = {
             b'\n' | b'\r' => LINE,
             b'\\' => BACKSLASH,
             b'@' | b'$' => SOFT,
-            b'\'' => SILENT,
+            b'\'' | b'*' => SILENT,
             0..=b' ' | 127 => SPACE,
             _ => MARK,
         };
@@ -68,7 +68,7 @@ pub(super) fn unmask(word: &mut [u8], letters: u8, digits: u8) -> usize {
         *last = 0;
         length -= 1;
     }
-    let among = letters >= 2 && letters >= digits;
+    let among = length >= 3 && letters >= 1 && digits <= 2 * letters;
     for byte in word {
         *byte = match *byte {
             b'0' if among => b'o',
