@@ -73,7 +73,7 @@ fn main() -> ExitCode {
     .into_iter()
     .chain(WebAttack::ALL.map(RuntimeDetectorKind::Web))
     {
-        let mut one = runtime.detectors[0].clone();
+        let mut one = runtime.detectors.first().unwrap().clone();
         // Nothing ends the text early.
         (one.kind, one.threshold) = (kind.clone(), 100);
         groups.push((format!("{kind:?}"), (none().0, RuntimeSecurity { detectors: vec![one], ..none().1 })));

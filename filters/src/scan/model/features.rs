@@ -38,8 +38,9 @@ pub struct Features {
     /// A letter of it is a small one.
     small: bool,
     spelled: Spelled,
-    /// Characters since the last word.
+    /// Characters since the last word, and the last of them.
     apart: u8,
+    between: u8,
     /// Marks that stand together, the latest lowest; 0 where something else came.
     marks: u64,
     /// Hashes of the last two words.
@@ -54,11 +55,13 @@ pub struct Features {
     seen: Seen,
 }
 
-/// Single letters with one character between them: `i g n o r e`.
+/// Single letters with one character between them, always the same: `i g n o r e`.
 #[derive(Debug, Clone, Copy, Default)]
 struct Spelled {
     word: [u8; LONGEST + 8],
     length: usize,
+    /// What stands between them.
+    between: u8,
     /// What stood before the first of them.
     before: [u64; 2],
 }
@@ -118,6 +121,7 @@ impl Features {
             small: false,
             spelled: Spelled::default(),
             apart: 0,
+            between: 0,
             marks: 0,
             before: [LINE_WORD, LINE_WORD],
             escape: Escape::None,
@@ -143,7 +147,7 @@ impl Features {
                     if bytes.get(i) == Some(&b' ') {
                         // It says nothing more.
                         i += 1;
-                        self.apart = 1;
+                        (self.apart, self.between) = (1, b' ');
                     }
                     continue;
                 }
@@ -304,6 +308,8 @@ impl Features {
             let shouted = self.letters >= 4 && !self.small;
             self.take(self.word, self.length, shouted, sink);
             self.count += 1;
+        } else {
+            self.marks = 0;
         }
         self.count += self.length as u32;
         self.apart = 0;
@@ -335,12 +341,14 @@ impl Features {
 
     /// The word is a single letter, and may belong to one that is spelled out.
     fn spell(&mut self, sink: &mut impl Sink) {
-        if self.apart != 1 || self.spelled.length == LONGEST {
+        let goes_on = self.apart == 1 && (self.spelled.length == 1 || self.between == self.spelled.between);
+        if !goes_on || self.spelled.length == LONGEST {
             self.spelled_ended(sink);
         }
         if self.spelled.length == 0 {
             self.spelled.before = self.before;
         }
+        self.spelled.between = self.between;
         let [letter, ..] = self.word;
         if let Some(place) = self.spelled.word.get_mut(self.spelled.length) {
             *place = letter;
@@ -354,7 +362,7 @@ impl Features {
         if self.spelled.length == 0 {
             return;
         }
-        let Spelled { word, length, before } = std::mem::take(&mut self.spelled);
+        let Spelled { word, length, before, .. } = std::mem::take(&mut self.spelled);
         if length >= SPELLED {
             self.before = before;
             self.take(word, length, false, sink);
@@ -393,12 +401,12 @@ impl Features {
     }
 
     fn space(&mut self, sink: &mut impl Sink) {
-        self.apart = self.apart.saturating_add(1);
+        (self.apart, self.between) = (self.apart.saturating_add(1), b' ');
         self.marks_ended(sink);
     }
 
     fn line(&mut self, sink: &mut impl Sink) {
-        self.apart = self.apart.saturating_add(1);
+        (self.apart, self.between) = (self.apart.saturating_add(1), b' ');
         self.marks_ended(sink);
         if !matches!(self.before, [_, LINE_WORD]) {
             self.word_hash(LINE_WORD, sink);
@@ -406,7 +414,7 @@ impl Features {
     }
 
     fn mark(&mut self, byte: u8, sink: &mut impl Sink) {
-        self.apart = self.apart.saturating_add(1);
+        (self.apart, self.between) = (self.apart.saturating_add(1), byte);
         if self.marks >> 56 != 0 {
             self.marks_ended(sink);
         }
