@@ -95,7 +95,7 @@ impl Orders {
         }
         for (number, (_, run)) in runs.iter_mut().enumerate() {
             let mut windows = Vec::new();
-            run.finish(view, text_end, |window| windows.push(window));
+            run.finish(text_end, |window| windows.push(window));
             judge(asked, (number, run), &windows, found, hits);
         }
     }
@@ -107,9 +107,9 @@ impl Orders {
     }
 
     /// Where the earliest text stands that a finding could still begin with.
-    pub(crate) fn live(&self, view: &View, text_end: usize) -> Option<usize> {
+    pub(crate) fn live(&self, text_end: usize) -> Option<usize> {
         let readers = self.asked.iter().filter_map(|one| one.reader.live(text_end));
-        readers.chain(self.runs.iter().filter_map(|(_, run)| run.live(view, text_end))).min()
+        readers.chain(self.runs.iter().filter_map(|(_, run)| run.live(text_end))).min()
     }
 }
 

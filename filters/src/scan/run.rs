@@ -163,7 +163,7 @@ impl Run {
     fn live(&self) -> usize {
         let matchers = self.matchers.iter().filter_map(|m| m.live(&self.plain, self.text_end));
         let hidden = self.hidden.as_ref().and_then(HiddenRuns::live);
-        let orders = self.orders.live(&self.skeleton, self.text_end);
+        let orders = self.orders.live(self.text_end);
         let encoded = self.encoded.as_ref().and_then(EncodedRuns::live);
         let words = self.words.iter().filter_map(|w| w.live(self.text_end));
         let canary = self.canary.as_ref().and_then(|c| c.live(self.text_end));

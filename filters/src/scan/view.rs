@@ -120,15 +120,6 @@ impl View {
         }
     }
 
-    /// Where the first kept character begins that is not before `text` in the text; `end` where there is none.
-    pub(crate) fn character_from(&self, text: usize, end: usize) -> usize {
-        match &self.map {
-            // Each kept byte is a character.
-            None => text.max(self.offset).min(end),
-            Some(map) => map.get(map.partition_point(|o| o.start < text)).map_or(end, |o| o.start),
-        }
-    }
-
     /// Whether the `count` bytes after `position` come within `limit` bytes of text: nothing hides in between.
     pub(crate) fn is_near(&self, position: usize, count: usize, limit: usize) -> bool {
         let last = (position + count).min(self.end().saturating_sub(1));

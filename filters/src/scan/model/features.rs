@@ -270,6 +270,8 @@ impl Features {
         } else if c.is_alphanumeric() {
             self.letters = self.letters.saturating_add(1);
             self.small = true;
+            // It takes more bytes, of which a stream holds back only so many.
+            self.count += 1;
             self.push(code, sink);
         } else if c.is_whitespace() {
             self.word_ended(sink);

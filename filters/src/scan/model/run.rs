@@ -64,19 +64,19 @@ impl ModelRun {
         let weights = model.head(*head);
         let block = |sum, _, at| {
             let edge = Edge { end: view.start_of(at), seen: view.end_of(at) };
-            found(window(weights, (view, *limit), before, start, sum, edge));
+            found(window(weights, *limit, before, start, sum, edge));
         };
         features.read(text, self.next, &mut Adder { weights, sum, block });
         self.next = view.end();
     }
 
     /// The text has ended.
-    pub(crate) fn finish(&mut self, view: &View, text_end: usize, mut found: impl FnMut(Window)) {
+    pub(crate) fn finish(&mut self, text_end: usize, mut found: impl FnMut(Window)) {
         let Self { model, head, limit, features, sum, start, before, .. } = self;
         let weights = model.head(*head);
         let block = |sum, _, _| {
             let edge = Edge { end: text_end, seen: text_end + 1 };
-            found(window(weights, (view, *limit), before, start, sum, edge));
+            found(window(weights, *limit, before, start, sum, edge));
         };
         features.finish(&mut Adder { weights, sum, block });
     }
@@ -92,9 +92,9 @@ impl ModelRun {
     }
 
     /// Where the earliest window begins that has not ended.
-    pub(crate) fn live(&self, view: &View, text_end: usize) -> Option<usize> {
-        let start = self.before.map_or(self.start, |block| block.start).max(self.let_go);
-        let start = within(view, self.limit, start, text_end, text_end);
+    pub(crate) fn live(&self, text_end: usize) -> Option<usize> {
+        let first = self.before.map_or(self.start, |block| block.start);
+        let start = within(self.limit, [first, self.start], text_end, text_end).max(self.let_go);
         (start < text_end).then_some(start)
     }
 }
@@ -108,7 +108,7 @@ struct Edge {
 
 fn window(
     weights: &super::Weights,
-    held: (&View, usize),
+    limit: usize,
     before: &mut Option<Block>,
     start: &mut usize,
     sum: Sum,
@@ -119,14 +119,13 @@ fn window(
     let first = before.map_or(block.start, |before| before.start);
     *before = Some(block);
     *start = edge.end;
-    let (view, limit) = held;
-    let first = within(view, limit, first, edge.seen, edge.end);
+    let first = within(limit, [first, block.start], edge.seen, edge.end);
     Window { start: first, end: edge.end, seen: edge.seen, logit: weights.logit(both) }
 }
 
-/// `start`, or the first character from which on no more than `limit` bytes were read: a stream holds no more, and what came before has
-/// left.
-fn within(view: &View, limit: usize, start: usize, read: usize, end: usize) -> usize {
+/// The first of two blocks from which on no more than `limit` bytes were read, or the `end` of the window: a stream holds no more, and
+/// what came before has left.
+fn within(limit: usize, blocks: [usize; 2], read: usize, end: usize) -> usize {
     let from = read.saturating_sub(limit);
-    if start >= from { start.min(end) } else { view.character_from(from, end).min(end) }
+    blocks.into_iter().find(|start| *start >= from).unwrap_or(end)
 }
