@@ -86,9 +86,13 @@ impl EncodedRuns {
         while let Some(rest) = bytes.get(from..).filter(|rest| !rest.is_empty()) {
             // Words of ASCII as a whole: most of every text.
             let plain = rest.iter().position(|byte| !byte.is_ascii_graphic()).unwrap_or(rest.len());
-            for piece in rest.get(..plain).unwrap_or_default().chunks(self.room().max(1)) {
+            let mut word = rest.get(..plain).unwrap_or_default();
+            while !word.is_empty() {
+                // There is less room behind a window than there was in the first.
+                let (piece, more) = word.split_at(self.room().clamp(1, word.len()));
                 self.take(piece, at + from, hits);
                 from += piece.len();
+                word = more;
             }
             let Some(c) = text.get(from..).and_then(|text| text.chars().next()) else { continue };
             if c.is_ascii_graphic() {

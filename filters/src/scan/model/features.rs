@@ -17,6 +17,9 @@ pub const WORD_BITS: u32 = 19;
 /// A longer word is read as several.
 const LONGEST: usize = 24;
 
+/// A block of as many bytes ends too: a stream has to hold two of them.
+const MOST: usize = 250;
+
 /// Takes the features of a text.
 pub trait Sink {
     /// Four characters of a word, below `1 << GRAM_BITS`.
@@ -270,8 +273,6 @@ impl Features {
         } else if c.is_alphanumeric() {
             self.letters = self.letters.saturating_add(1);
             self.small = true;
-            // It takes more bytes, of which a stream holds back only so many.
-            self.count += 1;
             self.push(code, sink);
         } else if c.is_whitespace() {
             self.word_ended(sink);
@@ -318,7 +319,7 @@ impl Features {
         self.length = 0;
         self.word = [0; LONGEST + 8];
         (self.letters, self.digits, self.small) = (0, 0, false);
-        if self.count >= self.block {
+        if self.is_full() {
             self.block_ended(sink);
         }
     }
@@ -382,7 +383,7 @@ impl Features {
             group(hash, sink);
         }
         self.word_hash(hash, sink);
-        if self.count >= self.block {
+        if self.is_full() {
             self.block_ended(sink);
         }
     }
@@ -436,10 +437,14 @@ impl Features {
             if self.seen.is_new((marks.wrapping_mul(WORD_KEY) >> 32) as u32) {
                 group(marks, sink);
             }
-            if self.count >= self.block {
+            if self.is_full() {
                 self.block_ended(sink);
             }
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.count >= self.block || self.at.saturating_sub(self.start) >= MOST
     }
 
     fn block_ended(&mut self, sink: &mut impl Sink) {
