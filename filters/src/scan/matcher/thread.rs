@@ -70,6 +70,11 @@ impl Reader<'_> {
 
     /// A match that ended before view position `at`: automata say so one byte late.
     fn accept(&self, thread: &mut Thread, at: usize) {
+        // What is too long was reported as far as it went, and so will the rest be: judging all of it for every byte would cost
+        // the square of its length.
+        if thread.tail {
+            return;
+        }
         let base = self.view.base();
         let before = self.view.slice(thread.from.saturating_sub(CONTEXT).max(base), thread.from);
         let text = self.view.slice(thread.from, at);
@@ -78,7 +83,7 @@ impl Reader<'_> {
             Found::Veto => thread.accepted = None,
             Found::Match(score) => {
                 let value = thread.from + (self.member.pattern.value)(text);
-                let start = if thread.tail { thread.start } else { self.view.start_of(value) };
+                let start = self.view.start_of(value);
                 thread.accepted = Some(Accepted { start, end: thread.end, score });
             }
         }
