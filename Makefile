@@ -36,7 +36,7 @@ check: ## Everything CI runs, with times and counts
 test-full: need ## The long suites: more property cases, the dependency rules broken on purpose, TLS, logins, grid, storm and soak
 	@scripts/need redis
 	@POSTERN_REQUIRE_REDIS=1 POSTERN_TEST_FULL=1 PROPTEST_CASES=$${PROPTEST_CASES:-2000} PROPTEST_MAX_GLOBAL_REJECTS=100000 scripts/test-rust
-	@$(MAKE) sdk deny-self-test mutants tls oidc grid readers storm soak
+	@$(MAKE) sdk deny-self-test mutants hostile tls oidc grid readers storm soak
 
 # Parts of the above
 
@@ -184,6 +184,10 @@ words: ## Nothing unfinished, no machine's paths
 .PHONY: fuzz-check
 fuzz-check: need ## Do the fuzz targets compile?
 	@$(CARGO) check --locked --manifest-path fuzz/Cargo.toml --target-dir $(TARGET)/fuzz
+
+.PHONY: hostile
+hostile: need ## What texts cost that were made to be slow: fails where a detector's time grows with more than the length
+	@$(CARGO) bench --locked --package postern-filters --bench hostile
 
 .PHONY: streams
 streams: release $(VENV)/ready ## What a stream costs: time to its first event, processor time of each, memory of a thousand open ones

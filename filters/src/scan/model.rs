@@ -9,6 +9,7 @@ pub mod features;
 mod letters;
 mod run;
 mod weights;
+mod word;
 
 use std::sync::{Arc, LazyLock};
 

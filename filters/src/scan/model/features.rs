@@ -8,14 +8,12 @@
 //! in every script; of scripts without spaces a character is a word.
 
 use super::letters::{self, ends_word, kind};
+use super::word::{GRAM_KEY, LONGEST, WORD_KEY, Word, gram, grams, group, long_word, unmask};
 
 /// Indices of groups of characters, in bits.
 pub const GRAM_BITS: u32 = 18;
 /// Indices of words, of groups of them and of marks, in bits.
 pub const WORD_BITS: u32 = 19;
-
-/// A longer word is read as several.
-const LONGEST: usize = 24;
 
 /// A block of as many bytes ends too: a stream has to hold two of them.
 const MOST: usize = 250;
@@ -33,13 +31,8 @@ pub trait Sink {
 /// The state on one text.
 #[derive(Debug)]
 pub struct Features {
-    /// Small letters and digits of the word that is being read, and zeros.
-    word: [u8; LONGEST + 8],
-    length: usize,
-    letters: u8,
-    digits: u8,
-    /// A letter of it is a small one.
-    small: bool,
+    /// The word that is being read.
+    word: Word,
     spelled: Spelled,
     /// Characters since the last word, and the last of them.
     apart: u8,
@@ -61,8 +54,7 @@ pub struct Features {
 /// Single letters with one character between them, always the same: `i g n o r e`.
 #[derive(Debug, Clone, Copy, Default)]
 struct Spelled {
-    word: [u8; LONGEST + 8],
-    length: usize,
+    word: Word,
     /// What stands between them.
     between: u8,
     /// What stood before the first of them.
@@ -109,19 +101,12 @@ const LINE_WORD: u64 = 0x51_7c_c1_b7_27_22_0a_95;
 const STOP_WORD: u64 = 0x2b_99_2d_df_a2_32_49_d7;
 /// A word in capitals.
 const CAPITALS: u64 = 0x6c_62_27_2e_07_bb_01_42;
-const GRAM_KEY: u32 = 0x9E37_79B1;
-const WORD_KEY: u64 = 0x9E37_79B9_7F4A_7C15;
-
 impl Features {
     /// For blocks of `block` characters and what their last word has more.
     #[must_use]
     pub fn new(block: u32) -> Self {
         Self {
-            word: [0; LONGEST + 8],
-            length: 0,
-            letters: 0,
-            digits: 0,
-            small: false,
+            word: Word::default(),
             spelled: Spelled::default(),
             apart: 0,
             between: 0,
@@ -141,12 +126,10 @@ impl Features {
         let bytes = text.as_bytes();
         let mut i = 0;
         while let Some(&byte) = bytes.get(i) {
-            if self.length == 0 && self.escape == Escape::None && byte.is_ascii_alphabetic() {
-                let length = self.whole_word(bytes.get(i..).unwrap_or_default());
+            if self.word.length == 0 && self.escape == Escape::None && byte.is_ascii_alphabetic() {
+                let length = self.whole_word(bytes.get(i..).unwrap_or_default(), at + i, sink);
                 if length > 0 {
                     i += length;
-                    self.at = at + i;
-                    self.word_ended(sink);
                     if bytes.get(i) == Some(&b' ') {
                         // It says nothing more.
                         i += 1;
@@ -178,26 +161,43 @@ impl Features {
         }
     }
 
-    /// Takes the word of ASCII letters at the beginning of `rest` and returns how long it is: 0 where it goes on with something
-    /// else, is too long, or may go on with what comes.
+    /// Takes the word of ASCII letters at the beginning of `rest`, which begins at `at`, and returns how long it is: 0 where it goes on
+    /// with something else, is too long, or may go on with what comes.
     #[inline]
-    fn whole_word(&mut self, rest: &[u8]) -> usize {
-        let (mut length, mut any_small) = (0, false);
-        for (place, part) in self.word.as_chunks_mut::<8>().0.iter_mut().zip(rest.as_chunks::<8>().0).take(LONGEST / 8)
-        {
-            let (small, count, had_small) = letters::small(*part);
-            *place = small;
-            any_small |= had_small;
-            length += count;
-            if count < 8 {
-                break;
-            }
+    fn whole_word(&mut self, rest: &[u8], at: usize, sink: &mut impl Sink) -> usize {
+        let Some(part) = rest.first_chunk::<8>() else { return 0 };
+        let (letters, length, small) = letters::small(*part);
+        if length == 8 {
+            let Some(word) = long_word(rest) else { return 0 };
+            self.at = at + word.length;
+            self.whole(&word, sink);
+            return word.length;
         }
         if !rest.get(length).is_some_and(|next| ends_word(*next)) {
-            self.word = [0; LONGEST + 8];
             return 0;
         }
-        (self.length, self.letters, self.small) = (length, length as u8, any_small);
+        self.at = at + length;
+        if length == 1 || self.spelled.word.length > 0 {
+            let parts = [letters, 0, 0, 0];
+            self.whole(&Word { parts, length, letters: length as u8, digits: 0, small }, sink);
+            return length;
+        }
+        // Most words: what follows is `whole`, without a word in memory.
+        let hash = letters.wrapping_mul(WORD_KEY);
+        let hash = hash ^ hash >> 29;
+        if self.seen.is_new((hash >> 32) as u32) {
+            let mut spaced = u128::from(letters) << 8 | 0x20 | 0x20 << (8 * (length + 1));
+            for _ in 1..length {
+                gram(spaced as u32, sink);
+                spaced >>= 8;
+            }
+            group(hash, sink);
+            if length >= 4 && !small {
+                group(CAPITALS, sink);
+            }
+        }
+        self.word_hash(hash, sink);
+        self.passed(length + 1, sink);
         length
     }
 
@@ -208,12 +208,12 @@ impl Features {
         }
         match kind(byte) {
             letters::LETTER => {
-                self.letters = self.letters.saturating_add(1);
-                self.small |= byte & 0x20 != 0;
+                self.word.letters = self.word.letters.saturating_add(1);
+                self.word.small |= byte & 0x20 != 0;
                 self.push(byte | 0x20, sink);
             }
             letters::DIGIT => {
-                self.digits = self.digits.saturating_add(1);
+                self.word.digits = self.word.digits.saturating_add(1);
                 self.push(byte, sink);
             }
             letters::SPACE => {
@@ -225,7 +225,7 @@ impl Features {
                 self.line(sink);
             }
             letters::BACKSLASH => self.escape = Escape::Backslash,
-            letters::SOFT if self.length > 0 && self.length < LONGEST => self.push(byte, sink),
+            letters::SOFT if (1..LONGEST).contains(&self.word.length) => self.push(byte, sink),
             letters::SILENT => {}
             _ => {
                 self.word_ended(sink);
@@ -271,8 +271,8 @@ impl Features {
             self.word_ended(sink);
             self.word_of(c, sink);
         } else if c.is_alphanumeric() {
-            self.letters = self.letters.saturating_add(1);
-            self.small = true;
+            self.word.letters = self.word.letters.saturating_add(1);
+            self.word.small = true;
             self.push(code, sink);
         } else if c.is_whitespace() {
             self.word_ended(sink);
@@ -284,41 +284,46 @@ impl Features {
     }
 
     fn push(&mut self, byte: u8, sink: &mut impl Sink) {
-        if self.length == LONGEST {
+        if self.word.length == LONGEST {
             self.word_ended(sink);
         }
-        if let Some(place) = self.word.get_mut(self.length) {
-            *place = byte;
-            self.length += 1;
-        }
+        self.word.push(byte);
     }
 
     fn word_ended(&mut self, sink: &mut impl Sink) {
-        if self.length == 0 {
+        if self.word.length == 0 {
             return;
         }
-        if self.length > usize::from(self.letters) {
-            let read = self.word.get_mut(..self.length).unwrap_or_default();
-            self.length = letters::unmask(read, self.letters, self.digits);
+        let mut word = std::mem::take(&mut self.word);
+        if word.length > usize::from(word.letters) {
+            unmask(&mut word);
         }
-        if self.length == 1 && self.letters == 1 {
-            self.spell(sink);
+        self.whole(&word, sink);
+    }
+
+    /// A word is whole.
+    fn whole(&mut self, word: &Word, sink: &mut impl Sink) {
+        if word.length == 1 && word.letters == 1 {
+            self.spell(word, sink);
         } else {
             self.spelled_ended(sink);
         }
         // From the third letter on of one that is spelled out, only the word says something.
-        if self.spelled.length < SPELLED {
-            let shouted = self.letters >= 4 && !self.small;
-            self.take(self.word, self.length, shouted, sink);
-            self.count += 1;
+        let space = if self.spelled.word.length < SPELLED {
+            self.take(word, sink);
+            1
         } else {
             self.marks = 0;
-        }
-        self.count += self.length as u32;
+            0
+        };
+        self.passed(word.length + space, sink);
+    }
+
+    /// A word of so many characters, with what stands behind it, was read.
+    #[inline]
+    fn passed(&mut self, characters: usize, sink: &mut impl Sink) {
+        self.count += characters as u32;
         self.apart = 0;
-        self.length = 0;
-        self.word = [0; LONGEST + 8];
-        (self.letters, self.digits, self.small) = (0, 0, false);
         if self.is_full() {
             self.block_ended(sink);
         }
@@ -326,16 +331,16 @@ impl Features {
 
     /// The features of a word, alone and with what stands before it.
     #[inline]
-    fn take(&mut self, word: [u8; LONGEST + 8], length: usize, shouted: bool, sink: &mut impl Sink) {
+    fn take(&mut self, word: &Word, sink: &mut impl Sink) {
         let mut hash = 0_u64;
-        for part in word.as_chunks::<8>().0.iter().take(length.div_ceil(8)) {
-            hash = (hash ^ u64::from_le_bytes(*part)).wrapping_mul(WORD_KEY);
+        for part in word.parts.iter().take(word.length.div_ceil(8)) {
+            hash = (hash ^ part).wrapping_mul(WORD_KEY);
             hash ^= hash >> 29;
         }
         if self.seen.is_new((hash >> 32) as u32) {
-            grams(word, length, sink);
+            grams(word, sink);
             group(hash, sink);
-            if shouted {
+            if word.letters >= 4 && !word.small {
                 group(CAPITALS, sink);
             }
         }
@@ -343,39 +348,35 @@ impl Features {
     }
 
     /// The word is a single letter, and may belong to one that is spelled out.
-    fn spell(&mut self, sink: &mut impl Sink) {
-        let goes_on = self.apart == 1 && (self.spelled.length == 1 || self.between == self.spelled.between);
-        if !goes_on || self.spelled.length == LONGEST {
+    fn spell(&mut self, word: &Word, sink: &mut impl Sink) {
+        let goes_on = self.apart == 1 && (self.spelled.word.length == 1 || self.between == self.spelled.between);
+        if !goes_on || self.spelled.word.length == LONGEST {
             self.spelled_ended(sink);
         }
-        if self.spelled.length == 0 {
+        if self.spelled.word.length == 0 {
             self.spelled.before = self.before;
         }
         self.spelled.between = self.between;
-        let [letter, ..] = self.word;
-        if let Some(place) = self.spelled.word.get_mut(self.spelled.length) {
-            *place = letter;
-            self.spelled.length += 1;
-        }
+        let [letter, ..] = word.parts;
+        self.spelled.word.push(letter as u8);
     }
 
     /// A word that was spelled out stands where its letters stood.
     #[inline]
     fn spelled_ended(&mut self, sink: &mut impl Sink) {
-        if self.spelled.length == 0 {
+        if self.spelled.word.length == 0 {
             return;
         }
-        let Spelled { word, length, before, .. } = std::mem::take(&mut self.spelled);
-        if length >= SPELLED {
+        let Spelled { word, before, .. } = std::mem::take(&mut self.spelled);
+        if word.length >= SPELLED {
             self.before = before;
-            self.take(word, length, false, sink);
+            self.take(&word, sink);
         }
     }
 
     /// A character that is a word.
     fn word_of(&mut self, c: char, sink: &mut impl Sink) {
         self.spelled_ended(sink);
-        self.apart = 0;
         self.count += 2;
         let hash = (u64::from(c as u32) ^ 0xff00_0000).wrapping_mul(WORD_KEY);
         let hash = hash ^ hash >> 29;
@@ -383,9 +384,7 @@ impl Features {
             group(hash, sink);
         }
         self.word_hash(hash, sink);
-        if self.is_full() {
-            self.block_ended(sink);
-        }
+        self.passed(0, sink);
     }
 
     /// What stands before a word, with it.
@@ -452,26 +451,5 @@ impl Features {
         self.start = self.at;
         self.count = 0;
         self.seen.key = self.seen.key.wrapping_add(GRAM_KEY);
-    }
-}
-
-/// A feature of words.
-#[inline]
-fn group(hash: u64, sink: &mut impl Sink) {
-    sink.words((hash.wrapping_mul(WORD_KEY) >> (64 - WORD_BITS)) as usize);
-}
-
-/// Groups of four characters of a word, with a space before it and one behind.
-#[inline]
-fn grams(mut word: [u8; LONGEST + 8], length: usize, sink: &mut impl Sink) {
-    if let Some(behind) = word.get_mut(length) {
-        *behind = b' ';
-    }
-    let [first, second, rest @ ..] = &word;
-    let mut four = u32::from_le_bytes([0, b' ', *first, *second]);
-    for byte in rest.get(..length.saturating_sub(1)).unwrap_or_default() {
-        four = four >> 8 | u32::from(*byte) << 24;
-        let hash = four.wrapping_mul(GRAM_KEY);
-        sink.gram(((hash ^ hash >> 15) >> (32 - GRAM_BITS)) as usize);
     }
 }

@@ -47,7 +47,7 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 
 /// The ASCII letters at the beginning of eight bytes, small, with zeros behind; how many, and whether one of them was small.
 #[inline]
-pub(super) fn small(part: [u8; 8]) -> ([u8; 8], usize, bool) {
+pub(super) fn small(part: [u8; 8]) -> (u64, usize, bool) {
     let bytes = u64::from_le_bytes(part);
     let small = (bytes & (EACH * 0x7f)) | (EACH << 5);
     let (from_a, past_z) = (small + EACH * (0x80 - b'a' as u64), small + EACH * (0x7f - b'z' as u64));
@@ -56,7 +56,7 @@ pub(super) fn small(part: [u8; 8]) -> ([u8; 8], usize, bool) {
     let count = (!letters & EACH << 7).trailing_zeros() / 8;
     // Two shifts, as one by 64 is none.
     let mask = !(u64::MAX << (4 * count) << (4 * count));
-    ((small & mask).to_le_bytes(), count as usize, bytes & (EACH << 5) & mask != 0)
+    (small & mask, count as usize, bytes & (EACH << 5) & mask != 0)
 }
 
 /// Digits among letters as the letters they look like, numbers as zeros; returns how much of `word` is one.
@@ -107,6 +107,7 @@ mod tests {
                 part[at] = first;
                 let want = part.iter().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(8);
                 let (small, count, any_small) = small(part);
+                let small = small.to_le_bytes();
                 assert_eq!(count, want, "{part:?}");
                 assert_eq!(small[..count], part[..count].to_ascii_lowercase());
                 assert!(small[count..].iter().all(|byte| *byte == 0));
