@@ -3,6 +3,7 @@
 //! The request is read whole before anything is sent, and the answer is judged before anything is returned; streams go
 //! through the hold-back window. The parts live in `request`, `forward` and `respond`; this file is their order.
 
+mod apart;
 mod deadline;
 mod external;
 mod forward;

@@ -163,6 +163,7 @@ impl Matcher {
             start,
             end: view.end_of(at),
             accepted: None,
+            pending: None,
             tail: false,
             let_go: start < self.let_go,
         });
@@ -188,7 +189,7 @@ impl Matcher {
         for (member, threads) in self.set.members.iter().zip(&mut self.threads) {
             for thread in threads {
                 let reader = Reader { member, view, limit: self.limit };
-                if thread.accepted.is_some() || reader.is_evident(thread) {
+                if reader.settle(thread).is_some() || reader.is_evident(thread) {
                     reader.report_open(thread, text_end, hits);
                 } else {
                     thread.let_go = true;

@@ -76,7 +76,35 @@ pub(crate) struct Pattern {
     /// Start state for each byte that may stand before; the last is for the beginning of the text.
     starts: Vec<StateID>,
     /// Match states that nothing can follow: the byte that led there was only looked at.
-    terminal: HashSet<StateID>,
+    terminal: States,
+    /// Match states whose candidate counts, found or refused, whatever was found before.
+    decided: States,
+}
+
+/// Some states of an automaton, one bit each.
+#[derive(Default)]
+struct States {
+    bits: Vec<u64>,
+    /// Numbers of states are multiples of two to this.
+    stride: usize,
+}
+
+impl States {
+    fn add(&mut self, state: StateID) {
+        let index = state.as_usize() >> self.stride;
+        if self.bits.len() <= index / 64 {
+            self.bits.resize(index / 64 + 1, 0);
+        }
+        if let Some(word) = self.bits.get_mut(index / 64) {
+            *word |= 1 << (index % 64);
+        }
+    }
+
+    #[inline]
+    fn has(&self, state: StateID) -> bool {
+        let index = state.as_usize() >> self.stride;
+        self.bits.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 != 0)
+    }
 }
 
 /// Without the automaton, which may hold a secret.
@@ -146,18 +174,19 @@ impl Pattern {
             })
             .collect::<Result<_, _>>()
             .map_err(|e| refuse(Box::new(e)))?;
-        let terminal = HashSet::new();
-        let mut pattern = Self { dfa, checks, lead: None, evident, value: |_| 0, max_len, starts, terminal };
+        let none = || States { bits: Vec::new(), stride: dfa.stride2() };
+        let (terminal, decided) = (none(), none());
+        let mut pattern = Self { dfa, checks, lead: None, evident, value: |_| 0, max_len, starts, terminal, decided };
         // One byte of each class: all others of it lead to the same state.
         let bytes: Vec<u8> = nfa.byte_classes().representatives(..).filter_map(|unit| unit.as_u8()).collect();
-        pattern.terminal = pattern.find_terminal(&bytes);
+        pattern.know_states(&bytes);
         Ok(pattern)
     }
 
-    fn find_terminal(&self, bytes: &[u8]) -> HashSet<StateID> {
+    /// Walks through all states once.
+    fn know_states(&mut self, bytes: &[u8]) {
         let mut known: HashSet<StateID> = self.starts.iter().copied().collect();
         let mut open: Vec<StateID> = known.iter().copied().collect();
-        let mut terminal = HashSet::new();
         while let Some(state) = open.pop() {
             let mut goes_on = false;
             for byte in bytes.iter().copied() {
@@ -169,16 +198,32 @@ impl Pattern {
                     }
                 }
             }
+            let at_end = self.at_end(state);
+            for state in [state, at_end] {
+                if self.is_match(state) && self.checks_of(state).any(Check::decides) {
+                    self.decided.add(state);
+                }
+            }
             if !goes_on && self.is_match(state) {
-                terminal.insert(state);
+                self.terminal.add(state);
             }
         }
-        terminal
+    }
+
+    /// What candidates that end in the match state `state` have to pass.
+    fn checks_of(&self, state: StateID) -> impl Iterator<Item = &Check> {
+        (0..self.dfa.match_len(state)).filter_map(move |i| self.checks.get(self.dfa.match_pattern(state, i).as_usize()))
     }
 
     /// Whether the match state `state` is the end: its last byte was not part of the match.
     pub(crate) fn is_terminal(&self, state: StateID) -> bool {
-        self.terminal.contains(&state)
+        self.terminal.has(state)
+    }
+
+    /// Whether [`Pattern::judge`] of the match state `state` is never [`Found::Nothing`]: what was found before does not count then,
+    /// and need not be known.
+    pub(crate) fn is_decided(&self, state: StateID) -> bool {
+        self.decided.has(state)
     }
 
     /// The state before the first byte of a match that follows `before`.
@@ -206,8 +251,7 @@ impl Pattern {
     /// What the match state `state` makes of `candidate`.
     pub(crate) fn judge(&self, state: StateID, candidate: Candidate<'_>) -> Found {
         let mut found = Found::Nothing;
-        for i in 0..self.dfa.match_len(state) {
-            let Some(check) = self.checks.get(self.dfa.match_pattern(state, i).as_usize()) else { continue };
+        for check in self.checks_of(state) {
             match check.run(candidate) {
                 Found::Match(score) => return Found::Match(score),
                 Found::Veto => found = Found::Veto,
@@ -226,6 +270,11 @@ impl Pattern {
 }
 
 impl Check {
+    /// Whether it never leaves things as they were.
+    fn decides(&self) -> bool {
+        matches!(self, Self::Plain | Self::Shape(_, true))
+    }
+
     fn run(&self, candidate: Candidate<'_>) -> Found {
         let score = match self {
             Self::Plain => Some(100),

@@ -10,7 +10,7 @@ use postern_filters::limit::Meter;
 use postern_filters::{Checked, Given, Need, Permit, Reason, Refusal};
 use tokio::time::Instant;
 
-use super::{Exchange, Matched, forward};
+use super::{Exchange, Matched, apart, forward};
 use crate::head::Head;
 use crate::outside::limits::LimitLinks;
 use crate::standing::Standing;
@@ -29,7 +29,7 @@ impl Exchange<'_> {
         let reserved = reserve(matched, session, &body, story)?;
         let mut checked = {
             let view = self.view(head, session);
-            matched.chain.check_message(&view, body, &mut story.context)?
+            apart::inspect(body.len().max(reserved), || matched.chain.check_message(&view, body, &mut story.context))?
         };
         story.share.give(reserved.saturating_sub(story.context.body().len()));
         loop {

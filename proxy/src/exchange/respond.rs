@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::forward::client_left;
 use super::incoming::Incoming;
-use super::{Deadline, Exchange, Matched};
+use super::{Deadline, Exchange, Matched, apart};
 use crate::answer::{self, Framing};
 use crate::guard;
 use crate::head::Head;
@@ -213,7 +213,8 @@ async fn whole(
     }
     let body = body.freeze();
     let head = answer_head(response, matched.chain, story);
-    let judged = match matched.chain.check_answer(&head, body.clone(), &mut story.context)? {
+    let checked = apart::inspect(body.len(), || matched.chain.check_answer(&head, body.clone(), &mut story.context))?;
+    let judged = match checked {
         CheckedAnswer::Passed(judged) => judged,
         CheckedAnswer::Waits(Need::External(questions)) => {
             if !exchange.supply_external(&questions, session, story).await? {

@@ -1,5 +1,6 @@
 //! Bodies that are more than they look like, and bodies where none is expected (attacks 43–45, 50 and 51).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -136,6 +137,31 @@ async fn attack_45_no_text_makes_a_pattern_slow() {
     // Unoptimised code; exponential time would be years.
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     house.stop().await;
+}
+
+/// One thread serves everybody, as on a machine with one core.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn attack_45_who_sends_much_to_inspect_keeps_nobody_waiting() {
+    let house =
+        Arc::new(House::plan().with("manifests/chat.yaml", "maxBodySize: 64Ki", "maxBodySize: 2Mi").start().await);
+    let text = "0 ".repeat(500_000);
+    let sender = Arc::clone(&house);
+    let mut long = tokio::spawn(async move { sender.call(&sender.who.mia, Ask::chat(&text)).await.status });
+    let mut meanwhile = 0;
+    let status = loop {
+        tokio::select! {
+            biased;
+            status = &mut long => break status.unwrap(),
+            reply = house.call(&house.who.mia, Ask::get("/orders/1")) => {
+                assert_eq!(reply.status, 200);
+                // Before it has all come, the others go on anyway.
+                meanwhile += 1;
+            }
+        }
+    };
+    assert!(matches!(status, 200 | 403), "{status}");
+    assert!(meanwhile >= 8, "{meanwhile} requests were answered meanwhile");
+    Arc::into_inner(house).unwrap().stop().await;
 }
 
 #[tokio::test]

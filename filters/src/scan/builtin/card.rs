@@ -13,8 +13,11 @@ pub(super) const RECIPE: Recipe = Recipe {
 
 fn check(candidate: Candidate<'_>) -> Option<u8> {
     let text = candidate.text;
+    if continues(candidate.before) {
+        return None;
+    }
     let lengths = issuer_lengths(text)?;
-    let plausible = lengths.contains(&digits(text).count()) && is_grouped(text) && !continues(candidate.before);
+    let plausible = lengths.contains(&digits(text).count()) && is_grouped(text);
     (plausible && luhn(text)).then_some(100)
 }
 
@@ -39,12 +42,13 @@ fn continues(before: &[u8]) -> bool {
 
 /// How many digits a number of this issuer may have; `None` for a prefix that no card network uses.
 fn issuer_lengths(text: &[u8]) -> Option<std::ops::RangeInclusive<usize>> {
-    let prefix: Vec<u8> = digits(text).take(4).collect();
-    let number = |n: usize| prefix.iter().take(n).fold(0_u32, |sum, b| sum * 10 + u32::from(b - b'0'));
-    if prefix.len() < 4 {
-        return None;
-    }
-    match (number(1), number(2), number(3), number(4)) {
+    let mut first = digits(text).map(|b| u32::from(b - b'0'));
+    let mut number = 0;
+    let mut longer = || {
+        number = number * 10 + first.next()?;
+        Some(number)
+    };
+    match (longer()?, longer()?, longer()?, longer()?) {
         (4, ..) => Some(13..=19),
         (_, 51..=55, ..) | (_, _, _, 2221..=2720) => Some(16..=16),
         (_, 34 | 37, ..) => Some(15..=15),

@@ -10,6 +10,8 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+use std::sync::LazyLock;
+
 use super::context::any_word;
 use crate::scan::pattern::{Candidate, Recipe, Shape};
 use countries::COUNTRIES;
@@ -62,23 +64,36 @@ pub(super) const RECIPE: Recipe = Recipe {
     value: |_| 0,
 };
 
+/// The kinds of numbers by how many letters and digits they have.
+static BY_LENGTH: LazyLock<[Vec<&'static Number>; MOST + 1]> = LazyLock::new(|| {
+    let length = |number: &Number| number.form.bytes().filter(|b| !is_separator(*b)).count();
+    std::array::from_fn(|wanted| COUNTRIES.iter().filter(|number| length(number) == wanted).collect())
+});
+
+/// Letters and digits of the longest.
+const MOST: usize = 20;
+
 /// Bytes before a number in which a word counts.
 const REACH: usize = 56;
 
 fn check(candidate: Candidate<'_>) -> Option<u8> {
     let text = candidate.text;
-    let mut kept = [0_u8; 20];
+    if joined(candidate.before) {
+        return None;
+    }
+    let mut kept = [0_u8; MOST];
     let mut length = 0;
     for b in text.iter().filter(|b| b.is_ascii_alphanumeric()) {
         *kept.get_mut(length)? = b.to_ascii_uppercase();
         length += 1;
     }
     let kept = kept.get(..length)?;
-    if joined(candidate.before) || kept.iter().all(|b| Some(b) == kept.first()) {
+    if kept.iter().all(|b| Some(b) == kept.first()) {
         return None;
     }
     let bare = kept.len() == text.len();
-    let matching = COUNTRIES.iter().filter(|number| (number.valid)(kept) && written_as(number.form, text, bare));
+    let of_length = BY_LENGTH.get(length).into_iter().flatten();
+    let matching = of_length.filter(|number| (number.valid)(kept) && written_as(number.form, text, bare));
     let mut named = false;
     for number in matching {
         if number.alone && !(bare && number.form.bytes().any(is_separator)) {

@@ -64,8 +64,7 @@ const OTHERS: &[&str] = &[
 ];
 
 fn international(candidate: Candidate<'_>) -> Option<u8> {
-    let count = digits(candidate.text);
-    ((7..=15).contains(&count) && !joined(candidate.before)).then_some(85)
+    (!joined(candidate.before) && (7..=15).contains(&digits(candidate.text))).then_some(85)
 }
 
 fn north_american(candidate: Candidate<'_>) -> Option<u8> {
@@ -78,8 +77,11 @@ fn digits(text: &[u8]) -> usize {
 }
 
 fn national(candidate: Candidate<'_>) -> Option<u8> {
+    if joined(candidate.before) {
+        return None;
+    }
     let count = digits(candidate.text);
-    if !(7..=14).contains(&count) || joined(candidate.before) || !balanced(candidate.text) {
+    if !(7..=14).contains(&count) || !balanced(candidate.text) {
         return None;
     }
     if is_trunk(candidate.text, count) && !near(candidate.before, 16, OTHERS) {
@@ -90,10 +92,12 @@ fn national(candidate: Candidate<'_>) -> Option<u8> {
 }
 
 fn labelled(candidate: Candidate<'_>) -> Option<u8> {
+    if joined(candidate.before) {
+        return None;
+    }
     let number = candidate.text.split(u8::is_ascii_alphabetic).next()?.trim_ascii_end();
     let count = digits(number);
-    let plausible = (9..=14).contains(&count) && balanced(number) && !is_date(number);
-    (plausible && !joined(candidate.before)).then_some(75)
+    ((9..=14).contains(&count) && balanced(number) && !is_date(number)).then_some(75)
 }
 
 /// A national number with the 0 that opens a long distance: in brackets, or in groups, of the length that the plans of

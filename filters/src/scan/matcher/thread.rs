@@ -10,7 +10,9 @@ use crate::scan::pattern::{Candidate, Found};
 use crate::scan::view::{LOOK_BEHIND, View};
 
 /// Threads that are compared one by one.
-const FEW: usize = 16;
+const FEW: usize = 64;
+/// Bits in which states that differ most likely do.
+const SIEVE: usize = 4096;
 
 /// Bytes before a candidate that its validator may look at.
 const CONTEXT: usize = LOOK_BEHIND;
@@ -25,6 +27,8 @@ pub(super) struct Thread {
     /// End in the text of the last character read.
     pub(super) end: usize,
     pub(super) accepted: Option<Accepted>,
+    /// Counts instead of what was accepted, but was not judged yet: a longer one may take its place.
+    pub(super) pending: Option<Pending>,
     /// Part of it was reported as an open hit already.
     pub(super) tail: bool,
     /// Waited for too long and let go: it holds nothing back any more, but may still match.
@@ -36,6 +40,14 @@ pub(super) struct Accepted {
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) score: u8,
+}
+
+/// A candidate that ended: how it is known, its end in the view, and in the text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pending {
+    state: StateID,
+    at: usize,
+    end: usize,
 }
 
 /// One detector on one view.
@@ -75,18 +87,36 @@ impl Reader<'_> {
         if thread.tail {
             return;
         }
+        let found = Pending { state: thread.state, at, end: thread.end };
+        if self.member.pattern.is_decided(thread.state) {
+            thread.pending = Some(found);
+        } else if let Some(accepted) = self.judge(thread.from, found) {
+            (thread.accepted, thread.pending) = (accepted, None);
+        }
+    }
+
+    /// What counts instead of what was found before, if anything.
+    fn judge(&self, from: usize, found: Pending) -> Option<Option<Accepted>> {
         let base = self.view.base();
-        let before = self.view.slice(thread.from.saturating_sub(CONTEXT).max(base), thread.from);
-        let text = self.view.slice(thread.from, at);
-        match self.member.pattern.judge(thread.state, Candidate { before, text }) {
-            Found::Nothing => {}
-            Found::Veto => thread.accepted = None,
+        let before = self.view.slice(from.saturating_sub(CONTEXT).max(base), from);
+        let text = self.view.slice(from, found.at);
+        let pattern = &self.member.pattern;
+        match pattern.judge(found.state, Candidate { before, text }) {
+            Found::Nothing => None,
+            Found::Veto => Some(None),
             Found::Match(score) => {
-                let value = thread.from + (self.member.pattern.value)(text);
-                let start = self.view.start_of(value);
-                thread.accepted = Some(Accepted { start, end: thread.end, score });
+                let start = self.view.start_of(from + (pattern.value)(text));
+                Some(Some(Accepted { start, end: found.end, score }))
             }
         }
+    }
+
+    /// Judges what was not yet, and tells what was accepted.
+    pub(super) fn settle(&self, thread: &mut Thread) -> Option<Accepted> {
+        if let Some(accepted) = thread.pending.take().and_then(|found| self.judge(thread.from, found)) {
+            thread.accepted = accepted;
+        }
+        thread.accepted
     }
 
     /// Checks the span of a thread once `end` bytes of text have come; whether it lives on.
@@ -94,7 +124,7 @@ impl Reader<'_> {
         if end.saturating_sub(thread.start) <= self.limit {
             return true;
         }
-        let evident = thread.tail || thread.accepted.is_some() || self.member.strict || self.is_evident(thread);
+        let evident = thread.tail || self.settle(thread).is_some() || self.member.strict || self.is_evident(thread);
         if evident {
             // Which byte passed the limit does not depend on how the text came.
             let seen = thread.start.saturating_add(self.limit).saturating_add(1);
@@ -134,7 +164,7 @@ impl Reader<'_> {
             });
         }
         thread.start = thread.end;
-        thread.accepted = None;
+        (thread.accepted, thread.pending) = (None, None);
         thread.tail = true;
     }
 
@@ -151,34 +181,65 @@ impl Reader<'_> {
     }
 
     /// The thread has ended.
-    fn report(&self, thread: &Thread, seen: usize, hits: &mut Vec<Hit>) {
+    fn report(&self, thread: &mut Thread, seen: usize, hits: &mut Vec<Hit>) {
         let source = self.member.source;
         if thread.tail {
             if thread.end > thread.start {
                 let (start, end) = (thread.start, thread.end);
                 hits.push(Hit { start, end, seen, source, score: 75, open: true, tail: true });
             }
-        } else if let Some(Accepted { start, end, score }) = thread.accepted {
+        } else if let Some(Accepted { start, end, score }) = self.settle(thread) {
             hits.push(Hit { start, end, seen, source, score, open: false, tail: false });
         }
     }
 
     /// Drops threads that have the future of an earlier one. What they had found by themselves is reported.
     pub(super) fn merge(&self, threads: &mut Vec<Thread>, hits: &mut Vec<Hit>, seen: usize) {
-        if threads.len() < 2 {
+        if threads.len() < 2 || all_differ(threads) {
             return;
         }
-        let mut known: Vec<StateID> = Vec::with_capacity(threads.len().min(FEW));
-        let mut many = if threads.len() > FEW { HashSet::with_capacity(threads.len()) } else { HashSet::new() };
-        let crowded = threads.len() > FEW;
-        threads.retain(|t| {
-            let first = if crowded { many.insert(t.state) } else { !known.contains(&t.state) };
-            if first && !crowded {
-                known.push(t.state);
-            } else if !first && t.accepted.is_some() {
-                self.report(t, seen, hits);
+        if threads.len() > FEW {
+            let mut known = HashSet::with_capacity(threads.len());
+            threads.retain_mut(|thread| {
+                let first = known.insert(thread.state);
+                if !first {
+                    self.report_found(thread, hits, seen);
+                }
+                first
+            });
+            return;
+        }
+        let mut kept = 0;
+        for i in 0..threads.len() {
+            let (earlier, rest) = threads.split_at_mut(i);
+            let Some(thread) = rest.first_mut() else { break };
+            if earlier.iter().take(kept).any(|one| one.state == thread.state) {
+                self.report_found(thread, hits, seen);
+            } else {
+                threads.swap(kept, i);
+                kept += 1;
             }
-            first
-        });
+        }
+        threads.truncate(kept);
     }
+
+    /// Reports what the thread has found by itself, if anything.
+    fn report_found(&self, thread: &mut Thread, hits: &mut Vec<Hit>, seen: usize) {
+        if self.settle(thread).is_some() {
+            self.report(thread, seen, hits);
+        }
+    }
+}
+
+/// Whether no two are in the same state. May say no where it is so.
+fn all_differ(threads: &[Thread]) -> bool {
+    let mut sieve = [0_u64; SIEVE / 64];
+    threads.iter().all(|thread| {
+        let bit = thread.state.as_u32().wrapping_mul(0x9E37_79B1) as usize >> (32 - SIEVE.ilog2());
+        sieve.get_mut(bit / 64).is_some_and(|word| {
+            let known = *word;
+            *word |= 1 << (bit % 64);
+            known != *word
+        })
+    })
 }
