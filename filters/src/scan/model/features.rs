@@ -51,14 +51,23 @@ pub struct Features {
     seen: Seen,
 }
 
-/// Single letters with one character between them, always the same: `i g n o r e`.
+/// Single letters with one character between them, always the same: `i g n o r e`. What they say is known where they end.
 #[derive(Debug, Clone, Copy, Default)]
 struct Spelled {
     word: Word,
     /// What stands between them.
     between: u8,
-    /// What stood before the first of them.
-    before: [u64; 2],
+    /// Marks before the first of them.
+    marks: u64,
+    /// A sentence ended behind the last of them, a line did.
+    stopped: bool,
+    lined: bool,
+}
+
+impl Spelled {
+    fn is_open(&self) -> bool {
+        self.word.length > 0
+    }
 }
 
 /// Fewer single letters than this are no word that was spelled out.
@@ -99,8 +108,19 @@ impl Seen {
 const LINE_WORD: u64 = 0x51_7c_c1_b7_27_22_0a_95;
 /// Stands among them where a sentence ends.
 const STOP_WORD: u64 = 0x2b_99_2d_df_a2_32_49_d7;
+
+fn is_stop(byte: u8) -> bool {
+    matches!(byte, b'.' | b'!' | b'?' | b':')
+}
+
+/// What stands between two words, as marks.
+fn mark_of(between: u8) -> u64 {
+    if between == b' ' { 0 } else { between.into() }
+}
+
 /// A word in capitals.
 const CAPITALS: u64 = 0x6c_62_27_2e_07_bb_01_42;
+
 impl Features {
     /// For blocks of `block` characters and what their last word has more.
     #[must_use]
@@ -154,9 +174,10 @@ impl Features {
     /// The text has ended.
     pub fn finish(&mut self, sink: &mut impl Sink) {
         self.word_ended(sink);
+        let is_spelled = self.spelled.is_open();
         self.spelled_ended(sink);
         self.marks_ended(sink);
-        if self.count > 0 {
+        if self.count > 0 || is_spelled {
             self.block_ended(sink);
         }
     }
@@ -177,7 +198,7 @@ impl Features {
             return 0;
         }
         self.at = at + length;
-        if length == 1 || self.spelled.word.length > 0 {
+        if length == 1 || self.spelled.is_open() {
             let parts = [letters, 0, 0, 0];
             self.whole(&Word { parts, length, letters: length as u8, digits: 0, small }, sink);
             return length;
@@ -305,18 +326,12 @@ impl Features {
     fn whole(&mut self, word: &Word, sink: &mut impl Sink) {
         if word.length == 1 && word.letters == 1 {
             self.spell(word, sink);
-        } else {
-            self.spelled_ended(sink);
+            // Of one that is spelled out, a letter is a character.
+            return self.passed(if self.spelled.word.length < SPELLED { 2 } else { 1 }, sink);
         }
-        // From the third letter on of one that is spelled out, only the word says something.
-        let space = if self.spelled.word.length < SPELLED {
-            self.take(word, sink);
-            1
-        } else {
-            self.marks = 0;
-            0
-        };
-        self.passed(word.length + space, sink);
+        self.spelled_ended(sink);
+        self.take(word, sink);
+        self.passed(word.length + 1, sink);
     }
 
     /// A word of so many characters, with what stands behind it, was read.
@@ -349,28 +364,69 @@ impl Features {
 
     /// The word is a single letter, and may belong to one that is spelled out.
     fn spell(&mut self, word: &Word, sink: &mut impl Sink) {
-        let goes_on = self.apart == 1 && (self.spelled.word.length == 1 || self.between == self.spelled.between);
-        if !goes_on || self.spelled.word.length == LONGEST {
-            self.spelled_ended(sink);
-        }
-        if self.spelled.word.length == 0 {
-            self.spelled.before = self.before;
-        }
-        self.spelled.between = self.between;
         let [letter, ..] = word.parts;
+        let Spelled { word: known, between, .. } = self.spelled;
+        if self.apart != 1 || known.length == LONGEST || known.length > 2 && self.between != between {
+            self.spelled_ended(sink);
+        } else if known.length == 2 && self.between != between {
+            // `a w-o-r-d`: the first was a word of its own.
+            let second = known.parts[0] >> 8;
+            self.spelled.word = Word { length: 1, letters: 1, parts: [known.parts[0] & 0xff, 0, 0, 0], ..known };
+            self.spelled.stopped = is_stop(between);
+            self.spelled.lined = false;
+            self.spelled_ended(sink);
+            self.spelled.word.push(second as u8);
+            self.spelled.marks = mark_of(between);
+        }
+        let marks = std::mem::take(&mut self.marks);
+        if !self.spelled.is_open() {
+            self.spelled.marks = marks;
+        }
+        self.spelled = Spelled { between: self.between, stopped: false, lined: false, ..self.spelled };
         self.spelled.word.push(letter as u8);
+        self.spelled.word.letters = self.spelled.word.length as u8;
+        self.spelled.word.small |= word.small;
     }
 
     /// A word that was spelled out stands where its letters stood.
     #[inline]
     fn spelled_ended(&mut self, sink: &mut impl Sink) {
-        if self.spelled.word.length == 0 {
-            return;
+        if self.spelled.is_open() {
+            self.spelled_out(sink);
         }
-        let Spelled { word, before, .. } = std::mem::take(&mut self.spelled);
-        if word.length >= SPELLED {
-            self.before = before;
+    }
+
+    fn spelled_out(&mut self, sink: &mut impl Sink) {
+        let Spelled { word, between, marks, stopped, lined } = std::mem::take(&mut self.spelled);
+        let behind = std::mem::replace(&mut self.marks, marks);
+        if word.length < SPELLED {
+            for (i, letter) in word.parts[0].to_le_bytes().into_iter().take(word.length).enumerate() {
+                if i > 0 {
+                    self.marks = mark_of(between);
+                    if is_stop(between) {
+                        self.sentence_ended();
+                    }
+                }
+                self.take(
+                    &Word { parts: [letter.into(), 0, 0, 0], length: 1, letters: 1, digits: 0, small: true },
+                    sink,
+                );
+            }
+        } else {
             self.take(&word, sink);
+        }
+        if stopped {
+            self.sentence_ended();
+        }
+        if lined {
+            self.word_hash(LINE_WORD, sink);
+        }
+        self.marks = behind;
+    }
+
+    fn sentence_ended(&mut self) {
+        if !matches!(self.before, [_, STOP_WORD | LINE_WORD]) {
+            self.before = [self.before[1], STOP_WORD];
         }
     }
 
@@ -410,12 +466,15 @@ impl Features {
     fn line(&mut self, sink: &mut impl Sink) {
         (self.apart, self.between) = (self.apart.saturating_add(1), b' ');
         self.marks_ended(sink);
-        if !matches!(self.before, [_, LINE_WORD]) {
+        if self.spelled.is_open() {
+            self.spelled.lined = true;
+        } else if !matches!(self.before, [_, LINE_WORD]) {
             self.word_hash(LINE_WORD, sink);
         }
     }
 
     fn mark(&mut self, byte: u8, sink: &mut impl Sink) {
+        let is_between = self.spelled.is_open() && self.apart == 0;
         (self.apart, self.between) = (self.apart.saturating_add(1), byte);
         if self.marks >> 56 != 0 {
             self.marks_ended(sink);
@@ -423,10 +482,14 @@ impl Features {
         // Of a line of them three say it.
         if self.marks & 0xff_ffff != u64::from(byte) * 0x01_0101 {
             self.marks = self.marks << 8 | u64::from(byte);
-            self.count += 1;
+            self.count += u32::from(!is_between);
         }
-        if matches!(byte, b'.' | b'!' | b'?' | b':') && !matches!(self.before, [_, STOP_WORD | LINE_WORD]) {
-            self.before = [self.before[1], STOP_WORD];
+        if is_stop(byte) {
+            if self.spelled.is_open() {
+                self.spelled.stopped = true;
+            } else {
+                self.sentence_ended();
+            }
         }
     }
 
