@@ -47,7 +47,7 @@ Written by `make model`; every figure in it was computed then.
 | not for | judging people, topics or tone; proof that a text is harmless |
 | size | {} bytes, one byte a weight |
 | SHA-256 | `{}` |
-| trained on | the corpora below and texts that the grammars in `grammar/` make; no text of users, nothing of the dev files |
+| trained on | the corpora below and texts that the grammars in `grammar/` make, some of both again in ROT13, reversed and in leetspeak; no text of users, nothing of the dev files |
 | score | in percent: of innocent texts no more than one in a thousand scores 80 on dev, and one in a hundred 40 |
 
 | head | characters of a block | slope | offset |

@@ -22,7 +22,7 @@ pub(crate) struct Row {
     pub(crate) span: Option<Range<usize>>,
     /// Of a source that the training rows lack.
     pub(crate) unseen: bool,
-    /// Made by a grammar.
+    /// Made by a grammar, or from another row.
     pub(crate) made: bool,
     pub(crate) head: Head,
     pub(crate) blocks: Vec<Block>,
@@ -39,6 +39,16 @@ impl Row {
     pub(crate) fn read_by(&self, head: Head) -> Self {
         Self { head, blocks: blocks(head, &self.text), ..self.clone() }
     }
+}
+
+/// `row` with its attack, or all of it where it is innocent, written in another way.
+pub(crate) fn disguised(row: &Row, write: fn(&str) -> String) -> Row {
+    let place = row.span.clone().unwrap_or(0..row.text.len());
+    let (before, behind) = (&row.text[..place.start], &row.text[place.end..]);
+    let written = write(&row.text[place.clone()]);
+    let span = row.span.as_ref().map(|_| place.start..place.start + written.len());
+    let text = [before, &written, behind].concat();
+    Row { blocks: blocks(row.head, &text), text, span, made: true, ..row.clone() }
 }
 
 /// The folder of corpora: `$POSTERN_SHARED/data`, or `shared/data` in a folder above.

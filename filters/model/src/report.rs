@@ -5,7 +5,7 @@
 
 mod cost;
 mod data;
-mod disguise;
+pub(crate) mod disguise;
 mod disguised;
 mod floors;
 mod guards;

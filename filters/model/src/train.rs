@@ -8,6 +8,7 @@ use postern_filters::scan::model::{GRAMS, Head, Model, WORDS, Weights};
 
 use crate::corpus::{self, Row};
 use crate::figures;
+use crate::report::disguise::{leet, reversed, rot13};
 use crate::solve::{Window, rarity, solve};
 use crate::windows::{FEATURES, Line, examples};
 
@@ -15,7 +16,7 @@ use crate::windows::{FEATURES, Line, examples};
 const STRENGTH: f32 = 8.0;
 /// Passes over all windows.
 const ROUNDS: usize = 10;
-/// How much rows count: those that a grammar made, and attacks.
+/// How much rows count: those that a grammar made or that are written in another way, and attacks.
 const MADE: f32 = 0.7;
 const ATTACK: f32 = 1.5;
 
@@ -27,6 +28,10 @@ const DOCUMENT_INNOCENT: usize = 2_000;
 /// Of those, how many are rows of the other head: attacks that users write stand in documents too, and users show documents.
 const USER_ATTACKS_IN_DOCUMENTS: usize = 1_000;
 const DOCUMENTS_OF_USERS: usize = 500;
+
+/// Ways to write a text that rows are also learned in, each of them one row of so many.
+const DISGUISES: [fn(&str) -> String; 3] = [rot13, reversed, leet];
+const DISGUISED: usize = 4;
 
 /// Sources that are left out together, to learn how well a model does on what it has not seen.
 const GROUPS: [&[&str]; 4] = [
@@ -109,6 +114,14 @@ impl Rows {
                 rows.extend(attacks.map(|row| row.read_by(head)));
             }
         }
+        let others: Vec<Row> = DISGUISES
+            .iter()
+            .enumerate()
+            .flat_map(|(first, write)| {
+                rows.iter().skip(first).step_by(DISGUISED).map(|row| corpus::disguised(row, *write))
+            })
+            .collect();
+        rows.extend(others);
         // Where attacks stand in long texts, a first model tells.
         let first = fit(&rows, None);
         let line = fit(&rows, Some(&first));

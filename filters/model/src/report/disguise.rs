@@ -3,10 +3,12 @@
 mod codes;
 mod letters;
 
-use codes::{base64, base64_in_a_sentence, entities, escapes, hexadecimal, percent, reversed, rot13};
+use codes::{base64, base64_in_a_sentence, entities, escapes, hexadecimal, percent};
+pub(crate) use codes::{reversed, rot13};
+pub(crate) use letters::leet;
 use letters::{
-    accents, alternating, between, bold, emphasis, full_width, leet, lines, look_alikes, mathematical, overridden,
-    tags, upper,
+    accents, alternating, between, bold, emphasis, full_width, lines, look_alikes, mathematical, overridden, tags,
+    upper,
 };
 
 /// How the text reaches the detectors.

@@ -144,7 +144,7 @@ pub(crate) fn section(corpora: &Corpora, figures: &mut Figures) -> Result<String
 {users} attacks of prompts and {others} of documents that are found as they are, written in other ways; of a document only the attack, in its place. Found is
 what `PromptInjection`, `HiddenText` or `EncodedPayload` finds at {SHIPPED}, as they are where nobody wrote a policy; the last columns say which of
 them do. Some attacks bring something along that a disguise leaves as it is, such as an HTML comment. *Innocent* are {alike} innocent texts written in
-the same way: how many of them are found, and by what. A stream of single characters has to come out as the whole does, text and all.
+the same way: how many of them are found, and by what. Training saw other texts in ROT13, reversed and in leetspeak, and in no other way. A stream of single characters has to come out as the whole does, text and all.
 
 | disguise | prompts (95 %) | documents (95 %) | all (95 %) | `PromptInjection` | `HiddenText` | `EncodedPayload` | innocent |
 | --- | --- | --- | --- | ---: | ---: | ---: | --- |\n"
@@ -178,7 +178,7 @@ the same way: how many of them are found, and by what. A stream of single charac
             figures.found(GROUP, &format!("{name}, {rows}"), tally);
         }
         figures.alarms(GROUP, &format!("{name}, innocent"), alarms);
-        if all.percent() < 50.0 {
+        if 3 * all.hits < 2 * all.of {
             blind.push(format!("{name} ({:.0} %)", all.percent()));
         }
         if alarms.percent() > 50.0 {
@@ -186,7 +186,7 @@ the same way: how many of them are found, and by what. A stream of single charac
         }
     }
     if !blind.is_empty() {
-        let _ = writeln!(out, "\nBlind spots, where less than half is found: {}.", blind.join(", "));
+        let _ = writeln!(out, "\nBlind spots, where less than two in three are found: {}.", blind.join(", "));
     }
     if !alarming.is_empty() {
         let _ = writeln!(
