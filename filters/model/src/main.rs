@@ -1,8 +1,8 @@
 //! Makes the classifier of injections, shows what a change to it would give, and tells how well all detectors do.
 //!
 //! `train` writes the weights, their digest and the model card; `try` does the same work and only prints the figures. `report` measures the
-//! detectors and writes what `check` holds them against. All read the corpora, take nothing from outside, and give the same bytes every
-//! time, but for processor time.
+//! detectors and writes what `check` holds them against; `cost` prints the processor time alone. All read the corpora, take nothing from
+//! outside, and give the same bytes every time, but for processor time.
 
 #![allow(
     clippy::indexing_slicing,
@@ -38,7 +38,8 @@ fn main() -> Result<()> {
             report::write(options.contains(&"--cpu"), options.contains(&"--lower"))
         }
         ["check"] => report::check(),
-        _ => bail!("usage: postern-model train | try | report [--cpu] [--lower] | check"),
+        ["cost"] => report::cost(),
+        _ => bail!("usage: postern-model train | try | report [--cpu] [--lower] | check | cost"),
     }
 }
 

@@ -89,6 +89,11 @@ fn measure(files: &Files, cpu: bool) -> Result<Measured> {
 }
 
 /// Writes the page, the table of the README and the floors. Floors sink only where `lower` says so.
+pub(crate) fn cost() -> Result<()> {
+    print!("{}", cost::table(&Corpora::load(&corpus::folder()?)?)?);
+    Ok(())
+}
+
 pub(crate) fn write(cpu: bool, lower: bool) -> Result<()> {
     let files = Files::find();
     let measured = measure(&files, cpu)?;
