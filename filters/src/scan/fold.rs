@@ -6,6 +6,8 @@
 //! that look Latin made Latin. Letter case is kept in both. Nothing looks at more than one character, so a text cut
 //! anywhere folds to the same.
 
+use std::sync::OnceLock;
+
 use unicode_normalization::char::{decompose_canonical, decompose_compatible};
 
 /// Which of the two forms.
@@ -26,8 +28,39 @@ pub(crate) fn fold(form: Form, c: char, mut emit: impl FnMut(char)) {
     match form {
         Form::Plain => plain(c, emit),
         Form::Skeleton if is_ideograph(c) => emit(c),
-        Form::Skeleton => skeleton(c, emit),
+        Form::Skeleton => match known(c) {
+            NOTHING => {}
+            SEVERAL => skeleton(c, emit),
+            one => emit(char::from_u32(one.into()).unwrap_or(c)),
+        },
     }
+}
+
+/// Characters of one page of the basic plane.
+const PAGE: usize = 256;
+/// Of a character that leaves nothing, and of one that is not remembered: no characters either.
+const NOTHING: u16 = 0;
+const SEVERAL: u16 = 0xFFFF;
+
+/// The skeleton of `c`, where it is one character of the basic plane or nothing. Pages are read when the first character of them comes.
+fn known(c: char) -> u16 {
+    static PAGES: [OnceLock<Box<[u16; PAGE]>>; 0x1_0000 / PAGE] = [const { OnceLock::new() }; 0x1_0000 / PAGE];
+    let (number, place) = (c as usize / PAGE, c as usize % PAGE);
+    let Some(page) = PAGES.get(number) else { return SEVERAL };
+    let page = page.get_or_init(|| {
+        let of = |place| char::from_u32((number * PAGE + place) as u32).map_or(SEVERAL, remembered);
+        Box::new(std::array::from_fn(of))
+    });
+    page.get(place).copied().unwrap_or(SEVERAL)
+}
+
+fn remembered(c: char) -> u16 {
+    let (mut one, mut count) = (NOTHING, 0);
+    skeleton(c, |f| {
+        one = u16::try_from(u32::from(f)).unwrap_or(SEVERAL);
+        count += 1;
+    });
+    if count > 1 { SEVERAL } else { one }
 }
 
 fn skeleton(c: char, mut emit: impl FnMut(char)) {
@@ -197,6 +230,15 @@ mod tests {
             let mut folded = String::new();
             skeleton(c, |f| folded.push(f));
             assert_eq!(folded, c.to_string(), "U+{:04X}", u32::from(c));
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_is_what_it_folds_to() {
+        for c in (0x80..0x11_0000).filter_map(char::from_u32).filter(|c| !is_invisible(*c)) {
+            let mut folded = String::new();
+            skeleton(c, |f| folded.push(f));
+            assert_eq!(fold_str(Form::Skeleton, &c.to_string()), folded, "U+{:04X}", u32::from(c));
         }
     }
 

@@ -288,19 +288,24 @@ impl Features {
     fn other(&mut self, c: char, sink: &mut impl Sink) {
         self.escape = Escape::None;
         let code = 0x80 | ((c as u32).wrapping_mul(GRAM_KEY) >> 25) as u8;
-        if letters::is_unspaced(c) {
-            self.word_ended(sink);
-            self.word_of(c, sink);
-        } else if c.is_alphanumeric() {
-            self.word.letters = self.word.letters.saturating_add(1);
-            self.word.small = true;
-            self.push(code, sink);
-        } else if c.is_whitespace() {
-            self.word_ended(sink);
-            self.space(sink);
-        } else {
-            self.word_ended(sink);
-            self.mark(if letters::is_stop(c) { b'.' } else { code }, sink);
+        match letters::other(c) {
+            letters::UNSPACED => {
+                self.word_ended(sink);
+                self.word_of(c, sink);
+            }
+            letters::OTHER => {
+                self.word.letters = self.word.letters.saturating_add(1);
+                self.word.small = true;
+                self.push(code, sink);
+            }
+            letters::SPACE => {
+                self.word_ended(sink);
+                self.space(sink);
+            }
+            kind => {
+                self.word_ended(sink);
+                self.mark(if kind == letters::STOP { b'.' } else { code }, sink);
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a character is to the classifier.
 
+use std::sync::OnceLock;
+
 pub(super) const SILENT: u8 = 0;
 pub(super) const LETTER: u8 = 1;
 pub(super) const DIGIT: u8 = 2;
@@ -84,13 +86,43 @@ pub(super) fn unmask(word: &mut [u8], letters: u8, digits: u8) -> usize {
     length
 }
 
+/// A letter or digit outside of ASCII of a script that puts spaces between words, a character that is a word, the end of a sentence.
+pub(super) const OTHER: u8 = 8;
+pub(super) const UNSPACED: u8 = 9;
+pub(super) const STOP: u8 = 10;
+
+/// Characters of one page of the basic plane.
+const PAGE: usize = 256;
+
+/// What a character outside of ASCII is. Pages are read when the first character of them comes.
+pub(super) fn other(c: char) -> u8 {
+    static PAGES: [OnceLock<Box<[u8; PAGE]>>; 0x1_0000 / PAGE] = [const { OnceLock::new() }; 0x1_0000 / PAGE];
+    let (number, place) = (c as usize / PAGE, c as usize % PAGE);
+    let Some(page) = PAGES.get(number) else { return look_up(c) };
+    let page = page.get_or_init(|| {
+        let of = |place| char::from_u32((number * PAGE + place) as u32).map_or(MARK, look_up);
+        Box::new(std::array::from_fn(of))
+    });
+    page.get(place).copied().unwrap_or(MARK)
+}
+
+fn look_up(c: char) -> u8 {
+    match c {
+        _ if is_unspaced(c) => UNSPACED,
+        _ if c.is_alphanumeric() => OTHER,
+        _ if c.is_whitespace() => SPACE,
+        _ if is_stop(c) => STOP,
+        _ => MARK,
+    }
+}
+
 /// Ends of sentences in other scripts.
-pub(super) fn is_stop(c: char) -> bool {
+fn is_stop(c: char) -> bool {
     matches!(c, '。' | '！' | '？' | '।' | '؟' | '۔' | '…')
 }
 
 /// Han, kana, Hangul and Thai, which are written without spaces or with endings.
-pub(super) fn is_unspaced(c: char) -> bool {
+fn is_unspaced(c: char) -> bool {
     matches!(c, '\u{E00}'..='\u{EFF}' | '\u{3041}'..='\u{30FF}' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}'
         | '\u{AC00}'..='\u{D7A3}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3134F}')
 }
