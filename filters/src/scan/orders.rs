@@ -111,6 +111,17 @@ impl Orders {
         let readers = self.asked.iter().filter_map(|one| one.reader.live(text_end));
         readers.chain(self.runs.iter().filter_map(|(_, run)| run.live(text_end))).min()
     }
+
+    /// Where the earliest text stands that is suspect so far, or of a word that is not whole yet. What stands before was judged with
+    /// all that came, and a finding that begins there needs what comes.
+    pub(crate) fn suspect(&self, view: &View, text_end: usize) -> Option<usize> {
+        let readers = self.asked.iter().filter_map(|one| one.reader.live(text_end));
+        let runs = self.runs.iter().enumerate().filter_map(|(number, (_, run))| {
+            let mut asked = self.asked.iter().filter(|one| one.run == number);
+            if asked.any(|one| one.suspects(run)) { run.live(text_end) } else { run.open(view) }
+        });
+        readers.chain(runs).min()
+    }
 }
 
 impl Asked {
@@ -125,6 +136,13 @@ impl Asked {
                 hits.extend((hit.score >= self.least).then_some(hit));
             }
         }
+    }
+
+    /// Whether what has come of a window is halfway to a finding.
+    fn suspects(&self, run: &ModelRun) -> bool {
+        let (start, logit) = run.so_far();
+        let score = self.evidence.iter().filter(|hit| hit.end > start).map(|hit| hit.score).max().unwrap_or(0);
+        2.0 * run.percent(logit + spoken(score)) >= f32::from(self.least)
     }
 
     /// The highest score of signatures in a window, as far as `seen` bytes of text tell.

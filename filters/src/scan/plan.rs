@@ -139,6 +139,17 @@ impl Plan {
         self.targets(hit).all(|target| target.action.keeps())
     }
 
+    /// Whether texts that give orders are changed, and not only refused or noted: then a window has to stay until it is judged.
+    pub(crate) fn rewrites_orders(&self) -> bool {
+        let targets = self.injection.targets.iter().chain(&self.jailbreak.targets);
+        targets.map(|target| target.action).any(|action| action != ContentAction::Block && !action.keeps())
+    }
+
+    /// Whether a hit changes nothing of the text, so that part of what it is about may have left.
+    pub(crate) fn stands_apart(&self, hit: &Hit) -> bool {
+        matches!(hit.source, Source::Injection | Source::Jailbreak) && !self.rewrites_orders() || self.keeps(hit)
+    }
+
     /// Names of the guards that look at this part, sorted, each once.
     pub(crate) fn guard_names(&self) -> Vec<&str> {
         let web = self.web.iter().flat_map(|(_, targets)| targets);

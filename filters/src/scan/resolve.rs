@@ -30,7 +30,7 @@ pub(crate) struct Resolver {
     floor: usize,
     /// Goes on behind a hit that blocks: for whoever wants to know all of them.
     goes_on: bool,
-    /// Those that leave the text as it is. They stand apart, so that a long one that is only noted does not have more of the
+    /// Those that leave the text as it is, or end it. They stand apart, so that a long one that is only noted does not have more of the
     /// text changed than was asked for.
     noted: Option<Box<Self>>,
 }
@@ -40,8 +40,10 @@ pub(crate) struct Resolver {
 pub(crate) struct Known {
     /// Bytes read.
     pub(crate) text_end: usize,
-    /// No hit to come begins before this.
+    /// No hit to come that changes the text begins before this.
     pub(crate) live: usize,
+    /// And none that stands apart before this.
+    pub(crate) open: usize,
     pub(crate) finished: bool,
 }
 
@@ -64,7 +66,7 @@ impl Resolver {
     /// Takes `hits` over; those that no rule asked for are dropped.
     pub(crate) fn add(&mut self, plan: &Plan, hits: &mut Vec<Hit>) {
         for hit in hits.drain(..).filter(|h| plan.targets(h).next().is_some()) {
-            if plan.keeps(&hit) {
+            if plan.stands_apart(&hit) {
                 self.noted.get_or_insert_default().pending.push_back(hit);
             } else {
                 self.pending.push_back(hit);
@@ -81,6 +83,7 @@ impl Resolver {
         let block = if self.goes_on { None } else { self.first_block(plan) };
         let mut out = self.settle_all(plan, known, block);
         if let Some(noted) = &mut self.noted {
+            let known = Known { live: known.open, ..known };
             out.findings.extend(noted.settle_all(plan, known, block).findings);
         }
         out
@@ -140,7 +143,8 @@ impl Resolver {
     /// When the first hit that blocks became known.
     fn first_block(&self, plan: &Plan) -> Option<usize> {
         let blocks = |h: &&Hit| plan.targets(h).any(|t| t.action == ContentAction::Block);
-        self.pending.iter().filter(blocks).map(|h| h.seen).min()
+        let apart = self.noted.iter().flat_map(|noted| &noted.pending);
+        self.pending.iter().chain(apart).filter(blocks).map(|h| h.seen).min()
     }
 
     fn settle<'p>(&mut self, plan: &'p Plan, group: &[Hit], end: usize, out: &mut Resolved<'p>) {

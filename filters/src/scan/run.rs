@@ -155,19 +155,24 @@ impl Run {
 
     fn resolve<'p>(&mut self, plan: &'p Plan, mut hits: Vec<Hit>, finished: bool) -> Resolved<'p> {
         self.resolver.add(plan, &mut hits);
-        let live = if finished { self.text_end } else { self.live() };
-        self.resolver.resolve(plan, Known { text_end: self.text_end, live, finished })
+        let (live, open) = if finished { (self.text_end, self.text_end) } else { self.live() };
+        self.resolver.resolve(plan, Known { text_end: self.text_end, live, open, finished })
     }
 
-    /// Nothing before this can still become part of a hit.
-    fn live(&self) -> usize {
+    /// Nothing before the first can still become part of a hit that changes the text, nor before the second of any.
+    fn live(&self) -> (usize, usize) {
         let matchers = self.matchers.iter().filter_map(|m| m.live(&self.plain, self.text_end));
         let hidden = self.hidden.as_ref().and_then(HiddenRuns::live);
-        let orders = self.orders.live(self.text_end);
         let encoded = self.encoded.as_ref().and_then(EncodedRuns::live);
         let words = self.words.iter().filter_map(|w| w.live(self.text_end));
         let canary = self.canary.as_ref().and_then(|c| c.live(self.text_end));
-        matchers.chain(hidden).chain(orders).chain(encoded).chain(words).chain(canary).min().unwrap_or(self.text_end)
+        let rest = matchers.chain(hidden).chain(encoded).chain(words).chain(canary).min().unwrap_or(self.text_end);
+        let open = self.orders.live(self.text_end).map_or(rest, |orders| rest.min(orders));
+        if self.plan.rewrites_orders() {
+            return (open, open);
+        }
+        let suspect = self.orders.suspect(&self.skeleton, self.text_end);
+        (suspect.map_or(rest, |orders| rest.min(orders)), open)
     }
 
     fn forget(&mut self, floor: usize) {

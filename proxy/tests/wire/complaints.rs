@@ -233,7 +233,9 @@ spec:
 /// The upstream says a sentence only after the caller has read the one before.
 #[tokio::test]
 async fn complaint_12_with_every_guard_on_answers_a_stream_comes_as_it_is_said_and_nobody_else_is_asked() {
-    let house = House::plan().also(ACTIONS).also(DEMANDING).start().await;
+    // Nothing comes because somebody has waited long enough.
+    let plan = House::plan().with("manifests/chat.yaml", "stall: 5s", "stall: 30s");
+    let house = plan.also(ACTIONS).also(DEMANDING).start().await;
     for h2 in [false, true] {
         let tell = house.model.steps();
         tell.send(stream_head()).await.unwrap();

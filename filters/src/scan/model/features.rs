@@ -31,8 +31,9 @@ pub trait Sink {
 /// The state on one text.
 #[derive(Debug)]
 pub struct Features {
-    /// The word that is being read.
+    /// The word that is being read, and where it begins.
     word: Word,
+    word_start: usize,
     spelled: Spelled,
     /// Characters since the last word, and the last of them.
     apart: u8,
@@ -55,6 +56,8 @@ pub struct Features {
 #[derive(Debug, Clone, Copy, Default)]
 struct Spelled {
     word: Word,
+    /// Where the first of them stands.
+    start: usize,
     /// What stands between them.
     between: u8,
     /// Marks before the first of them.
@@ -127,6 +130,7 @@ impl Features {
     pub fn new(block: u32) -> Self {
         Self {
             word: Word::default(),
+            word_start: 0,
             spelled: Spelled::default(),
             apart: 0,
             between: 0,
@@ -182,6 +186,15 @@ impl Features {
         }
     }
 
+    /// Where the word begins that is being read, of which nothing counts yet.
+    #[must_use]
+    pub fn open_at(&self) -> Option<usize> {
+        if self.spelled.is_open() {
+            return Some(self.spelled.start);
+        }
+        (self.word.length > 0).then_some(self.word_start)
+    }
+
     /// Takes the word of ASCII letters at the beginning of `rest`, which begins at `at`, and returns how long it is: 0 where it goes on
     /// with something else, is too long, or may go on with what comes.
     #[inline]
@@ -199,6 +212,7 @@ impl Features {
         }
         self.at = at + length;
         if length == 1 || self.spelled.is_open() {
+            self.word_start = at;
             let parts = [letters, 0, 0, 0];
             self.whole(&Word { parts, length, letters: length as u8, digits: 0, small }, sink);
             return length;
@@ -313,6 +327,9 @@ impl Features {
         if self.word.length == LONGEST {
             self.word_ended(sink);
         }
+        if self.word.length == 0 {
+            self.word_start = self.at;
+        }
         self.word.push(byte);
     }
 
@@ -375,17 +392,18 @@ impl Features {
             self.spelled_ended(sink);
         } else if known.length == 2 && self.between != between {
             // `a w-o-r-d`: the first was a word of its own.
-            let second = known.parts[0] >> 8;
+            let (second, start) = (known.parts[0] >> 8, self.spelled.start);
             self.spelled.word = Word { length: 1, letters: 1, parts: [known.parts[0] & 0xff, 0, 0, 0], ..known };
             self.spelled.stopped = is_stop(between);
             self.spelled.lined = false;
             self.spelled_ended(sink);
             self.spelled.word.push(second as u8);
-            self.spelled.marks = mark_of(between);
+            // At the latest.
+            (self.spelled.marks, self.spelled.start) = (mark_of(between), start);
         }
         let marks = std::mem::take(&mut self.marks);
         if !self.spelled.is_open() {
-            self.spelled.marks = marks;
+            (self.spelled.marks, self.spelled.start) = (marks, self.word_start);
         }
         self.spelled = Spelled { between: self.between, stopped: false, lined: false, ..self.spelled };
         self.spelled.word.push(letter as u8);
@@ -402,7 +420,7 @@ impl Features {
     }
 
     fn spelled_out(&mut self, sink: &mut impl Sink) {
-        let Spelled { word, between, marks, stopped, lined } = std::mem::take(&mut self.spelled);
+        let Spelled { word, between, marks, stopped, lined, .. } = std::mem::take(&mut self.spelled);
         let behind = std::mem::replace(&mut self.marks, marks);
         if word.length < SPELLED {
             for (i, letter) in word.parts[0].to_le_bytes().into_iter().take(word.length).enumerate() {

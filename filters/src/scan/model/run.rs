@@ -86,6 +86,17 @@ impl ModelRun {
         self.model.head(self.head).percent(logit)
     }
 
+    /// What the window says that is being read, as far as it goes, and where it begins.
+    pub(crate) fn so_far(&self) -> (usize, f32) {
+        let both = self.before.map_or(self.sum, |before| before.sum.plus(self.sum));
+        (self.before.map_or(self.start, |block| block.start), self.model.head(self.head).logit(both))
+    }
+
+    /// Where the word begins that is being read.
+    pub(crate) fn open(&self, view: &View) -> Option<usize> {
+        self.features.open_at().map(|at| view.start_of(at))
+    }
+
     /// Nothing is taken for found.
     pub(crate) fn stall(&mut self, text_end: usize) {
         self.let_go = text_end;
