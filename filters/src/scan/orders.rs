@@ -118,7 +118,7 @@ impl Orders {
         let readers = self.asked.iter().filter_map(|one| one.reader.live(text_end));
         let runs = self.runs.iter().enumerate().filter_map(|(number, (_, run))| {
             let mut asked = self.asked.iter().filter(|one| one.run == number);
-            if asked.any(|one| one.suspects(run)) { run.live(text_end) } else { run.open(view) }
+            if asked.any(|one| one.suspects(run)) { run.live(text_end) } else { run.open(view, text_end) }
         });
         readers.chain(runs).min()
     }

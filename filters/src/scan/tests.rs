@@ -263,6 +263,19 @@ fn no_more_than_the_hold_back_is_held() {
     }
 }
 
+/// As where orders end a stream: words that go on and on, and signs that are no part of them.
+#[test]
+fn no_more_than_the_hold_back_is_held_of_what_is_not_suspect() {
+    let guards = guards(&data(vec![]), &runtime(&[(RuntimeDetectorKind::PromptInjection, RuntimeAction::Block, 80)]));
+    for piece in ["'", "*", "\u{200b}", " ", "-", "\\", "\\u", "b", "b ", "b-", "é", "世", "\u{fdfa}", "0", "\n"] {
+        for text in [format!("a{}", piece.repeat(1500)), format!("The committee met{}", piece.repeat(1500))] {
+            let out = streamed(&guards, &text, &boundaries(&text));
+            assert!(out.most_held <= 512, "{} held of {piece:?}", out.most_held);
+            assert_eq!(out.text, text);
+        }
+    }
+}
+
 #[test]
 fn finds_what_each_detector_promises() {
     for (id, text, want) in [

@@ -189,7 +189,7 @@ impl Features {
     /// Where the word begins that is being read, of which nothing counts yet.
     #[must_use]
     pub fn open_at(&self) -> Option<usize> {
-        if self.spelled.is_open() {
+        if self.spelled.is_open() && self.apart <= 1 {
             return Some(self.spelled.start);
         }
         (self.word.length > 0).then_some(self.word_start)

@@ -92,9 +92,11 @@ impl ModelRun {
         (self.before.map_or(self.start, |block| block.start), self.model.head(self.head).logit(both))
     }
 
-    /// Where the word begins that is being read.
-    pub(crate) fn open(&self, view: &View) -> Option<usize> {
-        self.features.open_at().map(|at| view.start_of(at))
+    /// Where the word begins that is being read, of `text_end` bytes of text: signs that count for nothing make no word longer than what is
+    /// held.
+    pub(crate) fn open(&self, view: &View, text_end: usize) -> Option<usize> {
+        let start = view.start_of(self.features.open_at()?);
+        (text_end.saturating_sub(start) <= self.limit).then_some(start)
     }
 
     /// Nothing is taken for found.
