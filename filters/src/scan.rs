@@ -27,6 +27,7 @@ mod matcher;
 mod measure;
 pub mod model;
 mod orders;
+mod pages;
 mod pattern;
 mod plan;
 mod resolve;

@@ -6,9 +6,9 @@
 //! that look Latin made Latin. Letter case is kept in both. Nothing looks at more than one character, so a text cut
 //! anywhere folds to the same.
 
-use std::sync::OnceLock;
-
 use unicode_normalization::char::{decompose_canonical, decompose_compatible};
+
+use super::pages::Pages;
 
 /// Which of the two forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(crate) fn fold(form: Form, c: char, mut emit: impl FnMut(char)) {
     match form {
         Form::Plain => plain(c, emit),
         Form::Skeleton if is_ideograph(c) => emit(c),
-        Form::Skeleton => match known(c) {
+        Form::Skeleton => match SKELETONS.get(c, remembered) {
             NOTHING => {}
             SEVERAL => skeleton(c, emit),
             one => emit(char::from_u32(one.into()).unwrap_or(c)),
@@ -36,24 +36,14 @@ pub(crate) fn fold(form: Form, c: char, mut emit: impl FnMut(char)) {
     }
 }
 
-/// Characters of one page of the basic plane.
-const PAGE: usize = 256;
 /// Of a character that leaves nothing, and of one that is not remembered: no characters either.
 const NOTHING: u16 = 0;
 const SEVERAL: u16 = 0xFFFF;
 
-/// The skeleton of `c`, where it is one character of the basic plane or nothing. Pages are read when the first character of them comes.
-fn known(c: char) -> u16 {
-    static PAGES: [OnceLock<Box<[u16; PAGE]>>; 0x1_0000 / PAGE] = [const { OnceLock::new() }; 0x1_0000 / PAGE];
-    let (number, place) = (c as usize / PAGE, c as usize % PAGE);
-    let Some(page) = PAGES.get(number) else { return SEVERAL };
-    let page = page.get_or_init(|| {
-        let of = |place| char::from_u32((number * PAGE + place) as u32).map_or(SEVERAL, remembered);
-        Box::new(std::array::from_fn(of))
-    });
-    page.get(place).copied().unwrap_or(SEVERAL)
-}
+/// The skeletons of characters.
+static SKELETONS: Pages<u16> = Pages::new();
 
+/// The skeleton of `c`, where it is one character of the basic plane or nothing.
 fn remembered(c: char) -> u16 {
     let (mut one, mut count) = (NOTHING, 0);
     skeleton(c, |f| {

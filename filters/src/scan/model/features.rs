@@ -7,8 +7,15 @@
 //! alone and with the word they touch. A character outside of ASCII is one byte of a hash, so that four characters are four bytes
 //! in every script; of scripts without spaces a character is a word.
 
+mod escape;
+mod seen;
+mod spelled;
+
 use super::letters::{self, ends_word, kind};
 use super::word::{GRAM_KEY, LONGEST, WORD_KEY, Word, gram, grams, group, long_word, unmask};
+use escape::Escape;
+use seen::Seen;
+use spelled::{SPELLED, Spelled};
 
 /// Indices of groups of characters, in bits.
 pub const GRAM_BITS: u32 = 18;
@@ -52,61 +59,6 @@ pub struct Features {
     seen: Seen,
 }
 
-/// Single letters with one character between them, always the same: `i g n o r e`. What they say is known where they end.
-#[derive(Debug, Clone, Copy, Default)]
-struct Spelled {
-    word: Word,
-    /// Where the first of them stands.
-    start: usize,
-    /// What stands between them.
-    between: u8,
-    /// Marks before the first of them.
-    marks: u64,
-    /// A sentence ended behind the last of them, a line did.
-    stopped: bool,
-    lined: bool,
-}
-
-impl Spelled {
-    fn is_open(&self) -> bool {
-        self.word.length > 0
-    }
-}
-
-/// Fewer single letters than this are no word that was spelled out.
-const SPELLED: usize = 3;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Escape {
-    None,
-    Backslash,
-    /// Digits of `\u` read, and their value.
-    Code(u8, u32),
-}
-
-/// Remembers the words of a block, so that most that come twice count once: one for each value of eight bits of its hash.
-struct Seen {
-    slots: [u32; 256],
-    /// Another in each block, so that none of an earlier block is taken for one of this.
-    key: u32,
-}
-
-/// Shows no text.
-impl std::fmt::Debug for Seen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Seen")
-    }
-}
-
-impl Seen {
-    /// Whether this is new, as far as is remembered.
-    #[inline]
-    fn is_new(&mut self, hash: u32) -> bool {
-        let keyed = hash ^ self.key;
-        self.slots.get_mut((hash >> 24) as usize).is_some_and(|slot| std::mem::replace(slot, keyed) != keyed)
-    }
-}
-
 /// Stands among the words where a line ends, and before the first.
 const LINE_WORD: u64 = 0x51_7c_c1_b7_27_22_0a_95;
 /// Stands among them where a sentence ends.
@@ -114,11 +66,6 @@ const STOP_WORD: u64 = 0x2b_99_2d_df_a2_32_49_d7;
 
 fn is_stop(byte: u8) -> bool {
     matches!(byte, b'.' | b'!' | b'?' | b':')
-}
-
-/// What stands between two words, as marks.
-fn mark_of(between: u8) -> u64 {
-    if between == b' ' { 0 } else { between.into() }
 }
 
 /// A word in capitals.
@@ -141,7 +88,7 @@ impl Features {
             count: 0,
             start: 0,
             at: 0,
-            seen: Seen { slots: [0; 256], key: GRAM_KEY },
+            seen: Seen::new(),
         }
     }
 
@@ -269,36 +216,6 @@ impl Features {
         }
     }
 
-    fn escaped(&mut self, byte: u8, sink: &mut impl Sink) {
-        let was = std::mem::replace(&mut self.escape, Escape::None);
-        match (was, byte) {
-            (Escape::Backslash, b'n' | b'r') => {
-                self.word_ended(sink);
-                self.line(sink);
-            }
-            (Escape::Backslash, b't') => {
-                self.word_ended(sink);
-                self.space(sink);
-            }
-            (Escape::Backslash, b'u') => self.escape = Escape::Code(0, 0),
-            (Escape::Backslash, b'\\') => self.escape = Escape::Backslash,
-            (Escape::Backslash, _) => {
-                self.word_ended(sink);
-                self.ascii(byte, sink);
-            }
-            (Escape::Code(read, value), _) => match char::from(byte).to_digit(16) {
-                Some(digit) if read < 3 => self.escape = Escape::Code(read + 1, value * 16 + digit),
-                Some(digit) => match char::from_u32(value * 16 + digit) {
-                    Some(c) if c.is_ascii() && c != '\\' => self.ascii(c as u8, sink),
-                    Some(c) => self.other(c, sink),
-                    None => {}
-                },
-                None => self.ascii(byte, sink),
-            },
-            (Escape::None, _) => {}
-        }
-    }
-
     fn other(&mut self, c: char, sink: &mut impl Sink) {
         self.escape = Escape::None;
         let code = 0x80 | ((c as u32).wrapping_mul(GRAM_KEY) >> 25) as u8;
@@ -382,69 +299,6 @@ impl Features {
             }
         }
         self.word_hash(hash, sink);
-    }
-
-    /// The word is a single letter, and may belong to one that is spelled out.
-    fn spell(&mut self, word: &Word, sink: &mut impl Sink) {
-        let [letter, ..] = word.parts;
-        let Spelled { word: known, between, .. } = self.spelled;
-        if self.apart != 1 || known.length == LONGEST || known.length > 2 && self.between != between {
-            self.spelled_ended(sink);
-        } else if known.length == 2 && self.between != between {
-            // `a w-o-r-d`: the first was a word of its own.
-            let (second, start) = (known.parts[0] >> 8, self.spelled.start);
-            self.spelled.word = Word { length: 1, letters: 1, parts: [known.parts[0] & 0xff, 0, 0, 0], ..known };
-            self.spelled.stopped = is_stop(between);
-            self.spelled.lined = false;
-            self.spelled_ended(sink);
-            self.spelled.word.push(second as u8);
-            // At the latest.
-            (self.spelled.marks, self.spelled.start) = (mark_of(between), start);
-        }
-        let marks = std::mem::take(&mut self.marks);
-        if !self.spelled.is_open() {
-            (self.spelled.marks, self.spelled.start) = (marks, self.word_start);
-        }
-        self.spelled = Spelled { between: self.between, stopped: false, lined: false, ..self.spelled };
-        self.spelled.word.push(letter as u8);
-        self.spelled.word.letters = self.spelled.word.length as u8;
-        self.spelled.word.small |= word.small;
-    }
-
-    /// A word that was spelled out stands where its letters stood.
-    #[inline]
-    fn spelled_ended(&mut self, sink: &mut impl Sink) {
-        if self.spelled.is_open() {
-            self.spelled_out(sink);
-        }
-    }
-
-    fn spelled_out(&mut self, sink: &mut impl Sink) {
-        let Spelled { word, between, marks, stopped, lined, .. } = std::mem::take(&mut self.spelled);
-        let behind = std::mem::replace(&mut self.marks, marks);
-        if word.length < SPELLED {
-            for (i, letter) in word.parts[0].to_le_bytes().into_iter().take(word.length).enumerate() {
-                if i > 0 {
-                    self.marks = mark_of(between);
-                    if is_stop(between) {
-                        self.sentence_ended();
-                    }
-                }
-                self.take(
-                    &Word { parts: [letter.into(), 0, 0, 0], length: 1, letters: 1, digits: 0, small: true },
-                    sink,
-                );
-            }
-        } else {
-            self.take(&word, sink);
-        }
-        if stopped {
-            self.sentence_ended();
-        }
-        if lined {
-            self.word_hash(LINE_WORD, sink);
-        }
-        self.marks = behind;
     }
 
     fn sentence_ended(&mut self) {
@@ -536,6 +390,6 @@ impl Features {
         sink.block(self.start, self.at);
         self.start = self.at;
         self.count = 0;
-        self.seen.key = self.seen.key.wrapping_add(GRAM_KEY);
+        self.seen.next_block();
     }
 }

@@ -1,6 +1,6 @@
 //! What a character is to the classifier.
 
-use std::sync::OnceLock;
+use crate::scan::pages::Pages;
 
 pub(super) const SILENT: u8 = 0;
 pub(super) const LETTER: u8 = 1;
@@ -91,19 +91,10 @@ pub(super) const OTHER: u8 = 8;
 pub(super) const UNSPACED: u8 = 9;
 pub(super) const STOP: u8 = 10;
 
-/// Characters of one page of the basic plane.
-const PAGE: usize = 256;
-
-/// What a character outside of ASCII is. Pages are read when the first character of them comes.
+/// What a character outside of ASCII is.
 pub(super) fn other(c: char) -> u8 {
-    static PAGES: [OnceLock<Box<[u8; PAGE]>>; 0x1_0000 / PAGE] = [const { OnceLock::new() }; 0x1_0000 / PAGE];
-    let (number, place) = (c as usize / PAGE, c as usize % PAGE);
-    let Some(page) = PAGES.get(number) else { return look_up(c) };
-    let page = page.get_or_init(|| {
-        let of = |place| char::from_u32((number * PAGE + place) as u32).map_or(MARK, look_up);
-        Box::new(std::array::from_fn(of))
-    });
-    page.get(place).copied().unwrap_or(MARK)
+    static KINDS: Pages<u8> = Pages::new();
+    KINDS.get(c, look_up)
 }
 
 fn look_up(c: char) -> u8 {
